@@ -1,0 +1,1 @@
+"""Downstream analyses: pure functions on tables."""

@@ -1,0 +1,93 @@
+"""A multi-tissue expression cohort: samples of donors in tissues, as TPM."""
+
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import anndata
+import numpy as np
+import pandas as pd
+
+from mtm.errors import InputError
+from mtm.io import read_tsv
+
+
+@dataclass(frozen=True)
+class Cohort:
+    """Samples of donors in tissues.
+
+    Parameters
+    ----------
+    expr_tpm
+        Expression of shape ``(n_samples, n_genes)``, float32, TPM.
+    sample_ids
+        Shape ``(n_samples,)``.
+    donor
+        Row of `donors` that each sample comes from, shape ``(n_samples,)``, int64.
+    tissue
+        Index into `tissues` of each sample, shape ``(n_samples,)``, int64.
+    donors
+        One row a donor, indexed by donor id, in sorted order; columns are traits and covariates.
+    tissues
+        Tissue names (GTEx's SMTSD), sorted.
+    genes
+        One row a gene, indexed by versioned gene id; column ``symbol``.
+    """
+
+    expr_tpm: np.ndarray
+    sample_ids: np.ndarray
+    donor: np.ndarray
+    tissue: np.ndarray
+    donors: pd.DataFrame
+    tissues: tuple[str, ...]
+    genes: pd.DataFrame
+
+    @property
+    def n_samples(self) -> int:
+        """Number of samples."""
+        return len(self.sample_ids)
+
+    @property
+    def n_genes(self) -> int:
+        """Number of genes."""
+        return len(self.genes)
+
+    @classmethod
+    def read(cls, expression: str | Path, donors: str | Path) -> "Cohort":
+        """Read ``cohort/expression.h5ad`` and ``cohort/donors.tsv`` (docs/contracts.md)."""
+        data = anndata.read_h5ad(expression)
+        table = read_tsv(donors, ["donor"], dtype={"donor": str}).set_index("donor").sort_index()
+        tissues = tuple(sorted(data.obs["tissue"].astype(str).unique()))
+        donor = table.index.get_indexer(data.obs["donor"].astype(str))
+        if (donor < 0).any():
+            unknown = data.obs["donor"].astype(str)[donor < 0].iloc[0]
+            raise InputError(donors, f"no row for donor {unknown}", f"every donor of {expression}")
+        return cls(
+            expr_tpm=np.asarray(data.X, dtype=np.float32),
+            sample_ids=data.obs_names.to_numpy(dtype=str),
+            donor=donor.astype(np.int64),
+            tissue=pd.Index(tissues).get_indexer(data.obs["tissue"].astype(str)).astype(np.int64),
+            donors=table,
+            tissues=tissues,
+            genes=data.var[["symbol"]].rename_axis("gene_id"),
+        )
+
+    def tissue_index(self, name: str) -> int:
+        """Index of the tissue called `name`."""
+        if name not in self.tissues:
+            raise InputError("tissue", repr(name), f"one of {', '.join(self.tissues)}")
+        return self.tissues.index(name)
+
+    def of_donors(self, donor_ids: Collection[str]) -> "Cohort":
+        """Return the samples of `donor_ids` alone; the tissues and genes stay the same."""
+        kept = self.donors.index.isin(list(donor_ids))
+        rows = kept[self.donor]
+        new_code = np.cumsum(kept) - 1
+        return replace(
+            self,
+            expr_tpm=self.expr_tpm[rows],
+            sample_ids=self.sample_ids[rows],
+            donor=new_code[self.donor[rows]],
+            tissue=self.tissue[rows],
+            donors=self.donors[kept],
+        )

@@ -1,0 +1,22 @@
+"""The one error type for input that cannot be used."""
+
+
+class InputError(ValueError):
+    """Input from outside the project (a file, a config value, a bundle) that cannot be used.
+
+    Parameters
+    ----------
+    where
+        File, with row or column where known, or config key.
+    found
+        What stands there.
+    expected
+        What should stand there.
+    hint
+        What the user can do about it.
+    """
+
+    def __init__(self, where: object, found: str, expected: str, hint: str = ""):
+        self.where, self.found, self.expected, self.hint = str(where), found, expected, hint
+        message = f"{where}: found {found}; expected {expected}."
+        super().__init__(f"{message} {hint}".rstrip())

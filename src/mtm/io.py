@@ -1,0 +1,63 @@
+"""Tables on disk: written whole or not at all."""
+
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pandas as pd
+
+from mtm.errors import InputError
+
+
+@contextmanager
+def atomic_path(path: str | Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; rename it to `path` on success, delete it on failure.
+
+    The temporary name keeps the suffixes of `path`, so that writers which look at them work.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{os.getpid()}.partial.{path.name}")
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_tsv(table: pd.DataFrame, path: str | Path) -> None:
+    """Write `table` as tab-separated text without its index; missing values are empty fields."""
+    with atomic_path(path) as temporary:
+        table.to_csv(temporary, sep="\t", index=False)
+
+
+def write_parquet(table: pd.DataFrame, path: str | Path) -> None:
+    """Write `table` as parquet without its index."""
+    with atomic_path(path) as temporary:
+        table.to_parquet(temporary, index=False)
+
+
+def read_tsv(path: str | Path, columns: Iterable[str] = (), **options) -> pd.DataFrame:
+    """Read tab-separated text and demand `columns`.
+
+    Only the empty field is missing: donor or gene names such as "NA" stay text.
+
+    Raises
+    ------
+    InputError
+        The file is missing, unreadable or lacks one of `columns`.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise InputError(path, "no such file", "a tab-separated table")
+    try:
+        table = pd.read_csv(path, sep="\t", keep_default_na=False, na_values=[""], **options)
+    except (ValueError, EOFError, OSError) as error:
+        raise InputError(path, f"an unreadable table ({error})", "tab-separated text") from error
+    missing = [column for column in columns if column not in table]
+    if missing:
+        raise InputError(
+            path, f"columns {list(table.columns)}", f"a column named {' and '.join(missing)}"
+        )
+    return table
