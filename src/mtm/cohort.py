@@ -20,8 +20,9 @@ class Cohort:
     ----------
     expr_tpm
         Expression of shape ``(n_samples, n_genes)``, float32, TPM.
-    sample_ids
-        Shape ``(n_samples,)``.
+    samples
+        One row a sample, indexed by sample id; columns are the sample's own covariates (``rin``,
+        ``ischemic_minutes``, ...), as far as the files have them.
     donor
         Row of `donors` that each sample comes from, shape ``(n_samples,)``, int64.
     tissue
@@ -35,7 +36,7 @@ class Cohort:
     """
 
     expr_tpm: np.ndarray
-    sample_ids: np.ndarray
+    samples: pd.DataFrame
     donor: np.ndarray
     tissue: np.ndarray
     donors: pd.DataFrame
@@ -45,7 +46,7 @@ class Cohort:
     @property
     def n_samples(self) -> int:
         """Number of samples."""
-        return len(self.sample_ids)
+        return len(self.samples)
 
     @property
     def n_genes(self) -> int:
@@ -64,7 +65,7 @@ class Cohort:
             raise InputError(donors, f"no row for donor {unknown}", f"every donor of {expression}")
         return cls(
             expr_tpm=np.asarray(data.X, dtype=np.float32),
-            sample_ids=data.obs_names.to_numpy(dtype=str),
+            samples=data.obs.drop(columns=["donor", "tissue"]).rename_axis("sample_id"),
             donor=donor.astype(np.int64),
             tissue=pd.Index(tissues).get_indexer(data.obs["tissue"].astype(str)).astype(np.int64),
             donors=table,
@@ -86,7 +87,7 @@ class Cohort:
         return replace(
             self,
             expr_tpm=self.expr_tpm[rows],
-            sample_ids=self.sample_ids[rows],
+            samples=self.samples[rows],
             donor=new_code[self.donor[rows]],
             tissue=self.tissue[rows],
             donors=self.donors[kept],
