@@ -1,0 +1,198 @@
+"""MTM: one encoder and one generator for every pair of tissues (He et al. 2023, methods 1)."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+from mtm.cohort import Cohort
+from mtm.errors import InputError
+from mtm.models.base import Predictor, Requests, Training
+from mtm.models.mtm_networks import ConditionedStack, SpectralNorm
+from mtm.models.mtm_training import Engine, choose_device, train
+from mtm.models.registry import register
+from mtm.scaling import Scale, log2_tpm
+
+
+@dataclass(frozen=True)
+class MTMParameters:
+    """Hyper-parameters of MTM; the defaults are the published code (methods 1.2-1.4).
+
+    Parameters
+    ----------
+    target_scale
+        Scale of targets, predictions and losses: ``"tpm_z"`` or ``"log2_z"``.
+    encoder_input
+        - ``"log2_tpm"``: log2(1+TPM), as the code
+        - ``"z"``: z-scores in `target_scale`, as the paper's text (methods 1.4, row 2)
+    encoder_widths, generator_widths, discriminator_widths, mapping_widths
+        Hidden features, from input to output (methods 1.4, row 9: the generator mirrors the
+        encoder "almost"; ``(512, 1024, 2048)`` would mirror it).
+    code_width, noise_width
+        Features of a code; of the Gaussian noise that the mapping network takes.
+    dropout
+        Probability, in [0, 1), in the encoder, the generator and the mapping network.
+    spectral_norm
+        What the discriminator's spectral normalisation divides: ``"gamma"`` (the published code's
+        bug B1), ``"weight"`` (what was meant) or ``"off"`` (methods 1.4, row 8).
+    individual_loss
+        Distance of predicted and observed expression: ``"l1"``, ``"smooth_l1"`` or ``"l2"``.
+    lambda_adversarial, lambda_reconstruction, lambda_individual, lambda_cycle
+        Weights of the four losses (methods 1.4, row 5); a loss of weight 0 is not computed.
+    reconstruction_of
+        Codes whose reconstruction is asked for (methods 1.4, row 4): ``"mapped"`` noise as the
+        code, ``"encoded"`` samples, or ``"both"`` as the paper's Eq. 1.
+    discriminator_real
+        Real samples shown to the discriminator (methods 1.4, row 3): ``"source_and_target"`` as
+        the code, ``"target"`` as the paper's Eq. 2.
+    pair_sampling
+        - ``"all"``: every ordered within-donor pair once an epoch, as the code
+        - ``"donor_balanced"``: as many draws an epoch, donors equally often (methods 6.9)
+    optimizer
+        ``"adam"`` or ``"adamw"``.
+    learning_rate, beta1, beta2, weight_decay
+        Of the optimiser; the rate is the peak where a schedule is used.
+    schedule
+        ``"constant"`` or ``"one_cycle"``.
+    batch_size
+        Pairs a step.
+    epochs
+        Passes over all pairs; the code runs 201, the paper's text says 200 (methods 1.4, row 6).
+    steps
+        Optimiser steps instead of epochs; 0 leaves `epochs` in charge.
+    precision
+        Of matrix products: ``"float64"``, ``"float32"``, ``"tf32"``, ``"bfloat16"`` (float32
+        weights, statistics and losses), or ``"auto"``: bfloat16 where the device has units for it.
+    checkpoint_every
+        Epochs between saved training states; 0 saves none.
+    """
+
+    target_scale: Scale = "tpm_z"
+    encoder_input: Literal["log2_tpm", "z"] = "log2_tpm"
+    encoder_widths: tuple[int, ...] = (2048, 1024, 512)
+    code_width: int = 256
+    generator_widths: tuple[int, ...] = (1024, 1024, 2048)
+    discriminator_widths: tuple[int, ...] = (2048, 1024, 100)
+    mapping_widths: tuple[int, ...] = (64, 128, 256)
+    noise_width: int = 32
+    dropout: float = 0.3
+    spectral_norm: SpectralNorm = "gamma"
+    individual_loss: Literal["l1", "smooth_l1", "l2"] = "l1"
+    lambda_adversarial: float = 1.0
+    lambda_reconstruction: float = 1.0
+    lambda_individual: float = 1.0
+    lambda_cycle: float = 1.0
+    reconstruction_of: Literal["mapped", "encoded", "both"] = "mapped"
+    discriminator_real: Literal["source_and_target", "target"] = "source_and_target"
+    pair_sampling: Literal["all", "donor_balanced"] = "all"
+    optimizer: Literal["adam", "adamw"] = "adam"
+    learning_rate: float = 5e-4
+    beta1: float = 0.5
+    beta2: float = 0.9
+    weight_decay: float = 0.0
+    schedule: Literal["constant", "one_cycle"] = "constant"
+    batch_size: int = 256
+    epochs: int = 201
+    steps: int = 0
+    precision: Literal["auto", "float64", "float32", "tf32", "bfloat16"] = "auto"
+    checkpoint_every: int = 10
+
+
+@register("mtm")
+class MTM(Predictor):
+    """Multi-tissue transcriptome mapping.
+
+    Several source tissues of a donor are used by averaging their codes (methods 6.13); the paper
+    uses one.
+    """
+
+    Parameters = MTMParameters
+    several_sources = True
+    networks: nn.ModuleDict
+    _device = "cpu"
+
+    @property
+    def scale(self) -> Scale:
+        """Scale of what `predict` returns."""
+        return self.parameters.target_scale
+
+    def _fit(self, training: Training) -> pd.DataFrame:
+        self._device = choose_device(training.device)
+        engine = Engine(self.parameters, training.cohort, self.scaler, self._device, training.seed)
+        self.networks = engine.networks
+        table = train(engine, training, lambda: training.monitor(self))
+        self.provenance.notes.update(engine.notes())
+        return table
+
+    @torch.inference_mode()
+    def codes(self, inputs: Cohort, rows: np.ndarray) -> Tensor:
+        """Return latent codes of the samples `rows`, shape ``(n_rows, code_width)``, float32."""
+        expr_tpm, tissue = inputs.expr_tpm[rows], inputs.tissue[rows]
+        if self.parameters.encoder_input == "z":
+            expr = self.scaler.transform(expr_tpm, tissue)
+        else:
+            expr = log2_tpm(expr_tpm)
+        x, t = self._tensor(expr), self._tensor(tissue)
+        return self.networks["encoder"](x, t)
+
+    @torch.inference_mode()
+    def predict(self, inputs: Cohort, requests: Requests, batch: int = 1024) -> np.ndarray:
+        """Predict from the mean code of each request's sources; see `Predictor.predict`."""
+        seen = requests.source_rows >= 0
+        if not seen.any(1).all():
+            raise InputError("model mtm", "a request without a source", "at least one source")
+        rows, place = np.unique(requests.source_rows[seen], return_inverse=True)
+        codes = torch.cat(
+            [self.codes(inputs, rows[i : i + batch]) for i in range(0, len(rows), batch)]
+        )
+        request_of = self._tensor(np.nonzero(seen)[0])
+        code = codes.new_zeros(len(requests), codes.shape[1])
+        code.index_add_(0, request_of, codes[self._tensor(place)])
+        code /= self._tensor(seen.sum(1, keepdims=True)).to(code.dtype)
+        target = self._tensor(requests.target)
+        expr_z = np.empty((len(requests), len(self.genes)), np.float32)
+        for i in range(0, len(requests), batch):
+            part = self.networks["generator"](code[i : i + batch], target[i : i + batch])
+            expr_z[i : i + batch] = part.float().cpu().numpy()
+        return expr_z
+
+    def _tensor(self, array: np.ndarray) -> Tensor:
+        tensor = torch.from_numpy(np.ascontiguousarray(array)).to(self._device)
+        if not tensor.is_floating_point():
+            return tensor
+        return tensor.to(self.networks["encoder"].last.weight.dtype)
+
+    def state(self) -> dict[str, np.ndarray]:
+        """Weights of the encoder and the generator; prediction needs no other network."""
+        return {
+            f"{name}/{key}": value.detach().cpu().numpy()
+            for name in ("encoder", "generator")
+            for key, value in self.networks[name].state_dict().items()
+        }
+
+    def restore(self, state: dict[str, np.ndarray]) -> None:
+        """Rebuild the encoder and the generator on the CPU."""
+        self.networks = build_predicting(self.parameters, len(self.genes), len(self.tissues))
+        for name, network in self.networks.items():
+            prefix = f"{name}/"
+            network.load_state_dict(
+                {
+                    key.removeprefix(prefix): torch.from_numpy(value)
+                    for key, value in state.items()
+                    if key.startswith(prefix)
+                }
+            )
+        self._device = "cpu"
+
+
+def build_predicting(p: MTMParameters, n_genes: int, n_tissues: int) -> nn.ModuleDict:
+    """Return a freshly initialised encoder and generator."""
+    return nn.ModuleDict(
+        {
+            "encoder": ConditionedStack((n_genes, *p.encoder_widths, p.code_width), n_tissues),
+            "generator": ConditionedStack((p.code_width, *p.generator_widths, n_genes), n_tissues),
+        }
+    )

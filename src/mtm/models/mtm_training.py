@@ -1,0 +1,469 @@
+"""MTM's training engine: one fused step, the loop around it, exact resume (methods 1.3, 1.6)."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import time
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from tqdm import tqdm
+
+from mtm.cohort import Cohort
+from mtm.errors import InputError
+from mtm.io import atomic_path
+from mtm.models.base import Training
+from mtm.models.mtm_networks import ConditionedStack, Discriminator, Dropout, Mapping
+from mtm.scaling import TissueScaler
+
+if TYPE_CHECKING:
+    from mtm.models.mtm import MTMParameters
+
+LOGGER = logging.getLogger(__name__)
+LOSSES = ("discriminator", "adversarial", "individual", "reconstruction", "cycle")
+DISTANCES = {
+    "l1": functional.l1_loss,
+    "smooth_l1": functional.smooth_l1_loss,
+    "l2": functional.mse_loss,
+}
+REPORT_EVERY = 25
+CHECKPOINT_VERSION = 1
+
+
+def choose_device(device: str) -> str:
+    """Turn ``"auto"`` into ``"cuda"`` where there is a GPU, else ``"cpu"``.
+
+    Raises
+    ------
+    InputError
+        ``"cuda"`` is asked for and no GPU is to be had.
+    """
+    if device not in ("auto", "cpu", "cuda"):
+        raise InputError("training.device", repr(device), "auto, cpu or cuda")
+    if device == "cuda" and not torch.cuda.is_available():
+        raise InputError("training.device", "cuda, but no GPU is visible", "auto or cpu")
+    return "cuda" if device != "cpu" and torch.cuda.is_available() else "cpu"
+
+
+def choose_precision(precision: str, device: str) -> str:
+    """Turn ``"auto"`` into ``"bfloat16"`` where the device multiplies it in hardware."""
+    if precision != "auto":
+        return precision
+    if device == "cuda":
+        return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
+    capabilities = torch.cpu.get_capabilities()
+    return "bfloat16" if capabilities.get("amx_bf16") else "float32"
+
+
+def ordered_pairs(donor: np.ndarray) -> np.ndarray:
+    """Return all ordered pairs of different samples of one donor, shape ``(n_pairs, 2)``, int64.
+
+    Parameters
+    ----------
+    donor
+        Donor code of every sample, shape ``(n_samples,)``.
+    """
+    order = np.argsort(donor, kind="stable")
+    counts = np.bincount(donor)
+    counts = counts[counts > 0]
+    starts = np.repeat(np.cumsum(counts) - counts, counts)
+    sizes = np.repeat(counts, counts)
+    first = np.repeat(np.arange(len(order)), sizes)
+    offset = np.arange(sizes.sum()) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    second = np.repeat(starts, sizes) + offset
+    keep = first != second
+    return np.stack([order[first[keep]], order[second[keep]]], 1)
+
+
+class Engine:
+    """The four networks, their optimisers and the data, resident on one device.
+
+    Calls with equal weights are fused: the generator sees codes of samples and of noise at once,
+    the encoder both kinds of generated samples, the discriminator real and generated ones. The
+    fused step equals methods 1.3 but for the order of random draws.
+
+    Parameters
+    ----------
+    parameters
+        Hyper-parameters.
+    cohort
+        Training donors' samples.
+    scaler
+        Fitted on them, in the target scale.
+    device
+        ``"cpu"`` or ``"cuda"``.
+    seed
+        Of the initial weights and of everything drawn.
+    """
+
+    def __init__(
+        self,
+        parameters: MTMParameters,
+        cohort: Cohort,
+        scaler: TissueScaler,
+        device: str,
+        seed: int,
+    ):
+        p = self.parameters = parameters
+        self.device, self.seed = device, seed
+        self.precision = choose_precision(p.precision, device)
+        self.dtype = torch.float64 if self.precision == "float64" else torch.float32
+        if device == "cuda":
+            tf32 = "tf32" if self.precision == "tf32" else "ieee"
+            torch.backends.cuda.matmul.fp32_precision = tf32
+
+        n_genes, n_tissues = cohort.n_genes, len(cohort.tissues)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self.networks = nn.ModuleDict(
+                {
+                    "encoder": ConditionedStack(
+                        (n_genes, *p.encoder_widths, p.code_width), n_tissues
+                    ),
+                    "generator": ConditionedStack(
+                        (p.code_width, *p.generator_widths, n_genes), n_tissues
+                    ),
+                    "discriminator": Discriminator(
+                        (n_genes, *p.discriminator_widths), n_tissues, p.spectral_norm
+                    ),
+                    "mapping": Mapping((p.noise_width, *p.mapping_widths, p.code_width)),
+                }
+            ).to(device, self.dtype)
+        self.generator = torch.Generator(device).manual_seed(seed)
+        self.dropout = Dropout(p.dropout, self.generator)
+        # One optimiser over three networks steps each weight just as three optimisers would.
+        parts = [self.networks[name] for name in ("encoder", "mapping", "generator")]
+        self.optimizer = self._optimizer([w for part in parts for w in part.parameters()])
+        self.critic = self._optimizer(list(self.networks["discriminator"].parameters()))
+        self.distance = DISTANCES[p.individual_loss]
+
+        def resident(array: np.ndarray) -> Tensor:
+            return torch.from_numpy(array).to(device, self.dtype)
+
+        self.tissue = torch.from_numpy(cohort.tissue).to(device)
+        self.n_tissues = n_tissues
+        # A tissue without training samples has NaN statistics and is never drawn as a pair; the
+        # random tissue of the adversarial branch may be it, and then it stands unscaled.
+        self.mean, self.sd = resident(np.nan_to_num(scaler.mean)), resident(
+            np.nan_to_num(scaler.sd, nan=1.0)
+        )
+        self.expr_z = resident(scaler.transform(cohort.expr_tpm, cohort.tissue))
+        if p.encoder_input == "z":
+            self.encoder_expr = self.expr_z
+        else:
+            self.encoder_expr = torch.log2(1 + resident(cohort.expr_tpm))
+        self.totals = torch.zeros(len(LOSSES), device=device, dtype=self.dtype)
+
+    def _optimizer(self, weights: list[nn.Parameter]) -> torch.optim.Optimizer:
+        p = self.parameters
+        kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[p.optimizer]
+        return kind(
+            weights,
+            lr=p.learning_rate,
+            betas=(p.beta1, p.beta2),
+            eps=1e-8,
+            weight_decay=p.weight_decay,
+            fused=True,
+        )
+
+    def _matmul(self):
+        """Context in which matrix products run at the chosen precision."""
+        if self.precision != "bfloat16":
+            return nullcontext()
+        return torch.autocast(self.device, torch.bfloat16)
+
+    def _encoder_input(self, expr_z: Tensor, tissue: Tensor) -> Tensor:
+        """Turn generated z-scores into what the encoder takes."""
+        if self.parameters.encoder_input == "z":
+            return expr_z
+        expr = functional.relu(torch.addcmul(self.mean[tissue], expr_z, self.sd[tissue]))
+        return expr if self.parameters.target_scale == "log2_z" else torch.log2(1 + expr)
+
+    def draw(self, n: int) -> tuple[Tensor, Tensor]:
+        """Draw noise ``(n, noise_width)`` and random tissues ``(n,)`` for one step."""
+        noise = torch.empty(n, self.parameters.noise_width, device=self.device, dtype=self.dtype)
+        noise.normal_(generator=self.generator)
+        tissue = torch.randint(
+            self.n_tissues, (n,), generator=self.generator, device=self.device
+        )
+        return noise, tissue
+
+    def step(self, rows_s: Tensor, rows_t: Tensor, noise: Tensor, random_tissue: Tensor) -> None:
+        """Take one optimiser step of all networks (methods 1.3) and add the losses to `totals`.
+
+        Parameters
+        ----------
+        rows_s, rows_t
+            Source and target sample of every pair, shape ``(n,)``.
+        noise, random_tissue
+            As from `draw`.
+        """
+        p = self.parameters
+        encoder, generator = self.networks["encoder"], self.networks["generator"]
+        s, t, r = self.tissue[rows_s], self.tissue[rows_t], random_tissue
+        x_s, x_t = self.expr_z[rows_s], self.expr_z[rows_t]
+        n = len(rows_s)
+        mapped = p.lambda_adversarial > 0 or (
+            p.lambda_reconstruction > 0 and p.reconstruction_of != "encoded"
+        )
+        rebuild_mapped = p.lambda_reconstruction > 0 and p.reconstruction_of != "encoded"
+        rebuild_encoded = p.lambda_reconstruction > 0 and p.reconstruction_of != "mapped"
+        back = p.lambda_cycle > 0 or rebuild_encoded
+
+        with self._matmul():
+            code = encoder(self.encoder_expr[rows_s], s, self.dropout)
+            codes, tissues = [code], [t]
+            if mapped:
+                mapped_code = self.networks["mapping"](noise, self.dropout)
+                codes.append(mapped_code)
+                tissues.append(r)
+            made = generator(torch.cat(codes), torch.cat(tissues), self.dropout).to(self.dtype)
+            again = [made[:n]] * back + [made[n:]] * rebuild_mapped
+            if again:
+                tissues = torch.cat([t] * back + [r] * rebuild_mapped)
+                recoded = encoder(
+                    self._encoder_input(torch.cat(again), tissues), tissues, self.dropout
+                )
+            if p.lambda_cycle > 0:
+                cycled = generator(recoded[:n], s, self.dropout).to(self.dtype)
+
+        values = dict.fromkeys(LOSSES, self.totals.new_zeros(()))
+        if p.lambda_adversarial > 0:
+            values["discriminator"] = self._discriminator_step(x_t, t, x_s, s, made[n:], r)
+            with self._matmul():
+                score = self.networks["discriminator"](made[n:], r, frozen=True)
+            values["adversarial"] = -score.mean()
+        values["individual"] = self.distance(made[:n], x_t)
+        if p.lambda_cycle > 0:
+            values["cycle"] = self.distance(cycled, x_s)
+        if p.lambda_reconstruction > 0:
+            pairs = [(code, recoded[:n])] * rebuild_encoded
+            if rebuild_mapped:
+                pairs.append((mapped_code, recoded[n if back else 0 :]))
+            wanted, rebuilt = (torch.cat(side).to(self.dtype) for side in zip(*pairs, strict=True))
+            values["reconstruction"] = functional.l1_loss(rebuilt, wanted)
+        loss = (
+            p.lambda_adversarial * values["adversarial"]
+            + p.lambda_individual * values["individual"]
+            + p.lambda_reconstruction * values["reconstruction"]
+            + p.lambda_cycle * values["cycle"]
+        )
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        self.optimizer.step()
+        self.totals += torch.stack([values[name].detach() for name in LOSSES])
+
+    def _discriminator_step(
+        self, x_t: Tensor, t: Tensor, x_s: Tensor, s: Tensor, fake: Tensor, r: Tensor
+    ) -> Tensor:
+        """Take the hinge-loss step of the discriminator; return its loss."""
+        n = len(r)
+        expr, tissue = [x_t, x_s, fake.detach()], [t, s, r]
+        if self.parameters.discriminator_real == "target":
+            del expr[1], tissue[1]
+        with self._matmul():
+            score = self.networks["discriminator"](
+                torch.cat(expr), torch.cat(tissue), segments=[n] * len(expr)
+            )
+        loss = functional.relu(1 + score[-n:]).mean()
+        for real in score[:-n].split(n):
+            loss = loss + functional.relu(1 - real).mean()
+        self.critic.zero_grad(set_to_none=True)
+        loss.backward()
+        self.critic.step()
+        return loss.detach()
+
+    def notes(self) -> dict[str, str]:
+        """What was chosen at run time, for the bundle."""
+        return {"device": self.device, "precision": self.precision}
+
+    def state(self) -> dict:
+        """Everything that the next step depends on."""
+        return {
+            "networks": self.networks.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "critic": self.critic.state_dict(),
+            "generator": self.generator.get_state(),
+        }
+
+    def restore(self, state: dict) -> None:
+        """Take over what `state` of an equal engine returned."""
+        self.networks.load_state_dict(state["networks"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.critic.load_state_dict(state["critic"])
+        self.generator.set_state(state["generator"].cpu())
+
+
+class PairSampler:
+    """Order of training pairs, the same for the same seed and epoch (methods 1.1, 6.9).
+
+    Parameters
+    ----------
+    donor
+        Donor code of every training sample.
+    sampling
+        ``"all"`` or ``"donor_balanced"``; see `MTMParameters`.
+    """
+
+    def __init__(self, donor: np.ndarray, sampling: str, seed: int, device: str):
+        pairs = ordered_pairs(donor)
+        if not len(pairs):
+            raise InputError(
+                "training donors", "no donor with two samples", "pairs of tissues to learn from"
+            )
+        self.pairs = torch.from_numpy(pairs).to(device)
+        self.seed = seed
+        self.weights = None
+        if sampling == "donor_balanced":
+            owner = donor[pairs[:, 0]]
+            self.weights = torch.from_numpy(1 / np.bincount(owner)[owner])
+
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+    def epoch(self, epoch: int) -> Tensor:
+        """Return the pairs of `epoch` in their order, shape ``(n_pairs, 2)``."""
+        generator = torch.Generator().manual_seed((self.seed << 20) + epoch)
+        if self.weights is None:
+            order = torch.randperm(len(self), generator=generator)
+        else:
+            order = torch.multinomial(
+                self.weights, len(self), replacement=True, generator=generator
+            )
+        return self.pairs[order.to(self.pairs.device)]
+
+
+def train(
+    engine: Engine, training: Training, monitor: Callable[[], dict[str, float]]
+) -> pd.DataFrame:
+    """Run the training loop.
+
+    A killed run that is started again goes on from its last checkpoint and ends with the weights
+    of an unbroken run.
+
+    Returns
+    -------
+    pd.DataFrame
+        One row an epoch or monitored step: ``epoch`` (passes done), ``step``, ``seconds`` since
+        the start, ``learning_rate``, the mean of every loss since the row before, and what
+        `monitor` returned.
+    """
+    p = engine.parameters
+    sampler = PairSampler(training.cohort.donor, p.pair_sampling, engine.seed, engine.device)
+    per_epoch = -(-len(sampler) // p.batch_size)
+    total = p.steps or p.epochs * per_epoch
+    schedules = []
+    if p.schedule == "one_cycle":
+        schedules = [
+            torch.optim.lr_scheduler.OneCycleLR(
+                optimizer, p.learning_rate, total_steps=total + 1, cycle_momentum=False
+            )
+            for optimizer in (engine.optimizer, engine.critic)
+        ]
+    key = _checkpoint_key(engine, training)
+    path = None if training.checkpoint is None else Path(training.checkpoint) / "state.pt"
+    rows, step, seconds = [], 0, 0.0
+    saved = _read_checkpoint(path, key, engine.device)
+    if saved is not None:
+        engine.restore(saved["engine"])
+        for schedule, state in zip(schedules, saved["schedules"], strict=True):
+            schedule.load_state_dict(state)
+        rows, step, seconds = saved["rows"], saved["step"], saved["seconds"]
+        LOGGER.info("resumed at step %d of %d from %s", step, total, path)
+    LOGGER.info(
+        "training on %s in %s: %d pairs, %d steps an epoch, %d steps",
+        engine.device, engine.precision, len(sampler), per_epoch, total,
+    )  # fmt: skip
+    started = time.monotonic() - seconds
+    since = 0
+    with tqdm(
+        total=total, initial=step, unit="step", desc="mtm", disable=None, mininterval=1
+    ) as bar:
+        while step < total:
+            epoch = step // per_epoch
+            pairs = sampler.epoch(epoch)
+            for batch in pairs.split(p.batch_size):
+                engine.step(batch[:, 0], batch[:, 1], *engine.draw(len(batch)))
+                for schedule in schedules:
+                    schedule.step()
+                step, since = step + 1, since + 1
+                bar.update()
+                if step % REPORT_EVERY == 0 and not bar.disable:
+                    means = (engine.totals / since).tolist()
+                    bar.set_postfix(
+                        {k[:3]: f"{v:.3f}" for k, v in zip(LOSSES, means, strict=True)}
+                    )
+                watched = training.monitor_every and step % training.monitor_every == 0
+                ended = step % per_epoch == 0 or step == total
+                if watched or ended:
+                    row = {
+                        "epoch": step / per_epoch,
+                        "step": step,
+                        "seconds": time.monotonic() - started,
+                        "learning_rate": engine.optimizer.param_groups[0]["lr"],
+                    }
+                    row |= dict(zip(LOSSES, (engine.totals / since).tolist(), strict=True))
+                    if not np.isfinite([row[name] for name in LOSSES]).all():
+                        raise FloatingPointError(f"a loss is not finite at step {step}: {row}")
+                    if watched or (step == total and training.monitor_every):
+                        row |= monitor()
+                    rows.append(row)
+                    engine.totals.zero_()
+                    since = 0
+                if step == total:
+                    break
+            due = p.checkpoint_every and (step // per_epoch) % p.checkpoint_every == 0
+            if path is not None and due and step < total:
+                state = {
+                    "key": key,
+                    "engine": engine.state(),
+                    "schedules": [schedule.state_dict() for schedule in schedules],
+                    "rows": rows,
+                    "step": step,
+                    "seconds": time.monotonic() - started,
+                }
+                with atomic_path(path) as temporary:
+                    torch.save(state, temporary)
+                    with open(temporary, "rb") as handle:
+                        os.fsync(handle.fileno())
+    return pd.DataFrame(rows)
+
+
+def _checkpoint_key(engine: Engine, training: Training) -> str:
+    """Digest of what a checkpoint must share with the run that takes it up."""
+    cohort = training.cohort
+    digest = hashlib.sha256()
+    settings = asdict(engine.parameters) | {
+        "version": CHECKPOINT_VERSION,
+        "seed": engine.seed,
+        "precision": engine.precision,
+        "donors": list(cohort.donors.index),
+        "genes": list(cohort.genes.index),
+        "torch": torch.__version__,
+        "monitor_every": training.monitor_every,
+    }
+    digest.update(json.dumps(settings, sort_keys=True).encode())
+    digest.update(np.ascontiguousarray(cohort.expr_tpm).view(np.uint8))
+    return digest.hexdigest()
+
+
+def _read_checkpoint(path: Path | None, key: str, device: str) -> dict | None:
+    """Return the saved state, or None where there is none or it belongs to another run."""
+    if path is None or not path.exists():
+        return None
+    saved = torch.load(path, map_location=device, weights_only=True)
+    if saved["key"] != key:
+        LOGGER.warning("%s is of other settings or data and is not used", path)
+        return None
+    return saved
