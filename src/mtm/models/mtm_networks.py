@@ -29,10 +29,10 @@ class _TissueNorm(torch.autograd.Function):
         sd = math.sqrt(width / (width - 1)) / rstd
         shrunk = 1 / (sd + NORM_EPS)
         normal.mul_(shrunk / rstd)
-        slope = gamma[tissue]
+        slope = gamma.index_select(0, tissue)
         if inverse_sigma is not None:
             slope.mul_(inverse_sigma)
-        out = functional.leaky_relu_(torch.addcmul(beta[tissue], slope, normal), LEAKY_SLOPE)
+        out = functional.leaky_relu_(beta.index_select(0, tissue).addcmul_(slope, normal), LEAKY_SLOPE)
         if keep is not None:
             out.mul_(keep)
         ctx.save_for_backward(normal, slope, out, sd, shrunk, tissue, inverse_sigma, keep)
@@ -44,18 +44,19 @@ class _TissueNorm(torch.autograd.Function):
     def backward(ctx, grad):
         normal, slope, out, sd, shrunk, tissue, inverse_sigma, keep = ctx.saved_tensors
         width = normal.shape[1]
-        grad = functional.threshold(out.sign(), 0.5, LEAKY_SLOPE).mul_(grad)
+        # `out` has the sign of what went into the leaky ReLU, or is 0 where `keep` is.
+        grad = torch.ops.aten.leaky_relu_backward(grad.to(out.dtype), out, LEAKY_SLOPE, True)
         if keep is not None:
             grad.mul_(keep)
         weighted = grad * normal
+        inner = torch.linalg.vecdot(weighted, slope).unsqueeze(1)
         dgamma = dbeta = dsigma = dh = None
         if ctx.needs_input_grad[4]:
-            dsigma = (weighted * slope).sum(1, keepdim=True) / inverse_sigma
+            dsigma = inner / inverse_sigma
         if ctx.needs_input_grad[2]:
             dbeta = grad.new_zeros(ctx.n_tissues, width).index_add_(0, tissue, grad)
         if ctx.needs_input_grad[0]:
             dnormal = grad.mul_(slope)
-            inner = (weighted * slope).sum(1, keepdim=True)
             pull = inner / (sd * shrunk).clamp_min(1e-30) / (width - 1)
             dh = dnormal.sub_(dnormal.mean(1, keepdim=True)).addcmul_(normal, -pull)
             dh = dh.mul_(shrunk).to(ctx.h_dtype)
@@ -113,14 +114,14 @@ class _Spectral(nn.Module):
         fused call iterates as often and gives every segment the sigma it would have had.
         """
         parts = []
-        for length in segments:
-            if self.training:
-                with torch.no_grad():
-                    still = matrix.detach()
+        still = matrix.detach()
+        with torch.autocast(matrix.device.type, enabled=False):
+            for length in segments:
+                if self.training:
                     self.v.copy_(functional.normalize(still.t() @ self.u, dim=0, eps=1e-12))
                     self.u.copy_(functional.normalize(still @ self.v, dim=0, eps=1e-12))
-            sigma = torch.dot(self.u.clone(), torch.mv(matrix, self.v.clone()))
-            parts.append((1 / sigma).expand(length, 1))
+                sigma = torch.dot(self.u.clone(), torch.mv(matrix, self.v.clone()))
+                parts.append((1 / sigma).expand(length, 1))
         return torch.cat(parts)
 
 
