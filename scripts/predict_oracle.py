@@ -1,0 +1,41 @@
+"""Predict held-out samples of a simulated cohort from its truth: no predictor can be better."""
+
+from mtm.cohort import Cohort
+from mtm.io import read_tsv
+from mtm.prediction import held_out_requests, write_predictions
+from mtm.scaling import TissueScaler
+from mtm.scripting import run
+from mtm.simulate import oracle_predictions
+
+
+def main(snakemake):
+    """Scale with the training donors of one fold and write its prediction file."""
+    inputs, params, fold = snakemake.input, snakemake.params, int(snakemake.wildcards.fold)
+    cohort = Cohort.read(inputs.expression, inputs.donors)
+    folds = read_tsv(inputs.folds, ["donor", "fold"], dtype={"donor": str})
+    held_out = folds["fold"] == fold
+    training = cohort.of_donors(folds.loc[~held_out, "donor"])
+    scaler = TissueScaler.fit(
+        training.expr_tpm,
+        training.tissue,
+        len(cohort.tissues),
+        "log2_z",
+        params.scaling["sd_rule"],
+        params.scaling["log2_clip"],
+    )
+    requests, target_rows = held_out_requests(cohort, folds.loc[held_out, "donor"], params.source)
+    write_predictions(
+        snakemake.output.predictions,
+        oracle_predictions(inputs.truth, cohort, target_rows, scaler),
+        cohort,
+        requests,
+        target_rows,
+        model="oracle",
+        scale="log2_z",
+        fold=fold,
+    )
+
+
+if "snakemake" in globals():
+    with run(snakemake):  # noqa: F821
+        main(snakemake)  # noqa: F821
