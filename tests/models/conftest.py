@@ -14,8 +14,8 @@ def simulated_cohort(n_donors=24, n_genes=12, n_tissues=4, seed=0, keep=0.8) -> 
     base = rng.uniform(0, 8, (n_tissues, n_genes))
     factor = rng.normal(size=n_donors)
     loading = rng.normal(size=n_genes)
-    expr_log2 = base[tissue] + factor[donor, None] * loading + 0.3 * rng.normal(
-        size=(len(donor), n_genes)
+    expr_log2 = (
+        base[tissue] + factor[donor, None] * loading + 0.3 * rng.normal(size=(len(donor), n_genes))
     )
     names = ("Whole Blood", "Lung", "Liver", "Nerve - Tibial", "Spleen", "Testis")[:n_tissues]
     order = np.argsort(names)
@@ -32,7 +32,9 @@ def simulated_cohort(n_donors=24, n_genes=12, n_tissues=4, seed=0, keep=0.8) -> 
     donors["age"] = donors["age_bracket"].str[:2].astype(float) + 4.5
     return Cohort(
         expr_tpm=np.maximum(2.0**expr_log2 - 1, 0).astype(np.float32),
-        samples=pd.DataFrame(index=pd.Index([f"s{i}" for i in range(len(donor))], name="sample_id")),
+        samples=pd.DataFrame(
+            index=pd.Index([f"s{i}" for i in range(len(donor))], name="sample_id")
+        ),
         donor=donor.astype(np.int64),
         tissue=rank[tissue].astype(np.int64),
         donors=donors,

@@ -1,4 +1,8 @@
-"""Literal float64 transcription of methods 1.2-1.3: slow, plain, with torch's own spectral norm."""
+"""Literal transcription of methods 1.2-1.3: slow, plain, with torch's own spectral norm.
+
+In float64 and without dropout it is what the engine is compared with; in float32 and with dropout
+it is the plain training step that the engine's speed is compared with.
+"""
 
 import torch
 from torch import nn
@@ -22,42 +26,45 @@ class TCM(nn.Module):
 
 
 class Net(nn.Module):
-    def __init__(self, widths, n_tissues, norm=lambda layer: layer):
+    def __init__(self, widths, n_tissues, dropout=0.0, norm=lambda layer: layer):
         super().__init__()
+        self.drop = nn.Dropout(dropout)
         pairs = list(zip(widths[:-1], widths[1:], strict=True))
         self.tcm = nn.ModuleList(norm(TCM(a, b, n_tissues)) for a, b in pairs[:-1])
         self.last = norm(nn.Linear(*pairs[-1]))
 
     def forward(self, x, t):
         for layer in self.tcm:
-            x = layer(x, t)
+            x = self.drop(layer(x, t))
         return self.last(x)
 
 
 class M(nn.Module):
-    def __init__(self, widths):
+    def __init__(self, widths, dropout=0.0):
         super().__init__()
+        self.drop = nn.Dropout(dropout)
         self.fc = nn.ModuleList(
             nn.Linear(a, b) for a, b in zip(widths[:-1], widths[1:], strict=True)
         )
 
     def forward(self, z):
         for layer in self.fc[:-1]:
-            z = nn.functional.leaky_relu(layer(z), 0.01)
+            z = self.drop(nn.functional.leaky_relu(layer(z), 0.01))
         return self.fc[-1](z)
 
 
 class Reference:
-    """The published networks, losses and optimisers, dropout 0."""
+    """The published networks, losses and optimisers, with the widths of `p` (MTMParameters)."""
 
-    def __init__(self, n_genes, n_tissues, mean, sd, enc, code, gen, dis, mapping, noise):
-        self.mean, self.sd = mean, sd
-        self.E = Net([n_genes, *enc, code], n_tissues)
-        self.G = Net([code, *gen, n_genes], n_tissues)
-        self.D = Net([n_genes, *dis, 1], n_tissues, norm=spectral_norm)
-        self.M = M([noise, *mapping, code])
+    def __init__(self, p, mean, sd, dropout=0.0, dtype=torch.float64):
+        self.mean, self.sd = (torch.as_tensor(array, dtype=dtype) for array in (mean, sd))
+        n_tissues, n_genes = self.mean.shape
+        self.E = Net([n_genes, *p.encoder_widths, p.code_width], n_tissues, dropout)
+        self.G = Net([p.code_width, *p.generator_widths, n_genes], n_tissues, dropout)
+        self.D = Net([n_genes, *p.discriminator_widths, 1], n_tissues, norm=spectral_norm)
+        self.M = M([p.noise_width, *p.mapping_widths, p.code_width], dropout)
         for net in (self.E, self.G, self.D, self.M):
-            net.double().train()
+            net.to(dtype).train()
         self.optimisers = {
             name: torch.optim.Adam(getattr(self, name).parameters(), lr=5e-4, betas=(0.5, 0.9))
             for name in "EGDM"
@@ -93,8 +100,11 @@ class Reference:
         loss.backward()
         for name in "EMG":
             self.optimisers[name].step()
-        values = dict(
-            discriminator=loss_d, adversarial=adversarial, individual=individual,
-            reconstruction=reconstruction, cycle=cycle,
-        )
+        values = {
+            "discriminator": loss_d,
+            "adversarial": adversarial,
+            "individual": individual,
+            "reconstruction": reconstruction,
+            "cycle": cycle,
+        }
         return {key: value.item() for key, value in values.items()}

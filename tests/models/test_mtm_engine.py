@@ -1,10 +1,7 @@
 """The fused engine against the literal transcription, and what must hold of any training run."""
 
 import importlib.util
-import signal
-import subprocess
 import sys
-import time
 from dataclasses import replace
 from itertools import permutations
 from pathlib import Path
@@ -12,11 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+
 from mtm.errors import InputError
 from mtm.models.base import Training
 from mtm.models.mtm import MTM, MTMParameters
 from mtm.models.mtm_networks import Dropout, TissueConditioned, _TissueNorm
-from mtm.models.mtm_training import LOSSES, Engine, PairSampler, ordered_pairs, train
+from mtm.models.mtm_training import LOSSES, Engine, PairSampler, ordered_pairs
 from mtm.scaling import TissueScaler
 
 HERE = Path(__file__).parent
@@ -72,11 +70,7 @@ def copy_weights(engine, reference):
 def test_twenty_fused_steps_equal_the_literal_transcription(cohort):
     engine, scaler = engine_of(EXACT, cohort)
     p = EXACT
-    reference = Reference(
-        cohort.n_genes, len(cohort.tissues), torch.tensor(scaler.mean).double(),
-        torch.tensor(scaler.sd).double(), p.encoder_widths, p.code_width, p.generator_widths,
-        p.discriminator_widths, p.mapping_widths, p.noise_width,
-    )  # fmt: skip
+    reference = Reference(p, scaler.mean, scaler.sd)
     copy_weights(engine, reference)
     # The encoder's real inputs go through z and back in the reference, as in the published code.
     engine.encoder_expr = torch.log2(

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import platform
-import struct
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields, replace
@@ -208,15 +207,16 @@ class Predictor(ABC):
                 "numpy": np.__version__,
             },
         }
-        text = json.dumps(header, sort_keys=True)
-        metadata = {"mtm": text, "sha256": _digest(text, tensors)}
+        # One metadata entry alone: safetensors writes several in an order that changes.
+        envelope = {"header": header, "sha256": _digest(header, tensors)}
+        metadata = {"mtm": json.dumps(envelope, sort_keys=True)}
         with atomic_path(path) as temporary:
             save_file(tensors, str(temporary), metadata=metadata)
 
 
-def _digest(header: str, tensors: dict[str, np.ndarray]) -> str:
+def _digest(header: dict, tensors: dict[str, np.ndarray]) -> str:
     """SHA-256 over the header and every array's name, type, shape and bytes."""
-    digest = hashlib.sha256(header.encode())
+    digest = hashlib.sha256(json.dumps(header, sort_keys=True).encode())
     for key in sorted(tensors):
         array = tensors[key]
         digest.update(f"{key}|{array.dtype}|{array.shape}|".encode())
@@ -232,34 +232,35 @@ def read_header(path: str | Path) -> dict:
     InputError
         The file is no bundle, or one of another version.
     """
-    return json.loads(_open(path)[0])
+    return _open(path)["header"]
 
 
-def _open(path: str | Path) -> tuple[str, dict[str, str]]:
-    """Return a bundle's header text and its safetensors metadata, checked."""
+def _open(path: str | Path) -> dict:
+    """Return a bundle's header and checksum, the header's version checked."""
     path = Path(path)
     if not path.exists():
         raise InputError(path, "no such file", "a model bundle (.safetensors)")
     try:
         with safe_open(str(path), framework="numpy") as handle:
             metadata = handle.metadata() or {}
-        header = json.loads(metadata["mtm"])
-    except (SafetensorError, KeyError, ValueError, OSError, struct.error) as error:
+        envelope = json.loads(metadata["mtm"])
+        found = envelope["header"]["bundle_version"]
+        written_by = envelope["header"].get("versions", {}).get("mtm", "unknown")
+    except (SafetensorError, KeyError, TypeError, ValueError, OSError) as error:
         raise InputError(
             path,
             f"a file that is no bundle ({type(error).__name__}: {error})",
             "a model bundle (.safetensors) written by this software",
             "Files are never unpickled.",
         ) from error
-    if header.get("bundle_version") != BUNDLE_VERSION:
+    if found != BUNDLE_VERSION:
         raise InputError(
             path,
-            f"bundle version {header.get('bundle_version')}",
+            f"bundle version {found}",
             f"version {BUNDLE_VERSION}",
-            "Train it again, or use the release of mtm that wrote it "
-            f"({header.get('versions', {}).get('mtm', 'unknown')}).",
+            f"Train it again, or use the release of mtm that wrote it ({written_by}).",
         )
-    return metadata["mtm"], metadata
+    return envelope
 
 
 def load(path: str | Path) -> Predictor:
@@ -272,18 +273,20 @@ def load(path: str | Path) -> Predictor:
     """
     from mtm.models.registry import model_class, parameters_of
 
-    text, metadata = _open(path)
+    envelope = _open(path)
     try:
         with safe_open(str(path), framework="numpy") as handle:
             tensors = {key: handle.get_tensor(key) for key in handle.keys()}
     except (SafetensorError, OSError) as error:
         raise InputError(path, f"damaged arrays ({error})", "a whole bundle") from error
-    if metadata.get("sha256") != _digest(text, tensors):
+    header = envelope["header"]
+    if envelope.get("sha256") != _digest(header, tensors):
         raise InputError(
-            path, "contents that do not match their checksum", "an undamaged bundle",
+            path,
+            "contents that do not match their checksum",
+            "an undamaged bundle",
             "Copy or download it again.",
         )
-    header = json.loads(text)
     model = model_class(header["model"])(parameters_of(header["model"], header["parameters"]))
     model.tissues = tuple(header["tissues"])
     model.genes = pd.DataFrame(

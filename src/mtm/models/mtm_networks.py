@@ -32,7 +32,9 @@ class _TissueNorm(torch.autograd.Function):
         slope = gamma.index_select(0, tissue)
         if inverse_sigma is not None:
             slope.mul_(inverse_sigma)
-        out = functional.leaky_relu_(beta.index_select(0, tissue).addcmul_(slope, normal), LEAKY_SLOPE)
+        out = functional.leaky_relu_(
+            beta.index_select(0, tissue).addcmul_(slope, normal), LEAKY_SLOPE
+        )
         if keep is not None:
             out.mul_(keep)
         ctx.save_for_backward(normal, slope, out, sd, shrunk, tissue, inverse_sigma, keep)

@@ -155,8 +155,9 @@ class Engine:
         self.n_tissues = n_tissues
         # A tissue without training samples has NaN statistics and is never drawn as a pair; the
         # random tissue of the adversarial branch may be it, and then it stands unscaled.
-        self.mean, self.sd = resident(np.nan_to_num(scaler.mean)), resident(
-            np.nan_to_num(scaler.sd, nan=1.0)
+        self.mean, self.sd = (
+            resident(np.nan_to_num(scaler.mean)),
+            resident(np.nan_to_num(scaler.sd, nan=1.0)),
         )
         self.expr_z = resident(scaler.transform(cohort.expr_tpm, cohort.tissue))
         if p.encoder_input == "z":
@@ -194,9 +195,7 @@ class Engine:
         """Draw noise ``(n, noise_width)`` and random tissues ``(n,)`` for one step."""
         noise = torch.empty(n, self.parameters.noise_width, device=self.device, dtype=self.dtype)
         noise.normal_(generator=self.generator)
-        tissue = torch.randint(
-            self.n_tissues, (n,), generator=self.generator, device=self.device
-        )
+        tissue = torch.randint(self.n_tissues, (n,), generator=self.generator, device=self.device)
         return noise, tissue
 
     def step(self, rows_s: Tensor, rows_t: Tensor, noise: Tensor, random_tissue: Tensor) -> None:
@@ -285,7 +284,7 @@ class Engine:
         return loss.detach()
 
     def notes(self) -> dict[str, str]:
-        """What was chosen at run time, for the bundle."""
+        """Return what was chosen at run time, for the bundle."""
         return {"device": self.device, "precision": self.precision}
 
     def state(self) -> dict:
@@ -369,7 +368,7 @@ def train(
             torch.optim.lr_scheduler.OneCycleLR(
                 optimizer, p.learning_rate, total_steps=total + 1, cycle_momentum=False
             )
-            for optimizer in (engine.optimizer, engine.critic)
+            for optimizer in (engine.optimizer, engine.critic)[: 1 + (p.lambda_adversarial > 0)]
         ]
     key = _checkpoint_key(engine, training)
     path = None if training.checkpoint is None else Path(training.checkpoint) / "state.pt"
