@@ -1,0 +1,27 @@
+"""Build the cohort: expression, donors and the filtering table."""
+
+from mtm.build_cohort import build_cohort
+from mtm.scripting import run
+
+
+def main(snakemake):
+    """Filter GTEx's files and write the three files of a cohort."""
+    inputs, output = snakemake.input, snakemake.output
+    build_cohort(
+        inputs.expression,
+        inputs.sample_attributes,
+        inputs.subject_phenotypes,
+        gene_model=inputs.get("gene_model"),
+        gene_list=inputs.get("gene_list"),
+        controlled_phenotypes=inputs.get("controlled_phenotypes"),
+        source=snakemake.params.source,
+        out_expression=output.expression,
+        out_donors=output.donors,
+        out_filtering=output.filtering,
+        **snakemake.params.filters,
+    )
+
+
+if "snakemake" in globals():
+    with run(snakemake):  # noqa: F821
+        main(snakemake)  # noqa: F821
