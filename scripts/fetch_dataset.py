@@ -1,0 +1,22 @@
+"""Download one external file, verify it and put it in place."""
+
+from pathlib import Path
+
+from mtm.download import fetch_needed, needed_files, read_manifest
+from mtm.scripting import run
+
+
+def main(snakemake):
+    """Fetch the file; if it cannot be had, report on everything the configuration needs."""
+    manifest = read_manifest(snakemake.input.manifest)
+    output = Path(snakemake.output.file)
+    name = next(name for name, dataset in manifest.items() if dataset.file == output.name)
+    destinations = {name: output} | needed_files(
+        manifest, snakemake.config["inputs"], snakemake.config["local_files"], output.parent
+    )
+    fetch_needed(name, manifest, destinations)
+
+
+if "snakemake" in globals():
+    with run(snakemake):  # noqa: F821
+        main(snakemake)  # noqa: F821
