@@ -1,0 +1,165 @@
+"""One look for all figures: sizes, fonts, colours, and how a figure is written."""
+
+from collections.abc import Iterable, Sequence
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from mtm.io import atomic_path, write_tsv
+
+COLUMN_MM = 85.0
+PAGE_MM = 180.0
+PAGE_HEIGHT_MM = 240.0
+MM_PER_INCH = 25.4
+PNG_DPI = 300
+
+INK = "#222222"
+MUTED = "#767676"
+GRID = "#DDDDDD"
+NULL_COLOR = "#D9D9D9"
+REFERENCE_COLOR = "#CFE3F1"
+# Okabe and Ito's palette without black; distinguishable with every common colour blindness.
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#E69F00", "#56B4E9", "#CC79A7", "#F0E442")
+MARKERS = ("o", "s", "D", "^", "v", "P")
+UNKNOWN_TISSUE_COLORS = (
+    "#4E79A7", "#F28E2B", "#E15759", "#76B7B2", "#59A14F", "#EDC948", "#B07AA1", "#FF9DA7",
+    "#9C755F", "#BAB0AC",
+)  # fmt: skip
+
+RC = {
+    "font.family": "DejaVu Sans",
+    "font.size": 7,
+    "axes.titlesize": 7,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.labelsize": 7,
+    "axes.linewidth": 0.5,
+    "axes.edgecolor": INK,
+    "axes.labelcolor": INK,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "grid.color": GRID,
+    "grid.linewidth": 0.4,
+    "text.color": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "xtick.labelsize": 6,
+    "ytick.labelsize": 6,
+    "xtick.major.width": 0.5,
+    "ytick.major.width": 0.5,
+    "xtick.major.size": 2.5,
+    "ytick.major.size": 2.5,
+    "legend.fontsize": 6,
+    "legend.frameon": False,
+    "legend.handletextpad": 0.7,
+    "legend.columnspacing": 1.0,
+    "lines.linewidth": 1.0,
+    "pdf.fonttype": 42,
+    "svg.fonttype": "none",
+    "savefig.dpi": PNG_DPI,
+}
+
+
+def new_figure(width_mm: float, height_mm: float) -> Figure:
+    """Return an empty figure of this size in millimetres; call inside `mpl.rc_context(RC)`."""
+    return Figure(figsize=(width_mm / MM_PER_INCH, height_mm / MM_PER_INCH), layout="constrained")
+
+
+def save_figure(
+    figure: Figure, table: pd.DataFrame, pdf: str | Path, png: str | Path, tsv: str | Path
+) -> None:
+    """Write a figure as PDF (text stays text) and PNG, and the table it draws as TSV.
+
+    Each file is written whole or not at all, and the same figure gives the same bytes.
+    """
+    with mpl.rc_context(RC):
+        with atomic_path(pdf) as temporary:
+            figure.savefig(temporary, format="pdf", metadata={"CreationDate": None})
+        with atomic_path(png) as temporary:
+            figure.savefig(temporary, format="png", dpi=PNG_DPI, metadata={"Software": None})
+    write_tsv(table, tsv)
+
+
+@cache
+def gtex_tissues() -> pd.DataFrame:
+    """GTEx's tissues, indexed by SMTSD name; columns ``abbreviation`` and ``color`` (hex)."""
+    with files("mtm.figures").joinpath("gtex_tissues.tsv").open() as handle:
+        table = pd.read_csv(handle, sep="\t", keep_default_na=False, na_values=[""])
+    return table.set_index("tissue")
+
+
+def tissue_colors(tissues: Iterable[str]) -> dict[str, str]:
+    """Colour of each tissue: GTEx's where it has one, else from a palette in sorted order.
+
+    GTEx gives all brain regions one yellow; only a label or a position tells those apart.
+    """
+    tissues = sorted(set(tissues))
+    colors = gtex_tissues()["color"].dropna().reindex(tissues)
+    unknown = [name for name in tissues if pd.isna(colors[name])]
+    other = {
+        name: UNKNOWN_TISSUE_COLORS[rank % len(UNKNOWN_TISSUE_COLORS)]
+        for rank, name in enumerate(unknown)
+    }
+    return {name: other.get(name, colors[name]) for name in tissues}
+
+
+def tissue_abbreviations(tissues: Iterable[str]) -> dict[str, str]:
+    """GTEx's abbreviation of each tissue; the name itself where there is none."""
+    known = gtex_tissues()["abbreviation"].to_dict()
+    return {name: known.get(name, name) for name in tissues}
+
+
+def model_styles(models: Sequence[str]) -> dict[str, dict[str, str]]:
+    """Colour and marker of each model, by its place in `models`; ready as keyword arguments.
+
+    A model past the end of the palette gets a used colour and a new marker.
+    """
+    return {
+        name: {
+            "color": PALETTE[rank % len(PALETTE)],
+            "marker": MARKERS[rank // len(PALETTE) % len(MARKERS)],
+        }
+        for rank, name in enumerate(models)
+    }
+
+
+def swarm_offsets(x: np.ndarray, diameter: float, height: float) -> np.ndarray:
+    """Vertical offsets that keep dots with the positions `x` from covering one another.
+
+    Parameters
+    ----------
+    x
+        Positions, shape ``(n,)``, in the unit of `diameter`.
+    diameter
+        Distance that two dots should keep.
+    height
+        Largest offset to either side, in the same unit; a crowd that needs more overlaps.
+
+    Returns
+    -------
+    np.ndarray
+        Shape ``(n,)``; the same for the same `x`.
+    """
+    step = diameter / 4
+    levels = np.arange(0, height + 1e-9, step)
+    candidates = np.stack([levels, -levels], 1).ravel()[1:]
+    offsets = np.zeros(len(x))
+    placed: list[int] = []
+    for index in np.argsort(x, kind="stable"):
+        near = [other for other in placed if abs(x[other] - x[index]) < diameter]
+        gaps = np.array(
+            [
+                min((np.hypot(x[o] - x[index], offsets[o] - level) for o in near), default=np.inf)
+                for level in candidates
+            ]
+        )
+        free = np.flatnonzero(gaps >= diameter)
+        offsets[index] = candidates[free[0] if len(free) else gaps.argmax()]
+        placed.append(int(index))
+    return offsets

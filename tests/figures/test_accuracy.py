@@ -1,0 +1,143 @@
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from mtm.errors import InputError
+from mtm.evaluation.tables import MEAN_OF_TISSUES
+from mtm.figures import accuracy, style
+from mtm.figures.registry import figure_names, make_figure
+
+CONVENTIONS = [
+    ("gene_wise", "per_fold"),
+    ("gene_wise", "pooled_z"),
+    ("gene_wise", "pooled_raw"),
+    ("sample_wise", "per_sample"),
+]
+
+
+def summary(models, n_tissues, seed=0):
+    """A random but plausible accuracy/summary.tsv."""
+    rng = np.random.default_rng(seed)
+    tissues = list(rng.permutation(style.gtex_tissues().index)[:n_tissues])
+    rows = [
+        {
+            "model": model, "scale": scale, "level": level, "convention": convention,
+            "tissue": tissue, "n_samples": 100, "n_genes": 1000, "mean_rho": rho,
+            "ci_low": rho - 0.03, "ci_high": rho + 0.03, "null_low": -0.02, "null_high": 0.02,
+            "n_predictable": rng.integers(0, 900) if level == "gene_wise" else np.nan,
+            "n_predictable_paper": rng.integers(0, 900) if level == "gene_wise" else np.nan,
+        }
+        for rank, model in enumerate(models)
+        for scale in ("log2_z", "tpm_z")
+        for level, convention in CONVENTIONS
+        for tissue in [*tissues, MEAN_OF_TISSUES]
+        for rho in [0.05 + 0.02 * rank + rng.normal(0, 0.005)]
+    ]  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def texts(figure):
+    return [text.get_text() for text in figure.findobj(lambda item: hasattr(item, "get_text"))]
+
+
+def test_fig2a_table_is_the_four_panels_best_model_first():
+    table = summary(["low", "mid", "high"], 5)
+    reduced = accuracy.fig2a_table(table.sample(frac=1, random_state=1))
+    assert len(reduced) == 4 * 3 * 6
+    assert list(dict.fromkeys(reduced["model"])) == ["high", "mid", "low"]
+    panels = list(dict.fromkeys(reduced[accuracy.KEY].itertuples(index=False, name=None)))
+    assert panels == [
+        ("log2_z", "gene_wise", "per_fold"),
+        ("log2_z", "sample_wise", "per_sample"),
+        ("tpm_z", "gene_wise", "pooled_raw"),
+        ("tpm_z", "sample_wise", "per_sample"),
+    ]
+    merged = reduced.merge(table, on=[*accuracy.KEY, "model", "tissue"])
+    assert (merged["mean_rho_x"] == merged["mean_rho_y"]).all()
+
+
+def test_fig2b_table_takes_each_definition_from_its_own_scale():
+    table = summary(["a", "b"], 4)
+    reduced = accuracy.fig2b_table(table)
+    assert list(reduced["definition"].value_counts()) == [10, 10]
+    for definition, scale, convention in (
+        ("n_predictable", "log2_z", "per_fold"),
+        ("n_predictable_paper", "tpm_z", "pooled_raw"),
+    ):
+        expected = table[(table["scale"] == scale) & (table["convention"] == convention)]
+        got = reduced[reduced["definition"] == definition].merge(expected, on=["model", "tissue"])
+        assert len(got) == 10
+        assert (got["n_predictable_genes"] == got[definition]).all()
+
+
+@pytest.mark.parametrize("name", ["fig2a", "fig2b", "accuracy_by_tissue"])
+@pytest.mark.parametrize(("n_models", "n_tissues"), [(1, 10), (12, 48)])
+def test_figures_draw_every_model_inside_the_page(tmp_path, name, n_models, n_tissues):
+    models = ["covariates", *(f"model{i}" for i in range(1, n_models))]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        figure, table = make_figure(name, {"table": summary(models, n_tissues)})
+        style.save_figure(
+            figure, table, tmp_path / "f.pdf", tmp_path / "f.png", tmp_path / "f.tsv"
+        )
+    width, height = figure.get_size_inches() * 25.4
+    assert width == pytest.approx(180)
+    assert height <= 245
+    drawn = texts(figure)
+    for model in models:
+        assert model in drawn
+    assert len(pd.read_csv(tmp_path / "f.tsv", sep="\t")) == len(table)
+    box = figure.get_tightbbox()
+    assert box.x0 >= -0.01
+    assert box.y0 >= -0.01
+    assert box.x1 <= figure.get_figwidth() + 0.01
+    assert box.y1 <= figure.get_figheight() + 0.01
+    smallest = min(
+        item.get_fontsize()
+        for item in figure.findobj(lambda item: hasattr(item, "get_fontsize"))
+        if item.get_text()
+    )
+    assert smallest >= 6
+
+
+def test_fig2a_draws_the_values_of_its_table():
+    figure, table = make_figure("fig2a", {"table": summary(["low", "high"], 10)})
+    panel = table[(table[accuracy.KEY] == accuracy.PANELS[2]).all(axis=1)]
+    ax = figure.axes[2]
+    for model, dots in zip(["high", "low"], ax.collections[::2], strict=False):
+        rows = panel[(panel["model"] == model) & (panel["tissue"] != MEAN_OF_TISSUES)]
+        np.testing.assert_allclose(dots.get_offsets()[:, 0], rows["mean_rho"])
+    mean = panel[(panel["model"] == "high") & (panel["tissue"] == MEAN_OF_TISSUES)].iloc[0]
+    assert f"{mean['mean_rho']:.3f}" in texts(figure)
+
+
+def test_a_summary_of_one_scale_without_null_intervals_is_drawn():
+    table = summary(["a", "b"], 6)
+    table = table[table["scale"] == "log2_z"].assign(null_low=np.nan, null_high=np.nan)
+    figure, _ = make_figure("fig2a", {"table": table})
+    assert len(figure.axes) == 2
+    figure.canvas.draw()
+    figure, _ = make_figure("fig2b", {"table": table})
+    assert len(figure.axes) == 1
+
+
+def test_the_legend_joins_tissues_that_share_a_color():
+    regions = [name for name in style.gtex_tissues().index if name.startswith("Brain - ")]
+    handles = accuracy._tissue_legend(style.tissue_colors([*regions, "Lung"]))
+    assert [handle.get_label() for handle in handles] == ["Brain (13 regions)", "Lung"]
+
+
+def test_unusable_tables_are_refused():
+    table = summary(["a"], 3)
+    with pytest.raises(InputError, match="null_low"):
+        accuracy.fig2a_table(table.drop(columns="null_low"))
+    with pytest.raises(InputError, match="mean of tissues"):
+        accuracy.fig2a_table(table[table["tissue"] != MEAN_OF_TISSUES])
+    with pytest.raises(InputError, match="'fig99'; expected one of accuracy_by_tissue, fig2a"):
+        make_figure("fig99", {"table": table})
+
+
+def test_names_of_figures():
+    assert {"fig2a", "fig2b", "accuracy_by_tissue", "learning_curve"} <= set(figure_names())

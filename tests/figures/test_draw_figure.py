@@ -1,0 +1,42 @@
+import runpy
+from pathlib import Path
+from types import SimpleNamespace
+
+import pandas as pd
+
+SCRIPT = Path(__file__).parents[2] / "scripts" / "draw_figure.py"
+
+
+class Named(dict):
+    """Snakemake's named list, as far as the script uses it."""
+
+    __getattr__ = dict.__getitem__
+
+
+def test_the_script_reads_one_or_several_tables_and_writes_three_files(tmp_path):
+    paths = []
+    for fold, top in enumerate((0.2, 0.3)):
+        path = tmp_path / "mtm" / f"fold{fold}.training.tsv"
+        path.parent.mkdir(exist_ok=True)
+        pd.DataFrame(
+            {"step": [1, 2], "held_out_gene_wise": [0, top], "held_out_sample_wise": [0, top]}
+        ).to_csv(path, sep="\t", index=False)
+        paths.append(str(path))
+    outputs = Named({suffix: tmp_path / f"f.{suffix}" for suffix in ("pdf", "png", "tsv")})
+    runpy.run_path(
+        str(SCRIPT),
+        {
+            "snakemake": SimpleNamespace(
+                input=Named(table=paths),
+                params=SimpleNamespace(figure="learning_curve"),
+                output=outputs,
+                log=[str(tmp_path / "log.txt")],
+                threads=1,
+                rule="draw_learning_curve",
+            )
+        },
+    )
+    table = pd.read_csv(outputs.tsv, sep="\t")
+    assert set(table["run"]) == {"fold0", "fold1"}
+    assert outputs.pdf.stat().st_size > 1000
+    assert outputs.png.stat().st_size > 1000
