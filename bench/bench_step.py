@@ -19,7 +19,7 @@ import torch
 
 from mtm.cohort import Cohort
 from mtm.models.mtm import MTMParameters
-from mtm.models.mtm_training import Engine, PairSampler, choose_device
+from mtm.models.mtm_training import Engine, PairSampler, choose_device, ordered_pairs
 from mtm.scaling import TissueScaler
 
 REFERENCE = Path(__file__).parents[1] / "tests" / "models" / "mtm_reference.py"
@@ -56,7 +56,8 @@ def plain_loop(parameters, cohort, scaler, device):
     torch.set_default_device("cpu")
     expr_z = torch.from_numpy(scaler.transform(cohort.expr_tpm, cohort.tissue))
     tissue = torch.from_numpy(cohort.tissue)
-    pairs = PairSampler(cohort.donor, "all", 0, "cpu").epoch(0)
+    pairs = torch.from_numpy(ordered_pairs(cohort.donor))
+    pairs = pairs[torch.randperm(len(pairs), generator=torch.Generator().manual_seed(0))]
 
     class Pairs(torch.utils.data.Dataset):
         def __len__(self):
@@ -80,13 +81,11 @@ def plain_loop(parameters, cohort, scaler, device):
 def fused_loop(parameters, cohort, scaler, device):
     """Return a function that takes one step of the engine."""
     engine = Engine(parameters, cohort, scaler, device, seed=0)
-    batches = iter(
-        PairSampler(cohort.donor, "all", 0, device).epoch(0).split(parameters.batch_size)
-    )
+    batches = PairSampler(cohort.donor, parameters, 0, device).batches(0)
 
     def step():
         batch = next(batches)
-        engine.step(batch[:, 0], batch[:, 1], *engine.draw(len(batch)))
+        engine.step(batch, *engine.draw(len(batch.source)))
 
     return step
 

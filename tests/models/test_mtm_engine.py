@@ -1,7 +1,6 @@
 """The fused engine against the literal transcription, and what must hold of any training run."""
 
 import importlib.util
-import sys
 from dataclasses import replace
 from itertools import permutations
 from pathlib import Path
@@ -11,7 +10,7 @@ import pytest
 import torch
 
 from mtm.errors import InputError
-from mtm.models.base import Training
+from mtm.models.base import Requests, Training, load
 from mtm.models.mtm import MTM, MTMParameters
 from mtm.models.mtm_networks import Dropout, TissueConditioned, _TissueNorm
 from mtm.models.mtm_training import LOSSES, Engine, PairSampler, ordered_pairs
@@ -20,15 +19,14 @@ from mtm.scaling import TissueScaler
 HERE = Path(__file__).parent
 
 
-def load(name):
-    spec = importlib.util.spec_from_file_location(name, HERE / f"{name}.py")
+def transcription():
+    spec = importlib.util.spec_from_file_location("mtm_reference", HERE / "mtm_reference.py")
     module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
     spec.loader.exec_module(module)
     return module
 
 
-Reference = load("mtm_reference").Reference
+Reference = transcription().Reference
 SMALL = MTMParameters(
     encoder_widths=(16, 12, 10), code_width=8, generator_widths=(10, 12, 16),
     discriminator_widths=(16, 12, 6), mapping_widths=(5, 6, 8), noise_width=4,
@@ -76,13 +74,13 @@ def test_twenty_fused_steps_equal_the_literal_transcription(cohort):
     engine.encoder_expr = torch.log2(
         1 + torch.relu(engine.expr_z * engine.sd[engine.tissue] + engine.mean[engine.tissue])
     )
-    sampler = PairSampler(cohort.donor, "all", 0, "cpu")
-    batches = [b for e in range(20) for b in sampler.epoch(e).split(p.batch_size)][:20]
+    sampler = PairSampler(cohort.donor, p, 0, "cpu")
+    batches = [batch for epoch in range(20) for batch in sampler.batches(epoch)][:20]
     for batch in batches:
-        s, t = batch.T
-        noise, r = engine.draw(len(batch))
+        s, t = batch.source, batch.target
+        noise, r = engine.draw(len(s))
         engine.totals.zero_()
-        engine.step(s, t, noise, r)
+        engine.step(batch, noise, r)
         expected = reference.step(
             engine.expr_z[s], engine.tissue[s], engine.expr_z[t], engine.tissue[t], noise, r
         )
@@ -147,9 +145,38 @@ def test_ordered_pairs_are_all_permutations_within_donors():
 
 def test_balanced_sampling_draws_donors_equally_often():
     donor = np.repeat([0, 1], [2, 30])
-    sampler = PairSampler(donor, "donor_balanced", 0, "cpu")
-    owners = donor[sampler.epoch(0)[:, 0].numpy()]
+    sampler = PairSampler(donor, replace(SMALL, pair_sampling="donor_balanced"), 0, "cpu")
+    owners = donor[torch.cat([batch.source for batch in sampler.batches(0)]).numpy()]
     assert owners.mean() == pytest.approx(0.5, abs=0.06)
+
+
+def test_further_sources_are_the_donors_own_and_never_the_target():
+    donor = np.repeat([3, 0, 1, 2], [2, 5, 1, 9])
+    sampler = PairSampler(donor, replace(SMALL, max_sources=4), 0, "cpu")
+    counts = []
+    for batch in sampler.batches(0):
+        assert np.array_equal(donor[batch.extra], donor[batch.source[batch.pair]])
+        assert (batch.extra != batch.target[batch.pair]).all()
+        assert (batch.extra != batch.source[batch.pair]).all()
+        counts.append(np.bincount(batch.pair, minlength=len(batch.source)))
+        assert (counts[-1][donor[batch.source] == 3] == 0).all()
+    assert set(np.concatenate(counts)) == {0, 1, 2, 3}
+
+
+def test_covariates_reach_the_code_and_survive_the_bundle(cohort, tmp_path):
+    model = MTM(replace(SMALL, covariates=("sex", "age", "hardy")))
+    model.fit(Training(cohort, source=0, seed=1))
+    rows = np.flatnonzero(cohort.tissue == 0)[:, None]
+    requests = Requests(rows, np.ones(len(rows), int))
+    other = replace(cohort, donors=cohort.donors.assign(age=cohort.donors["age"] + 30))
+    predicted = model.predict(cohort, requests)
+    assert not np.allclose(predicted, model.predict(other, requests))
+    model.save(tmp_path / "bundle.safetensors")
+    assert np.array_equal(
+        load(tmp_path / "bundle.safetensors").predict(cohort, requests), predicted
+    )
+    with pytest.raises(InputError, match="no column age"):
+        model.predict(replace(cohort, donors=cohort.donors.drop(columns="age")), requests)
 
 
 SWITCHES = [
@@ -161,7 +188,8 @@ SWITCHES = [
     {"reconstruction_of": "encoded"}, {"reconstruction_of": "both"},
     {"reconstruction_of": "encoded", "lambda_adversarial": 0.0, "lambda_cycle": 0.0},
     {"reconstruction_of": "both", "lambda_cycle": 0.0}, {"discriminator_real": "target"},
-    {"pair_sampling": "donor_balanced"}, {"optimizer": "adamw", "weight_decay": 0.01},
+    {"pair_sampling": "donor_balanced"}, {"max_sources": 3}, {"covariates": ("age", "hardy")},
+    {"optimizer": "adamw", "weight_decay": 0.01},
     {"schedule": "one_cycle"}, {"individual_loss": "smooth_l1"}, {"individual_loss": "l2"},
     {"precision": "bfloat16"}, {"generator_widths": (512 // 32, 12, 16)},
 ]  # fmt: skip
@@ -260,8 +288,6 @@ def test_a_checkpoint_of_other_settings_is_not_taken_up(cohort, tmp_path):
 
 
 def test_several_sources_average_their_codes(cohort):
-    from mtm.models.base import Requests
-
     model = MTM(SMALL)
     model.fit(Training(cohort, source=0, seed=1))
     rows = np.array([[0, 1, -1], [2, -1, -1]])

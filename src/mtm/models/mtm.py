@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from mtm.cohort import Cohort
 from mtm.errors import InputError
+from mtm.linear.design import CovariateDesign, covariate_table
 from mtm.models.base import Predictor, Requests, Training
 from mtm.models.mtm_networks import ConditionedStack, SpectralNorm
 from mtm.models.mtm_training import Engine, choose_device, train
@@ -51,6 +52,12 @@ class MTMParameters:
     pair_sampling
         - ``"all"``: every ordered within-donor pair once an epoch, as the code
         - ``"donor_balanced"``: as many draws an epoch, donors equally often (methods 6.9)
+    max_sources
+        Up to this many samples of a donor are shown together, their codes averaged
+        (methods 6.13); 1 as the paper.
+    covariates
+        Columns of donors or samples, used as far as the cohort has them, added to the code
+        through a linear map (methods 7); none as the paper.
     optimizer
         ``"adam"`` or ``"adamw"``.
     learning_rate, beta1, beta2, weight_decay
@@ -88,6 +95,8 @@ class MTMParameters:
     reconstruction_of: Literal["mapped", "encoded", "both"] = "mapped"
     discriminator_real: Literal["source_and_target", "target"] = "source_and_target"
     pair_sampling: Literal["all", "donor_balanced"] = "all"
+    max_sources: int = 1
+    covariates: tuple[str, ...] = ()
     optimizer: Literal["adam", "adamw"] = "adam"
     learning_rate: float = 5e-4
     beta1: float = 0.5
@@ -112,6 +121,7 @@ class MTM(Predictor):
     Parameters = MTMParameters
     several_sources = True
     networks: nn.ModuleDict
+    design: CovariateDesign
     _device = "cpu"
 
     @property
@@ -122,7 +132,7 @@ class MTM(Predictor):
     def _fit(self, training: Training) -> pd.DataFrame:
         self._device = choose_device(training.device)
         engine = Engine(self.parameters, training.cohort, self.scaler, self._device, training.seed)
-        self.networks = engine.networks
+        self.networks, self.design = engine.networks, engine.design
         table = train(engine, training, lambda: training.monitor(self))
         self.provenance.notes.update(engine.notes())
         return table
@@ -140,7 +150,10 @@ class MTM(Predictor):
 
     @torch.inference_mode()
     def predict(self, inputs: Cohort, requests: Requests, batch: int = 1024) -> np.ndarray:
-        """Predict from the mean code of each request's sources; see `Predictor.predict`."""
+        """Predict from the mean code of each request's sources; see `Predictor.predict`.
+
+        Covariates are those of the donor and of the first source sample.
+        """
         seen = requests.source_rows >= 0
         if not seen.any(1).all():
             raise InputError("model mtm", "a request without a source", "at least one source")
@@ -152,6 +165,10 @@ class MTM(Predictor):
         code = codes.new_zeros(len(requests), codes.shape[1])
         code.index_add_(0, request_of, codes[self._tensor(place)])
         code /= self._tensor(seen.sum(1, keepdims=True)).to(code.dtype)
+        if len(self.design):
+            names = self.design.covariates
+            table = covariate_table(inputs, requests.source_rows[:, 0], names)
+            code += self.networks["covariates"](self._tensor(self.design.transform(table)))
         target = self._tensor(requests.target)
         expr_z = np.empty((len(requests), len(self.genes)), np.float32)
         for i in range(0, len(requests), batch):
@@ -166,16 +183,30 @@ class MTM(Predictor):
         return tensor.to(self.networks["encoder"].last.weight.dtype)
 
     def state(self) -> dict[str, np.ndarray]:
-        """Weights of the encoder and the generator; prediction needs no other network."""
-        return {
+        """Weights of the encoder, the generator and the covariates' map; others are not needed."""
+        arrays = {
             f"{name}/{key}": value.detach().cpu().numpy()
-            for name in ("encoder", "generator")
+            for name in ("encoder", "generator", "covariates")
+            if name in self.networks
             for key, value in self.networks[name].state_dict().items()
         }
+        return arrays | {"design": self.design.to_array()}
 
     def restore(self, state: dict[str, np.ndarray]) -> None:
-        """Rebuild the encoder and the generator on the CPU."""
-        self.networks = build_predicting(self.parameters, len(self.genes), len(self.tissues))
+        """Rebuild the networks that predict, on the CPU."""
+        p, n_genes, n_tissues = self.parameters, len(self.genes), len(self.tissues)
+        self.design = CovariateDesign.from_array(state["design"])
+        self.networks = nn.ModuleDict(
+            {
+                "encoder": ConditionedStack((n_genes, *p.encoder_widths, p.code_width), n_tissues),
+                "generator": ConditionedStack(
+                    (p.code_width, *p.generator_widths, n_genes), n_tissues
+                ),
+            }
+        )
+        if len(self.design):
+            self.networks["covariates"] = nn.Linear(len(self.design), p.code_width, bias=False)
+        self.networks.to(torch.from_numpy(state["encoder/last.weight"]).dtype)
         for name, network in self.networks.items():
             prefix = f"{name}/"
             network.load_state_dict(
@@ -186,13 +217,3 @@ class MTM(Predictor):
                 }
             )
         self._device = "cpu"
-
-
-def build_predicting(p: MTMParameters, n_genes: int, n_tissues: int) -> nn.ModuleDict:
-    """Return a freshly initialised encoder and generator."""
-    return nn.ModuleDict(
-        {
-            "encoder": ConditionedStack((n_genes, *p.encoder_widths, p.code_width), n_tissues),
-            "generator": ConditionedStack((p.code_width, *p.generator_widths, n_genes), n_tissues),
-        }
-    )

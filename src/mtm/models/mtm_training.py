@@ -7,11 +7,11 @@ import json
 import logging
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -23,6 +23,7 @@ from tqdm import tqdm
 from mtm.cohort import Cohort
 from mtm.errors import InputError
 from mtm.io import atomic_path
+from mtm.linear.design import CovariateDesign, covariate_table
 from mtm.models.base import Training
 from mtm.models.mtm_networks import ConditionedStack, Discriminator, Dropout, Mapping
 from mtm.scaling import TissueScaler
@@ -86,6 +87,24 @@ def ordered_pairs(donor: np.ndarray) -> np.ndarray:
     return np.stack([order[first[keep]], order[second[keep]]], 1)
 
 
+class Batch(NamedTuple):
+    """Pairs of one step, as rows of the training cohort.
+
+    Parameters
+    ----------
+    source, target
+        Shape ``(n,)``, int64.
+    extra, pair
+        Further source samples and the position of the pair that each belongs to, shape
+        ``(n_extra,)``, int64; empty unless ``max_sources`` is above 1.
+    """
+
+    source: Tensor
+    target: Tensor
+    extra: Tensor
+    pair: Tensor
+
+
 class Engine:
     """The four networks, their optimisers and the data, resident on one device.
 
@@ -139,11 +158,18 @@ class Engine:
                     ),
                     "mapping": Mapping((p.noise_width, *p.mapping_widths, p.code_width)),
                 }
-            ).to(device, self.dtype)
+            )
+            self.design = CovariateDesign.fit(
+                covariate_table(cohort, np.arange(cohort.n_samples), p.covariates)
+            )
+            if len(self.design):
+                linear = nn.Linear(len(self.design), p.code_width, bias=False)
+                self.networks["covariates"] = linear
+            self.networks.to(device, self.dtype)
         self.generator = torch.Generator(device).manual_seed(seed)
         self.dropout = Dropout(p.dropout, self.generator)
         # One optimiser over three networks steps each weight just as three optimisers would.
-        parts = [self.networks[name] for name in ("encoder", "mapping", "generator")]
+        parts = [net for name, net in self.networks.items() if name != "discriminator"]
         self.optimizer = self._optimizer([w for part in parts for w in part.parameters()])
         self.critic = self._optimizer(list(self.networks["discriminator"].parameters()))
         self.distance = DISTANCES[p.individual_loss]
@@ -164,6 +190,10 @@ class Engine:
             self.encoder_expr = self.expr_z
         else:
             self.encoder_expr = torch.log2(1 + resident(cohort.expr_tpm))
+        if len(self.design):
+            names = self.design.covariates
+            table = covariate_table(cohort, np.arange(cohort.n_samples), names)
+            self.covariates = resident(self.design.transform(table))
         self.totals = torch.zeros(len(LOSSES), device=device, dtype=self.dtype)
 
     def _optimizer(self, weights: list[nn.Parameter]) -> torch.optim.Optimizer:
@@ -198,17 +228,34 @@ class Engine:
         tissue = torch.randint(self.n_tissues, (n,), generator=self.generator, device=self.device)
         return noise, tissue
 
-    def step(self, rows_s: Tensor, rows_t: Tensor, noise: Tensor, random_tissue: Tensor) -> None:
+    def _source_code(self, batch: Batch) -> Tensor:
+        """Return the code of every pair's sources, shape ``(n, code_width)``.
+
+        Codes of several sources are averaged (methods 6.13); covariates are added to the mean.
+        """
+        encoder = self.networks["encoder"]
+        rows = batch.source
+        code = encoder(self.encoder_expr[rows], self.tissue[rows], self.dropout)
+        if len(batch.extra):
+            extra = encoder(self.encoder_expr[batch.extra], self.tissue[batch.extra], self.dropout)
+            count = torch.bincount(batch.pair, minlength=len(rows)).unsqueeze(1) + 1
+            code = code.index_add(0, batch.pair, extra) / count.to(code.dtype)
+        if len(self.design):
+            code = code + self.networks["covariates"](self.covariates[rows])
+        return code
+
+    def step(self, batch: Batch, noise: Tensor, random_tissue: Tensor) -> None:
         """Take one optimiser step of all networks (methods 1.3) and add the losses to `totals`.
 
         Parameters
         ----------
-        rows_s, rows_t
-            Source and target sample of every pair, shape ``(n,)``.
+        batch
+            Pairs, as from `PairSampler.batches`.
         noise, random_tissue
             As from `draw`.
         """
         p = self.parameters
+        rows_s, rows_t = batch.source, batch.target
         encoder, generator = self.networks["encoder"], self.networks["generator"]
         s, t, r = self.tissue[rows_s], self.tissue[rows_t], random_tissue
         x_s, x_t = self.expr_z[rows_s], self.expr_z[rows_t]
@@ -221,7 +268,7 @@ class Engine:
         back = p.lambda_cycle > 0 or rebuild_encoded
 
         with self._matmul():
-            code = encoder(self.encoder_expr[rows_s], s, self.dropout)
+            code = self._source_code(batch)
             codes, tissues = [code], [t]
             if mapped:
                 mapped_code = self.networks["mapping"](noise, self.dropout)
@@ -283,9 +330,10 @@ class Engine:
         self.critic.step()
         return loss.detach()
 
-    def notes(self) -> dict[str, str]:
+    def notes(self) -> dict:
         """Return what was chosen at run time, for the bundle."""
-        return {"device": self.device, "precision": self.precision}
+        chosen = {"device": self.device, "precision": self.precision}
+        return chosen | ({"covariates": self.design.covariates} if len(self.design) else {})
 
     def state(self) -> dict:
         """Everything that the next step depends on."""
@@ -305,34 +353,49 @@ class Engine:
 
 
 class PairSampler:
-    """Order of training pairs, the same for the same seed and epoch (methods 1.1, 6.9).
+    """Training pairs in their order, the same for the same seed and epoch (methods 1.1, 6.9).
 
     Parameters
     ----------
     donor
         Donor code of every training sample.
-    sampling
-        ``"all"`` or ``"donor_balanced"``; see `MTMParameters`.
+    parameters
+        ``pair_sampling``, ``max_sources`` and ``batch_size`` are used.
+    seed
+        Of the order.
+    device
+        Where the batches are wanted.
     """
 
-    def __init__(self, donor: np.ndarray, sampling: str, seed: int, device: str):
+    def __init__(self, donor: np.ndarray, parameters: MTMParameters, seed: int, device: str):
         pairs = ordered_pairs(donor)
         if not len(pairs):
             raise InputError(
                 "training donors", "no donor with two samples", "pairs of tissues to learn from"
             )
-        self.pairs = torch.from_numpy(pairs).to(device)
-        self.seed = seed
+        self.pairs = torch.from_numpy(pairs)
+        self.seed, self.device = seed, device
+        self.batch_size, self.max_sources = parameters.batch_size, parameters.max_sources
         self.weights = None
-        if sampling == "donor_balanced":
+        if parameters.pair_sampling == "donor_balanced":
             owner = donor[pairs[:, 0]]
             self.weights = torch.from_numpy(1 / np.bincount(owner)[owner])
+        if self.max_sources > 1:
+            counts = np.bincount(donor)
+            self.rows = torch.from_numpy(np.argsort(donor, kind="stable"))
+            self.first = torch.from_numpy((np.cumsum(counts) - counts)[donor])
+            self.count = torch.from_numpy(counts[donor])
 
     def __len__(self) -> int:
         return len(self.pairs)
 
-    def epoch(self, epoch: int) -> Tensor:
-        """Return the pairs of `epoch` in their order, shape ``(n_pairs, 2)``."""
+    @property
+    def steps_per_epoch(self) -> int:
+        """Batches of one pass over all pairs, the last one perhaps smaller."""
+        return -(-len(self) // self.batch_size)
+
+    def batches(self, epoch: int) -> Iterator[Batch]:
+        """Yield the batches of `epoch`."""
         generator = torch.Generator().manual_seed((self.seed << 20) + epoch)
         if self.weights is None:
             order = torch.randperm(len(self), generator=generator)
@@ -340,7 +403,27 @@ class PairSampler:
             order = torch.multinomial(
                 self.weights, len(self), replacement=True, generator=generator
             )
-        return self.pairs[order.to(self.pairs.device)]
+        pairs = self.pairs[order]
+        resident = pairs.to(self.device)
+        for start in range(0, len(pairs), self.batch_size):
+            stop = start + self.batch_size
+            source, target = resident[start:stop].T
+            extra = self._extra(pairs[start:stop], generator)
+            yield Batch(source, target, *(part.to(self.device) for part in extra))
+
+    def _extra(self, pairs: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Draw further samples of each pair's donor, none of them its source or target.
+
+        Each pair gets 0 to ``max_sources - 1`` of them, evenly, less those drawn in vain.
+        """
+        if self.max_sources == 1:
+            return torch.empty(0, dtype=torch.int64), torch.empty(0, dtype=torch.int64)
+        n, room = len(pairs), self.max_sources - 1
+        wanted = torch.randint(self.max_sources, (n, 1), generator=generator)
+        offset = torch.rand(n, room, generator=generator) * self.count[pairs[:, :1]]
+        rows = self.rows[self.first[pairs[:, :1]] + offset.long()]
+        use = (torch.arange(room) < wanted) & (rows != pairs[:, :1]) & (rows != pairs[:, 1:])
+        return rows[use], use.nonzero()[:, 0]
 
 
 def train(
@@ -359,8 +442,8 @@ def train(
         `monitor` returned.
     """
     p = engine.parameters
-    sampler = PairSampler(training.cohort.donor, p.pair_sampling, engine.seed, engine.device)
-    per_epoch = -(-len(sampler) // p.batch_size)
+    sampler = PairSampler(training.cohort.donor, p, engine.seed, engine.device)
+    per_epoch = sampler.steps_per_epoch
     total = p.steps or p.epochs * per_epoch
     schedules = []
     if p.schedule == "one_cycle":
@@ -390,10 +473,8 @@ def train(
         total=total, initial=step, unit="step", desc="mtm", disable=None, mininterval=1
     ) as bar:
         while step < total:
-            epoch = step // per_epoch
-            pairs = sampler.epoch(epoch)
-            for batch in pairs.split(p.batch_size):
-                engine.step(batch[:, 0], batch[:, 1], *engine.draw(len(batch)))
+            for batch in sampler.batches(step // per_epoch):
+                engine.step(batch, *engine.draw(len(batch.source)))
                 for schedule in schedules:
                     schedule.step()
                 step, since = step + 1, since + 1
@@ -454,6 +535,8 @@ def _checkpoint_key(engine: Engine, training: Training) -> str:
     }
     digest.update(json.dumps(settings, sort_keys=True).encode())
     digest.update(np.ascontiguousarray(cohort.expr_tpm).view(np.uint8))
+    if len(engine.design):
+        digest.update(engine.covariates.cpu().numpy().tobytes())
     return digest.hexdigest()
 
 

@@ -58,9 +58,7 @@ def parameters_of(name: str, values: Mapping):
                 f"one of {', '.join(known)}",
                 f"Did you mean {near[0]!r}?" if near else "",
             )
-    return cls(
-        **{k: tuple(v) if isinstance(v, list | tuple) else v for k, v in values.items()}
-    )
+    return cls(**{k: tuple(v) if isinstance(v, list | tuple) else v for k, v in values.items()})
 
 
 def build(name: str, values: Mapping | None = None) -> Predictor:
