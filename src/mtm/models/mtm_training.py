@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from tqdm import tqdm
 
+from mtm.code_digest import code_digest
 from mtm.cohort import Cohort
 from mtm.errors import InputError
 from mtm.io import atomic_path
@@ -39,7 +40,6 @@ DISTANCES = {
     "l2": functional.mse_loss,
 }
 REPORT_EVERY = 25
-CHECKPOINT_VERSION = 1
 
 
 def choose_device(device: str) -> str:
@@ -169,7 +169,8 @@ class Engine:
         self.generator = torch.Generator(device).manual_seed(seed)
         self.dropout = Dropout(p.dropout, self.generator)
         # One optimiser over three networks steps each weight just as three optimisers would.
-        parts = [net for name, net in self.networks.items() if name != "discriminator"]
+        names = ("encoder", "mapping", "generator", "covariates")
+        parts = [self.networks[name] for name in names if name in self.networks]
         self.optimizer = self._optimizer([w for part in parts for w in part.parameters()])
         self.critic = self._optimizer(list(self.networks["discriminator"].parameters()))
         self.distance = DISTANCES[p.individual_loss]
@@ -525,7 +526,7 @@ def _checkpoint_key(engine: Engine, training: Training) -> str:
     cohort = training.cohort
     digest = hashlib.sha256()
     settings = asdict(engine.parameters) | {
-        "version": CHECKPOINT_VERSION,
+        "code": code_digest(__file__),
         "seed": engine.seed,
         "precision": engine.precision,
         "donors": list(cohort.donors.index),
@@ -534,9 +535,9 @@ def _checkpoint_key(engine: Engine, training: Training) -> str:
         "monitor_every": training.monitor_every,
     }
     digest.update(json.dumps(settings, sort_keys=True).encode())
-    digest.update(np.ascontiguousarray(cohort.expr_tpm).view(np.uint8))
-    if len(engine.design):
-        digest.update(engine.covariates.cpu().numpy().tobytes())
+    data = [engine.encoder_expr, engine.expr_z, engine.mean, engine.sd]
+    for array in [*data, engine.covariates] if len(engine.design) else data:
+        digest.update(memoryview(array.cpu().numpy()).cast("B"))
     return digest.hexdigest()
 
 
