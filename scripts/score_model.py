@@ -1,0 +1,31 @@
+"""Score one model's held-out predictions: per gene, per sample and per tissue."""
+
+from mtm.evaluation.accuracy import AccuracySettings, score_predictions
+from mtm.evaluation.held_out import read_held_out
+from mtm.io import write_parquet, write_tsv
+from mtm.scripting import run
+
+
+def main(snakemake):
+    """Read the predictions of all folds, score them on both scales, write three tables."""
+    held_out = read_held_out(
+        snakemake.input.expression,
+        snakemake.input.folds,
+        snakemake.input.predictions,
+        source=snakemake.params.get("source"),
+    )
+    scores = score_predictions(
+        held_out,
+        snakemake.wildcards.model,
+        AccuracySettings.of(snakemake.params.accuracy),
+        sd_rule=snakemake.params.scaling["sd_rule"],
+        log2_clip=snakemake.params.scaling["log2_clip"],
+    )
+    write_parquet(scores.gene_wise, snakemake.output.gene_wise)
+    write_parquet(scores.sample_wise, snakemake.output.sample_wise)
+    write_tsv(scores.by_tissue, snakemake.output.by_tissue)
+
+
+if "snakemake" in globals():
+    with run(snakemake):  # noqa: F821
+        main(snakemake)  # noqa: F821

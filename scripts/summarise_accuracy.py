@@ -1,0 +1,18 @@
+"""Join the accuracy of all models into one table, and pick the headline rows."""
+
+from mtm.evaluation.tables import headline, join_summaries
+from mtm.io import read_tsv, write_tsv
+from mtm.scripting import run
+
+
+def main(snakemake):
+    """Read every model's table by tissue, write the summary and the headline."""
+    tables = [read_tsv(path, ["model", "tissue"]) for path in snakemake.input.by_tissue]
+    summary = join_summaries(tables, snakemake.params.models, snakemake.params.cohort)
+    write_tsv(summary, snakemake.output.summary)
+    write_tsv(headline(summary), snakemake.output.headline)
+
+
+if "snakemake" in globals():
+    with run(snakemake):  # noqa: F821
+        main(snakemake)  # noqa: F821
