@@ -1,0 +1,36 @@
+"""Small tools of the batched solvers."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+
+FLOAT64_BYTES = 8
+
+
+def float64(array: np.ndarray, device: str) -> torch.Tensor:
+    """Return `array` as a float64 tensor on `device`."""
+    return torch.from_numpy(np.ascontiguousarray(array, dtype=np.float64)).to(device)
+
+
+def gene_blocks(n_genes: int, floats_per_gene: int, memory_mb: float) -> Iterator[slice]:
+    """Yield slices over genes such that one block's float64 working set fits `memory_mb`."""
+    size = max(1, int(memory_mb * 2**20 // (floats_per_gene * FLOAT64_BYTES)))
+    for start in range(0, n_genes, size):
+        yield slice(start, min(start + size, n_genes))
+
+
+def centred(array: torch.Tensor, rows: np.ndarray | slice = slice(None)) -> torch.Tensor:
+    """Return `array` less its column means over `rows`; columns constant there become exact zeros.
+
+    Parameters
+    ----------
+    array
+        Shape ``(n_samples, n_columns)``. The zeros are set in `rows` alone.
+    """
+    reference = array[rows]
+    result = array - reference.mean(0)
+    constant = (reference == reference[:1]).all(0)
+    if constant.any():
+        result[rows] = torch.where(constant, 0, result[rows])
+    return result

@@ -1,0 +1,137 @@
+"""Baselines b3 and b6: ridge on source expression, with or without covariates (methods 4)."""
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+
+from mtm.cohort import Cohort
+from mtm.errors import InputError
+from mtm.linear.design import COVARIATES, CovariateDesign, covariate_table
+from mtm.linear.per_tissue import MIN_PAIRS, PerTissuePredictor, TissuePairs
+from mtm.linear.ridge import PENALTIES, PenaltyChoice, gcv_ridge, reduced_rank
+from mtm.models.base import Training
+from mtm.models.mtm_training import choose_device
+from mtm.models.registry import register
+from mtm.scaling import Scale
+
+CovariateUse = Literal["none", "separate", "together"]
+
+
+@register("ridge")
+class Ridge(PerTissuePredictor):
+    """Ridge regression of every target gene on all source genes, penalty by GCV."""
+
+    @dataclass(frozen=True)
+    class Parameters:
+        """Hyper-parameters.
+
+        Parameters
+        ----------
+        covariates
+            - ``"none"``: source expression alone (b3)
+            - ``"separate"``: a ridge on covariates with its own penalty first, the ridge on
+              source expression on what it leaves (b3 + b2)
+            - ``"together"``: covariates as further columns, z-scored and penalised like genes
+        covariate_columns
+            Used as far as the cohort has them.
+        rank
+            Directions that the fitted values of all genes are cut down to (b6); None keeps all.
+        penalties
+            Candidates, as multiples of the mean eigenvalue of the centred kernel.
+        penalty_choice
+            - ``"per_gene"``: every gene its own
+            - ``"shared"``: one for all genes of a tissue
+        min_pairs
+            Tissues with fewer training donors are not fitted.
+        scale
+            Scale of source and target.
+        memory_mb
+            Working set of the solver, MiB.
+        """
+
+        covariates: CovariateUse = "none"
+        covariate_columns: tuple[str, ...] = COVARIATES
+        rank: int | None = None
+        penalties: tuple[float, ...] = PENALTIES
+        penalty_choice: PenaltyChoice = "per_gene"
+        min_pairs: int = MIN_PAIRS
+        scale: Scale = "log2_z"
+        memory_mb: float = 1024
+
+    @property
+    def scale(self) -> Scale:
+        """Scale of the predictions."""
+        return self.parameters.scale
+
+    def _prepare(self, training: Training, source_rows: np.ndarray) -> None:
+        use, rank = self.parameters.covariates, self.parameters.rank
+        if use not in get_args(CovariateUse):
+            allowed = ", ".join(get_args(CovariateUse))
+            raise InputError("covariates of model ridge", repr(use), f"one of {allowed}")
+        if rank is not None and rank < 1:
+            raise InputError("rank of model ridge", str(rank), "1 or more, or null")
+        names = () if use == "none" else self.parameters.covariate_columns
+        design = CovariateDesign.fit(covariate_table(training.cohort, source_rows, names))
+        self.provenance.notes["covariates"] = design.covariates
+        self.shared["design"] = design.to_array()
+        # More genes than donors: coefficients over donors are the smaller ones to keep.
+        if len(self.genes) > len(source_rows):
+            features = self._features(training.cohort, source_rows)
+            self.shared["source"] = features[:, : self._n_penalised(features)]
+
+    def _features(self, inputs: Cohort, rows: np.ndarray) -> np.ndarray:
+        """Return z-scores of the genes, then the covariates."""
+        design = CovariateDesign.from_array(self.shared["design"])
+        columns = design.transform(covariate_table(inputs, rows, design.covariates))
+        return np.hstack([self._source_z(inputs, rows), columns.astype(np.float32)])
+
+    def _n_penalised(self, features: np.ndarray) -> int:
+        """Return how many leading columns go into the kernel."""
+        together = self.parameters.covariates == "together"
+        return features.shape[1] if together else len(self.genes)
+
+    def _fit_tissue(
+        self, features: np.ndarray, target_z: np.ndarray, pairs: TissuePairs, training: Training
+    ) -> tuple[dict[str, np.ndarray], dict]:
+        options = {
+            "penalties": self.parameters.penalties,
+            "penalty_choice": self.parameters.penalty_choice,
+            "device": choose_device(training.device),
+            "memory_mb": self.parameters.memory_mb,
+        }
+        split = self._n_penalised(features)
+        x, columns = features[:, :split].astype(np.float64), features[:, split:].astype(np.float64)
+        fit = {}
+        residual, intercept = target_z, 0.0
+        if columns.shape[1]:
+            first = gcv_ridge(columns @ columns.T, target_z, **options)
+            coef = columns.T @ first.dual
+            fit["covariate_coef"] = coef.astype(np.float32)
+            residual, intercept = target_z - (columns @ coef + first.intercept), first.intercept
+        kernel = x @ x.T
+        ridge = gcv_ridge(kernel, residual, **options)
+        dual, intercept = ridge.dual, intercept + ridge.intercept
+        if self.parameters.rank is not None:
+            dual, directions = reduced_rank(kernel, ridge.dual, self.parameters.rank)
+            fit["directions"] = directions.astype(np.float32)
+            intercept = intercept + kernel.mean(0) @ (ridge.dual - dual @ directions)
+        fit["intercept"] = intercept.astype(np.float32)
+        if "source" in self.shared:
+            fit["source_position"] = pairs.source_position
+            fit["coef"] = dual.astype(np.float32)
+        else:
+            fit["coef"] = (x.T @ dual).astype(np.float32)
+        return fit, {"median_penalty": float(np.median(ridge.penalty))}
+
+    def _predict_tissue(self, fit: dict[str, np.ndarray], features: np.ndarray) -> np.ndarray:
+        split = self._n_penalised(features)
+        x = features[:, :split]
+        if "source_position" in fit:
+            x = (x @ self.shared["source"].T)[:, fit["source_position"]]
+        expr_z = x @ fit["coef"]
+        if "directions" in fit:
+            expr_z = expr_z @ fit["directions"]
+        if "covariate_coef" in fit:
+            expr_z = expr_z + features[:, split:] @ fit["covariate_coef"]
+        return expr_z + fit["intercept"]

@@ -1,0 +1,153 @@
+"""Rival S2, TEEBoT: LASSO of every gene on a few principal components of the source (methods 2).
+
+The published code computes the components with the test donors among them; here training donors
+alone define them.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from mtm.cohort import Cohort
+from mtm.errors import InputError
+from mtm.linear.design import CovariateDesign, covariate_table
+from mtm.linear.lasso import lasso_cv
+from mtm.linear.per_tissue import MIN_PAIRS, PerTissuePredictor, TissuePairs
+from mtm.models.base import Training
+from mtm.models.mtm_training import choose_device
+from mtm.models.registry import register
+from mtm.scaling import Scale
+
+
+def principal_axes(values: np.ndarray, n_components: int) -> np.ndarray:
+    """Return axes onto which centred rows of `values` project as principal components.
+
+    Parameters
+    ----------
+    values
+        Training samples, shape ``(n_samples, n_features)``.
+    n_components
+        Fewer are returned where the rank of `values` is lower.
+
+    Returns
+    -------
+    np.ndarray
+        Shape ``(n_features, n_components)``, float64, of unit length. The largest entry of each
+        is positive.
+    """
+    centred = values.astype(np.float64)
+    centred -= centred.mean(0)
+    eigenvalues, vectors = np.linalg.eigh(centred @ centred.T)
+    eigenvalues, vectors = eigenvalues[::-1], vectors[:, ::-1]
+    rank = int((eigenvalues > 1e-10 * max(eigenvalues[0], 0)).sum())
+    kept = min(n_components, rank)
+    axes = centred.T @ vectors[:, :kept] / np.sqrt(eigenvalues[:kept])
+    largest = np.abs(axes).argmax(0)
+    return axes * np.sign(axes[largest, np.arange(kept)])
+
+
+@register("teebot")
+class TEEBoT(PerTissuePredictor):
+    """LASSO, penalty by inner cross-validation, on principal components of the source tissue."""
+
+    @dataclass(frozen=True)
+    class Parameters:
+        """Hyper-parameters.
+
+        Parameters
+        ----------
+        n_components
+            Principal components of the source tissue, over all its training samples.
+        standardise_genes
+            False: components of log2(1+TPM) (or TPM, as `scale` says), as the published code's
+            distances; True: of the z-scores.
+        covariate_columns
+            Covariates beside the components, for example ``["sex", "age"]``; used as far as the
+            cohort has them.
+        n_folds
+            Inner folds.
+        n_penalties, smallest_penalty
+            Length of the path, and its last penalty as a share of the first.
+        max_iter, tol
+            Stop of the coordinate descent, as scikit-learn's ``LassoCV``.
+        min_pairs
+            Tissues with fewer training donors are not fitted; at least `n_folds`.
+        scale
+            Scale of source and target.
+        memory_mb
+            Working set of the solver, MiB.
+        """
+
+        n_components: int = 10
+        standardise_genes: bool = False
+        covariate_columns: tuple[str, ...] = ()
+        n_folds: int = 5
+        n_penalties: int = 100
+        smallest_penalty: float = 1e-3
+        max_iter: int = 1000
+        tol: float = 1e-4
+        min_pairs: int = MIN_PAIRS
+        scale: Scale = "log2_z"
+        memory_mb: float = 1024
+
+    @property
+    def scale(self) -> Scale:
+        """Scale of the predictions."""
+        return self.parameters.scale
+
+    def _prepare(self, training: Training, source_rows: np.ndarray) -> None:
+        options = self.parameters
+        if options.min_pairs < options.n_folds:
+            raise InputError(
+                "min_pairs of model teebot", str(options.min_pairs), f"{options.n_folds} or more"
+            )
+        if options.n_components < 1:
+            raise InputError(
+                "n_components of model teebot", str(options.n_components), "1 or more"
+            )
+        weight = np.ones(len(self.genes))
+        if not options.standardise_genes:
+            weight = self.scaler.sd[training.source].astype(np.float64)
+        expr_z = self._source_z(training.cohort, source_rows)
+        axes = principal_axes(expr_z * weight, options.n_components)
+        self.shared["axes"] = (weight[:, None] * axes).astype(np.float32)
+        table = covariate_table(training.cohort, source_rows, options.covariate_columns)
+        design = CovariateDesign.fit(table)
+        self.provenance.notes["covariates"] = design.covariates
+        self.shared["design"] = design.to_array()
+
+    def _features(self, inputs: Cohort, rows: np.ndarray) -> np.ndarray:
+        """Return component scores, then covariates."""
+        design = CovariateDesign.from_array(self.shared["design"])
+        columns = design.transform(covariate_table(inputs, rows, design.covariates))
+        scores = self._source_z(inputs, rows) @ self.shared["axes"]
+        return np.hstack([scores, columns.astype(np.float32)])
+
+    def _fit_tissue(
+        self, features: np.ndarray, target_z: np.ndarray, pairs: TissuePairs, training: Training
+    ) -> tuple[dict[str, np.ndarray], dict]:
+        options = self.parameters
+        x = features.astype(np.float64)
+        mean, sd = x.mean(0), x.std(0)
+        sd = np.where(sd > 1e-9 * np.maximum(np.abs(mean), 1e-9), sd, 1)
+        lasso = lasso_cv(
+            (x - mean) / sd,
+            target_z,
+            options.n_folds,
+            options.n_penalties,
+            options.smallest_penalty,
+            options.tol,
+            options.max_iter,
+            choose_device(training.device),
+            options.memory_mb,
+        )
+        coef = lasso.coef / sd[:, None]
+        fit = {"coef": coef, "intercept": target_z.mean(0, dtype=np.float64) - mean @ coef}
+        fields = {
+            "median_n_features": float(np.median((lasso.coef != 0).sum(0))),
+            "n_not_converged": int((~lasso.converged).sum()),
+        }
+        return {key: value.astype(np.float32) for key, value in fit.items()}, fields
+
+    def _predict_tissue(self, fit: dict[str, np.ndarray], features: np.ndarray) -> np.ndarray:
+        return features @ fit["coef"] + fit["intercept"]

@@ -1,0 +1,58 @@
+"""Baseline b10: the mean of the same gene over all of a donor's other tissues (methods 4)."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from mtm.cohort import Cohort
+from mtm.models.base import Predictor, Requests, Training
+from mtm.models.registry import register
+from mtm.scaling import Scale
+
+
+@register("tissue_average")
+class TissueAverage(Predictor):
+    """Predict each gene's mean z-score over the given sources; nothing is trained."""
+
+    several_sources = True
+
+    @dataclass(frozen=True)
+    class Parameters:
+        """Hyper-parameters.
+
+        Parameters
+        ----------
+        scale
+            Scale of sources and target.
+        """
+
+        scale: Scale = "log2_z"
+
+    @property
+    def scale(self) -> Scale:
+        """Scale of the predictions."""
+        return self.parameters.scale
+
+    def _fit(self, training: Training) -> pd.DataFrame:
+        return pd.DataFrame({"epoch": [0]})
+
+    def predict(self, inputs: Cohort, requests: Requests) -> np.ndarray:
+        """Return the mean over sources; 0 without a source from a tissue training has seen."""
+        total = np.zeros((len(requests), len(self.genes)), np.float32)
+        known = np.isfinite(self.scaler.mean).all(1)
+        count = np.zeros((len(requests), 1), np.float32)
+        for rows in requests.source_rows.T:
+            given = np.flatnonzero(rows >= 0)
+            given = given[known[inputs.tissue[rows[given]]]]
+            samples = rows[given]
+            total[given] += self.scaler.transform(inputs.expr_tpm[samples], inputs.tissue[samples])
+            count[given] += 1
+        return total / np.maximum(count, 1)
+
+    def state(self) -> dict[str, np.ndarray]:
+        """No learned arrays."""
+        return {}
+
+    def restore(self, state: dict[str, np.ndarray]) -> None:
+        """Nothing to take over."""
