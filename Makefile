@@ -1,0 +1,39 @@
+# Every target first makes .venv with the exact versions of constraints.txt. Without a GPU,
+# PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu saves gigabytes of CUDA libraries.
+PYTHON ?= python3
+CONFIG ?= config/config.yaml
+CORES ?= all
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+DEMO := $(BIN)/snakemake --configfile config/demo.yaml
+
+.PHONY: demo test lint report bench
+
+demo: $(READY)
+# Small jobs run side by side rather than share cores.
+	$(DEMO) --cores $(CORES) --set-threads train_fold=1 predict_fold=1 score_model=1
+	$(DEMO) --report results/demo/report.html
+	$(BIN)/python scripts/print_headline.py results/demo
+
+test: $(READY)
+	$(BIN)/pytest
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/snakefmt --check Snakefile workflow/rules
+	$(BIN)/snakemake --lint
+	$(DEMO) --lint
+
+report: $(READY)
+	$(BIN)/snakemake --configfile $(CONFIG) --report results/report.html
+
+bench: $(READY)
+	for script in bench/bench_*.py; do $(BIN)/python $$script || exit 1; done
+
+$(READY): constraints.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, found " + sys.version.split()[0] + "; name one with make PYTHON=...") if sys.version_info < (3, 11) else None'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet -c constraints.txt -e '.[workflow,test]'
+	@touch $@

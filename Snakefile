@@ -1,0 +1,52 @@
+"""Predict gene expression in unseen tissues from one that can be sampled: MTM and its rivals."""
+
+from snakemake.utils import min_version
+
+min_version("9.27")
+
+
+# A config file given on the command line stands alone: it is not laid over this one.
+if not workflow.overwrite_configfiles:
+
+    configfile: "config/config.yaml"
+
+
+report: "workflow/report/workflow.rst"
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/resources.smk"
+include: "workflow/rules/cohort.smk"
+include: "workflow/rules/models.smk"
+include: "workflow/rules/accuracy.smk"
+include: "workflow/rules/figures.smk"
+
+
+rule accuracy:
+    input:
+        results_of("accuracy/summary.tsv", "accuracy/headline.tsv"),
+
+
+rule figures:
+    input:
+        results_of(
+            "figures/{figure}.{suffix}", figure=FIGURES, suffix=["pdf", "png", "tsv"]
+        ),
+
+
+rule tables:
+    input:
+        results_of(
+            "cohort/filtering.tsv", "cohort/fold_counts.tsv", "tables/skipped.tsv"
+        ),
+
+
+rule all:
+    default_target: True
+    input:
+        rules.accuracy.input,
+        rules.figures.input,
+        rules.tables.input,
+        results_of("models/{model}/all.safetensors", model=MODELS)
+        if config["final_bundle"]
+        else [],

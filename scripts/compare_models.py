@@ -1,0 +1,53 @@
+"""Compare models in every tissue: accuracy, predictable genes and their overlaps."""
+
+from collections import defaultdict
+from pathlib import Path
+
+import pandas as pd
+
+from mtm.evaluation import comparison
+from mtm.evaluation.accuracy import AccuracySettings
+from mtm.evaluation.held_out import read_held_out
+from mtm.io import read_tsv, write_tsv
+from mtm.scripting import run
+
+
+def main(snakemake):
+    """Read accuracy and predictions of all models, write one table a question."""
+    inputs, params, output = snakemake.input, snakemake.params, snakemake.output
+    files = defaultdict(list)
+    for path in inputs.predictions:
+        files[Path(path).parent.name].append(path)
+    scored = {}
+    for model, genes, samples in zip(
+        params.models, inputs.gene_wise, inputs.sample_wise, strict=True
+    ):
+        held_out = read_held_out(
+            inputs.expression, inputs.folds, files[model], source=params.source
+        )
+        tables = pd.read_parquet(genes), pd.read_parquet(samples)
+        scored[model] = comparison.Scored(*tables, held_out)
+    pairs = comparison.comparison_pairs(params.models, params.roles, params.pairs)
+    compared = comparison.compare_accuracy(
+        scored,
+        pairs,
+        AccuracySettings.of(params.accuracy),
+        sd_rule=params.scaling["sd_rule"],
+        log2_clip=params.scaling["log2_clip"],
+    )
+    write_tsv(compared, output.pairs)
+    write_tsv(comparison.pair_counts(compared), output.pair_counts)
+    gene_wise = {model: tables.gene_wise for model, tables in scored.items()}
+    overlaps = comparison.predictable_overlaps(gene_wise, pairs)
+    write_tsv(overlaps, output.overlaps)
+    write_tsv(comparison.fold_changes(overlaps), output.fold_changes)
+    sets = params.venn_models or comparison.venn_models(params.models, params.roles)
+    write_tsv(comparison.venn_regions(gene_wise, sets, params.venn_tissue), output.venn)
+    summary = read_tsv(inputs.summary, ["model", "tissue"])
+    write_tsv(comparison.accuracy_table(summary), output.s1)
+    write_tsv(comparison.predictable_table(summary), output.s2)
+
+
+if "snakemake" in globals():
+    with run(snakemake):  # noqa: F821
+        main(snakemake)  # noqa: F821

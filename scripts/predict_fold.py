@@ -1,0 +1,40 @@
+"""Predict the held-out donors of one fold with the model fitted without them."""
+
+from mtm.cohort import Cohort
+from mtm.errors import InputError
+from mtm.io import read_tsv
+from mtm.models.base import load
+from mtm.prediction import held_out_requests, predict_in_blocks, write_predictions
+from mtm.scripting import run
+
+
+def main(snakemake):
+    """Load the bundle, predict every held-out sample, write the prediction file."""
+    inputs, params, fold = snakemake.input, snakemake.params, int(snakemake.wildcards.fold)
+    cohort = Cohort.read(inputs.expression, inputs.donors)
+    folds = read_tsv(inputs.folds, ["donor", "fold"], dtype={"donor": str})
+    held_out = folds.loc[folds["fold"] == fold, "donor"]
+    model = load(inputs.bundle)
+    seen = sorted(set(held_out) & set(model.provenance.training_donors))
+    if seen:
+        raise InputError(
+            inputs.bundle,
+            f"{len(seen)} held-out donors among its training donors, first {seen[0]}",
+            f"a model fitted without the donors of fold {fold}",
+        )
+    requests, target_rows = held_out_requests(cohort, held_out, params.source, params.sources)
+    write_predictions(
+        snakemake.output.predictions,
+        predict_in_blocks(model, cohort, requests),
+        cohort,
+        requests,
+        target_rows,
+        model=snakemake.wildcards.model,
+        scale=model.scale,
+        fold=fold,
+    )
+
+
+if "snakemake" in globals():
+    with run(snakemake):  # noqa: F821
+        main(snakemake)  # noqa: F821

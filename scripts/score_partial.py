@@ -1,0 +1,31 @@
+"""Score one model beyond covariates: partial rho, and rho within classes of death."""
+
+from mtm.cohort import Cohort
+from mtm.evaluation.accuracy import AccuracySettings
+from mtm.evaluation.held_out import read_held_out
+from mtm.evaluation.partial import partial_accuracy
+from mtm.io import write_tsv
+from mtm.scripting import run
+
+
+def main(snakemake):
+    """Read the predictions of all folds and the cohort's covariates, write one table."""
+    inputs, params = snakemake.input, snakemake.params
+    held_out = read_held_out(
+        inputs.expression, inputs.folds, inputs.predictions, source=params.source
+    )
+    table = partial_accuracy(
+        held_out,
+        Cohort.read(inputs.expression, inputs.donors),
+        params.source,
+        snakemake.wildcards.model,
+        AccuracySettings.of(params.accuracy),
+        sd_rule=params.scaling["sd_rule"],
+        log2_clip=params.scaling["log2_clip"],
+    )
+    write_tsv(table, snakemake.output.partial)
+
+
+if "snakemake" in globals():
+    with run(snakemake):  # noqa: F821
+        main(snakemake)  # noqa: F821

@@ -1,0 +1,48 @@
+"""Fit one model on the training donors of one fold, or on all donors."""
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+from mtm.cohort import Cohort
+from mtm.io import read_tsv, write_tsv
+from mtm.models.base import Training
+from mtm.models.registry import build
+from mtm.monitoring import held_out_monitor
+from mtm.scripting import run
+
+
+def main(snakemake):
+    """Keep the training donors, fit, write the bundle and the training table."""
+    inputs, params, output = snakemake.input, snakemake.params, snakemake.output
+    cohort = Cohort.read(inputs.expression, inputs.donors)
+    fold, number, held_out = snakemake.wildcards.get("fold", "all"), 0, []
+    if fold != "all":
+        number = int(fold)
+        folds = read_tsv(inputs.folds, ["donor", "fold"], dtype={"donor": str})
+        held_out = folds.loc[folds["fold"] == number, "donor"].tolist()
+    settings = params.training
+    training = Training(
+        cohort=cohort.of_donors(cohort.donors.index.difference(held_out)),
+        source=cohort.tissue_index(settings["source"]),
+        seed=settings["seed"] + number,
+        sd_rule=settings["scaling"]["sd_rule"],
+        log2_clip=settings["scaling"]["log2_clip"],
+        device=snakemake.config["training"]["device"],
+        checkpoint=Path(params.checkpoint),
+    )
+    if settings["monitor_every"] and held_out:
+        training.monitor_every = settings["monitor_every"]
+        training.monitor = held_out_monitor(cohort.of_donors(held_out), settings["source"])
+    del cohort
+    model = build(params.model_class, params.parameters)
+    model.provenance = replace(model.provenance, cohort=snakemake.wildcards.cohort, fold=fold)
+    table = model.fit(training)
+    model.save(output.bundle)
+    write_tsv(table, output.training)
+    shutil.rmtree(training.checkpoint, ignore_errors=True)
+
+
+if "snakemake" in globals():
+    with run(snakemake):  # noqa: F821
+        main(snakemake)  # noqa: F821

@@ -1,0 +1,142 @@
+import re
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+SHARED = ROOT.parent / "shared"
+SECONDS = 3.0
+
+pytestmark = pytest.mark.workflow
+
+
+def snakemake(*arguments, directory=ROOT, python=()):
+    command = [sys.executable, *python, "-m", "snakemake", *map(str, arguments)]
+    if directory != ROOT:
+        command += ["--snakefile", str(ROOT / "Snakefile"), "--directory", str(directory)]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+
+
+def dry_run(config, directory, *arguments, python=()):
+    options = ["-n", *arguments, "--configfile", config]
+    return snakemake(*options, directory=directory, python=python)
+
+
+def jobs(run):
+    assert run.returncode == 0, run.stdout + run.stderr
+    table = (run.stdout + run.stderr).split("Job stats:")[1].split("total")[0]
+    return {name: int(n) for name, n in re.findall(r"^(\w+) +(\d+)$", table, re.MULTILINE)}
+
+
+def test_gtex_dry_run_lists_every_job(tmp_path):
+    counts = jobs(dry_run(ROOT / "config/config.yaml", tmp_path))
+    models = len(yaml.safe_load((ROOT / "config/config.yaml").read_text())["models"])
+    assert counts["fetch_dataset"] == 4
+    assert counts["train_fold"] == counts["predict_fold"] == 5 * models
+    assert counts["score_model"] == models
+    assert counts["build_cohort"] == counts["make_folds"] == counts["summarise_accuracy"] == 1
+    assert not {"simulate_cohort", "predict_oracle", "train_all"} & set(counts)
+
+
+def test_gtex_dry_run_is_fast_and_imports_nothing_heavy(tmp_path):
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    run = dry_run(ROOT / "config/config.yaml", tmp_path)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert run.returncode == 0, run.stdout + run.stderr
+    # CPU time, which a busy machine does not stretch as it does the time on the clock.
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < SECONDS
+
+    imports = dry_run(ROOT / "config/config.yaml", tmp_path, python=["-X", "importtime"]).stderr
+    imported = {line.split("|")[-1].strip().split(".")[0] for line in imports.splitlines()}
+    assert "pandas" in imported
+    assert not imported & {"torch", "anndata", "sklearn", "scipy", "matplotlib", "h5py"}
+
+
+def test_demo_dry_run_simulates_and_scores_the_oracle(tmp_path):
+    counts = jobs(dry_run(ROOT / "config/demo.yaml", tmp_path))
+    models = len(yaml.safe_load((ROOT / "config/demo.yaml").read_text())["models"])
+    assert counts["simulate_cohort"] == 1
+    assert counts["predict_oracle"] == 5
+    assert counts["train_fold"] == counts["predict_fold"] == 5 * models
+    assert counts["score_model"] == models + 1
+    assert counts["draw_fig2a"] == counts["draw_fig2b"] == 1
+    assert "fetch_dataset" not in counts
+
+
+@pytest.mark.skipif(not SHARED.exists(), reason="real panel is not at ../shared/data")
+def test_panel_dry_run(tmp_path):
+    (tmp_path / "shared").symlink_to(SHARED)
+    directory = tmp_path / "run"
+    directory.mkdir()
+    counts = jobs(dry_run(ROOT / "tests/real/panel.yaml", directory))
+    models = len(yaml.safe_load((ROOT / "tests/real/panel.yaml").read_text())["models"])
+    assert counts["train_fold"] == 5 * models
+    assert "fetch_dataset" not in counts
+
+
+def test_config_file_on_the_command_line_stands_alone(tmp_path):
+    config = tmp_path / "mine.yaml"
+    config.write_text(
+        yaml.safe_dump(
+            {
+                "cohort": "mine",
+                "inputs": {
+                    "expression": "expression.gct",
+                    "sample_attributes": "gtex_v8_sample_attributes",
+                    "subject_phenotypes": "subjects.tsv",
+                },
+                "local_files": {"gtex_v8_sample_attributes": "samples.tsv"},
+                "filters": {"gene_biotypes": None},
+                "folds": {"scheme": "holdout", "n_folds": 1},
+                "models": {"mean": {"class": "train_mean"}},
+                "final_bundle": True,
+            }
+        )
+    )
+    for name in ("expression.gct", "samples.tsv", "subjects.tsv"):
+        (tmp_path / name).touch()
+    counts = jobs(dry_run(config, tmp_path))
+    assert counts["train_fold"] == counts["train_all"] == counts["predict_fold"] == 1
+    assert "fetch_dataset" not in counts
+
+
+def test_default_config_and_profile_need_no_arguments():
+    run = snakemake("-n")
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert "profiles/default" in run.stdout + run.stderr
+
+
+def test_unknown_key_stops_the_run_and_names_the_nearest(tmp_path):
+    run = dry_run(ROOT / "config/demo.yaml", tmp_path, "--config", "modles=1")
+    assert run.returncode != 0
+    assert "config key modles: found an unknown key" in run.stdout + run.stderr
+    assert "Did you mean 'models'?" in run.stdout + run.stderr
+
+
+def test_unknown_dataset_names_the_nearest(tmp_path):
+    config = yaml.safe_load((ROOT / "config/config.yaml").read_text())
+    config["inputs"]["expression"] = "gtex_v8_gene_tpn"
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
+    run = dry_run(tmp_path / "config.yaml", tmp_path)
+    assert run.returncode != 0
+    assert "config key inputs.expression" in run.stdout + run.stderr
+    assert "Did you mean 'gtex_v8_gene_tpm'?" in run.stdout + run.stderr
+
+
+def test_controlled_data_is_never_fetched(tmp_path):
+    config = yaml.safe_load((ROOT / "config/config.yaml").read_text())
+    config["inputs"]["controlled_phenotypes"] = "gtex_v8_controlled_phenotypes"
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
+    run = dry_run(tmp_path / "config.yaml", tmp_path)
+    assert run.returncode != 0
+    assert "local_files.gtex_v8_controlled_phenotypes" in run.stdout + run.stderr
+
+
+@pytest.mark.parametrize("config", ["config/config.yaml", "config/demo.yaml"])
+def test_workflow_is_lint_free(config):
+    run = snakemake("--lint", "--configfile", ROOT / config)
+    assert run.returncode == 0, run.stdout + run.stderr

@@ -1,0 +1,39 @@
+import re
+import tomllib
+from pathlib import Path
+
+import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).parents[2]
+CONDA_NAMES = {"pytorch": "torch", "matplotlib-base": "matplotlib"}
+
+
+def project():
+    return tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+
+def constraints():
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    pins = [Requirement(line) for line in lines if line and not line.startswith("#")]
+    return {canonicalize_name(pin.name): str(pin.specifier) for pin in pins}
+
+
+def test_constraints_are_exact_and_meet_the_requirements():
+    pins = constraints()
+    assert all(re.fullmatch(r"==[^+,*]+", pin) for pin in pins.values())
+    wanted = [*project()["dependencies"], *sum(project()["optional-dependencies"].values(), [])]
+    for requirement in map(Requirement, wanted):
+        version = pins[canonicalize_name(requirement.name)].removeprefix("==")
+        assert requirement.specifier.contains(version), requirement
+
+
+def test_conda_environment_has_the_same_versions():
+    environment = yaml.safe_load((ROOT / "envs/mtm.yaml").read_text())
+    entries = [entry.split(" =") for entry in environment["dependencies"]]
+    conda = {CONDA_NAMES.get(name, canonicalize_name(name)): pin for name, pin in entries}
+    assert conda.pop("python") == "3.11"
+    pins = constraints()
+    direct = [canonicalize_name(Requirement(text).name) for text in project()["dependencies"]]
+    assert conda == {name: pins[name].removeprefix("==") for name in direct}

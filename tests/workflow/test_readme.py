@@ -1,0 +1,79 @@
+"""Every command in the README runs, on the small cohort where it needs results."""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import anndata
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+TEXT = (ROOT / "README.md").read_text()
+COMMANDS = [
+    line.split("    #")[0].strip()
+    for block in re.findall(r"```bash\n(.*?)```", TEXT, re.DOTALL)
+    for line in block.splitlines()
+    if line.strip()
+]
+ENVIRONMENT = os.environ | {
+    "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+}
+
+pytestmark = pytest.mark.workflow
+
+
+def run(command, folder=ROOT):
+    return subprocess.run(
+        command, cwd=folder, env=ENVIRONMENT, capture_output=True, text=True, timeout=300
+    )
+
+
+def test_all_kinds_of_commands_are_known():
+    assert {command.split()[0] for command in COMMANDS} == {"make", "snakemake", "mtm"}
+
+
+@pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith("make")])
+def test_make_targets_exist_and_are_what_ci_runs(command):
+    assert run(["make", "-n", *shlex.split(command)[1:]]).returncode == 0
+    assert command in (ROOT / ".ci/run").read_text()
+
+
+@pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith("snakemake")])
+def test_snakemake_commands_plan_their_jobs(command):
+    words = shlex.split(command)
+    if "--report" in words:
+        words = words[: words.index("--report")]
+    result = run([*words, "-n"])
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+@pytest.mark.parametrize("path", re.findall(r"\]\(((?!https?:)[^)#]+)\)", TEXT))
+def test_links_lead_somewhere(path):
+    assert (ROOT / path).exists()
+
+
+@pytest.mark.slow
+def test_commands_on_results_run_on_a_small_cohort(small_run, tmp_path):
+    """The demo's own files are made by `make demo`; here a smaller cohort stands in for them."""
+    config = yaml.safe_load((small_run / "small.yaml").read_text())["cohort"]
+    results = small_run / "results" / config
+    blood = anndata.read_h5ad(results / "cohort/expression.h5ad")
+    blood = blood[blood.obs["tissue"] == "Whole Blood"][:3]
+    with open(tmp_path / "blood.gct", "w") as gct:
+        gct.write(f"#1.2\n{blood.n_vars}\t{blood.n_obs}\n")
+        gct.write("\t".join(["Name", "Description", *blood.obs_names]) + "\n")
+        for gene, symbol, values in zip(
+            blood.var_names, blood.var["symbol"], blood.X.T, strict=True
+        ):
+            gct.write("\t".join([gene, symbol, *(f"{v:.4g}" for v in values)]) + "\n")
+    for command in (c for c in COMMANDS if c.startswith("mtm")):
+        words = shlex.split(command.replace("results/demo", str(results)))
+        result = run(words, tmp_path)
+        assert result.returncode == 0, result.stdout + result.stderr
+    lines = (tmp_path / "lung.tsv").read_text().splitlines()
+    assert len(lines) == 4
+    assert all("Lung" in line for line in lines[1:])

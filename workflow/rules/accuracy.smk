@@ -1,0 +1,65 @@
+rule score_model:
+    input:
+        expression=rules.build_cohort.output.expression,
+        donors=rules.build_cohort.output.donors,
+        folds=rules.make_folds.output.folds,
+        predictions=expand(
+            "results/{{cohort}}/predictions/{{model}}/fold{fold}.h5ad", fold=FOLDS
+        ),
+    output:
+        gene_wise="results/{cohort}/accuracy/gene_wise/{model}.parquet",
+        sample_wise="results/{cohort}/accuracy/sample_wise/{model}.parquet",
+        by_tissue="results/{cohort}/accuracy/by_tissue/{model}.tsv",
+    log:
+        "logs/{cohort}/score_model/{model}.log",
+    benchmark:
+        "benchmarks/{cohort}/score_model/{model}.tsv"
+    conda:
+        "../../envs/mtm.yaml"
+    threads: 4
+    resources:
+        mem_mb=16000,
+        runtime=120,
+        gpu=GPU,
+    params:
+        accuracy=config["accuracy"],
+        scaling=config["scaling"],
+        source=config["source"],
+        code=code_of("score_model.py"),
+    message:
+        "Scoring {wildcards.model}"
+    script:
+        "../../scripts/score_model.py"
+
+
+rule summarise_accuracy:
+    input:
+        by_tissue=expand(
+            "results/{{cohort}}/accuracy/by_tissue/{model}.tsv", model=SCORED_MODELS
+        ),
+    output:
+        summary="results/{cohort}/accuracy/summary.tsv",
+        headline=report(
+            "results/{cohort}/accuracy/headline.tsv",
+            caption="../report/headline.rst",
+            category="Accuracy",
+            labels={"content": "Headline numbers"},
+        ),
+    log:
+        "logs/{cohort}/summarise_accuracy.log",
+    benchmark:
+        "benchmarks/{cohort}/summarise_accuracy.tsv"
+    conda:
+        "../../envs/mtm.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=15,
+    params:
+        models=SCORED_MODELS,
+        cohort=config["cohort"],
+        code=code_of("summarise_accuracy.py"),
+    message:
+        "Summarising the accuracy of {params.models}"
+    script:
+        "../../scripts/summarise_accuracy.py"

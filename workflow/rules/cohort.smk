@@ -1,0 +1,93 @@
+if config["simulation"] is not None:
+
+    rule simulate_cohort:
+        output:
+            expression="resources/simulated/{cohort}/expression.gct.gz",
+            sample_attributes="resources/simulated/{cohort}/sample_attributes.tsv",
+            subject_phenotypes="resources/simulated/{cohort}/subject_phenotypes.tsv",
+            controlled_phenotypes="resources/simulated/{cohort}/controlled_phenotypes.tsv",
+            gene_model="resources/simulated/{cohort}/gene_model.gtf",
+            truth="resources/simulated/{cohort}/truth.h5ad",
+        log:
+            "logs/{cohort}/simulate_cohort.log",
+        benchmark:
+            "benchmarks/{cohort}/simulate_cohort.tsv"
+        conda:
+            "../../envs/mtm.yaml"
+        threads: 1
+        resources:
+            mem_mb=4000,
+            runtime=30,
+        params:
+            settings=config["simulation"],
+            code=code_of("simulate_cohort.py"),
+        message:
+            "Simulating cohort {wildcards.cohort}"
+        script:
+            "../../scripts/simulate_cohort.py"
+
+
+rule build_cohort:
+    input:
+        **cohort_inputs(),
+    output:
+        expression="results/{cohort}/cohort/expression.h5ad",
+        donors="results/{cohort}/cohort/donors.tsv",
+        filtering=report(
+            "results/{cohort}/cohort/filtering.tsv",
+            caption="../report/filtering.rst",
+            category="Cohort",
+            labels={
+                "content": "Samples, donors, tissues and genes after every filter"
+            },
+        ),
+    log:
+        "logs/{cohort}/build_cohort.log",
+    benchmark:
+        "benchmarks/{cohort}/build_cohort.tsv"
+    conda:
+        "../../envs/mtm.yaml"
+    threads: 1
+    resources:
+        mem_mb=8000,
+        runtime=120,
+    params:
+        filters=config["filters"],
+        source=config["source"],
+        code=code_of("build_cohort.py"),
+    message:
+        "Building cohort {wildcards.cohort}"
+    script:
+        "../../scripts/build_cohort.py"
+
+
+rule make_folds:
+    input:
+        expression=rules.build_cohort.output.expression,
+        donors=rules.build_cohort.output.donors,
+    output:
+        folds="results/{cohort}/cohort/folds.tsv",
+        counts=report(
+            "results/{cohort}/cohort/fold_counts.tsv",
+            caption="../report/fold_counts.rst",
+            category="Cohort",
+            labels={"content": "Donors and training pairs of every fold"},
+        ),
+    log:
+        "logs/{cohort}/make_folds.log",
+    benchmark:
+        "benchmarks/{cohort}/make_folds.tsv"
+    conda:
+        "../../envs/mtm.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=15,
+    params:
+        folds=config["folds"],
+        source=config["source"],
+        code=code_of("make_folds.py"),
+    message:
+        "Drawing folds of cohort {wildcards.cohort}"
+    script:
+        "../../scripts/make_folds.py"

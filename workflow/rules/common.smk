@@ -1,0 +1,126 @@
+import os
+import sys
+from difflib import get_close_matches
+from pathlib import Path
+
+import pandas as pd
+from snakemake.utils import validate
+
+SOURCE_ROOT = Path(workflow.basedir, "src").resolve()
+# Scripts import the library from this checkout, installed or not.
+os.environ.update(PYTHONPATH=str(SOURCE_ROOT))
+sys.path.insert(0, str(SOURCE_ROOT))
+
+from mtm import code_digest as digest
+from mtm.config_check import check_config, read_schema
+from mtm.errors import InputError
+
+SCHEMAS = Path(workflow.basedir, "workflow", "schemas")
+check_config(config, read_schema(SCHEMAS / "config.schema.yaml"))
+
+DATASETS = pd.read_csv(
+    Path(workflow.basedir, "config", "datasets.tsv"), sep="\t", dtype=str
+)
+validate(DATASETS, SCHEMAS / "datasets.schema.yaml")
+DATASETS = DATASETS.set_index("name")
+
+MODELS = list(config["models"])
+SCORED_MODELS = MODELS + (["oracle"] if config["simulation"] is not None else [])
+ITERATIVE_MODELS = [
+    name for name, model in config["models"].items() if "epochs" in model["parameters"]
+]
+FOLDS = range(config["folds"]["n_folds"])
+GPU = 0 if config["training"]["device"] == "cpu" else 1
+
+
+wildcard_constraints:
+    cohort=config["cohort"],
+    model="|".join(SCORED_MODELS),
+    fold=r"\d+",
+
+
+def resolve_input(role):
+    """Return the path of one of `inputs`: a fetched dataset, a local copy of it, or a path."""
+    named = config["inputs"][role]
+    if named not in DATASETS.index:
+        if Path(named).suffix == "":
+            near = get_close_matches(named, DATASETS.index, n=1)
+            raise InputError(
+                f"config key inputs.{role}",
+                repr(named),
+                "a dataset of config/datasets.tsv or the path of a file",
+                f"Did you mean {near[0]!r}?" if near else "",
+            )
+        return named
+    if named in config["local_files"]:
+        return config["local_files"][named]
+    if DATASETS.loc[named, "access"] == "controlled":
+        raise InputError(
+            f"config key inputs.{role}",
+            f"{named}, a controlled-access dataset",
+            f"your copy of it, as local_files.{named}",
+            f"Apply for it at {DATASETS.loc[named, 'url']}.",
+        )
+    return f"resources/{DATASETS.loc[named, 'file']}"
+
+
+def cohort_inputs():
+    """Return the paths of all `inputs` that are set, by role."""
+    return {
+        role: resolve_input(role) for role, named in config["inputs"].items() if named
+    }
+
+
+def results_of(*patterns, **wildcards):
+    """Return the files that patterns below the cohort's results folder name."""
+    return expand(
+        [f"results/{{cohort}}/{pattern}" for pattern in patterns],
+        cohort=config["cohort"],
+        **wildcards,
+    )
+
+
+def code_of(script, *modules, without=()):
+    """Return the digest of the code that a rule runs."""
+    path = Path(workflow.basedir, "scripts", script)
+    return digest.code_digest(path, modules, without)
+
+
+def model_class(wildcards):
+    """Return the class of a model."""
+    return config["models"][wildcards.model]["class"]
+
+
+def model_parameters(wildcards):
+    """Return the hyper-parameters of a model."""
+    return config["models"][wildcards.model]["parameters"]
+
+
+def model_sources(wildcards):
+    """Return the tissues that a model sees of a held-out donor."""
+    return config["models"][wildcards.model]["sources"]
+
+
+def training_code(wildcards):
+    """Return the digest of the code that fits a model, that of other models left out."""
+    fitted = digest.model_module(model_class(wildcards))
+    return code_of("train_fold.py", fitted, without=["mtm.monitoring"])
+
+
+def prediction_code(wildcards):
+    """Return the digest of the code that predicts with a model, that of other models left out."""
+    return code_of("predict_fold.py", digest.model_module(model_class(wildcards)))
+
+
+def skipped_analyses():
+    """Return what this configuration leaves out: rows of analysis, reason and remedy."""
+    rows = []
+    if config["inputs"]["controlled_phenotypes"] is None:
+        rows.append(
+            {
+                "analysis": "exact age, BMI, disease",
+                "reason": "no controlled-access phenotype file",
+                "remedy": "set inputs.controlled_phenotypes (GTEx: dbGaP phs000424)",
+            }
+        )
+    return rows

@@ -1,0 +1,119 @@
+TRAINING = {
+    "scaling": config["scaling"],
+    "source": config["source"],
+    "seed": config["training"]["seed"],
+    "monitor_every": config["training"]["monitor_every"],
+}
+
+
+rule train_fold:
+    input:
+        expression=rules.build_cohort.output.expression,
+        donors=rules.build_cohort.output.donors,
+        folds=rules.make_folds.output.folds,
+    output:
+        bundle="results/{cohort}/models/{model}/fold{fold}.safetensors",
+        training="results/{cohort}/models/{model}/fold{fold}.training.tsv",
+    log:
+        "logs/{cohort}/train_fold/{model}/fold{fold}.log",
+    benchmark:
+        "benchmarks/{cohort}/train_fold/{model}/fold{fold}.tsv"
+    conda:
+        "../../envs/mtm.yaml"
+    threads: 4
+    resources:
+        mem_mb=32000,
+        runtime=720,
+        gpu=GPU,
+    params:
+        model_class=model_class,
+        parameters=model_parameters,
+        training=TRAINING,
+        checkpoint="checkpoints/{cohort}/{model}/fold{fold}",
+        code=training_code,
+    message:
+        "Training {wildcards.model} without the donors of fold {wildcards.fold}"
+    script:
+        "../../scripts/train_fold.py"
+
+
+use rule train_fold as train_all with:
+    input:
+        expression=rules.build_cohort.output.expression,
+        donors=rules.build_cohort.output.donors,
+    output:
+        bundle="results/{cohort}/models/{model}/all.safetensors",
+        training="results/{cohort}/models/{model}/all.training.tsv",
+    log:
+        "logs/{cohort}/train_all/{model}.log",
+    benchmark:
+        "benchmarks/{cohort}/train_all/{model}.tsv"
+    params:
+        model_class=model_class,
+        parameters=model_parameters,
+        training=TRAINING | {"monitor_every": 0},
+        checkpoint="checkpoints/{cohort}/{model}/all",
+        code=training_code,
+    message:
+        "Training {wildcards.model} with all donors"
+
+
+rule predict_fold:
+    input:
+        bundle=rules.train_fold.output.bundle,
+        expression=rules.build_cohort.output.expression,
+        donors=rules.build_cohort.output.donors,
+        folds=rules.make_folds.output.folds,
+    output:
+        predictions="results/{cohort}/predictions/{model}/fold{fold}.h5ad",
+    log:
+        "logs/{cohort}/predict_fold/{model}/fold{fold}.log",
+    benchmark:
+        "benchmarks/{cohort}/predict_fold/{model}/fold{fold}.tsv"
+    wildcard_constraints:
+        model="|".join(MODELS),
+    conda:
+        "../../envs/mtm.yaml"
+    threads: 2
+    resources:
+        mem_mb=16000,
+        runtime=60,
+        gpu=GPU,
+    params:
+        source=config["source"],
+        sources=model_sources,
+        code=prediction_code,
+    message:
+        "Predicting fold {wildcards.fold} with {wildcards.model}"
+    script:
+        "../../scripts/predict_fold.py"
+
+
+if config["simulation"] is not None:
+
+    rule predict_oracle:
+        input:
+            expression=rules.build_cohort.output.expression,
+            donors=rules.build_cohort.output.donors,
+            folds=rules.make_folds.output.folds,
+            truth=rules.simulate_cohort.output.truth,
+        output:
+            predictions="results/{cohort}/predictions/oracle/fold{fold}.h5ad",
+        log:
+            "logs/{cohort}/predict_oracle/fold{fold}.log",
+        benchmark:
+            "benchmarks/{cohort}/predict_oracle/fold{fold}.tsv"
+        conda:
+            "../../envs/mtm.yaml"
+        threads: 1
+        resources:
+            mem_mb=4000,
+            runtime=30,
+        params:
+            source=config["source"],
+            scaling=config["scaling"],
+            code=code_of("predict_oracle.py"),
+        message:
+            "Predicting fold {wildcards.fold} from the simulation's truth"
+        script:
+            "../../scripts/predict_oracle.py"
