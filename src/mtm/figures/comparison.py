@@ -1,0 +1,173 @@
+"""Model against model, tissue by tissue (He et al. 2023, Fig S6), and what such figures share."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
+
+from mtm.evaluation.comparison import PAIR, TABLE_MEASURES, pair_counts
+from mtm.evaluation.tables import KEY, MEAN_OF_TISSUES
+from mtm.figures.accuracy import PANEL_TITLES, _tissue_legend
+from mtm.figures.registry import figure
+from mtm.figures.style import INK, MM_PER_INCH, MUTED, PAGE_MM, new_figure, tissue_colors
+
+MAX_PAIRS = 4
+DOT_AREA = 11.0
+LEGEND_COLUMN_MM = 45.0
+COUNTS = ["n_tissues", "n_better", "n_better_paired", "n_worse_paired"]
+
+
+def first_pairs(table: pd.DataFrame) -> pd.DataFrame:
+    """Rows of the first `MAX_PAIRS` pairs; column ``n_pairs`` counts all there were."""
+    pairs = table[PAIR].drop_duplicates()
+    kept = table.merge(pairs.head(MAX_PAIRS), on=PAIR)
+    return kept.assign(n_pairs=len(pairs))
+
+
+def pairs_of(table: pd.DataFrame) -> list[tuple[str, str]]:
+    """Pairs of models in a table, in its order."""
+    return list(table[PAIR].drop_duplicates().itertuples(index=False, name=None))
+
+
+def note_pairs(drawing: Figure, table: pd.DataFrame, file: str) -> None:
+    """Say in the figure that `file` has more pairs than are drawn, where it has."""
+    drawn, total = len(pairs_of(table)), int(table["n_pairs"].iloc[0])
+    if total > drawn:
+        note = f"The first {drawn} of {total} pairs of models; all are in {file}."
+        drawing.suptitle(note, fontsize=6, color=MUTED, x=0.99, ha="right")
+
+
+def tissue_legend_below(drawing: Figure, tissues: list[str]) -> None:
+    """Put the colours of tissues below a figure."""
+    handles = _tissue_legend(tissue_colors(tissues))
+    columns = _legend_columns(drawing.get_figwidth() * MM_PER_INCH)
+    drawing.legend(handles=handles, loc="outside lower center", ncols=columns)
+
+
+def _legend_columns(width_mm: float) -> int:
+    """Columns of tissue names that fit into a figure."""
+    return int(width_mm / LEGEND_COLUMN_MM + 1e-6)
+
+
+def legend_mm(tissues: list[str], width_mm: float) -> float:
+    """Height in mm of the legend of tissues in a figure of this width."""
+    n_colors = len(set(tissue_colors(tissues).values()))
+    return 3.1 * int(np.ceil(n_colors / _legend_columns(width_mm)))
+
+
+def fig_s6_table(table: pd.DataFrame) -> pd.DataFrame:
+    """Rows of ``comparison/pairs.tsv`` that Fig S6 draws, with the counts it states.
+
+    Returns
+    -------
+    pd.DataFrame
+        Single tissues of the first pairs, on the headline scale and the paper's: columns of the
+        pair and measure, ``tissue``, ``n_samples``, ``mean_a``, ``mean_b``, ``difference``,
+        ``q``, `COUNTS` of the whole pair and measure, ``n_pairs``.
+    """
+    rank = pd.MultiIndex.from_tuples(TABLE_MEASURES).get_indexer(
+        pd.MultiIndex.from_frame(table[KEY])
+    )
+    rows = first_pairs(table[rank >= 0])
+    rows = rows.merge(pair_counts(rows)[[*PAIR, *KEY, *COUNTS]], on=[*PAIR, *KEY])
+    rows = rows[(rows["tissue"] != MEAN_OF_TISSUES) & rows["difference"].notna()]
+    values = ["tissue", "n_samples", "mean_a", "mean_b", "difference", "q"]
+    return rows[[*PAIR, *KEY, *values, *COUNTS, "n_pairs"]].reset_index(drop=True)
+
+
+@figure("fig_s6", reduce=fig_s6_table)
+def fig_s6(table: pd.DataFrame) -> Figure:
+    """Accuracy of model A against model B, one dot a tissue (He et al. 2023, Fig S6).
+
+    Above the diagonal A is better; filled dots differ significantly in the donor-paired test.
+
+    Parameters
+    ----------
+    table
+        From `fig_s6_table`.
+    """
+    pairs = pairs_of(table)
+    present = set(table[KEY].itertuples(index=False, name=None))
+    measures = [measure for measure in TABLE_MEASURES if measure in present]
+    tissues = sorted(set(table["tissue"]))
+    colors = tissue_colors(tissues)
+    side = 42.0
+    width = PAGE_MM if len(pairs) > 2 else 110.0
+    drawing = new_figure(width, len(measures) * (side + 4) + legend_mm(tissues, width) + 16)
+    axes = drawing.subplots(len(measures), len(pairs), sharex="row", sharey="row", squeeze=False)
+    for row, measure in enumerate(measures):
+        of_measure = table[(table[KEY] == measure).all(axis=1)]
+        values = of_measure[["mean_a", "mean_b"]].to_numpy()
+        limits = _limits(values)
+        for ax, pair in zip(axes[row], pairs, strict=True):
+            mine = of_measure[(of_measure[PAIR] == pair).all(axis=1)]
+            _draw_pair(ax, mine, colors, limits)
+            ax.set_xlabel(f"ρ of {pair[1]}" if row == len(measures) - 1 else "")
+            ax.set_ylabel(f"ρ of {pair[0]}")
+        axes[row, 0].set_title(PANEL_TITLES[measure])
+    handles = [
+        Line2D([], [], lw=0, marker="o", ms=3.5, color=MUTED, mec=INK, mew=0.25,
+               label="one tissue, significantly different (donor-paired, q < 0.05)"),
+        Line2D([], [], lw=0, marker="o", ms=3.5, mfc="white", mec=MUTED, mew=0.8,
+               label="not significantly"),
+    ]  # fmt: skip
+    drawing.legend(handles=handles, loc="outside upper left", ncols=2)
+    note_pairs(drawing, table, "comparison/pairs.tsv")
+    tissue_legend_below(drawing, tissues)
+    return drawing
+
+
+def _limits(values: np.ndarray) -> tuple[float, float]:
+    """Limits that hold all values, with a margin."""
+    low, high = min(0.0, np.nanmin(values)), max(0.1, np.nanmax(values))
+    return low - 0.05 * (high - low), high + 0.05 * (high - low)
+
+
+def _draw_pair(
+    ax: Axes, rows: pd.DataFrame, colors: dict[str, str], limits: tuple[float, float]
+) -> None:
+    """Draw one pair on one measure."""
+    ax.plot(limits, limits, color=MUTED, lw=0.6, zorder=1)
+    significant = (rows["q"] < 0.05).to_numpy()
+    own = np.array([colors[name] for name in rows["tissue"]])
+    for chosen, face, edge, edge_width in (
+        (~significant, "white", own, 0.8),
+        (significant, own, INK, 0.25),
+    ):
+        if not chosen.any():
+            continue
+        ax.scatter(
+            rows["mean_b"][chosen],
+            rows["mean_a"][chosen],
+            s=DOT_AREA,
+            c=face if isinstance(face, str) else face[chosen],
+            edgecolors=edge if isinstance(edge, str) else edge[chosen],
+            linewidths=edge_width,
+            zorder=3,
+        )
+    ax.set_xlim(*limits)
+    ax.set_ylim(*limits)
+    ax.set_box_aspect(1)
+    for axis in (ax.xaxis, ax.yaxis):
+        axis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
+    ax.tick_params(labelleft=True, labelbottom=True)
+    ax.grid()
+    if rows.empty:
+        return
+    counts = rows.iloc[0]
+    # The text stands on the side of the diagonal that has fewer dots.
+    below = counts["n_better"] >= counts["n_tissues"] / 2
+    ax.text(
+        0.98 if below else 0.03,
+        0.02 if below else 0.98,
+        f"better {counts['n_better']} of {counts['n_tissues']}\n"
+        f"significantly {counts['n_better_paired']}\n"
+        f"sign. worse {counts['n_worse_paired']}",
+        transform=ax.transAxes,
+        ha="right" if below else "left",
+        va="bottom" if below else "top",
+        fontsize=6,
+        linespacing=1.25,
+    )
