@@ -19,6 +19,7 @@ include: "workflow/rules/resources.smk"
 include: "workflow/rules/cohort.smk"
 include: "workflow/rules/models.smk"
 include: "workflow/rules/accuracy.smk"
+include: "workflow/rules/comparison.smk"
 include: "workflow/rules/figures.smk"
 
 
@@ -41,10 +42,24 @@ rule tables:
         ),
 
 
+rule comparison:
+    input:
+        results_of(
+            "comparison/pair_counts.tsv",
+            "tables/s1.tsv",
+            "tables/s2.tsv",
+            "tables/paper.tsv",
+        )
+        if len(MODELS) > 1
+        else [],
+        results_of("accuracy/partial/{model}.tsv", model=MODELS),
+
+
 rule all:
     default_target: True
     input:
         rules.accuracy.input,
+        rules.comparison.input,
         rules.figures.input,
         rules.tables.input,
         results_of("models/{model}/all.safetensors", model=MODELS)

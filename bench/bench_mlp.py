@@ -18,8 +18,8 @@ import numpy as np
 import torch
 from torch import nn
 
+from mtm.device import choose_device
 from mtm.models.mlp import MLPParameters, TissueStack
-from mtm.models.mtm_training import choose_device
 
 
 class PlainLoop:

@@ -18,8 +18,9 @@ import pandas as pd
 import torch
 
 from mtm.cohort import Cohort
+from mtm.device import choose_device
 from mtm.models.mtm import MTMParameters
-from mtm.models.mtm_training import Engine, PairSampler, choose_device, ordered_pairs
+from mtm.models.mtm_training import Engine, PairSampler, ordered_pairs
 from mtm.scaling import TissueScaler
 
 REFERENCE = Path(__file__).parents[1] / "tests" / "models" / "mtm_reference.py"

@@ -1,4 +1,4 @@
-"""Predict a person's gene expression in one tissue from another: MTM, its rivals, their analyses."""
+"""Predict gene expression in one tissue from another: MTM, its rivals, their analyses."""
 
 from importlib.metadata import PackageNotFoundError, version
 

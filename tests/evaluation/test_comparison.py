@@ -316,6 +316,9 @@ def test_pairs_are_the_papers_then_others():
     for wrong in (["ridge", "mlp"], ["mtm", "mtm"], ["mtm"]):
         with pytest.raises(InputError, match="pairs of models"):
             comparison.comparison_pairs(models, roles, [wrong])
+    assert comparison.comparison_pairs(["x", "y", "z"], roles) == [("x", "y"), ("x", "z")]
+    with pytest.raises(InputError, match="two or more"):
+        comparison.comparison_pairs(["mtm"], roles)
     with pytest.raises(InputError, match="two or more"):
         comparison.venn_models(["mtm"], roles)
 

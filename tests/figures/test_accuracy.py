@@ -125,7 +125,7 @@ def test_a_summary_of_one_scale_without_null_intervals_is_drawn():
 
 def test_the_legend_joins_tissues_that_share_a_color():
     regions = [name for name in style.gtex_tissues().index if name.startswith("Brain - ")]
-    handles = accuracy._tissue_legend(style.tissue_colors([*regions, "Lung"]))
+    handles = accuracy.tissue_legend(style.tissue_colors([*regions, "Lung"]))
     assert [handle.get_label() for handle in handles] == ["Brain (13 regions)", "Lung"]
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from sklearn.linear_model import BayesianRidge, LassoCV
+from sklearn.linear_model import Lasso as SklearnLasso
 from sklearn.linear_model import Ridge as SklearnRidge
 
 from mtm.errors import InputError
@@ -222,3 +223,23 @@ def test_reduced_rank_keeps_the_leading_directions_of_the_fit(rng):
     np.testing.assert_allclose(low - low.mean(0), expected, atol=1e-9)
     everything = reduced_rank(kernel, dual, 500)
     np.testing.assert_allclose(everything[0] @ everything[1], dual, atol=1e-9)
+
+
+@pytest.mark.parametrize("n_features", [12, 30])
+def test_lasso_of_nearly_dependent_features_needs_few_sweeps(rng, n_features):
+    """Coordinate descent alone takes thousands of sweeps here, with more features than samples."""
+    factor = rng.normal(size=(20, 3))
+    x = factor @ rng.normal(size=(3, n_features)) + 0.02 * rng.normal(size=(20, n_features))
+    y = factor @ rng.normal(size=(3, 15)) + rng.normal(size=(20, 15))
+    fit = lasso_cv(x, y, tol=1e-8, max_iter=60)
+    assert fit.converged.all()
+    x, y = x - x.mean(0), y - y.mean(0)
+    for gene in range(15):
+        alpha = fit.penalty[gene]
+        model = SklearnLasso(alpha=alpha, tol=1e-8, max_iter=1_000_000).fit(x, y[:, gene])
+
+        def objective(coef, gene=gene, alpha=alpha):
+            return ((y[:, gene] - x @ coef) ** 2).sum() / 40 + alpha * np.abs(coef).sum()
+
+        total = (y[:, gene] ** 2).sum() / 20
+        assert objective(fit.coef[:, gene]) <= objective(model.coef_) + 1e-8 * total

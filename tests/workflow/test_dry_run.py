@@ -117,13 +117,20 @@ def test_unknown_key_stops_the_run_and_names_the_nearest(tmp_path):
     assert "Did you mean 'models'?" in run.stdout + run.stderr
 
 
-def test_unknown_dataset_names_the_nearest(tmp_path):
+@pytest.mark.parametrize(
+    ("section", "key", "value"),
+    [
+        ("inputs", "expression", "gtex_v8_gene_tpn"),
+        ("local_files", "gtex_v8_gene_tpn", "expression.gct"),
+    ],
+)
+def test_unknown_dataset_names_the_nearest(tmp_path, section, key, value):
     config = yaml.safe_load((ROOT / "config/config.yaml").read_text())
-    config["inputs"]["expression"] = "gtex_v8_gene_tpn"
+    config[section][key] = value
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
     run = dry_run(tmp_path / "config.yaml", tmp_path)
     assert run.returncode != 0
-    assert "config key inputs.expression" in run.stdout + run.stderr
+    assert f"config key {section}.{key}" in run.stdout + run.stderr
     assert "Did you mean 'gtex_v8_gene_tpm'?" in run.stdout + run.stderr
 
 

@@ -26,6 +26,7 @@ DATASETS = DATASETS.set_index("name")
 
 MODELS = list(config["models"])
 SCORED_MODELS = MODELS + (["oracle"] if config["simulation"] is not None else [])
+# Models whose fit takes epochs have a learning curve.
 ITERATIVE_MODELS = [
     name for name, model in config["models"].items() if "epochs" in model["parameters"]
 ]
@@ -39,18 +40,27 @@ wildcard_constraints:
     fold=r"\d+",
 
 
+def unknown_dataset(key, name, expected):
+    """Return the error for a name that is no dataset."""
+    near = get_close_matches(name, DATASETS.index, n=1)
+    hint = f"Did you mean {near[0]!r}?" if near else ""
+    return InputError(f"config key {key}", repr(name), expected, hint)
+
+
+for name in config["local_files"]:
+    if name not in DATASETS.index:
+        raise unknown_dataset(
+            f"local_files.{name}", name, "a dataset of config/datasets.tsv"
+        )
+
+
 def resolve_input(role):
     """Return the path of one of `inputs`: a fetched dataset, a local copy of it, or a path."""
     named = config["inputs"][role]
     if named not in DATASETS.index:
-        if Path(named).suffix == "":
-            near = get_close_matches(named, DATASETS.index, n=1)
-            raise InputError(
-                f"config key inputs.{role}",
-                repr(named),
-                "a dataset of config/datasets.tsv or the path of a file",
-                f"Did you mean {near[0]!r}?" if near else "",
-            )
+        if Path(named).name == named and Path(named).suffix == "":
+            expected = "a dataset of config/datasets.tsv or the path of a file"
+            raise unknown_dataset(f"inputs.{role}", named, expected)
         return named
     if named in config["local_files"]:
         return config["local_files"][named]

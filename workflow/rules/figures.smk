@@ -17,6 +17,21 @@ FIGURES = {
         "title": "Accuracy in every tissue",
     },
 }
+COMPARISON_FIGURES = {
+    "fig2c": ("venn", "Overlap of predictable genes in one tissue"),
+    "fig2de": ("fold_changes", "Gain in predictable genes against sample size"),
+    "fig_s6": ("pairs", "Accuracy, model against model"),
+    "fig_s7": ("overlaps", "Overlap of predictable genes in all tissues"),
+}
+if len(MODELS) > 1:
+    FIGURES |= {
+        figure: {
+            "tables": {"table": f"results/{{cohort}}/comparison/{table}.tsv"},
+            "category": "Comparison of models",
+            "title": title,
+        }
+        for figure, (table, title) in COMPARISON_FIGURES.items()
+    }
 if config["training"]["monitor_every"] and ITERATIVE_MODELS:
     FIGURES["learning_curve"] = {
         "tables": {

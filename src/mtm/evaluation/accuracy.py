@@ -24,12 +24,12 @@ import numpy as np
 import pandas as pd
 import torch
 
+from mtm.device import choose_device
 from mtm.errors import InputError
 from mtm.evaluation.held_out import HeldOut
 from mtm.evaluation.predictable_genes import PooledNull
 from mtm.evaluation.resampling import (
     CONSTANT_TOLERANCE,
-    choose_device,
     donor_permutations,
     donor_weights,
     fisher_z,
@@ -106,7 +106,7 @@ class AccuracySettings:
 
 
 @dataclass(frozen=True)
-class _Values:
+class Values:
     """Predictions and observations of some genes, each ``(n_samples, n_genes)``, float64."""
 
     predicted_z: torch.Tensor
@@ -122,7 +122,7 @@ class _Values:
 
 
 @dataclass(frozen=True)
-class _Tissue:
+class TissueSamples:
     """Held-out samples of one tissue, sorted by fold, with the training statistics of each fold.
 
     `predicted` is in the model's scale, `observed_tpm` in TPM, both ``(n_samples, n_genes)``;
@@ -147,7 +147,7 @@ class _Tissue:
         """Number of genes."""
         return self.predicted.shape[1]
 
-    def values(self, scale: Scale, genes: slice | np.ndarray) -> _Values:
+    def values(self, scale: Scale, genes: slice | np.ndarray) -> Values:
         """Bring predictions and observations of `genes` to `scale` and to its expression units."""
         n_genes = self.predicted[:1, genes].shape[1]
         arrays = [np.empty((self.n_samples, n_genes), np.float32) for _ in range(4)]
@@ -173,7 +173,7 @@ class _Tissue:
             for array, values, fixed in zip(arrays, derived, constant, strict=True):
                 # What was constant stays so, whatever rounding the conversions add.
                 array[part] = np.where(fixed, values[:1], values) if fixed.any() else values
-        return _Values(*(torch.from_numpy(array).to(self.device).double() for array in arrays))
+        return Values(*(torch.from_numpy(array).to(self.device).double() for array in arrays))
 
 
 def _of_genes(scaler: TissueScaler, genes: slice | np.ndarray) -> TissueScaler:
@@ -240,7 +240,7 @@ def _draw(rows: pd.DataFrame, settings: AccuracySettings) -> dict[int, _FoldDraw
 
 
 @dataclass(frozen=True)
-class _TissueDraws:
+class TissueDraws:
     """Draws of one tissue, one of each a fold: permutation factors and bootstrap weights."""
 
     left: list[torch.Tensor]
@@ -252,11 +252,11 @@ class _TissueDraws:
 
 def _draws_of(
     rows: pd.DataFrame,
-    tissue: _Tissue,
+    tissue: TissueSamples,
     draws: Mapping[int, _FoldDraws],
     settings: AccuracySettings,
     block_genes: int,
-) -> _TissueDraws:
+) -> TissueDraws:
     """Restrict the draws of each fold to the donors who have the tissue."""
     left, right, weights = [], [], []
     for fold, part in zip(tissue.folds, tissue.parts, strict=True):
@@ -268,11 +268,11 @@ def _draws_of(
         weights.append(torch.from_numpy(of_fold.weights[:, members]).to(tissue.device))
     on_gpu = tissue.device.type == "cuda"
     block = block_genes if on_gpu else min(block_genes, CPU_RESAMPLING_BLOCK)
-    return _TissueDraws(left, right, weights, settings.permutations, block)
+    return TissueDraws(left, right, weights, settings.permutations, block)
 
 
 @dataclass(frozen=True)
-class _Points:
+class Points:
     """Point estimates of one tissue on one scale.
 
     `rho` maps each gene-wise convention to ``(n_genes,)``; `statistic` is the weighted sum of
@@ -291,9 +291,9 @@ class _Points:
     sample_rho: list[torch.Tensor]
 
 
-def _point_estimates(
-    tissue: _Tissue, scale: Scale, settings: AccuracySettings, block_genes: int
-) -> _Points:
+def point_estimates(
+    tissue: TissueSamples, scale: Scale, settings: AccuracySettings, block_genes: int
+) -> Points:
     """Correlate all genes and all samples of one tissue on one scale."""
     n_folds, n_genes, device = len(tissue.folds), tissue.n_genes, tissue.device
     sizes = torch.tensor([part.stop - part.start for part in tissue.parts])
@@ -322,7 +322,7 @@ def _point_estimates(
     total = weights @ known.double()
     statistic = weights @ fisher_z(fold_rho[eligible].nan_to_num())
     per_fold = torch.tanh(statistic / total).masked_fill_(total == 0, torch.nan)
-    return _Points(
+    return Points(
         rho={"per_fold": per_fold, **pooled},
         eligible=eligible,
         weights=weights,
@@ -389,7 +389,7 @@ class _MeanOverGenes:
 
 
 def _permute_genes(
-    tissue: _Tissue, scale: Scale, points: _Points, draws: _TissueDraws, sample: np.ndarray
+    tissue: TissueSamples, scale: Scale, points: Points, draws: TissueDraws, sample: np.ndarray
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """Mean rho of sampled genes under each permutation, and p-values of all genes."""
     device = tissue.device
@@ -450,8 +450,8 @@ def _gene_blocks(
             yield genes[start : start + block], in_sample
 
 
-def _bootstrap_genes(
-    tissue: _Tissue, scale: Scale, points: _Points, draws: _TissueDraws, sample: np.ndarray
+def bootstrap_means(
+    tissue: TissueSamples, scale: Scale, points: Points, draws: TissueDraws, sample: np.ndarray
 ) -> dict[str, np.ndarray]:
     """Mean rho over genes in each bootstrap sample, moved to average at the point estimate.
 
@@ -490,7 +490,7 @@ def _bootstrap_genes(
 
 
 def _resample_samples(
-    points: _Points, draws: _TissueDraws
+    points: Points, draws: TissueDraws
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Sample-wise rho, its mean under each permutation, and in each bootstrap sample."""
     rho = torch.cat([matrix.diagonal() for matrix in points.sample_rho])
@@ -547,14 +547,20 @@ def score_predictions(
     tables = Tables(held_out.gene_ids, settings.predictable_rho, settings.predictable_q)
     for name, rows, predicted, tissue_tpm in held_out.tissue_matrices():
         scaling = (sd_rule, log2_clip)
-        tissue = _line_up(
-            held_out, rows, predicted, tissue_tpm, scaling, choose_device(device), block_genes
+        tissue = line_up(
+            held_out,
+            rows,
+            predicted,
+            tissue_tpm,
+            scaling,
+            torch.device(choose_device(device)),
+            block_genes,
         )
         draws = _draws_of(rows, tissue, fold_draws, settings, block_genes)
         for scale in SCALES:
-            points = _point_estimates(tissue, scale, settings, block_genes)
+            points = point_estimates(tissue, scale, settings, block_genes)
             null_means, p = _permute_genes(tissue, scale, points, draws, null_genes)
-            resampled = _bootstrap_genes(tissue, scale, points, draws, bootstrap_genes)
+            resampled = bootstrap_means(tissue, scale, points, draws, bootstrap_genes)
             rho = {key: value.cpu().numpy() for key, value in points.rho.items()}
             tables.add_genes(scale, name, len(rows), rho, p, null_means, resampled)
             fold_means = dict(zip(tissue.folds, points.fold_means, strict=True))
@@ -562,7 +568,7 @@ def score_predictions(
     return tables.scores(model)
 
 
-def _line_up(
+def line_up(
     held_out: HeldOut,
     rows: pd.DataFrame,
     predicted: np.ndarray,
@@ -570,7 +576,7 @@ def _line_up(
     scaling: tuple[SdRule, float | None],
     device: torch.device,
     block_genes: int,
-) -> _Tissue:
+) -> TissueSamples:
     """Put the held-out samples of a tissue beside the training statistics of their folds."""
     name = rows["tissue"].iloc[0]
     samples = held_out.samples[held_out.samples["tissue"] == name]
@@ -586,7 +592,7 @@ def _line_up(
                 "Filter out the tissue, or use fewer folds.",
             )
     row_of = pd.Series(np.arange(len(samples)), index=samples.index.astype(str))
-    return _Tissue(
+    return TissueSamples(
         predicted=predicted,
         observed_tpm=tissue_tpm[row_of[rows["sample_id"]].to_numpy()],
         folds=tuple(int(fold) for fold in folds),

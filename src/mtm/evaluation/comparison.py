@@ -19,18 +19,19 @@ import pandas as pd
 import torch
 from scipy import stats
 
+from mtm.device import choose_device
 from mtm.errors import InputError
 from mtm.evaluation.accuracy import (
     CPU_RESAMPLING_BLOCK,
     AccuracySettings,
-    _bootstrap_genes,
-    _line_up,
-    _point_estimates,
-    _TissueDraws,
+    TissueDraws,
+    bootstrap_means,
+    line_up,
+    point_estimates,
 )
 from mtm.evaluation.held_out import HeldOut
 from mtm.evaluation.predictable_genes import benjamini_hochberg
-from mtm.evaluation.resampling import choose_device, donor_weights
+from mtm.evaluation.resampling import donor_weights
 from mtm.evaluation.tables import (
     GENE_CONVENTIONS,
     HEADLINE,
@@ -71,6 +72,8 @@ def comparison_pairs(
 ) -> list[tuple[str, str]]:
     """List the pairs of models to compare: the paper's, as far as the run has them, then others.
 
+    Without any, the first model is compared with each of the others.
+
     Parameters
     ----------
     models
@@ -83,7 +86,8 @@ def comparison_pairs(
     Raises
     ------
     InputError
-        A pair of `further` names a model that is not in the run, or names one model twice.
+        A pair of `further` names a model that is not in the run, or names one model twice; there
+        is one model alone.
     """
     paper = [(roles.get(a), roles.get(b)) for a, b in PAPER_PAIRS]
     pairs = [pair for pair in paper if set(pair) <= set(models)]
@@ -93,7 +97,10 @@ def comparison_pairs(
                 "pairs of models", repr(list(pair)), f"two different ones of {', '.join(models)}"
             )
         pairs.append(pair)
-    return list(dict.fromkeys(pairs))
+    pairs = list(dict.fromkeys(pairs)) or [(models[0], other) for other in models[1:]]
+    if not pairs:
+        raise InputError("models", ", ".join(models), "two or more models to compare")
+    return pairs
 
 
 def t_interval(
@@ -232,7 +239,11 @@ class _Model:
         block_genes: int,
     ):
         self._name, self._held_out, self._settings = name, scored.held_out, settings
-        self._scaling, self._device, self._block = scaling, choose_device(device), block_genes
+        self._scaling, self._device, self._block = (
+            scaling,
+            torch.device(choose_device(device)),
+            block_genes,
+        )
         self.samples = dict(iter(scored.held_out.rows.groupby("tissue", sort=True)))
         self._gene_wise = dict(iter(scored.gene_wise.groupby(["scale", "tissue"])))
         self._sample_wise = dict(iter(scored.sample_wise.groupby(["scale", "tissue"])))
@@ -302,7 +313,7 @@ class _Model:
         _, rows, predicted, tissue_tpm = next(replace(self._held_out, rows=kept).tissue_matrices())
 
         def lined_up(columns: slice | np.ndarray):
-            return _line_up(
+            return line_up(
                 self._held_out,
                 rows,
                 predicted[:, columns],
@@ -313,7 +324,7 @@ class _Model:
             )
 
         sampled = lined_up(self._bootstrap_sample)
-        draws = _TissueDraws(
+        draws = TissueDraws(
             left=[],
             right=[],
             weights=[torch.from_numpy(w).to(self._device) for w in _weights_of(kept, weights)],
@@ -324,13 +335,13 @@ class _Model:
         whole = None if complete else lined_up(slice(None))
         result = {}
         for scale in SCALES:
-            points = _point_estimates(sampled, scale, self._settings, self._block)
+            points = point_estimates(sampled, scale, self._settings, self._block)
             everything = np.arange(sampled.n_genes)
-            resampled = _bootstrap_genes(sampled, scale, points, draws, everything)
+            resampled = bootstrap_means(sampled, scale, points, draws, everything)
             if complete:
                 rho = self._tabulated(scale, tissue, len(kept))
             else:
-                points = _point_estimates(whole, scale, self._settings, self._block)
+                points = point_estimates(whole, scale, self._settings, self._block)
                 rho = {key: values.cpu().numpy() for key, values in points.rho.items()}
             for convention in GENE_CONVENTIONS:
                 result[scale, convention] = _Correlations(rho[convention], resampled[convention])

@@ -226,7 +226,7 @@ def _check_folds(
         if found[0] in owner:
             raise InputError(path, f"fold {found[0]}, as in {owner[found[0]]}", "one file a fold")
         owner[found[0]] = path
-    missing = sorted(set(folds.astype(int)) - set(owner))
+    missing = sorted(set(folds[folds >= 0].astype(int)) - set(owner))
     if missing:
         raise InputError(
             "predictions", f"no file of fold {missing[0]}", f"one for every fold of {where}"
@@ -257,7 +257,7 @@ def _check_complete(
         expected = samples["donor"].isin(having) & (samples["tissue"] != source)
     is_source = samples["tissue"].isin(used)
     n_sources = is_source.groupby(samples["donor"]).transform("sum") - is_source
-    expected &= n_sources > 0
+    expected &= (n_sources > 0) & (samples["fold"] >= 0)
     missing = expected[expected].index.difference(pd.Index(rows["sample_id"]))
     if len(missing):
         row = samples.loc[missing[0]]

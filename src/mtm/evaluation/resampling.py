@@ -14,13 +14,6 @@ WEIGHTED_TOLERANCE = 1e-6
 FISHER_LIMIT = 1 - 1e-7
 
 
-def choose_device(device: str) -> torch.device:
-    """Return the torch device called `device`; ``"auto"`` is a GPU where there is one."""
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    return torch.device(device)
-
-
 def standardise(values: torch.Tensor, dim: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Centre along `dim` and divide by the norm, so that products add up to Pearson's rho.
 

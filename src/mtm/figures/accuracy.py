@@ -127,7 +127,7 @@ def fig2a(table: pd.DataFrame) -> Figure:
     levels = list(dict.fromkeys(level for _, level, _ in panels))
     tissues = sorted(set(table["tissue"]) - {MEAN_OF_TISSUES})
     colors = tissue_colors(tissues)
-    legend = _tissue_legend(colors)
+    legend = tissue_legend(colors)
     n_columns = 4
     legend_mm = 3.1 * int(np.ceil(len(legend) / n_columns))
     fixed_mm = len(scales) * 9 + legend_mm + 16
@@ -228,7 +228,7 @@ def _interval_legend(reference: bool) -> list[Line2D | Patch]:
     return handles
 
 
-def _tissue_legend(colors: dict[str, str]) -> list[Line2D]:
+def tissue_legend(colors: dict[str, str]) -> list[Line2D]:
     """One entry a colour; tissues that share one are named by their organ and number."""
     names: dict[str, list[str]] = {}
     for tissue, color in colors.items():

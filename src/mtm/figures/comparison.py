@@ -9,7 +9,7 @@ from matplotlib.ticker import MaxNLocator
 
 from mtm.evaluation.comparison import PAIR, TABLE_MEASURES, pair_counts
 from mtm.evaluation.tables import KEY, MEAN_OF_TISSUES
-from mtm.figures.accuracy import PANEL_TITLES, _tissue_legend
+from mtm.figures.accuracy import PANEL_TITLES, tissue_legend
 from mtm.figures.registry import figure
 from mtm.figures.style import INK, MM_PER_INCH, MUTED, PAGE_MM, new_figure, tissue_colors
 
@@ -41,7 +41,7 @@ def note_pairs(drawing: Figure, table: pd.DataFrame, file: str) -> None:
 
 def tissue_legend_below(drawing: Figure, tissues: list[str]) -> None:
     """Put the colours of tissues below a figure."""
-    handles = _tissue_legend(tissue_colors(tissues))
+    handles = tissue_legend(tissue_colors(tissues))
     columns = _legend_columns(drawing.get_figwidth() * MM_PER_INCH)
     drawing.legend(handles=handles, loc="outside lower center", ncols=columns)
 

@@ -10,12 +10,12 @@ import numpy as np
 import torch
 
 from mtm.cohort import Cohort
+from mtm.device import choose_device
 from mtm.errors import InputError
 from mtm.linear.arrays import centred, float64, gene_blocks
 from mtm.linear.bayesian_ridge import bayesian_ridge
 from mtm.linear.per_tissue import MIN_PAIRS, PerTissuePredictor, TissuePairs
 from mtm.models.base import Training
-from mtm.models.mtm_training import choose_device
 from mtm.models.registry import register
 from mtm.scaling import Scale, log2_tpm
 

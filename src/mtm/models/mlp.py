@@ -18,12 +18,12 @@ from torch.nn import functional
 from tqdm import tqdm
 
 from mtm.cohort import Cohort
+from mtm.device import choose_device, choose_precision
 from mtm.errors import InputError
 from mtm.io import atomic_path
 from mtm.linear.per_tissue import MIN_PAIRS, sample_rows
 from mtm.models.base import Predictor, Requests, Training
 from mtm.models.mtm_networks import LEAKY_SLOPE
-from mtm.models.mtm_training import choose_device, choose_precision
 from mtm.models.registry import register
 from mtm.scaling import Scale
 

@@ -9,11 +9,12 @@ import torch
 from torch import Tensor, nn
 
 from mtm.cohort import Cohort
+from mtm.device import choose_device
 from mtm.errors import InputError
 from mtm.linear.design import CovariateDesign, covariate_table
 from mtm.models.base import Predictor, Requests, Training
 from mtm.models.mtm_networks import ConditionedStack, SpectralNorm
-from mtm.models.mtm_training import Engine, choose_device, train
+from mtm.models.mtm_training import Engine, train
 from mtm.models.registry import register
 from mtm.scaling import Scale, log2_tpm
 

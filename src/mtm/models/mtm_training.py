@@ -22,6 +22,7 @@ from tqdm import tqdm
 
 from mtm.code_digest import code_digest
 from mtm.cohort import Cohort
+from mtm.device import choose_precision
 from mtm.errors import InputError
 from mtm.io import atomic_path
 from mtm.linear.design import CovariateDesign, covariate_table
@@ -40,31 +41,6 @@ DISTANCES = {
     "l2": functional.mse_loss,
 }
 REPORT_EVERY = 25
-
-
-def choose_device(device: str) -> str:
-    """Turn ``"auto"`` into ``"cuda"`` where there is a GPU, else ``"cpu"``.
-
-    Raises
-    ------
-    InputError
-        ``"cuda"`` is asked for and no GPU is to be had.
-    """
-    if device not in ("auto", "cpu", "cuda"):
-        raise InputError("training.device", repr(device), "auto, cpu or cuda")
-    if device == "cuda" and not torch.cuda.is_available():
-        raise InputError("training.device", "cuda, but no GPU is visible", "auto or cpu")
-    return "cuda" if device != "cpu" and torch.cuda.is_available() else "cpu"
-
-
-def choose_precision(precision: str, device: str) -> str:
-    """Turn ``"auto"`` into ``"bfloat16"`` where the device multiplies it in hardware."""
-    if precision != "auto":
-        return precision
-    if device == "cuda":
-        return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
-    capabilities = torch.cpu.get_capabilities()
-    return "bfloat16" if capabilities.get("amx_bf16") else "float32"
 
 
 def ordered_pairs(donor: np.ndarray) -> np.ndarray:

@@ -6,12 +6,12 @@ from typing import Literal, get_args
 import numpy as np
 
 from mtm.cohort import Cohort
+from mtm.device import choose_device
 from mtm.errors import InputError
 from mtm.linear.design import COVARIATES, CovariateDesign, covariate_table
 from mtm.linear.per_tissue import MIN_PAIRS, PerTissuePredictor, TissuePairs
 from mtm.linear.ridge import PENALTIES, PenaltyChoice, gcv_ridge, reduced_rank
 from mtm.models.base import Training
-from mtm.models.mtm_training import choose_device
 from mtm.models.registry import register
 from mtm.scaling import Scale
 

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from mtm.cohort import Cohort
+from mtm.device import choose_device
 from mtm.errors import InputError
 from mtm.linear.design import CovariateDesign, covariate_table
 from mtm.linear.lasso import lasso_cv
 from mtm.linear.per_tissue import MIN_PAIRS, PerTissuePredictor, TissuePairs
 from mtm.models.base import Training
-from mtm.models.mtm_training import choose_device
 from mtm.models.registry import register
 from mtm.scaling import Scale
 

@@ -1,0 +1,135 @@
+rule compare_models:
+    input:
+        expression=rules.build_cohort.output.expression,
+        folds=rules.make_folds.output.folds,
+        predictions=expand(
+            "results/{{cohort}}/predictions/{model}/fold{fold}.h5ad",
+            model=MODELS,
+            fold=FOLDS,
+        ),
+        gene_wise=expand(
+            "results/{{cohort}}/accuracy/gene_wise/{model}.parquet", model=MODELS
+        ),
+        sample_wise=expand(
+            "results/{{cohort}}/accuracy/sample_wise/{model}.parquet", model=MODELS
+        ),
+        summary=rules.summarise_accuracy.output.summary,
+    output:
+        pairs="results/{cohort}/comparison/pairs.tsv",
+        pair_counts=report(
+            "results/{cohort}/comparison/pair_counts.tsv",
+            caption="../report/pair_counts.rst",
+            category="Comparison of models",
+            labels={"content": "Model against model, tissues counted"},
+        ),
+        overlaps="results/{cohort}/comparison/overlaps.tsv",
+        fold_changes="results/{cohort}/comparison/fold_changes.tsv",
+        venn="results/{cohort}/comparison/venn.tsv",
+        s1=report(
+            "results/{cohort}/tables/s1.tsv",
+            caption="../report/s1.rst",
+            category="Comparison of models",
+            labels={"content": "Table S1: accuracy by tissue and model"},
+        ),
+        s2=report(
+            "results/{cohort}/tables/s2.tsv",
+            caption="../report/s2.rst",
+            category="Comparison of models",
+            labels={"content": "Table S2: predictable genes by tissue and model"},
+        ),
+    log:
+        "logs/{cohort}/compare_models.log",
+    benchmark:
+        "benchmarks/{cohort}/compare_models.tsv"
+    conda:
+        "../../envs/mtm.yaml"
+    threads: 4
+    resources:
+        mem_mb=16000,
+        runtime=240,
+    params:
+        models=MODELS,
+        roles=config["comparison"]["roles"],
+        pairs=config["comparison"]["pairs"],
+        venn_models=config["comparison"]["venn_models"],
+        venn_tissue=config["comparison"]["venn_tissue"],
+        source=config["source"],
+        accuracy=config["accuracy"],
+        scaling=config["scaling"],
+        code=code_of("compare_models.py"),
+    message:
+        "Comparing {params.models}"
+    script:
+        "../../scripts/compare_models.py"
+
+
+rule compare_with_paper:
+    input:
+        summary=rules.summarise_accuracy.output.summary,
+        pairs=rules.compare_models.output.pairs,
+        overlaps=rules.compare_models.output.overlaps,
+        fold_changes=rules.compare_models.output.fold_changes,
+    output:
+        table=report(
+            "results/{cohort}/tables/paper.tsv",
+            caption="../report/paper.rst",
+            category="Comparison of models",
+            labels={"content": "Numbers of the paper beside this cohort's"},
+        ),
+    log:
+        "logs/{cohort}/compare_with_paper.log",
+    benchmark:
+        "benchmarks/{cohort}/compare_with_paper.tsv"
+    conda:
+        "../../envs/mtm.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=15,
+    params:
+        roles=config["comparison"]["roles"],
+        models=MODELS,
+        cohort=config["cohort"],
+        code=code_of("compare_with_paper.py"),
+    message:
+        "Setting the numbers of the paper beside those of {params.cohort}"
+    script:
+        "../../scripts/compare_with_paper.py"
+
+
+rule score_partial:
+    input:
+        expression=rules.build_cohort.output.expression,
+        donors=rules.build_cohort.output.donors,
+        folds=rules.make_folds.output.folds,
+        predictions=expand(
+            "results/{{cohort}}/predictions/{{model}}/fold{fold}.h5ad", fold=FOLDS
+        ),
+    output:
+        partial=report(
+            "results/{cohort}/accuracy/partial/{model}.tsv",
+            caption="../report/partial.rst",
+            category="Beyond covariates",
+            labels={"content": "Partial correlation, {model}"},
+        ),
+    log:
+        "logs/{cohort}/score_partial/{model}.log",
+    benchmark:
+        "benchmarks/{cohort}/score_partial/{model}.tsv"
+    wildcard_constraints:
+        model="|".join(MODELS),
+    conda:
+        "../../envs/mtm.yaml"
+    threads: 4
+    resources:
+        mem_mb=16000,
+        runtime=120,
+    params:
+        source=config["source"],
+        accuracy=config["accuracy"],
+        scaling=config["scaling"],
+        code=code_of("score_partial.py"),
+    message:
+        "Scoring {wildcards.model} beyond covariates"
+    script:
+        "../../scripts/score_partial.py"
