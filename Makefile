@@ -1,5 +1,4 @@
-# Every target first makes .venv with the exact versions of constraints.txt. Without a GPU,
-# PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu saves gigabytes of CUDA libraries.
+# Every target first makes .venv with the exact versions of constraints.txt.
 PYTHON ?= python3
 CONFIG ?= config/config.yaml
 CORES ?= all

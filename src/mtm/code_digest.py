@@ -77,7 +77,7 @@ def registered_modules(
     """
     found = {}
     for path in sorted(source_root.joinpath(*package.split(".")).glob("*.py")):
-        for node in ast.walk(_tree(path)):
+        for node in _tree(path)[0].body:
             for call in getattr(node, "decorator_list", ()):
                 if (
                     isinstance(call, ast.Call)
@@ -117,23 +117,26 @@ def _named(known: dict[str, str], name: str, kind: str) -> str:
 
 
 @cache
-def _tree(path: Path) -> ast.Module:
-    """Syntax tree of a file without its docstrings."""
+def _tree(path: Path) -> tuple[ast.Module, list[ast.Import | ast.ImportFrom]]:
+    """Syntax tree of a file without its docstrings, and its import statements: one walk."""
     try:
         tree = ast.parse(path.read_text(encoding="utf-8"))
     except (OSError, SyntaxError) as error:
         raise InputError(path, f"no readable code ({error})", "a Python file") from error
     scopes = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+    imports = []
     for node in ast.walk(tree):
-        if isinstance(node, scopes) and ast.get_docstring(node, clean=False) is not None:
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            imports.append(node)
+        elif isinstance(node, scopes) and ast.get_docstring(node, clean=False) is not None:
             node.body = node.body[1:] or [ast.Pass()]
-    return tree
+    return tree, imports
 
 
 @cache
 def _code_text(path: Path) -> str:
     """Return the code of a file in one layout, without comments and docstrings."""
-    return ast.unparse(ast.fix_missing_locations(_tree(path)))
+    return ast.unparse(_tree(path)[0])
 
 
 @cache
@@ -153,10 +156,10 @@ def _imports(path: Path, module: str, source_root: Path) -> frozenset[str]:
     `module` is the file's own name, "" for a script; relative imports start from it.
     """
     named = set()
-    for node in ast.walk(_tree(path)):
+    for node in _tree(path)[1]:
         if isinstance(node, ast.Import):
             named.update(alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
+        else:
             origin = _origin(node, path, module)
             named.add(origin)
             named.update(f"{origin}.{alias.name}" for alias in node.names)

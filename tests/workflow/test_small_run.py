@@ -1,8 +1,6 @@
 """A very small simulated cohort through every rule but the figures."""
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pandas as pd
@@ -12,67 +10,12 @@ import yaml
 from mtm.models.base import load
 
 ROOT = Path(__file__).parents[2]
-FOLDER = "resources/simulated/small"
-CONFIG = {
-    "cohort": "small",
-    "inputs": {
-        "expression": f"{FOLDER}/expression.gct.gz",
-        "sample_attributes": f"{FOLDER}/sample_attributes.tsv",
-        "subject_phenotypes": f"{FOLDER}/subject_phenotypes.tsv",
-        "gene_model": f"{FOLDER}/gene_model.gtf",
-    },
-    "filters": {"min_samples_per_tissue": 15},
-    "folds": {"scheme": "holdout", "n_folds": 1},
-    "training": {"device": "cpu"},
-    "simulation": {
-        "n_donors": 60,
-        "n_genes": 40,
-        "n_noncoding": 4,
-        "n_par_y": 0,
-        "tissues": ["Lung", "Thyroid", "Whole Blood"],
-        "n_rare_samples": 3,
-        "min_availability_share": 0.9,
-    },
-    "models": {
-        "mtm": {
-            "class": "mtm",
-            "parameters": {
-                "encoder_widths": [16],
-                "code_width": 8,
-                "generator_widths": [16],
-                "discriminator_widths": [16],
-                "mapping_widths": [8],
-                "noise_width": 4,
-                "steps": 3,
-            },
-        },
-        "train_mean": {"class": "train_mean"},
-    },
-    "accuracy": {"permutations": 20, "bootstraps": 20},
-}
-
-TARGETS = ["accuracy", "tables", "results/small/models/mtm/all.safetensors"]
 
 pytestmark = [pytest.mark.workflow, pytest.mark.slow]
 
 
-@pytest.fixture(scope="module")
-def workdir(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("small_run")
-    (folder / "small.yaml").write_text(yaml.safe_dump(CONFIG))
-    run = snakemake(folder, "--cores", "2", *TARGETS)
-    assert run.returncode == 0, run.stdout + run.stderr
-    return folder
-
-
-def snakemake(folder, *arguments):
-    command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
-    command += ["--directory", str(folder), "--configfile", str(folder / "small.yaml")]
-    return subprocess.run([*command, *arguments], capture_output=True, text=True, cwd=ROOT)
-
-
-def test_models_are_ranked_as_they_must_be(workdir):
-    summary = pd.read_csv(workdir / "results/small/accuracy/summary.tsv", sep="\t")
+def test_models_are_ranked_as_they_must_be(small_run):
+    summary = pd.read_csv(small_run / "results/small/accuracy/summary.tsv", sep="\t")
     rows = summary[
         (summary["tissue"] == "(mean of tissues)")
         & (summary["scale"] == "log2_z")
@@ -83,35 +26,37 @@ def test_models_are_ranked_as_they_must_be(workdir):
     assert rows["oracle"] > max(0.3, rows["mtm"])
 
 
-def test_bundle_names_its_training_donors(workdir):
-    folds = pd.read_csv(workdir / "results/small/cohort/folds.tsv", sep="\t")
-    model = load(workdir / "results/small/models/mtm/fold0.safetensors")
+def test_bundle_names_its_training_donors(small_run):
+    folds = pd.read_csv(small_run / "results/small/cohort/folds.tsv", sep="\t")
+    model = load(small_run / "results/small/models/mtm/fold0.safetensors")
     assert set(model.provenance.training_donors) == set(folds.loc[folds["fold"] != 0, "donor"])
     assert (model.provenance.cohort, model.provenance.fold) == ("small", "0")
-    everyone = load(workdir / "results/small/models/mtm/all.safetensors")
+    everyone = load(small_run / "results/small/models/mtm/all.safetensors")
     assert set(everyone.provenance.training_donors) == set(folds["donor"])
     assert everyone.provenance.fold == "all"
 
 
-def test_training_state_is_gone_and_logs_are_in_place(workdir):
-    assert not list((workdir / "checkpoints").rglob("*.pt"))
-    assert "3 steps" in (workdir / "logs/small/train_fold/mtm/fold0.log").read_text()
-    skipped = pd.read_csv(workdir / "results/small/tables/skipped.tsv", sep="\t")
+def test_training_state_is_gone_and_logs_are_in_place(small_run):
+    assert not list((small_run / "checkpoints").rglob("*.pt"))
+    assert "3 steps" in (small_run / "logs/small/train_fold/mtm/fold0.log").read_text()
+    skipped = pd.read_csv(small_run / "results/small/tables/skipped.tsv", sep="\t")
     assert list(skipped["analysis"]) == ["exact age, BMI, disease"]
 
 
-def test_second_run_has_nothing_to_do_even_after_touching_the_code(workdir):
+def test_second_run_has_nothing_to_do_even_after_touching_the_code(
+    small_run, small_snakemake, small_targets
+):
     os.utime(ROOT / "scripts/train_fold.py")
-    run = snakemake(workdir, "-n", *TARGETS)
+    run = small_snakemake(small_run, "-n", *small_targets)
     assert "Nothing to be done" in run.stdout + run.stderr
 
 
-def test_changed_parameter_reruns_one_model_alone(workdir):
-    config = yaml.safe_load((workdir / "small.yaml").read_text())
+def test_changed_parameter_reruns_one_model_alone(small_run, small_snakemake, small_config):
+    config = yaml.safe_load((small_run / "small.yaml").read_text())
     config["models"]["mtm"]["parameters"]["steps"] = 4
-    (workdir / "small.yaml").write_text(yaml.safe_dump(config))
-    run = snakemake(workdir, "-n", "accuracy")
-    (workdir / "small.yaml").write_text(yaml.safe_dump(CONFIG))
+    (small_run / "small.yaml").write_text(yaml.safe_dump(config))
+    run = small_snakemake(small_run, "-n", "accuracy")
+    (small_run / "small.yaml").write_text(yaml.safe_dump(small_config))
     output = run.stdout + run.stderr
     assert "Training mtm without" in output
     assert "Training train_mean without" not in output

@@ -1,6 +1,7 @@
 import os
 import sys
 from difflib import get_close_matches
+from functools import cache
 from pathlib import Path
 
 import pandas as pd
@@ -90,6 +91,7 @@ def results_of(*patterns, **wildcards):
     )
 
 
+@cache
 def code_of(script, *modules, without=()):
     """Return the digest of the code that a rule runs."""
     path = Path(workflow.basedir, "scripts", script)
@@ -114,7 +116,7 @@ def model_sources(wildcards):
 def training_code(wildcards):
     """Return the digest of the code that fits a model, that of other models left out."""
     fitted = digest.model_module(model_class(wildcards))
-    return code_of("train_fold.py", fitted, without=["mtm.monitoring"])
+    return code_of("train_fold.py", fitted, without=("mtm.monitoring",))
 
 
 def prediction_code(wildcards):

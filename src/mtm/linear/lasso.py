@@ -12,7 +12,7 @@ COLUMNS = {"cpu": 2**13, "cuda": 2**19}
 """Fits (genes times penalties) that descend together: what fills a cache, or a GPU."""
 MOST_LEVELS = 8
 """Penalties of a path that descend together at most: fewer sweeps from the one before them."""
-STEP_EVERY = 5
+STEP_EVERY = 20
 """Sweeps between two runs of Newton steps."""
 STEP_MEMORY_MB = 256
 

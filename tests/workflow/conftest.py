@@ -1,0 +1,85 @@
+"""A very small simulated cohort, taken through the workflow once for all tests here."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+FOLDER = "resources/simulated/small"
+CONFIG = {
+    "cohort": "small",
+    "inputs": {
+        "expression": f"{FOLDER}/expression.gct.gz",
+        "sample_attributes": f"{FOLDER}/sample_attributes.tsv",
+        "subject_phenotypes": f"{FOLDER}/subject_phenotypes.tsv",
+        "gene_model": f"{FOLDER}/gene_model.gtf",
+    },
+    "filters": {"min_samples_per_tissue": 15},
+    "folds": {"scheme": "holdout", "n_folds": 1},
+    "training": {"device": "cpu"},
+    "simulation": {
+        "n_donors": 60,
+        "n_genes": 40,
+        "n_noncoding": 4,
+        "n_par_y": 0,
+        "tissues": ["Lung", "Thyroid", "Whole Blood"],
+        "n_rare_samples": 3,
+        "min_availability_share": 0.9,
+    },
+    "models": {
+        "mtm": {
+            "class": "mtm",
+            "parameters": {
+                "encoder_widths": [16],
+                "code_width": 8,
+                "generator_widths": [16],
+                "discriminator_widths": [16],
+                "mapping_widths": [8],
+                "noise_width": 4,
+                "steps": 3,
+            },
+        },
+        "train_mean": {"class": "train_mean"},
+    },
+    "accuracy": {"permutations": 20, "bootstraps": 20},
+}
+
+TARGETS = ["accuracy", "comparison", "tables", "results/small/models/mtm/all.safetensors"]
+
+
+def run_small(folder, *arguments):
+    """Run Snakemake on the small cohort in `folder`."""
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
+    command += ["--directory", str(folder), "--configfile", str(folder / "small.yaml")]
+    return subprocess.run([*command, *arguments], capture_output=True, text=True, cwd=ROOT)
+
+
+@pytest.fixture(scope="session")
+def small_config():
+    """Return the configuration of the small cohort."""
+    return CONFIG
+
+
+@pytest.fixture(scope="session")
+def small_targets():
+    """Return what is made of the small cohort."""
+    return TARGETS
+
+
+@pytest.fixture(scope="session")
+def small_snakemake():
+    """Return the function that runs Snakemake on the small cohort."""
+    return run_small
+
+
+@pytest.fixture(scope="session")
+def small_run(tmp_path_factory):
+    """Return the folder in which the small cohort's results stand."""
+    folder = tmp_path_factory.mktemp("small_run")
+    (folder / "small.yaml").write_text(yaml.safe_dump(CONFIG))
+    run = run_small(folder, "--cores", "2", *TARGETS)
+    assert run.returncode == 0, run.stdout + run.stderr
+    return folder
