@@ -222,7 +222,8 @@ def lasso_cv(
     coef = np.empty((n_features, y.shape[1]))
     penalty = np.empty(y.shape[1])
     converged = np.empty(y.shape[1], dtype=bool)
-    floats_per_gene = 2 * n_samples + (n_folds + 1) * (6 * n_features + 10)
+    levels = min(MOST_LEVELS, n_penalties) if device == "cuda" else 1
+    floats_per_gene = 2 * n_samples + levels * (n_folds + 1) * (6 * n_features + 10)
     for block in gene_blocks(y.shape[1], floats_per_gene, memory_mb):
         best, fit, closed = _lasso_cv_block(
             features, float64(y[:, block], device), folds, ratios, tol, max_iter

@@ -22,11 +22,12 @@ class TissuePairs:
     ----------
     source_position
         Which of the training source samples each pair uses, shape ``(n_pairs,)``.
-    target_rows
+    source_rows, target_rows
         Rows of the training cohort, shape ``(n_pairs,)``.
     """
 
     source_position: np.ndarray
+    source_rows: np.ndarray
     target_rows: np.ndarray
 
 
@@ -126,7 +127,7 @@ class PerTissuePredictor(Predictor):
             if len(paired) < self.parameters.min_pairs:
                 row["reason"] = f"fewer than {self.parameters.min_pairs} training pairs"
             else:
-                pairs = TissuePairs(paired, target_rows[paired])
+                pairs = TissuePairs(paired, source_rows[paired], target_rows[paired])
                 target_z = self.scaler.transform(
                     cohort.expr_tpm[pairs.target_rows], cohort.tissue[pairs.target_rows]
                 )

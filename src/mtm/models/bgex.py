@@ -103,12 +103,6 @@ class BGEx(PerTissuePredictor):
             raise InputError("top_fraction of model bgex", str(options.top_fraction), "0 to 1")
         if options.n_features < 1:
             raise InputError("n_features of model bgex", str(options.n_features), "1 or more")
-        self._source_tpm = training.cohort.expr_tpm[source_rows]
-
-    def _fit(self, training: Training):
-        table = super()._fit(training)
-        del self._source_tpm
-        return table
 
     def _features(self, inputs: Cohort, rows: np.ndarray) -> np.ndarray:
         """Return z-scores of all source genes."""
@@ -119,7 +113,7 @@ class BGEx(PerTissuePredictor):
     ) -> tuple[dict[str, np.ndarray], dict]:
         options, device = self.parameters, choose_device(training.device)
         candidates = variable_genes(
-            self._source_tpm[pairs.source_position],
+            training.cohort.expr_tpm[pairs.source_rows],
             options.top_fraction,
             options.min_expressed_fraction,
         )
