@@ -1,6 +1,6 @@
-"""Print where a run's report is and the three headline numbers of its best model.
+"""Print where a run's report is and the three headline numbers of one of its models.
 
-Usage: python scripts/print_headline.py results/demo
+Usage: python scripts/print_headline.py results/demo mtm_log2
 """
 
 import sys
@@ -8,23 +8,20 @@ from pathlib import Path
 
 import pandas as pd
 
+from mtm.errors import InputError
 from mtm.io import read_tsv
 
 
-def headline_lines(table: pd.DataFrame) -> list[str]:
-    """Return three lines of text from ``accuracy/headline.tsv``, on log2(1+TPM) z-scores.
-
-    The best model is the one of highest gene-wise correlation, a simulation's oracle left out.
-    """
-    table = table[(table["scale"] == "log2_z") & (table["model"] != "oracle")]
-    gene_wise = table[table["level"] == "gene_wise"].set_index("model")
-    sample_wise = table[table["level"] == "sample_wise"].set_index("model")
-    best = gene_wise["mean_rho"].idxmax()
-    genes, samples = gene_wise.loc[best], sample_wise.loc[best]
+def headline_lines(table: pd.DataFrame, model: str) -> list[str]:
+    """Return three lines of text from ``accuracy/headline.tsv``, on log2(1+TPM) z-scores."""
+    if model not in set(table["model"]):
+        raise InputError("model", repr(model), f"one of {', '.join(table['model'].unique())}")
+    table = table[(table["scale"] == "log2_z") & (table["model"] == model)].set_index("level")
+    genes, samples = table.loc["gene_wise"], table.loc["sample_wise"]
     return [
-        f"{best}: gene-wise correlation, mean of tissues      {_interval(genes)}",
-        f"{best}: sample-wise correlation, mean of tissues    {_interval(samples)}",
-        f"{best}: predictable genes in a tissue, mean         "
+        f"{model}: gene-wise correlation, mean of tissues      {_interval(genes)}",
+        f"{model}: sample-wise correlation, mean of tissues    {_interval(samples)}",
+        f"{model}: predictable genes in a tissue, mean         "
         f"{genes['n_predictable']:.0f} of {genes['n_genes']:.0f}",
     ]
 
@@ -35,5 +32,6 @@ def _interval(row: pd.Series) -> str:
 
 if __name__ == "__main__":
     folder = Path(sys.argv[1])
-    lines = headline_lines(read_tsv(folder / "accuracy" / "headline.tsv", ["model", "mean_rho"]))
+    headline = read_tsv(folder / "accuracy" / "headline.tsv", ["model", "mean_rho"])
+    lines = headline_lines(headline, sys.argv[2])
     print("", *lines, f"Report: {folder / 'report.html'}", sep="\n")

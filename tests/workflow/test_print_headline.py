@@ -2,6 +2,9 @@ import runpy
 from pathlib import Path
 
 import pandas as pd
+import pytest
+
+from mtm.errors import InputError
 
 ROOT = Path(__file__).parents[2]
 COLUMNS = [
@@ -18,11 +21,20 @@ ROWS = [
 ]
 
 
-def test_three_numbers_of_the_best_fitted_model():
+def lines_of(model):
     script = runpy.run_path(str(ROOT / "scripts/print_headline.py"))
-    lines = script["headline_lines"](pd.DataFrame(ROWS, columns=COLUMNS))
+    return script["headline_lines"](pd.DataFrame(ROWS, columns=COLUMNS), model)
+
+
+def test_three_numbers_of_one_model():
+    lines = lines_of("net")
     assert len(lines) == 3
     assert all(line.startswith("net: ") for line in lines)
     assert lines[0].endswith("0.210 (95% 0.200 to 0.220)")
     assert lines[1].endswith("0.310 (95% 0.300 to 0.320)")
     assert lines[2].endswith("120 of 595")
+
+
+def test_unknown_model_is_named():
+    with pytest.raises(InputError, match="'nets'.*net, mean, oracle"):
+        lines_of("nets")
