@@ -40,26 +40,13 @@ rule tables:
         results_of(
             "cohort/filtering.tsv", "cohort/fold_counts.tsv", "tables/skipped.tsv"
         ),
-
-
-rule comparison:
-    input:
-        results_of(
-            "comparison/pair_counts.tsv",
-            "tables/s1.tsv",
-            "tables/s2.tsv",
-            "tables/paper.tsv",
-        )
-        if len(MODELS) > 1
-        else [],
-        results_of("accuracy/partial/{model}.tsv", model=MODELS),
+        expand(TABLES, cohort=config["cohort"]),
 
 
 rule all:
     default_target: True
     input:
         rules.accuracy.input,
-        rules.comparison.input,
         rules.figures.input,
         rules.tables.input,
         results_of("models/{model}/all.safetensors", model=MODELS)

@@ -47,7 +47,7 @@ CONFIG = {
     "accuracy": {"permutations": 20, "bootstraps": 20},
 }
 
-TARGETS = ["accuracy", "comparison", "tables", "results/small/models/mtm/all.safetensors"]
+TARGETS = ["accuracy", "tables", "results/small/models/mtm/all.safetensors"]
 
 
 def run_small(folder, *arguments):

@@ -63,3 +63,16 @@ rule summarise_accuracy:
         "Summarising the accuracy of {params.models}"
     script:
         "../../scripts/summarise_accuracy.py"
+
+
+for FIGURE, TITLE in [
+    ("fig2a", "Accuracy of every model"),
+    ("fig2b", "Predictable genes"),
+    ("accuracy_by_tissue", "Accuracy in every tissue"),
+]:
+    add_figure(
+        FIGURE,
+        "Accuracy",
+        TITLE,
+        table=rules.summarise_accuracy.output.summary,
+    )

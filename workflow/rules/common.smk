@@ -124,15 +124,29 @@ def prediction_code(wildcards):
     return code_of("predict_fold.py", digest.model_module(model_class(wildcards)))
 
 
-def skipped_analyses():
-    """Return what this configuration leaves out: rows of analysis, reason and remedy."""
-    rows = []
-    if config["inputs"]["controlled_phenotypes"] is None:
-        rows.append(
-            {
-                "analysis": "exact age, BMI, disease",
-                "reason": "no controlled-access phenotype file",
-                "remedy": "set inputs.controlled_phenotypes (GTEx: dbGaP phs000424)",
-            }
-        )
-    return rows
+# What the rule files below add to, each in its own place: figures (see figures.smk), tables that
+# belong to the whole run, and analyses left out.
+FIGURES = {}
+TABLES = []
+SKIPPED = []
+
+
+def add_figure(name, category, title, **tables):
+    """Add a figure: its place in the report, and the tables its module takes, by name.
+
+    Its caption is workflow/report/{name}.rst.
+    """
+    FIGURES[name] = {"category": category, "title": title, "tables": tables}
+
+
+def skip(analysis, reason, remedy):
+    """Say in tables/skipped.tsv that this configuration leaves an analysis out, and why."""
+    SKIPPED.append({"analysis": analysis, "reason": reason, "remedy": remedy})
+
+
+if config["inputs"]["controlled_phenotypes"] is None:
+    skip(
+        "exact age, BMI, disease",
+        "no controlled-access phenotype file",
+        "set inputs.controlled_phenotypes (GTEx: dbGaP phs000424)",
+    )

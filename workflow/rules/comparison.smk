@@ -133,3 +133,26 @@ rule score_partial:
         "Scoring {wildcards.model} beyond covariates"
     script:
         "../../scripts/score_partial.py"
+
+
+TABLES += expand("results/{{cohort}}/accuracy/partial/{model}.tsv", model=MODELS)
+
+if len(MODELS) > 1:
+    TABLES += [
+        rules.compare_models.output.pair_counts,
+        rules.compare_models.output.s1,
+        rules.compare_models.output.s2,
+        rules.compare_with_paper.output.table,
+    ]
+    for FIGURE, TABLE, TITLE in [
+        ("fig2c", "venn", "Overlap of predictable genes in one tissue"),
+        ("fig2de", "fold_changes", "Gain in predictable genes against sample size"),
+        ("fig_s6", "pairs", "Accuracy, model against model"),
+        ("fig_s7", "overlaps", "Overlap of predictable genes in all tissues"),
+    ]:
+        add_figure(
+            FIGURE,
+            "Comparison of models",
+            TITLE,
+            table=rules.compare_models.output[TABLE],
+        )

@@ -1,50 +1,3 @@
-# A figure: the tables it is drawn from, by the names its module gives them, and its place in the
-# report. Its caption is workflow/report/{figure}.rst.
-FIGURES = {
-    "fig2a": {
-        "tables": {"table": "results/{cohort}/accuracy/summary.tsv"},
-        "category": "Accuracy",
-        "title": "Accuracy of every model",
-    },
-    "fig2b": {
-        "tables": {"table": "results/{cohort}/accuracy/summary.tsv"},
-        "category": "Accuracy",
-        "title": "Predictable genes",
-    },
-    "accuracy_by_tissue": {
-        "tables": {"table": "results/{cohort}/accuracy/summary.tsv"},
-        "category": "Accuracy",
-        "title": "Accuracy in every tissue",
-    },
-}
-COMPARISON_FIGURES = {
-    "fig2c": ("venn", "Overlap of predictable genes in one tissue"),
-    "fig2de": ("fold_changes", "Gain in predictable genes against sample size"),
-    "fig_s6": ("pairs", "Accuracy, model against model"),
-    "fig_s7": ("overlaps", "Overlap of predictable genes in all tissues"),
-}
-if len(MODELS) > 1:
-    FIGURES |= {
-        figure: {
-            "tables": {"table": f"results/{{cohort}}/comparison/{table}.tsv"},
-            "category": "Comparison of models",
-            "title": title,
-        }
-        for figure, (table, title) in COMPARISON_FIGURES.items()
-    }
-if config["training"]["monitor_every"] and ITERATIVE_MODELS:
-    FIGURES["learning_curve"] = {
-        "tables": {
-            "table": expand(
-                "results/{{cohort}}/models/{model}/fold{fold}.training.tsv",
-                model=ITERATIVE_MODELS,
-                fold=FOLDS,
-            )
-        },
-        "category": "Training",
-        "title": "Held-out accuracy while training",
-    }
-
 for FIGURE, DRAWN in FIGURES.items():
 
     rule:
@@ -104,7 +57,7 @@ rule list_skipped_analyses:
         mem_mb=1000,
         runtime=5,
     params:
-        skipped=skipped_analyses(),
+        skipped=SKIPPED,
         code=code_of("list_skipped_analyses.py"),
     message:
         "Listing the analyses that this configuration leaves out"

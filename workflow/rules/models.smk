@@ -117,3 +117,16 @@ if config["simulation"] is not None:
             "Predicting fold {wildcards.fold} from the simulation's truth"
         script:
             "../../scripts/predict_oracle.py"
+
+
+if config["training"]["monitor_every"] and ITERATIVE_MODELS:
+    add_figure(
+        "learning_curve",
+        "Training",
+        "Held-out accuracy while training",
+        table=expand(
+            "results/{{cohort}}/models/{model}/fold{fold}.training.tsv",
+            model=ITERATIVE_MODELS,
+            fold=FOLDS,
+        ),
+    )
