@@ -75,10 +75,21 @@ def resolve_input(role):
     return f"resources/{DATASETS.loc[named, 'file']}"
 
 
+# The inputs that make the cohort; the others belong to single analyses.
+COHORT_INPUTS = (
+    "expression",
+    "sample_attributes",
+    "subject_phenotypes",
+    "gene_model",
+    "gene_list",
+    "controlled_phenotypes",
+)
+
+
 def cohort_inputs():
-    """Return the paths of all `inputs` that are set, by role."""
+    """Return the paths of the cohort's inputs that are set, by role."""
     return {
-        role: resolve_input(role) for role, named in config["inputs"].items() if named
+        role: resolve_input(role) for role in COHORT_INPUTS if config["inputs"][role]
     }
 
 
