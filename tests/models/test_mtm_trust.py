@@ -10,7 +10,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy import stats
 
+from mtm.evaluation.resampling import induced_permutations
 from mtm.models.base import Requests, Training, load
 from mtm.models.mtm import MTM, MTMParameters
 from mtm.prediction import held_out_requests
@@ -98,32 +100,30 @@ def test_bfloat16_training_ends_at_the_accuracy_of_float32(trained):
 def test_permuted_blood_stays_within_the_null_interval(trained):
     cohort, models, requests, observed = trained
     rng = np.random.default_rng(0)
-    bloods = np.unique(requests.source_rows)
+    bloods, donor = np.unique(requests.source_rows, return_inverse=True)
+    donor = donor.ravel()
 
-    def with_swapped_blood():
-        swap = dict(zip(bloods, rng.permutation(bloods), strict=True))
-        rows = np.vectorize(swap.get)(requests.source_rows)
-        return models["float32"].predict(cohort, Requests(rows, requests.target))
-
-    def with_swapped_donors(predicted):
-        rows = np.arange(len(predicted))
-        for target in np.unique(requests.target):
-            of_target = requests.target == target
-            rows[of_target] = rng.permutation(rows[of_target])
-        return predicted[rows]
+    def rho_with_swapped_blood():
+        rows = rng.permutation(bloods)[donor][:, None]
+        predicted = models["float32"].predict(cohort, Requests(rows, requests.target))
+        return mean_rho(predicted, observed, requests.target)
 
     predicted = models["float32"].predict(cohort, requests)
+
+    def rho_with_swapped_donors():
+        # One permutation of donors for all tissues: a donor's tissues follow the blood together.
+        permutation = rng.permutation(len(bloods))[None]
+        rows = np.arange(len(predicted))
+        for target in np.unique(requests.target):
+            here = np.flatnonzero(requests.target == target)
+            rows[here] = here[induced_permutations(permutation, donor[here])[0]]
+        return mean_rho(predicted[rows], observed, requests.target)
+
     true = mean_rho(predicted, observed, requests.target)
-    null = [
-        mean_rho(with_swapped_donors(predicted), observed, requests.target) for _ in range(200)
-    ]
-    permuted = [mean_rho(with_swapped_blood(), observed, requests.target) for _ in range(20)]
-    # Swapped blood moves all tissues of a donor together, swapped donors each tissue by itself:
-    # the first scatters by up to the square root of the number of tissues more.
-    width = np.sqrt(len(np.unique(requests.target)))
-    low, high = np.mean(null) + width * (np.percentile(null, [2.5, 97.5]) - np.mean(null))
-    inside = np.mean([low <= rho <= high for rho in permuted])
-    assert inside >= 0.9
+    low, high = np.percentile([rho_with_swapped_donors() for _ in range(400)], [2.5, 97.5])
+    permuted = np.array([rho_with_swapped_blood() for _ in range(100)])
+    inside = ((low <= permuted) & (permuted <= high)).sum()
+    assert inside >= stats.binom.ppf(0.005, len(permuted), 0.95)
     assert true > max(high, *permuted)
 
 
