@@ -10,6 +10,7 @@ folds; log2(1+TPM) z-scores within tissue on training donors, clipped at +-5.
 
 import argparse
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,9 @@ from mtm.models.base import Predictor, Training
 from mtm.models.registry import build
 from mtm.prediction import SourceChoice, held_out_requests, predict_in_blocks
 
-TRAITS = ("sex", "age", "hardy")
+# Methods 7 takes age as brackets: one column each (see `main`).
+BRACKETS = tuple(f"age {decade}-{decade + 9}" for decade in range(20, 80, 10))
+TRAITS = ("sex", *BRACKETS, "hardy")
 # Row, model, parameters, sources, and the two rows of methods 7 (None: not measured there).
 ROWS: list[tuple[str, str, dict, SourceChoice, tuple[float, float] | None]] = [
     ("b2 covariates", "covariates", {"covariate_columns": TRAITS}, "source", (0.171, 0.187)),
@@ -42,12 +45,31 @@ ROWS: list[tuple[str, str, dict, SourceChoice, tuple[float, float] | None]] = [
         "source",
         (0.231, 0.251),
     ),
-    ("b2, shared penalty", "covariates", {"penalty_choice": "shared"}, "source", None),
+    ("b2, age in years", "covariates", {}, "source", None),
+    (
+        "b3+b2 separate, age in years",
+        "ridge",
+        {"covariates": "separate"},
+        "source",
+        None,
+    ),
+    ("b3+b2 together, age in years", "ridge", {"covariates": "together"}, "source", None),
+    (
+        "b2, shared penalty",
+        "covariates",
+        {"covariate_columns": TRAITS, "penalty_choice": "shared"},
+        "source",
+        None,
+    ),
     ("b3, shared penalty", "ridge", {"penalty_choice": "shared"}, "source", None),
     (
         "b3+b2 together, shared penalty",
         "ridge",
-        {"covariates": "together", "penalty_choice": "shared"},
+        {
+            "covariates": "together",
+            "covariate_columns": TRAITS,
+            "penalty_choice": "shared",
+        },
         "source",
         None,
     ),
@@ -87,13 +109,18 @@ def main() -> None:
     parser.add_argument("--donors", type=Path, default=folder / "donors.tsv")
     parser.add_argument("--folds", type=Path, default=folder / "folds.tsv")
     parser.add_argument("--source", default="Whole Blood")
+    parser.add_argument("--rows", default="", help="only rows whose label starts so")
     parser.add_argument("--threads", type=int, default=1)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     cohort = Cohort.read(arguments.expression, arguments.donors)
+    brackets = pd.get_dummies("age " + cohort.donors["age_bracket"], dtype=float)
+    cohort = replace(cohort, donors=cohort.donors.join(brackets))
     folds = read_tsv(arguments.folds, ["donor", "fold"], dtype={"donor": str})
     table = []
     for label, name, parameters, sources, reference in ROWS:
+        if not label.startswith(arguments.rows):
+            continue
         started, scores = time.perf_counter(), []
         for fold, held_out in folds.groupby("fold")["donor"]:
             model = build(name, parameters)
