@@ -1,14 +1,17 @@
-"""Simulate a cohort in GTEx's file formats, with its truth."""
+"""Simulate a cohort in GTEx's file formats, its annotation and an external cohort, with truth."""
 
 from mtm.scripting import run
-from mtm.simulate import SimulationSettings, simulate_cohort
+from mtm.simulate import SimulationSettings, simulate_cohort, simulate_population
+from mtm.simulate_annotation import write_annotation
+from mtm.simulate_external import write_external
 
 
 def main(snakemake):
-    """Write every file of the cohort."""
+    """Write every file of the simulation."""
     output = snakemake.output
+    settings = SimulationSettings.of(snakemake.params.settings)
     simulate_cohort(
-        SimulationSettings.of(snakemake.params.settings),
+        settings,
         expression=output.expression,
         sample_attributes=output.sample_attributes,
         subject_phenotypes=output.subject_phenotypes,
@@ -16,6 +19,20 @@ def main(snakemake):
         gene_model=output.gene_model,
         truth=output.truth,
     )
+    write_annotation(
+        simulate_population(settings),
+        conservation=output.conservation,
+        interactions=output.interactions,
+        gene_identifiers=output.gene_identifiers,
+        gene_truth=output.gene_truth,
+    )
+    if settings.n_external_donors:
+        write_external(
+            settings,
+            expression=output.external_expression,
+            samples=output.external_samples,
+            truth=output.external_truth,
+        )
 
 
 if "snakemake" in globals():

@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import importlib.util
+import json
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -97,6 +98,34 @@ def test_equal_settings_write_equal_bytes(files, tmp_path):
         assert digest(getattr(files, name)) != digest(getattr(other, name)), name
     for path in (files.expression, files.controlled_phenotypes):
         assert path.read_bytes()[4:8] == bytes(4), f"{path} carries a timestamp"
+
+
+# Of the texts that the settings SMALL wrote before the annotation and the external cohort came.
+EARLIER_DIGESTS = {
+    "expression": "22ac510e7deb2952c51c2f32836b40226c8118235346736354dd9faa05b000db",
+    "sample_attributes": "668efbe01061fe0a12940680b10b68d79c2ef30919dd3424fedf58121f5a6f18",
+    "subject_phenotypes": "567df1c4439c99e409f407c10ac6e08a6a44ef0750e7f20fb96e4f0a4f2b8fc1",
+    "controlled_phenotypes": "736460c5bdedd18a2450788bcff8b2072ca284dbca7b6db7f0ce0ca73cb059e7",
+    "gene_model": "e2e71b84df47d531c6d84205f526c85eaeeee705e443fe73a1f173ba4ba65a4a",
+}
+
+
+def test_later_additions_change_no_earlier_file(files, tmp_path):
+    for name, expected in EARLIER_DIGESTS.items():
+        path = getattr(files, name)
+        opened = gzip.open if path.suffix == ".gz" else open
+        with opened(path, "rb") as handle:
+            assert hashlib.sha256(handle.read()).hexdigest() == expected, name
+    others = {
+        "conservation_strength": 0.1,
+        "connectivity_strength": 0.9,
+        "n_external_donors": 0,
+        "external_shift": 0.3,
+    }
+    varied = write(replace(SMALL, **others), tmp_path)
+    for name in NAMES:
+        assert getattr(varied, name).read_bytes() == getattr(files, name).read_bytes(), name
+    assert not set(others) & set(json.loads(anndata.read_h5ad(files.truth).uns["settings"]))
 
 
 def test_gct_announces_what_it_holds(files, gct):
@@ -423,15 +452,28 @@ def load_script(name):
 
 def test_scripts_simulate_and_predict(files, cohort, tmp_path):
     settings = {"n_donors": 140, "n_genes": 260, "n_noncoding": 20, "tissues": list(TISSUES)}
+    settings |= {"rare_tissues": ["Bladder"], "n_external_donors": 20}
     output = {key: str(tmp_path / name) for key, name in NAMES.items()}
-    load_script("simulate_cohort").main(
-        SimpleNamespace(
-            params=SimpleNamespace(settings=settings | {"rare_tissues": ["Bladder"]}),
-            output=SimpleNamespace(**output),
-        )
+    annotation = {
+        key: str(tmp_path / key)
+        for key in ("conservation", "interactions", "gene_identifiers", "gene_truth")
+    }
+    external = {
+        key: str(tmp_path / key)
+        for key in ("external_expression", "external_samples", "external_truth")
+    }
+    script = load_script("simulate_cohort").main
+    params = SimpleNamespace(settings=settings)
+    script(
+        SimpleNamespace(params=params, output=SimpleNamespace(**output, **annotation, **external))
     )
     for key, path in output.items():
         assert Path(path).read_bytes() == getattr(files, key).read_bytes()
+    written = [*annotation.values(), *external.values()]
+    assert all(Path(path).stat().st_size > 0 for path in written)
+    # Without external donors the script has no such outputs.
+    params = SimpleNamespace(settings=settings | {"n_external_donors": 0})
+    script(SimpleNamespace(params=params, output=SimpleNamespace(**output, **annotation)))
 
     obs = pd.DataFrame(
         {
@@ -492,6 +534,11 @@ def test_scripts_simulate_and_predict(files, cohort, tmp_path):
         ({"disease_prevalence": 0}, "more than 0"),
         ({"noise_sd_log2": 0}, "more than 0"),
         ({"own_strength": float("nan")}, "0 or more"),
+        ({"conservation_strength": 1.5}, "0 to 1"),
+        ({"connectivity_strength": -0.5}, "0 to 1"),
+        ({"n_external_donors": 19}, "20 or more"),
+        ({"n_external_donors": -20}, "0 or more"),
+        ({"external_shift": -1}, "0 or more"),
     ],
 )
 def test_unusable_settings_are_refused(values, message):

@@ -148,6 +148,19 @@ _STREAMS = (
     "tissues",
     "exons",
     "attributes",
+    "conservation",
+    "connectivity",
+    "identifiers_of_genes",
+    "external",
+    "batch",
+)
+# Settings of the files that `mtm.simulate_annotation` and `mtm.simulate_external` write; the
+# cohort's own files, the truth among them, do not depend on them.
+_BESIDE_THE_COHORT = (
+    "conservation_strength",
+    "connectivity_strength",
+    "n_external_donors",
+    "external_shift",
 )
 _LETTERS = np.array(list("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"))
 
@@ -157,7 +170,8 @@ class SimulationSettings:
     """Size and planted structure of a simulated cohort.
 
     Every ``*_strength`` is the typical size of an effect in units of the noise sd of the gene and
-    tissue (0 plants nothing); every ``*_share`` is between 0 and 1.
+    tissue (0 plants nothing), but for the two rank correlations `conservation_strength` and
+    `connectivity_strength`; every ``*_share`` is between 0 and 1.
 
     Parameters
     ----------
@@ -207,6 +221,14 @@ class SimulationSettings:
         Share of the noise variance common to the genes of a sample.
     fragments_per_tpm
         Fragments that one TPM stands for; counting noise is larger where there are few.
+    conservation_strength, connectivity_strength
+        Spearman correlation of a gene's true predictability with minus its conservation and with
+        its expected number of protein interactions, 0 (no relation) to 1.
+    n_external_donors
+        Donors of the external cohort, 20 or more; 0 makes none.
+    external_shift
+        Sd over genes of the external cohort's batch shift, log2 TPM; its scale changes in
+        proportion. 0 leaves no batch effect.
     seed
         Any integer from 0.
     """
@@ -249,6 +271,10 @@ class SimulationSettings:
     noise_sd_log2: float = 0.4
     noise_sharing_share: float = 0.2
     fragments_per_tpm: float = 30.0
+    conservation_strength: float = 0.5
+    connectivity_strength: float = 0.5
+    n_external_donors: int = 60
+    external_shift: float = 1.5
     seed: int = 1
 
     def __post_init__(self):
@@ -272,6 +298,8 @@ class SimulationSettings:
             "n_noncoding": 20_000,
             "n_rare_samples": self.n_donors,
             "n_single_sample_donors": self.n_donors,
+            "conservation_strength": 1.0,
+            "connectivity_strength": 1.0,
         }
         for item in fields(self):
             value = getattr(self, item.name)
@@ -291,6 +319,10 @@ class SimulationSettings:
             )
         if self.noise_sd_log2 <= 0:
             raise InputError("simulation.noise_sd_log2", repr(self.noise_sd_log2), "more than 0")
+        if 0 < self.n_external_donors < 20:
+            raise InputError(
+                "simulation.n_external_donors", repr(self.n_external_donors), "0, or 20 or more"
+            )
 
     @classmethod
     def of(cls, values: Mapping) -> "SimulationSettings":
@@ -906,21 +938,41 @@ def write_controlled_phenotypes(population: Population, path: str | Path) -> Non
     _write_table(table.reset_index(), path)
 
 
-def write_gene_model(population: Population, path: str | Path) -> None:
-    """Write a GTF like GENCODE's: a gene, one transcript and two to six exons each."""
+def gene_exons(population: Population) -> list[np.ndarray]:
+    """Draw the two to six exons of every gene; no two of a gene overlap.
+
+    Returns
+    -------
+    list of np.ndarray
+        One array a gene, in the order of ``population.genes``: shape ``(n_exons, 2)``, first and
+        last base (1-based, inclusive), ascending.
+    """
     genes = population.genes
     rng = population.settings.rng("exons")
     n_exons = rng.integers(2, 7, len(genes))
     # Exons and introns alternate between sorted cut points; the ends of the gene are exonic.
     fractions = np.sort(rng.random((len(genes), 10)), axis=1)
+    places = zip(genes["start"], genes["end"], n_exons, fractions, strict=True)
+    exons = []
+    for start, end, count, cuts in places:
+        # A cut is the last base of an exon or the first of the next: cuts must differ.
+        inner = start + (cuts * (end - start - len(cuts))).astype(int)[: 2 * (count - 1)]
+        inner = inner + np.arange(len(inner))
+        exons.append(np.array([start, *inner, end]).reshape(-1, 2))
+    return exons
+
+
+def write_gene_model(population: Population, path: str | Path) -> None:
+    """Write a GTF like GENCODE's: a gene, one transcript and its exons (`gene_exons`)."""
+    genes = population.genes
     with _text(path) as handle:
         handle.write("##description: simulated gene model, no real genes\n##format: gtf\n")
-        for (gene_id, row), count, cuts in zip(genes.iterrows(), n_exons, fractions, strict=True):
-            handle.writelines(_gene_lines(gene_id, row, count, cuts))
+        for (gene_id, row), exons in zip(genes.iterrows(), gene_exons(population), strict=True):
+            handle.writelines(_gene_lines(gene_id, row, exons))
 
 
-def _gene_lines(gene_id: str, row: pd.Series, n_exons: int, cuts: np.ndarray) -> list[str]:
-    """GTF lines of one gene; `cuts` are ten sorted fractions of its length."""
+def _gene_lines(gene_id: str, row: pd.Series, exons: np.ndarray) -> list[str]:
+    """GTF lines of one gene; exons are numbered in the direction of transcription."""
     transcript_id = gene_id.replace("ENSG", "ENST")
     gene = f'gene_id "{gene_id}"; '
     kind = f'gene_type "{row["gene_type"]}"; gene_name "{row["symbol"]}"; '
@@ -931,13 +983,7 @@ def _gene_lines(gene_id: str, row: pd.Series, n_exons: int, cuts: np.ndarray) ->
         place = f"{row['chromosome']}\tHAVANA\t{feature}\t{start}\t{end}\t.\t{row['strand']}\t."
         return f"{place}\t{attributes}level 2;\n"
 
-    # A cut is the last base of an exon or the first of the next: consecutive cuts must differ.
-    length = row["end"] - row["start"] - len(cuts)
-    inner = row["start"] + (cuts * length).astype(int)[: 2 * (n_exons - 1)]
-    inner = inner + np.arange(len(inner))
-    bounds = np.array([row["start"], *inner, row["end"]]).reshape(-1, 2)
-    if row["strand"] == "-":
-        bounds = bounds[::-1]
+    bounds = exons[::-1] if row["strand"] == "-" else exons
     lines = [
         line("gene", row["start"], row["end"], gene + kind),
         line("transcript", row["start"], row["end"], gene + transcript),
@@ -978,9 +1024,11 @@ def write_truth(population: Population, path: str | Path) -> None:
     and for every covariate, disease and non-linear effect a column (``has_age``, ...) that says
     whether it touches the gene in any tissue. varm: every effect by name, genes by tissues (in
     the order of ``uns["tissues"]``), log2 TPM per unit. uns: ``scale``, ``units``, ``tissues``,
-    ``covariates``, ``nonlinear``, ``affected_tissues`` and ``settings`` (both JSON).
+    ``covariates``, ``nonlinear``, ``affected_tissues`` and ``settings`` (both JSON; settings of
+    files beside the cohort are left out).
     """
     settings, samples = population.settings, population.samples
+    of_cohort = {k: v for k, v in asdict(settings).items() if k not in _BESIDE_THE_COHORT}
     n_tissues = len(settings.all_tissues)
     donors = population.donors.loc[samples["donor"]]
     planted = _planted(population)
@@ -1008,7 +1056,7 @@ def write_truth(population: Population, path: str | Path) -> None:
             "covariates": list(COVARIATES),
             "nonlinear": list(NONLINEAR),
             "affected_tissues": json.dumps(affected_tissues(settings)),
-            "settings": json.dumps(asdict(settings)),
+            "settings": json.dumps(of_cohort),
         },
     )
     with atomic_path(path) as temporary:

@@ -1,13 +1,28 @@
 if config["simulation"] is not None:
+    # The external cohort's files, where the settings ask for one.
+    SIMULATED_EXTERNAL = (
+        {
+            "external_expression": "resources/simulated/{cohort}/external_expression.tsv",
+            "external_samples": "resources/simulated/{cohort}/external_samples.tsv",
+            "external_truth": "resources/simulated/{cohort}/external_truth.h5ad",
+        }
+        if config["simulation"]["n_external_donors"]
+        else {}
+    )
 
     rule simulate_cohort:
         output:
+            **SIMULATED_EXTERNAL,
             expression="resources/simulated/{cohort}/expression.gct.gz",
             sample_attributes="resources/simulated/{cohort}/sample_attributes.tsv",
             subject_phenotypes="resources/simulated/{cohort}/subject_phenotypes.tsv",
             controlled_phenotypes="resources/simulated/{cohort}/controlled_phenotypes.tsv",
             gene_model="resources/simulated/{cohort}/gene_model.gtf",
             truth="resources/simulated/{cohort}/truth.h5ad",
+            conservation="resources/simulated/{cohort}/conservation.bw",
+            interactions="resources/simulated/{cohort}/interactions.tsv",
+            gene_identifiers="resources/simulated/{cohort}/gene_identifiers.tsv",
+            gene_truth="resources/simulated/{cohort}/gene_truth.tsv",
         log:
             "logs/{cohort}/simulate_cohort.log",
         benchmark:
