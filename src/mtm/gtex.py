@@ -151,7 +151,7 @@ def _lines(path: Path) -> Generator[bytes, None, None]:
         yield rest
 
 
-def _text_lines(path: Path) -> Generator[str, None, None]:
+def text_lines(path: Path) -> Generator[str, None, None]:
     """Yield the lines of `path` as text."""
     with closing(_lines(path)) as lines, _readable(path, "UTF-8 text"):
         for line in lines:
@@ -712,7 +712,7 @@ def read_controlled_phenotypes(path: str | Path) -> pd.DataFrame:
         There is no donor column, a donor stands twice, or AGE is no number.
     """
     n_comments = 0
-    with closing(_text_lines(Path(path))) as lines:
+    with closing(text_lines(Path(path))) as lines:
         for line in lines:
             if line.strip() and not line.startswith("#"):
                 break
@@ -748,7 +748,7 @@ def read_gtf_genes(path: str | Path) -> pd.DataFrame:
         A gene row without its nine fields, gene_id or biotype; a gene twice; no gene row at all.
     """
     records = []
-    with closing(_text_lines(Path(path))) as lines:
+    with closing(text_lines(Path(path))) as lines:
         for line_number, line in enumerate(lines, 1):
             if line.startswith("#") or "\tgene\t" not in line:
                 continue
@@ -788,7 +788,7 @@ def read_gene_list(path: str | Path) -> pd.Index:
         Several columns and none of those names; an empty id; a gene twice; no gene.
     """
     path = Path(path)
-    with closing(_text_lines(path)) as lines:
+    with closing(text_lines(path)) as lines:
         rows = [line.split("\t") for line in lines if line.strip()]
     if not rows:
         raise InputError(path, "an empty file", "gene ids")

@@ -1,0 +1,44 @@
+"""Contrast the genes that one model predicts best with those it predicts worst."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+
+from mtm.analyses.gene_characteristics import contrast_genes, resampled_rho
+from mtm.evaluation.accuracy import AccuracySettings
+from mtm.evaluation.held_out import read_held_out
+from mtm.io import read_tsv, write_tsv
+from mtm.scripting import run
+
+
+def main(snakemake):
+    """Read accuracy, predictions and characteristics, write one row a tissue and reading."""
+    inputs, params = snakemake.input, snakemake.params
+    characteristics = {
+        Path(path).stem: pd.read_parquet(path) if path.endswith(".parquet") else read_tsv(path)
+        for path in inputs.characteristics
+    }
+    held_out = read_held_out(
+        inputs.expression, inputs.folds, inputs.predictions, source=params.source
+    )
+    settings = replace(AccuracySettings.of(params.accuracy), bootstraps=params.bootstraps)
+    draws = resampled_rho(
+        held_out,
+        settings,
+        sd_rule=params.scaling["sd_rule"],
+        log2_clip=params.scaling["log2_clip"],
+    )
+    table = contrast_genes(
+        snakemake.wildcards.model,
+        pd.read_parquet(inputs.gene_wise),
+        characteristics,
+        draws,
+        quantile=params.quantile,
+    )
+    write_tsv(table, snakemake.output.contrasts)
+
+
+if "snakemake" in globals():
+    with run(snakemake):  # noqa: F821
+        main(snakemake)  # noqa: F821

@@ -1,0 +1,22 @@
+"""Join the contrasts of all models, one table a characteristic, and the counts of genes."""
+
+import pandas as pd
+
+from mtm.analyses.gene_characteristics import join_contrasts
+from mtm.io import read_tsv, write_tsv
+from mtm.scripting import run
+
+
+def main(snakemake):
+    """Read the tables of all models and characteristics, write the joined ones."""
+    inputs, output = snakemake.input, snakemake.output
+    contrasts = [read_tsv(path, ["characteristic", "model"]) for path in inputs.contrasts]
+    for characteristic in snakemake.params.characteristics:
+        write_tsv(join_contrasts(contrasts, characteristic), output[characteristic])
+    matching = [read_tsv(path, ["characteristic", "step", "n"]) for path in inputs.matching]
+    write_tsv(pd.concat(matching, ignore_index=True), output.matching)
+
+
+if "snakemake" in globals():
+    with run(snakemake):  # noqa: F821
+        main(snakemake)  # noqa: F821

@@ -1,0 +1,224 @@
+CONTRAST = config["gene_characteristics"]
+# The paper's model, its strongest rival there, and the best baseline, as far as the run has them.
+CONTRASTED_MODELS = (
+    CONTRAST["models"]
+    or [
+        name
+        for name in dict.fromkeys(
+            [*(config["comparison"]["roles"][role] for role in ("MTM", "S2"))]
+            + [CONTRAST["baseline"]]
+        )
+        if name in MODELS
+    ]
+    or MODELS[:1]
+)
+for name in CONTRASTED_MODELS:
+    if name not in MODELS:
+        raise InputError(
+            "config key gene_characteristics.models",
+            repr(name),
+            f"models of the run: {', '.join(MODELS)}",
+        )
+
+
+rule measure_expression_level:
+    input:
+        expression=rules.build_cohort.output.expression,
+    output:
+        genes="results/{cohort}/gene_characteristics/genes/expression_level.parquet",
+        matching="results/{cohort}/gene_characteristics/genes/expression_level.matching.tsv",
+    log:
+        "logs/{cohort}/measure_expression_level.log",
+    benchmark:
+        "benchmarks/{cohort}/measure_expression_level.tsv"
+    conda:
+        "../../envs/mtm.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    params:
+        code=code_of("measure_expression_level.py"),
+    message:
+        "Averaging the expression of genes in every tissue"
+    script:
+        "../../scripts/measure_expression_level.py"
+
+
+MEASURED = {"expression_level": rules.measure_expression_level.output}
+
+if config["inputs"]["conservation"] is None:
+    skip(
+        "conservation of predictable genes",
+        "no conservation scores",
+        "set inputs.conservation (PhastCons of 100 vertebrates)",
+    )
+else:
+    CONSERVATION = resolve_input("conservation")
+    # A bigWig may be read where it is published; a file of this machine is an input.
+    CONSERVATION_INPUT = {} if "://" in CONSERVATION else {"conservation": CONSERVATION}
+    if config["inputs"]["gene_model"] is not None:
+        CONSERVATION_INPUT["gene_model"] = resolve_input("gene_model")
+
+    rule measure_conservation:
+        input:
+            **CONSERVATION_INPUT,
+            expression=rules.build_cohort.output.expression,
+        output:
+            genes="results/{cohort}/gene_characteristics/genes/conservation.tsv",
+            matching="results/{cohort}/gene_characteristics/genes/conservation.matching.tsv",
+        log:
+            "logs/{cohort}/measure_conservation.log",
+        benchmark:
+            "benchmarks/{cohort}/measure_conservation.tsv"
+        conda:
+            "../../envs/mtm.yaml"
+        threads: 4
+        resources:
+            mem_mb=4000,
+            runtime=120,
+        params:
+            source=CONSERVATION,
+            column=CONTRAST["conservation_column"],
+            code=code_of("measure_conservation.py"),
+        message:
+            "Measuring the conservation of genes"
+        script:
+            "../../scripts/measure_conservation.py"
+
+    MEASURED["conservation"] = rules.measure_conservation.output
+
+
+if config["inputs"]["interactions"] is None:
+    skip(
+        "connectivity of predictable genes",
+        "no protein interactions",
+        "set inputs.interactions (HIPPIE) and inputs.gene_identifiers (HGNC)",
+    )
+else:
+
+    rule measure_connectivity:
+        input:
+            **{
+                role: resolve_input(role)
+                for role in ("interactions", "gene_identifiers")
+                if config["inputs"][role] is not None
+            },
+            expression=rules.build_cohort.output.expression,
+        output:
+            genes="results/{cohort}/gene_characteristics/genes/connectivity.tsv",
+            matching="results/{cohort}/gene_characteristics/genes/connectivity.matching.tsv",
+        log:
+            "logs/{cohort}/measure_connectivity.log",
+        benchmark:
+            "benchmarks/{cohort}/measure_connectivity.tsv"
+        conda:
+            "../../envs/mtm.yaml"
+        threads: 1
+        resources:
+            mem_mb=4000,
+            runtime=15,
+        params:
+            min_score=CONTRAST["interaction_score"],
+            code=code_of("measure_connectivity.py"),
+        message:
+            "Counting the partners of genes"
+        script:
+            "../../scripts/measure_connectivity.py"
+
+    MEASURED["connectivity"] = rules.measure_connectivity.output
+
+
+rule contrast_genes:
+    input:
+        expression=rules.build_cohort.output.expression,
+        folds=rules.make_folds.output.folds,
+        predictions=expand(
+            "results/{{cohort}}/predictions/{{model}}/fold{fold}.h5ad", fold=FOLDS
+        ),
+        gene_wise="results/{cohort}/accuracy/gene_wise/{model}.parquet",
+        characteristics=[files.genes for files in MEASURED.values()],
+    output:
+        contrasts="results/{cohort}/gene_characteristics/contrasts/{model}.tsv",
+    log:
+        "logs/{cohort}/contrast_genes/{model}.log",
+    benchmark:
+        "benchmarks/{cohort}/contrast_genes/{model}.tsv"
+    wildcard_constraints:
+        model="|".join(MODELS),
+    conda:
+        "../../envs/mtm.yaml"
+    threads: 2
+    resources:
+        mem_mb=8000,
+        runtime=120,
+    params:
+        source=config["source"],
+        accuracy=config["accuracy"],
+        scaling=config["scaling"],
+        quantile=CONTRAST["quantile"],
+        bootstraps=CONTRAST["bootstraps"],
+        code=code_of("contrast_genes.py"),
+    message:
+        "Contrasting the genes that {wildcards.model} predicts best and worst"
+    script:
+        "../../scripts/contrast_genes.py"
+
+
+rule join_gene_contrasts:
+    input:
+        contrasts=expand(
+            "results/{{cohort}}/gene_characteristics/contrasts/{model}.tsv",
+            model=CONTRASTED_MODELS,
+        ),
+        matching=[files.matching for files in MEASURED.values()],
+    output:
+        **{
+            name: f"results/{{cohort}}/gene_characteristics/{name}.tsv"
+            for name in MEASURED
+        },
+        matching=report(
+            "results/{cohort}/gene_characteristics/matching.tsv",
+            caption="../report/gene_matching.rst",
+            category="What makes a gene predictable",
+            labels={"content": "Genes matched to their characteristics"},
+        ),
+    log:
+        "logs/{cohort}/join_gene_contrasts.log",
+    benchmark:
+        "benchmarks/{cohort}/join_gene_contrasts.tsv"
+    conda:
+        "../../envs/mtm.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        characteristics=list(MEASURED),
+        code=code_of("join_gene_contrasts.py"),
+    message:
+        "Joining the contrasts of genes"
+    script:
+        "../../scripts/join_gene_contrasts.py"
+
+
+TABLES += [
+    f"results/{{cohort}}/gene_characteristics/{name}.tsv"
+    for name in [*MEASURED, "matching"]
+]
+for NAME, FIGURE, TITLE in [
+    ("expression_level", "fig_s10", "Expression of well and badly predicted genes"),
+    ("conservation", "fig_s11", "Conservation of well and badly predicted genes"),
+    (
+        "connectivity",
+        "fig_s8_connectivity",
+        "Connectivity of well and badly predicted genes",
+    ),
+]:
+    if NAME in MEASURED:
+        add_figure(
+            FIGURE,
+            "What makes a gene predictable",
+            TITLE,
+            table=f"results/{{cohort}}/gene_characteristics/{NAME}.tsv",
+        )
