@@ -1,0 +1,27 @@
+"""Compare latent codes within and between held-out donors."""
+
+from mtm.analyses.representations import bundles_by_model, code_similarity
+from mtm.cohort import Cohort
+from mtm.io import read_tsv, write_tsv
+from mtm.scripting import run
+
+
+def main(snakemake):
+    """Read the cohort, load the bundles of all folds, write one table a level."""
+    inputs, params, output = snakemake.input, snakemake.params, snakemake.output
+    donors, tissue_pairs, summary = code_similarity(
+        Cohort.read(inputs.expression, inputs.donors),
+        read_tsv(inputs.folds, ["donor", "fold"], dtype={"donor": str}),
+        bundles_by_model(inputs.bundles, params.models, params.folds),
+        params.permutations,
+        params.bootstraps,
+        params.seed,
+    )
+    write_tsv(donors, output.donors)
+    write_tsv(tissue_pairs, output.tissue_pairs)
+    write_tsv(summary, output.summary)
+
+
+if "snakemake" in globals():
+    with run(snakemake):  # noqa: F821
+        main(snakemake)  # noqa: F821

@@ -1,0 +1,26 @@
+"""Compare decoding paths with the similarity of tissues, layer by layer."""
+
+from mtm.analyses.representations import bundles_by_model, decoding_similarity
+from mtm.cohort import Cohort
+from mtm.io import read_tsv, write_tsv
+from mtm.scripting import run
+
+
+def main(snakemake):
+    """Read the cohort, load the bundles of all folds, write pairs of tissues and their summary."""
+    inputs, params, output = snakemake.input, snakemake.params, snakemake.output
+    pairs, summary = decoding_similarity(
+        Cohort.read(inputs.expression, inputs.donors),
+        params.source,
+        read_tsv(inputs.folds, ["donor", "fold"], dtype={"donor": str}),
+        bundles_by_model(inputs.bundles, params.models, params.folds),
+        params.permutations,
+        params.seed,
+    )
+    write_tsv(pairs, output.pairs)
+    write_tsv(summary, output.summary)
+
+
+if "snakemake" in globals():
+    with run(snakemake):  # noqa: F821
+        main(snakemake)  # noqa: F821

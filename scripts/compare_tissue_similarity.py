@@ -1,0 +1,26 @@
+"""Compare the similarity of tissues in expression with that in predictability."""
+
+import pandas as pd
+
+from mtm.analyses.tissue_similarity import tissue_similarity
+from mtm.cohort import Cohort
+from mtm.io import write_tsv
+from mtm.scripting import run
+
+
+def main(snakemake):
+    """Read the cohort and gene-wise accuracy, write pairs of tissues and their summary."""
+    inputs, params, output = snakemake.input, snakemake.params, snakemake.output
+    cohort = Cohort.read(inputs.expression, inputs.donors)
+    gene_wise = {
+        model: pd.read_parquet(path)
+        for model, path in zip(params.models, inputs.gene_wise, strict=True)
+    }
+    pairs, summary = tissue_similarity(cohort, gene_wise, params.permutations, params.seed)
+    write_tsv(pairs, output.pairs)
+    write_tsv(summary, output.summary)
+
+
+if "snakemake" in globals():
+    with run(snakemake):  # noqa: F821
+        main(snakemake)  # noqa: F821

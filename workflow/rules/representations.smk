@@ -1,0 +1,189 @@
+REPRESENTATIONS = config["representations"]
+MTM_MODELS = [
+    name for name, model in config["models"].items() if model["class"] == "mtm"
+]
+# The paper's model, its strongest rival there, a baseline, and further models of MTM's kind.
+SIMILARITY_MODELS = (
+    REPRESENTATIONS["models"]
+    or [
+        name
+        for name in dict.fromkeys(
+            [config["comparison"]["roles"][role] for role in ("MTM", "S2")]
+            + [REPRESENTATIONS["baseline"], *MTM_MODELS]
+        )
+        if name in MODELS
+    ]
+    or MODELS[:1]
+)
+for name in SIMILARITY_MODELS:
+    if name not in MODELS:
+        raise InputError(
+            "config key representations.models",
+            repr(name),
+            f"models of the run: {', '.join(MODELS)}",
+        )
+
+
+# Whether tissues can be compared in pairs; only a simulation says so beforehand.
+ENOUGH_TISSUES = True
+if config["simulation"] is not None:
+    EXPECTED_TISSUES = set(config["simulation"]["tissues"])
+    if (
+        config["simulation"]["n_rare_samples"]
+        >= config["filters"]["min_samples_per_tissue"]
+    ):
+        EXPECTED_TISSUES |= set(config["simulation"]["rare_tissues"])
+    EXPECTED_TISSUES -= {config["source"], *config["filters"]["exclude_tissues"]}
+    ENOUGH_TISSUES = len(EXPECTED_TISSUES) >= 3
+
+
+rule compare_tissue_similarity:
+    input:
+        expression=rules.build_cohort.output.expression,
+        donors=rules.build_cohort.output.donors,
+        gene_wise=expand(
+            "results/{{cohort}}/accuracy/gene_wise/{model}.parquet",
+            model=SIMILARITY_MODELS,
+        ),
+    output:
+        pairs="results/{cohort}/representations/tissue_similarity.tsv",
+        summary=report(
+            "results/{cohort}/representations/tissue_similarity_summary.tsv",
+            caption="../report/tissue_similarity.rst",
+            category="What MTM has learned",
+            labels={"content": "Similar tissues, similarly predictable genes"},
+        ),
+    log:
+        "logs/{cohort}/compare_tissue_similarity.log",
+    benchmark:
+        "benchmarks/{cohort}/compare_tissue_similarity.tsv"
+    conda:
+        "../../envs/mtm.yaml"
+    threads: 1
+    resources:
+        mem_mb=8000,
+        runtime=30,
+    params:
+        models=SIMILARITY_MODELS,
+        permutations=REPRESENTATIONS["permutations"],
+        seed=REPRESENTATIONS["seed"],
+        code=code_of("compare_tissue_similarity.py"),
+    message:
+        "Comparing the similarity of tissues in expression and in predictability"
+    script:
+        "../../scripts/compare_tissue_similarity.py"
+
+
+if ENOUGH_TISSUES:
+    TABLES.append(rules.compare_tissue_similarity.output.summary)
+    add_figure(
+        "fig_s9",
+        "What MTM has learned",
+        "Similar tissues, similarly predictable genes",
+        pairs=rules.compare_tissue_similarity.output.pairs,
+        summary=rules.compare_tissue_similarity.output.summary,
+    )
+else:
+    skip(
+        "similarity of tissues, decoding paths",
+        "fewer than three target tissues",
+        "add tissues to simulation.tissues",
+    )
+
+if not MTM_MODELS:
+    skip(
+        "latent codes and decoding paths",
+        "no model of class mtm",
+        "add a model of class mtm to models",
+    )
+else:
+
+    rule compare_codes:
+        input:
+            expression=rules.build_cohort.output.expression,
+            donors=rules.build_cohort.output.donors,
+            folds=rules.make_folds.output.folds,
+            bundles=expand(
+                "results/{{cohort}}/models/{model}/fold{fold}.safetensors",
+                model=MTM_MODELS,
+                fold=FOLDS,
+            ),
+        output:
+            donors="results/{cohort}/representations/codes.tsv",
+            tissue_pairs="results/{cohort}/representations/codes_by_tissue_pair.tsv",
+            summary=report(
+                "results/{cohort}/representations/codes_summary.tsv",
+                caption="../report/codes.rst",
+                category="What MTM has learned",
+                labels={"content": "Codes within and between donors"},
+            ),
+        log:
+            "logs/{cohort}/compare_codes.log",
+        benchmark:
+            "benchmarks/{cohort}/compare_codes.tsv"
+        conda:
+            "../../envs/mtm.yaml"
+        threads: 4
+        resources:
+            mem_mb=16000,
+            runtime=120,
+        params:
+            models=MTM_MODELS,
+            folds=list(FOLDS),
+            permutations=REPRESENTATIONS["permutations"],
+            bootstraps=REPRESENTATIONS["bootstraps"],
+            seed=REPRESENTATIONS["seed"],
+            code=code_of("compare_codes.py"),
+        message:
+            "Comparing codes within and between donors: {params.models}"
+        script:
+            "../../scripts/compare_codes.py"
+
+    rule compare_decoding:
+        input:
+            expression=rules.build_cohort.output.expression,
+            donors=rules.build_cohort.output.donors,
+            folds=rules.make_folds.output.folds,
+            bundles=rules.compare_codes.input.bundles,
+        output:
+            pairs="results/{cohort}/representations/decoding.tsv",
+            summary=report(
+                "results/{cohort}/representations/decoding_summary.tsv",
+                caption="../report/decoding.rst",
+                category="What MTM has learned",
+                labels={"content": "Decoding paths and similarity of tissues"},
+            ),
+        log:
+            "logs/{cohort}/compare_decoding.log",
+        benchmark:
+            "benchmarks/{cohort}/compare_decoding.tsv"
+        conda:
+            "../../envs/mtm.yaml"
+        threads: 4
+        resources:
+            mem_mb=16000,
+            runtime=120,
+        params:
+            models=MTM_MODELS,
+            folds=list(FOLDS),
+            source=config["source"],
+            permutations=REPRESENTATIONS["permutations"],
+            seed=REPRESENTATIONS["seed"],
+            code=code_of("compare_decoding.py"),
+        message:
+            "Comparing decoding paths with the similarity of tissues: {params.models}"
+        script:
+            "../../scripts/compare_decoding.py"
+
+    TABLES.append(rules.compare_codes.output.summary)
+    if ENOUGH_TISSUES:
+        TABLES.append(rules.compare_decoding.output.summary)
+        add_figure(
+            "fig_s8",
+            "What MTM has learned",
+            "Latent codes and decoding paths",
+            donors=rules.compare_codes.output.donors,
+            codes=rules.compare_codes.output.summary,
+            pairs=rules.compare_decoding.output.pairs,
+            decoding=rules.compare_decoding.output.summary,
+        )
