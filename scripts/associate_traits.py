@@ -1,0 +1,36 @@
+"""Compare how genes go with traits in one model's predictions and in observed expression."""
+
+import pandas as pd
+
+from mtm.analyses.traits import TraitSettings, trait_associations
+from mtm.evaluation.held_out import read_held_out
+from mtm.io import read_tsv, write_parquet, write_tsv
+from mtm.scripting import run
+
+
+def main(snakemake):
+    """Read the predictions of all folds and the donors' traits, write genes and agreement."""
+    inputs, params, output = snakemake.input, snakemake.params, snakemake.output
+    model, reference = (
+        read_held_out(inputs.expression, inputs.folds, files, source=params.source)
+        if files
+        else None
+        for files in (list(inputs.predictions), list(inputs.reference))
+    )
+    genes, agreement = trait_associations(
+        model,
+        snakemake.wildcards.model,
+        read_tsv(inputs.donors, ["donor"], dtype={"donor": str}).set_index("donor"),
+        pd.read_parquet(inputs.gene_wise),
+        TraitSettings.of(params.traits),
+        reference=reference,
+        sd_rule=params.scaling["sd_rule"],
+        log2_clip=params.scaling["log2_clip"],
+    )
+    write_parquet(genes, output.associations)
+    write_tsv(agreement, output.agreement)
+
+
+if "snakemake" in globals():
+    with run(snakemake):  # noqa: F821
+        main(snakemake)  # noqa: F821

@@ -1,0 +1,221 @@
+"""Differential expression in predictions and observations (He et al. 2023, Fig 3a and 3b)."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import ListedColormap, Normalize, TwoSlopeNorm
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+
+from mtm.analyses.contrasts import RAN, DiseaseSettings
+from mtm.analyses.differential_expression import DIRECTIONS, SELECTIONS
+from mtm.evaluation.comparison import DEFINITIONS
+from mtm.figures.registry import figure
+from mtm.figures.style import INK, MUTED, PAGE_HEIGHT_MM, PAGE_MM, new_figure, tissue_colors
+
+MAX_MODELS = 3
+# More contrasts do not fit; those with the fewest dysregulated tissues are left out, and counted.
+MAX_CONTRASTS = 12
+STARS = ((1e-100, "***"), (1e-10, "**"), (0.05, "*"))
+HEADLINE = {"definition": next(iter(DEFINITIONS)), "selection": SELECTIONS[0]}
+TOO_FEW_COLOR = "#E4E4E4"
+SKIPPED_REASON = "No contrast ran:"
+
+
+def fig3a_table(genes: pd.DataFrame, contrasts: pd.DataFrame) -> pd.DataFrame:
+    """Genes of ``disease/volcano.tsv``; without any, the contrasts and why they did not run."""
+    if genes.empty:
+        return contrasts[["contrast", "tissue", "n_cases", "n_controls", "status", "reason"]]
+    models = list(dict.fromkeys(genes["model"]))
+    # The last is the covariates-only model where there is one.
+    models = [*models[: MAX_MODELS - 1], *models[MAX_MODELS - 1 :][-1:]]
+    columns = ["model", "tissue", "contrast", "gene_id", "n", "log2fc_observed", "p_observed",
+               "q_observed", "log2fc_predicted", "q_predicted"]  # fmt: skip
+    return genes.loc[genes["model"].isin(models), columns].reset_index(drop=True)
+
+
+@figure("fig3a", reduce=fig3a_table)
+def fig3a(table: pd.DataFrame) -> Figure:
+    """Observed log2 fold change and P of one tissue and disease, coloured by the predicted one.
+
+    Parameters
+    ----------
+    table
+        From `fig3a_table`.
+    """
+    if "gene_id" not in table:
+        return _nothing_ran(table)
+    models = list(dict.fromkeys(table["model"]))
+    drawing = new_figure(PAGE_MM if len(models) > 1 else 100.0, 68)
+    axes = drawing.subplots(1, len(models), sharex=True, sharey=True, squeeze=False)[0]
+    span = max(float(table["log2fc_predicted"].abs().quantile(0.98)), 0.05)
+    norm = TwoSlopeNorm(0, -span, span)
+    lowest = table.loc[table["p_observed"] > 0, "p_observed"].min()
+    table = table.assign(height=-np.log10(table["p_observed"].clip(lower=lowest)))
+    for ax, model in zip(axes, models, strict=True):
+        mine = table[table["model"] == model]
+        # The most extreme predictions lie on top.
+        mine = mine.iloc[mine["log2fc_predicted"].abs().argsort(kind="stable")]
+        ax.scatter(
+            mine["log2fc_observed"],
+            mine["height"],
+            c=mine["log2fc_predicted"],
+            cmap="RdBu_r",
+            norm=norm,
+            s=9,
+            edgecolors=MUTED,
+            linewidths=0.2,
+            zorder=3,
+        )
+        significant = mine[mine["q_observed"] < 0.05]
+        if len(significant):
+            ax.axhline(significant["height"].min(), color=MUTED, lw=0.6, ls="--")
+        ax.axvline(0, color=MUTED, lw=0.5)
+        same = np.sign(significant["log2fc_observed"]) == np.sign(significant["log2fc_predicted"])
+        kept = f"; sign kept in {same.mean():.0%}" if len(significant) else ""
+        ax.set_title(f"{model}\n{len(significant):,} of {len(mine):,} genes{kept}")
+        ax.set_xlabel("Observed log2 fold change of TPM")
+        ax.grid()
+    axes[0].set_ylabel("−log10 P of the rank-sum test, observed")
+    drawing.colorbar(
+        ScalarMappable(norm, "RdBu_r"),
+        ax=list(axes),
+        label="Predicted log2 fold change",
+        shrink=0.8,
+        extend="both",
+        pad=0.01,
+    )
+    first = table.iloc[0]
+    drawing.suptitle(f"{first['tissue']}, {first['contrast']}", fontsize=7, x=0.01, ha="left")
+    return drawing
+
+
+def _nothing_ran(table: pd.DataFrame) -> Figure:
+    """Say why there is nothing to draw."""
+    drawing = new_figure(110.0, 40)
+    ax = drawing.subplots()
+    ax.set_axis_off()
+    reasons = table["reason"].fillna("").astype(str).replace("", "too few predictable genes")
+    counts = reasons.value_counts().head(4)
+    lines = [SKIPPED_REASON, *(f"{n} × {reason}" for reason, n in counts.items())]
+    ax.text(0.02, 0.95, "\n".join(lines), va="top", fontsize=6, transform=ax.transAxes)
+    return drawing
+
+
+def fig3b_table(agreement: pd.DataFrame, contrasts: pd.DataFrame) -> pd.DataFrame:
+    """Rows of ``disease/agreement.tsv`` that ran, of the first models and the headline reading.
+
+    Without any, the contrasts and why they did not run.
+    """
+    rows = agreement[agreement["status"] == RAN]
+    for column, value in HEADLINE.items():
+        rows = rows[rows[column] == value]
+    if rows.empty:
+        return contrasts[["contrast", "tissue", "n_cases", "n_controls", "status", "reason"]]
+    names = list(dict.fromkeys(rows["model"]))
+    enough = rows["n_de_observed"] >= DiseaseSettings().min_de_genes
+    pairs = rows[enough & (rows["model"] == names[0])]["contrast"].value_counts()
+    contrast_order = [*pairs.index, *(c for c in rows["contrast"].unique() if c not in pairs)]
+    n_contrasts = len(contrast_order)
+    rows = rows[rows["contrast"].isin(contrast_order[:MAX_CONTRASTS])]
+    # The first model and the last, which is the covariates-only one where there is one.
+    models = list(dict.fromkeys([names[0], names[-1]]))
+    fields = [f"{field}_{name}" for name in DIRECTIONS for field in ("f1", "p_overlap", "mcc")]
+    counts = [f"n_{name}_observed" for name in DIRECTIONS]
+    columns = ["model", "tissue", "contrast", "n_cases", "n_controls", "n_genes", *counts, *fields]
+    rows = rows.loc[rows["model"].isin(models), columns].assign(n_contrasts=n_contrasts)
+    return rows.reset_index(drop=True)
+
+
+@figure("fig3b", reduce=fig3b_table)
+def fig3b(table: pd.DataFrame) -> Figure:
+    """F1 of finding differentially expressed genes, with stars for the overlap's significance.
+
+    Parameters
+    ----------
+    table
+        From `fig3b_table`.
+    """
+    if "model" not in table:
+        return _nothing_ran(table)
+    models = list(dict.fromkeys(table["model"]))
+    tissues, names = sorted(set(table["tissue"])), sorted(set(table["contrast"]))
+    row_mm = min(4.2, (PAGE_HEIGHT_MM - 45) / len(tissues))
+    drawing = new_figure(PAGE_MM, len(tissues) * row_mm + 45)
+    panels = [(model, direction) for model in models for direction in DIRECTIONS]
+    axes = drawing.subplots(1, len(panels), sharey=True, squeeze=False)[0]
+    norm = Normalize(0, 1)
+    for ax, (model, direction) in zip(axes, panels, strict=True):
+        mine = table[table["model"] == model]
+        _draw_grid(ax, mine, direction, tissues, names, norm)
+        ax.set_title(f"{model}\n{'↑ up' if direction == 'up' else '↓ down'}")
+    colors = tissue_colors(tissues)
+    axes[0].set_yticks(range(len(tissues)), tissues)
+    axes[0].tick_params(axis="y", pad=10)
+    for place, name in enumerate(tissues):
+        axes[0].plot(
+            -0.06, place, "s", ms=3.4, color=colors[name], mec=INK, mew=0.25,
+            transform=axes[0].get_yaxis_transform(), clip_on=False,
+        )  # fmt: skip
+    drawing.colorbar(
+        ScalarMappable(norm, "YlGnBu"),
+        ax=list(axes),
+        shrink=0.5,
+        pad=0.01,
+        label="F1 of genes found",
+    )
+    total = int(table["n_contrasts"].iloc[0])
+    if total > len(names):
+        note = f"{len(names)} of {total} contrasts; all are in disease/agreement.tsv."
+        drawing.suptitle(note, fontsize=6, color=MUTED, x=0.99, ha="right")
+    least = DiseaseSettings().min_de_genes
+    drawing.legend(
+        handles=[
+            Patch(color=TOO_FEW_COLOR, lw=0, label=f"fewer than {least} observed genes"),
+            Patch(fc="white", ec=MUTED, lw=0.4, label="not tested"),
+            Patch(color="none", label="overlap: * P < 0.05, ** P < 1e−10, *** P < 1e−100"),
+        ],
+        loc="outside upper left",
+        ncols=3,
+    )
+    return drawing
+
+
+def _draw_grid(
+    ax: Axes,
+    rows: pd.DataFrame,
+    direction: str,
+    tissues: Sequence[str],
+    names: Sequence[str],
+    norm: Normalize,
+) -> None:
+    """Draw one model and direction: tissues by contrasts."""
+    grid = np.full((len(tissues), len(names)), np.nan)
+    few = np.full(grid.shape, np.nan)
+    labelled = len(names) <= 4
+    for row in rows.itertuples():
+        at = tissues.index(row.tissue), names.index(row.contrast)
+        if getattr(row, f"n_{direction}_observed") < DiseaseSettings().min_de_genes:
+            few[at] = 1
+            continue
+        grid[at] = value = getattr(row, f"f1_{direction}")
+        p = getattr(row, f"p_overlap_{direction}")
+        stars = next((mark for bound, mark in STARS if p < bound), "")
+        text = f"{value:.2f}{stars}" if labelled else stars
+        color = "white" if value > 0.6 else INK
+        ax.text(
+            at[1], at[0], text, ha="center", va="center", fontsize=6, color=color,
+            rotation=90 if len(names) > 6 else 0,
+        )  # fmt: skip
+    shown = {"aspect": "auto", "interpolation": "nearest"}
+    ax.imshow(few, cmap=ListedColormap([TOO_FEW_COLOR]), **shown)
+    ax.imshow(grid, cmap="YlGnBu", norm=norm, **shown)
+    ax.set_xticks(range(len(names)), names, rotation=90)
+    ax.tick_params(length=0)
+    ax.set_xticks(np.arange(len(names) + 1) - 0.5, minor=True)
+    ax.set_yticks(np.arange(len(tissues) + 1) - 0.5, minor=True)
+    ax.grid(which="minor", color="#DDDDDD", lw=0.3)
+    ax.tick_params(which="minor", length=0)

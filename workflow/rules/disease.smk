@@ -1,0 +1,155 @@
+DISEASE = config["disease"]
+DISEASE_MODELS = (
+    DISEASE["models"]
+    or [
+        name
+        for name in dict.fromkeys(
+            [config["comparison"]["roles"]["MTM"], DISEASE["baseline"]]
+            + REFERENCE_MODELS
+        )
+        if name in MODELS
+    ]
+    or MODELS[:1]
+)
+for name in DISEASE_MODELS:
+    if name not in MODELS:
+        raise InputError(
+            "config key disease.models",
+            repr(name),
+            f"models of the run: {', '.join(MODELS)}",
+        )
+
+
+rule find_contrasts:
+    input:
+        expression=rules.build_cohort.output.expression,
+        donors=rules.build_cohort.output.donors,
+        folds=rules.make_folds.output.folds,
+    output:
+        labels="results/{cohort}/disease/labels.parquet",
+        contrasts=report(
+            "results/{cohort}/disease/contrasts.tsv",
+            caption="../report/contrasts.rst",
+            category="Disease",
+            labels={
+                "content": "Contrasts of cases and controls: ran or skipped, and why"
+            },
+        ),
+    log:
+        "logs/{cohort}/find_contrasts.log",
+    benchmark:
+        "benchmarks/{cohort}/find_contrasts.tsv"
+    conda:
+        "../../envs/mtm.yaml"
+    threads: 1
+    resources:
+        mem_mb=8000,
+        runtime=30,
+    params:
+        source=config["source"],
+        disease=DISEASE,
+        code=code_of("find_contrasts.py"),
+    message:
+        "Finding cases and controls"
+    script:
+        "../../scripts/find_contrasts.py"
+
+
+rule compare_dysregulation:
+    input:
+        expression=rules.build_cohort.output.expression,
+        folds=rules.make_folds.output.folds,
+        predictions=expand(
+            "results/{{cohort}}/predictions/{{model}}/fold{fold}.h5ad", fold=FOLDS
+        ),
+        gene_wise="results/{cohort}/accuracy/gene_wise/{model}.parquet",
+        labels=rules.find_contrasts.output.labels,
+    output:
+        genes="results/{cohort}/disease/expression/{model}.parquet",
+        agreement="results/{cohort}/disease/agreement/{model}.tsv",
+    log:
+        "logs/{cohort}/compare_dysregulation/{model}.log",
+    benchmark:
+        "benchmarks/{cohort}/compare_dysregulation/{model}.tsv"
+    wildcard_constraints:
+        model="|".join(DISEASE_MODELS),
+    conda:
+        "../../envs/mtm.yaml"
+    threads: 4
+    resources:
+        mem_mb=16000,
+        runtime=120,
+    params:
+        source=config["source"],
+        disease=DISEASE,
+        accuracy=config["accuracy"],
+        scaling=config["scaling"],
+        code=code_of("compare_dysregulation.py"),
+    message:
+        "Comparing differential expression of {wildcards.model} with observed one"
+    script:
+        "../../scripts/compare_dysregulation.py"
+
+
+rule summarise_dysregulation:
+    input:
+        genes=expand(
+            "results/{{cohort}}/disease/expression/{model}.parquet",
+            model=DISEASE_MODELS,
+        ),
+        agreement=expand(
+            "results/{{cohort}}/disease/agreement/{model}.tsv", model=DISEASE_MODELS
+        ),
+    output:
+        agreement="results/{cohort}/disease/agreement.tsv",
+        summary=report(
+            "results/{cohort}/disease/summary.tsv",
+            caption="../report/disease.rst",
+            category="Disease",
+            labels={"content": "Agreement of differential expression"},
+        ),
+        s3=report(
+            "results/{cohort}/tables/s3.tsv",
+            caption="../report/s3.rst",
+            category="Disease",
+            labels={"content": "Table S3: dysregulation by tissue and disease"},
+        ),
+        volcano="results/{cohort}/disease/volcano.tsv",
+    log:
+        "logs/{cohort}/summarise_dysregulation.log",
+    benchmark:
+        "benchmarks/{cohort}/summarise_dysregulation.tsv"
+    conda:
+        "../../envs/mtm.yaml"
+    threads: 1
+    resources:
+        mem_mb=8000,
+        runtime=30,
+    params:
+        disease=DISEASE,
+        code=code_of("summarise_dysregulation.py"),
+    message:
+        "Summarising differential expression"
+    script:
+        "../../scripts/summarise_dysregulation.py"
+
+
+TABLES += [
+    rules.find_contrasts.output.contrasts,
+    rules.summarise_dysregulation.output.summary,
+    rules.summarise_dysregulation.output.s3,
+]
+add_figure(
+    "fig3a",
+    "Disease",
+    "Differential expression in one tissue, predicted and observed",
+    genes=rules.summarise_dysregulation.output.volcano,
+    contrasts=rules.find_contrasts.output.contrasts,
+)
+add_figure(
+    "fig3b",
+    "Disease",
+    "Finding differentially expressed genes in predictions",
+    agreement=rules.summarise_dysregulation.output.agreement,
+    contrasts=rules.find_contrasts.output.contrasts,
+)
