@@ -20,6 +20,12 @@ include: "workflow/rules/cohort.smk"
 include: "workflow/rules/models.smk"
 include: "workflow/rules/accuracy.smk"
 include: "workflow/rules/comparison.smk"
+include: "workflow/rules/gene_characteristics.smk"
+include: "workflow/rules/traits.smk"
+include: "workflow/rules/disease.smk"
+include: "workflow/rules/disease_status.smk"
+include: "workflow/rules/transfer.smk"
+include: "workflow/rules/representations.smk"
 include: "workflow/rules/figures.smk"
 
 

@@ -35,7 +35,7 @@ def jobs(run):
 def test_gtex_dry_run_lists_every_job(tmp_path):
     counts = jobs(dry_run(ROOT / "config/config.yaml", tmp_path))
     models = len(yaml.safe_load((ROOT / "config/config.yaml").read_text())["models"])
-    assert counts["fetch_dataset"] == 4
+    assert counts["fetch_dataset"] == 7
     assert counts["train_fold"] == counts["predict_fold"] == 5 * models
     assert counts["score_model"] == models
     assert counts["build_cohort"] == counts["make_folds"] == counts["summarise_accuracy"] == 1

@@ -1,0 +1,41 @@
+"""Take an external cohort through a model fitted on all donors, compare fold changes."""
+
+import pandas as pd
+
+from mtm.analyses.transfer import TransferSettings, read_external, training_source, transfer
+from mtm.cohort import Cohort
+from mtm.io import read_tsv, write_parquet, write_tsv
+from mtm.models.base import load
+from mtm.scripting import run
+
+
+def main(snakemake):
+    """Read the bundle, both cohorts and the reference, write agreement, groups and genes."""
+    inputs, params, output = snakemake.input, snakemake.params, snakemake.output
+    settings = TransferSettings.of(params.transfer, params.disease)
+    external = read_external(inputs.external_expression, inputs.external_samples, settings)
+    model = load(inputs.bundle)
+    cohort = Cohort.read(inputs.expression, inputs.donors)
+    scored = pd.read_parquet(inputs.gene_wise)
+    predictable = scored.loc[
+        scored["predictable"] & (scored["scale"] == "log2_z"), ["tissue", "gene_id"]
+    ]
+    agreement, groups, genes = transfer(
+        model,
+        snakemake.wildcards.model,
+        external,
+        training_source(model, cohort, params.source),
+        params.source,
+        pd.read_parquet(inputs.reference_genes),
+        read_tsv(inputs.reference, ["tissue", "status", "role"]),
+        settings,
+        predictable,
+    )
+    write_tsv(agreement, output.agreement)
+    write_tsv(groups, output.groups)
+    write_parquet(genes, output.genes)
+
+
+if "snakemake" in globals():
+    with run(snakemake):  # noqa: F821
+        main(snakemake)  # noqa: F821

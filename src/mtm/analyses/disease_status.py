@@ -1,0 +1,501 @@
+"""Can disease status be told from predicted expression? (He et al. 2023, Fig 3c-d and S15).
+
+A LASSO (`mtm.analyses.status_classifier`) is cross-validated on every tissue and contrast with
+enough cases and controls, from four inputs of the same donors, folds and genes: observed
+expression, held-out predictions, expression of the source tissue, and predictions of a
+covariates-only model, which know nothing but sex, age and the like (methods 6.3). auROC is taken
+within each fold of the cross-validation, whose scores come from one fit, and averaged over folds
+and repeats (the paper is silent).
+
+Genes are the predictable genes of the tissue: those of all donors, as the paper (``all_folds``),
+or chosen again among the training donors of every fold (``nested``, methods 6.6). Values are
+log2(1+TPM), predictions moved within each of the model's folds to one mean, whatever the labels
+(``predictable``), or TPM as they are (``predictable_paper``).
+
+Intervals resample donors, the same draws for all pairs and inputs, with the fits as they are.
+The paper compares inputs over the pairs where observed expression is informative and more so than
+blood (``informative``); that choice is made on the numbers that are then compared (methods 6.6),
+so all pairs (``all``) stand beside it. Pairs share donors, which Wilcoxon's test ignores and the
+interval does not.
+"""
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+
+import numpy as np
+import pandas as pd
+import torch
+from scipy import stats
+from sklearn.metrics import roc_curve
+
+from mtm.analyses.contrasts import RAN, SKIPPED
+from mtm.analyses.differential_expression import SELECTIONS, centre
+from mtm.analyses.status_classifier import (
+    ClassifierSettings,
+    CrossValidation,
+    GeneChoice,
+    repeat_cross_validation,
+)
+from mtm.cohort import Cohort
+from mtm.errors import InputError
+from mtm.evaluation.accuracy import AccuracySettings, TissueSamples, line_up
+from mtm.evaluation.comparison import DEFINITIONS, t_interval
+from mtm.evaluation.held_out import HeldOut
+from mtm.evaluation.predictable_genes import PAPER_RHO
+from mtm.evaluation.resampling import donor_weights
+from mtm.linear.per_tissue import sample_rows
+from mtm.scaling import SdRule, log2_tpm
+
+log = logging.getLogger(__name__)
+
+OBSERVED, PREDICTED, SOURCE, BASELINE = "observed", "predicted", "source", "covariates"
+KEY = ["model", "definition", "selection", "tissue", "contrast"]
+STATUS = [*KEY, "kind", "input", "n_cases", "n_controls", "n_genes", "status", "reason", "auroc",
+          "repeats_sd", "ci_low", "ci_high", "null_mean", "null_low", "null_high",
+          "informative"]  # fmt: skip
+CURVE = [*KEY, "input", "false_positive_rate", "true_positive_rate", "low", "high", "shown"]
+COMPARISONS = ((OBSERVED, PREDICTED), (PREDICTED, SOURCE), (PREDICTED, BASELINE),
+               (OBSERVED, SOURCE))  # fmt: skip
+SETS = ("informative", "all")
+# He et al. 2023, section 3.4, of their 53 informative pairs: mean auROC, and Wilcoxon's P.
+PAPER_MEAN = {OBSERVED: 0.66, PREDICTED: 0.62, SOURCE: 0.59}
+PAPER_P = {(OBSERVED, PREDICTED): 1.82e-5, (PREDICTED, SOURCE): 4.03e-4}
+RATES = np.linspace(0, 1, 51)
+
+
+@dataclass(frozen=True)
+class StatusSettings:
+    """How inputs are compared; keys of the disease_status section of the config.
+
+    Parameters
+    ----------
+    definition
+        Definition of a predictable gene, which also gives the scale: ``"predictable"``
+        (log2(1+TPM)) or ``"predictable_paper"`` (TPM).
+    selections
+        Of `mtm.analyses.differential_expression.SELECTIONS`.
+    min_genes
+        Least number of predictable genes of a tissue.
+    informative_auroc
+        A pair is informative when observed expression reaches this, and more than the source.
+    bootstraps
+        Bootstrap samples of donors.
+    tissue, contrast
+        Pair whose ROC curves are shown; where it did not run, the one with the highest observed
+        auROC.
+    classifier
+        How status is predicted.
+    """
+
+    definition: str = "predictable"
+    selections: Sequence[str] = SELECTIONS
+    min_genes: int = 10
+    informative_auroc: float = 0.6
+    bootstraps: int = 200
+    tissue: str | None = "Lung"
+    contrast: str | None = "MHCOPD"
+    classifier: ClassifierSettings = ClassifierSettings()
+
+    def __post_init__(self):
+        for key, value, allowed in (
+            ("definition", self.definition, tuple(DEFINITIONS)),
+            *(("selections", name, SELECTIONS) for name in self.selections),
+        ):
+            if value not in allowed:
+                raise InputError(
+                    f"disease_status.{key}", repr(value), f"one of {', '.join(allowed)}"
+                )
+
+    @classmethod
+    def of(cls, values: Mapping) -> "StatusSettings":
+        """Build settings from the config's section; keys of the workflow are left alone."""
+        known = {item.name for item in fields(cls)}
+        own = {key: value for key, value in values.items() if key in known}
+        return cls(**own, classifier=ClassifierSettings.of(values))
+
+
+def disease_status(
+    held_out: HeldOut,
+    model: str,
+    cohort: Cohort,
+    source: str,
+    labels: pd.DataFrame,
+    gene_wise: pd.DataFrame,
+    settings: StatusSettings,
+    baseline: HeldOut | None = None,
+    accuracy: AccuracySettings | None = None,
+    sd_rule: SdRule = "unit_below_one",
+    log2_clip: float | None = 5.0,
+    n_jobs: int = 1,
+    block_genes: int = 2048,
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """Predict status in every tissue and contrast from each input.
+
+    Parameters
+    ----------
+    held_out
+        Predictions of the model, from `mtm.evaluation.held_out.read_held_out`.
+    model
+        Name written into the tables.
+    cohort, source
+        The whole cohort, and its source tissue.
+    labels
+        Cases and controls, as from `mtm.analyses.contrasts.contrast_table`.
+    gene_wise
+        ``accuracy/gene_wise/{model}.parquet``.
+    settings
+        The disease_status section of the config.
+    baseline
+        Held-out predictions of the covariates-only model; None leaves that input out.
+    accuracy, sd_rule, log2_clip, block_genes
+        As in `mtm.evaluation.accuracy.score_predictions`, with the values of that call.
+    n_jobs
+        Worker processes.
+
+    Returns
+    -------
+    pd.DataFrame
+        `STATUS`: one row a `KEY` and input, or the reason why there is none.
+    pd.DataFrame
+        `CURVE`: ROC curves averaged over folds and repeats; ``low`` and ``high`` are the 2.5%
+        and 97.5% quantiles of repeats, ``shown`` marks the pair of Fig 3c.
+    pd.DataFrame
+        From `compare_inputs`.
+    """
+    accuracy = AccuracySettings() if accuracy is None else accuracy
+    donors = pd.Index(sorted(held_out.rows["donor"].unique()))
+    rng = np.random.default_rng([settings.classifier.seed, 3])
+    weights = donor_weights(len(donors), settings.bootstraps, rng)
+    by_tissue = dict(iter(labels.groupby("tissue", sort=False)))
+    rows, curves, drawn = [], [], {}
+    matrices = _beside(held_out, baseline)
+    for name, samples, predicted, tissue_tpm, baseline_z in matrices:
+        if name not in by_tissue:
+            continue
+        scaling = (sd_rule, log2_clip)
+        options = (scaling, torch.device("cpu"), block_genes)
+        tissue = line_up(held_out, samples, predicted, tissue_tpm, *options)
+        views = {PREDICTED: tissue}
+        if baseline_z is not None:
+            views[BASELINE] = line_up(baseline, samples, baseline_z, tissue_tpm, *options)
+        chosen = gene_wise[
+            (gene_wise["tissue"] == name)
+            & (gene_wise["scale"] == DEFINITIONS[settings.definition])
+        ].set_index("gene_id")[settings.definition]
+        chosen = chosen.reindex(held_out.gene_ids, fill_value=False).to_numpy(bool)
+        source_tpm = _source_tpm(cohort, source, samples["donor"])
+        columns = donors.get_indexer(samples["donor"])
+        for selection in settings.selections:
+            genes = np.flatnonzero(chosen) if selection == SELECTIONS[0] else None
+            inputs = _inputs(views, source_tpm, settings.definition, genes, block_genes)
+            choice = _choice(tissue, settings.definition, genes, accuracy, block_genes)
+            for contrast, labelled in by_tissue[name].groupby("contrast", sort=False):
+                status = labelled.set_index("sample_id")["case"].reindex(samples["sample_id"])
+                status = status.to_numpy(float)
+                key = (model, settings.definition, selection, name, contrast)
+                key = dict(zip(KEY, key, strict=True)) | {"kind": labelled["kind"].iloc[0]}
+                counts = {
+                    "n_cases": int((status == 1).sum()),
+                    "n_controls": int((status == 0).sum()),
+                    "n_genes": int(chosen.sum()),
+                }
+                reason = _why_not(counts, settings)
+                if reason:
+                    rows.append(key | counts | {"status": SKIPPED, "reason": reason})
+                    continue
+                known = np.isin(status, (0, 1))
+                runs, permuted = repeat_cross_validation(
+                    {side: values[known] for side, values in inputs.items()},
+                    status[known] == 1,
+                    _of_rows(choice, known),
+                    settings.classifier,
+                    n_jobs,
+                )
+                case = status[known] == 1
+                draws = _drawn(runs, case, weights[:, columns[known]])
+                drawn[tuple(key[column] for column in KEY)] = draws
+                counts["n_genes"] = float(np.mean([run.n_genes for run in runs]))
+                done = key | counts | {"status": RAN, "reason": ""}
+                rows += [done | row for row in _summarised(runs, permuted, case, draws)]
+                curves.append(_curves(runs, case).assign(**key))
+                log.info("%s, %s, %s: %d repeats", name, contrast, selection, len(runs))
+    table = _marked(pd.DataFrame(rows, columns=STATUS), settings)
+    curve = pd.concat(curves, ignore_index=True) if curves else pd.DataFrame(columns=CURVE)
+    curve["shown"] = _shown(curve, table, settings)
+    return table, curve[CURVE], compare_inputs(table, drawn, settings)
+
+
+def _beside(
+    held_out: HeldOut, baseline: HeldOut | None
+) -> Iterator[tuple[str, pd.DataFrame, np.ndarray, np.ndarray, np.ndarray | None]]:
+    """Read the tissues of a model with the predictions of the baseline for the same samples."""
+    if baseline is None:
+        for tissue in held_out.tissue_matrices():
+            yield *tissue, None
+        return
+    others, nothing = baseline.tissue_matrices(), ("", baseline.rows[:0], None, None)
+    name, samples, values, _ = next(others, nothing)
+    for tissue, rows, predicted, tissue_tpm in held_out.tissue_matrices():
+        while "" < name < tissue:
+            name, samples, values, _ = next(others, nothing)
+        position = pd.Index(samples["sample_id"]).get_indexer(rows["sample_id"])
+        if name != tissue or (position < 0).any():
+            raise InputError(
+                baseline.predictions[0],
+                f"no prediction of some samples of {tissue}",
+                "the samples that the model predicts",
+            )
+        yield tissue, rows, predicted, tissue_tpm, values[position]
+
+
+def _source_tpm(cohort: Cohort, source: str, donors: pd.Series) -> np.ndarray:
+    """Source expression of donors, TPM, shape ``(n_donors, n_genes)``."""
+    rows = sample_rows(cohort)[cohort.donors.index.get_indexer(donors)]
+    rows = rows[:, cohort.tissue_index(source)]
+    if (rows < 0).any():
+        name = donors.iloc[int(np.argmax(rows < 0))]
+        raise InputError(f"donor {name}", f"no sample of {source}", "a source sample")
+    return cohort.expr_tpm[rows]
+
+
+def _inputs(
+    views: Mapping[str, TissueSamples],
+    source_tpm: np.ndarray,
+    definition: str,
+    genes: np.ndarray | None,
+    block_genes: int,
+) -> dict[str, np.ndarray]:
+    """Expression of some genes (None: all) by input, ``(n_samples, n_genes)``, float32."""
+    tissue = views[PREDICTED]
+    genes = np.arange(tissue.n_genes) if genes is None else genes
+    scale = DEFINITIONS[definition]
+    unit = log2_tpm if scale == "log2_z" else np.asarray
+    inputs = {OBSERVED: unit(tissue.observed_tpm[:, genes])}
+    for name, view in views.items():
+        values = np.empty((view.n_samples, len(genes)), np.float32)
+        for start in range(0, len(genes), block_genes):
+            block = slice(start, start + block_genes)
+            values[:, block] = view.values(scale, genes[block]).predicted_raw.numpy()
+        inputs[name] = centre(values, view.parts) if scale == "log2_z" else values
+    inputs[SOURCE] = unit(source_tpm[:, genes])
+    order = (OBSERVED, PREDICTED, SOURCE, BASELINE)
+    return {name: inputs[name].astype(np.float32) for name in order if name in inputs}
+
+
+def _choice(
+    tissue: TissueSamples,
+    definition: str,
+    genes: np.ndarray | None,
+    accuracy: AccuracySettings,
+    block_genes: int,
+) -> GeneChoice:
+    """Genes of the classifier: all of those given, or chosen among training donors."""
+    if genes is not None:
+        return GeneChoice(np.ones(len(genes), bool))
+    predicted = np.empty((tissue.n_samples, tissue.n_genes), np.float32)
+    observed = np.empty_like(predicted)
+    paper = definition == "predictable_paper"
+    for start in range(0, tissue.n_genes, block_genes):
+        block = slice(start, start + block_genes)
+        values = tissue.values(DEFINITIONS[definition], block)
+        predicted[:, block] = (values.predicted_raw if paper else values.predicted_z).numpy()
+        observed[:, block] = (values.observed_raw if paper else values.observed_z).numpy()
+    if paper:
+        # One fold of all donors, and no bound on the false discovery rate.
+        fold = np.zeros(tissue.n_samples, np.int64)
+        return GeneChoice(None, predicted, observed, fold, PAPER_RHO, np.inf)
+    fold = np.repeat(tissue.folds, [part.stop - part.start for part in tissue.parts])
+    bounds = (accuracy.predictable_rho, accuracy.predictable_q, accuracy.min_donors_per_fold)
+    return GeneChoice(None, predicted, observed, fold, *bounds)
+
+
+def _of_rows(choice: GeneChoice, rows: np.ndarray) -> GeneChoice:
+    """Choice of genes among some of the donors."""
+    if choice.fixed is not None:
+        return choice
+    return GeneChoice(
+        None, choice.predicted_z[rows], choice.observed_z[rows], choice.fold[rows],
+        choice.rho, choice.q, choice.min_donors,
+    )  # fmt: skip
+
+
+def _why_not(counts: Mapping[str, int], settings: StatusSettings) -> str:
+    """Say why a pair cannot be cross-validated; empty where it can."""
+    least = _least_of_a_class(settings.classifier)
+    for name in ("n_cases", "n_controls"):
+        if counts[name] < least:
+            return f"{counts[name]} {name[2:]}, fewer than {least}, which the folds need"
+    if counts["n_genes"] < settings.min_genes:
+        return f"{counts['n_genes']} predictable genes, fewer than {settings.min_genes}"
+    return ""
+
+
+def _least_of_a_class(classifier: ClassifierSettings) -> int:
+    """Least donors of a status that give every fold, outer and inner, at least one."""
+    folds, least = classifier.n_folds, classifier.n_folds
+    while least - -(-least // folds) < classifier.inner_folds:
+        least += 1
+    return least
+
+
+def _drawn(
+    runs: Sequence[CrossValidation], case: np.ndarray, weights: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Average auROC over repeats in every bootstrap sample, by input."""
+    draws = [run.drawn_auroc(case, weights) for run in runs]
+    return {name: np.mean([draw[name] for draw in draws], axis=0) for name in draws[0]}
+
+
+def _summarised(
+    runs: Sequence[CrossValidation],
+    permuted: Sequence[Mapping[str, float]],
+    case: np.ndarray,
+    draws: Mapping[str, np.ndarray],
+) -> Iterator[dict[str, object]]:
+    """Yield the fields of each input."""
+    values = pd.DataFrame([run.auroc(case) for run in runs])
+    null = pd.DataFrame(permuted, columns=values.columns)
+    for name in values:
+        mean = float(values[name].mean())
+        interval = t_interval(mean, draws[name], len(case), 1)
+        yield {
+            "input": name,
+            "auroc": mean,
+            "repeats_sd": float(values[name].std()),
+            "ci_low": max(interval["ci_low"], 0.0),
+            "ci_high": min(interval["ci_high"], 1.0),
+            "null_mean": float(null[name].mean()),
+            "null_low": float(null[name].quantile(0.025)),
+            "null_high": float(null[name].quantile(0.975)),
+        }
+
+
+def _curves(runs: Sequence[CrossValidation], case: np.ndarray) -> pd.DataFrame:
+    """Average the ROC curves of folds at equal false positive rates."""
+    parts = []
+    for name in runs[0].score:
+        curves = np.stack([_fold_mean_curve(run, name, case) for run in runs])
+        low, high = np.quantile(curves, (0.025, 0.975), axis=0)
+        parts.append(
+            pd.DataFrame(
+                {
+                    "input": name,
+                    "false_positive_rate": RATES,
+                    "true_positive_rate": curves.mean(0),
+                    "low": low,
+                    "high": high,
+                }
+            )
+        )
+    return pd.concat(parts, ignore_index=True)
+
+
+def _fold_mean_curve(run: CrossValidation, name: str, case: np.ndarray) -> np.ndarray:
+    """Average the true positive rates of folds at `RATES`."""
+    curves = []
+    for index in np.unique(run.test_fold):
+        rows = run.test_fold == index
+        false, true, _ = roc_curve(case[rows], run.score[name][rows], drop_intermediate=False)
+        curves.append(np.interp(RATES, false, true))
+        curves[-1][0] = 0
+    return np.mean(curves, axis=0)
+
+
+def _informative(wide: pd.DataFrame, settings: StatusSettings) -> pd.Series:
+    """Which pairs (rows, one column an input) are informative in observed expression."""
+    return (wide[OBSERVED] >= settings.informative_auroc) & (wide[OBSERVED] > wide[SOURCE])
+
+
+def _marked(table: pd.DataFrame, settings: StatusSettings) -> pd.DataFrame:
+    """Fill column ``informative``; empty where a pair did not run."""
+    ran = table["status"] == RAN
+    if not ran.any():
+        return table
+    wide = table[ran].pivot(index=KEY, columns="input", values="auroc")
+    pairs = pd.MultiIndex.from_frame(table.loc[ran, KEY])
+    marks = pd.Series(pd.NA, table.index, "boolean")
+    marks[ran] = _informative(wide, settings).reindex(pairs).to_numpy()
+    return table.assign(informative=marks)
+
+
+def _shown(curve: pd.DataFrame, table: pd.DataFrame, settings: StatusSettings) -> np.ndarray:
+    """Mark the pair whose curves are drawn."""
+    ran = table[(table["status"] == RAN) & (table["input"] == OBSERVED)]
+    pair = (settings.tissue, settings.contrast)
+    if len(ran) and not ((ran["tissue"] == pair[0]) & (ran["contrast"] == pair[1])).any():
+        best = ran.groupby(["tissue", "contrast"], sort=False)["auroc"].mean().idxmax()
+        log.info("no pair %s, %s: the ROC curves shown are of %s, %s", *pair, *best)
+        pair = best
+    return ((curve["tissue"] == pair[0]) & (curve["contrast"] == pair[1])).to_numpy()
+
+
+def compare_inputs(
+    table: pd.DataFrame,
+    drawn: Mapping[tuple, Mapping[str, np.ndarray]],
+    settings: StatusSettings,
+) -> pd.DataFrame:
+    """Compare inputs over the pairs of tissue and contrast.
+
+    Parameters
+    ----------
+    table
+        `STATUS` rows.
+    drawn
+        auROC in bootstrap samples of donors by `KEY`, then by input.
+
+    Returns
+    -------
+    pd.DataFrame
+        ``model``, ``definition``, ``selection``, ``pairs`` (of `SETS`), ``input_a``, ``input_b``,
+        ``n_pairs``, ``n_pairs_all``, ``mean_a``, ``mean_b``, ``difference``, ``ci_low``,
+        ``ci_high``, ``p`` (donors resampled), ``wilcoxon_p`` (paired, over pairs, two-sided, as
+        the paper), ``paper_mean_a``, ``paper_mean_b``, ``paper_p``.
+    """
+    columns = [*KEY[:3], "pairs", "input_a", "input_b", "n_pairs", "n_pairs_all", "mean_a",
+               "mean_b", "difference", "ci_low", "ci_high", "p", "wilcoxon_p", "paper_mean_a",
+               "paper_mean_b", "paper_p"]  # fmt: skip
+    rows, ran = [], table[table["status"] == RAN]
+    for group, part in ran.groupby(KEY[:3], sort=False):
+        wide = part.pivot(index=KEY[3:], columns="input", values="auroc")
+        n_donors = int((part["n_cases"] + part["n_controls"]).max())
+        informative = _informative(wide, settings)
+        for pairs in SETS:
+            kept = wide[informative] if pairs == "informative" else wide
+            for a, b in COMPARISONS:
+                if b not in wide:
+                    continue
+                row = dict(zip(KEY[:3], group, strict=True)) | {"pairs": pairs}
+                row |= {"input_a": a, "input_b": b, "n_pairs": len(kept), "n_pairs_all": len(wide)}
+                row |= _compared(kept, drawn, group, (a, b), n_donors)
+                if pairs == "informative":
+                    row["paper_mean_a"], row["paper_mean_b"] = map(PAPER_MEAN.get, (a, b))
+                    row["paper_p"] = PAPER_P.get((a, b))
+                rows.append(row)
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _compared(
+    kept: pd.DataFrame,
+    drawn: Mapping[tuple, Mapping[str, np.ndarray]],
+    group: tuple,
+    inputs: tuple[str, str],
+    n_donors: int,
+) -> dict[str, float]:
+    """Compare two inputs over some pairs."""
+    if kept.empty:
+        return {}
+    a, b = inputs
+    gap = kept[a] - kept[b]
+    draws = [drawn[(*group, *pair)] for pair in kept.index]
+    draws = np.mean([draw[a] - draw[b] for draw in draws], axis=0)
+    interval = t_interval(float(gap.mean()), draws, n_donors, 1)
+    return {
+        "mean_a": kept[a].mean(),
+        "mean_b": kept[b].mean(),
+        "difference": gap.mean(),
+        "ci_low": interval["ci_low"],
+        "ci_high": interval["ci_high"],
+        "p": interval["p"],
+        "wilcoxon_p": float(stats.wilcoxon(gap).pvalue) if gap.any() else np.nan,
+    }

@@ -1,0 +1,353 @@
+"""Dysregulation predicted for external patients against the reference (He et al. 2023, Fig 4)."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.collections import PolyCollection
+from matplotlib.colors import LogNorm
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator, MultipleLocator
+
+from mtm.analyses.contrasts import RAN
+from mtm.analyses.transfer import TARGET
+from mtm.figures.registry import figure
+from mtm.figures.style import (
+    INK,
+    MUTED,
+    NULL_COLOR,
+    PAGE_HEIGHT_MM,
+    PAGE_MM,
+    PALETTE,
+    new_figure,
+    tissue_colors,
+)
+
+COLUMNS, PANEL_MM, PANEL_HEIGHT_MM = 6, 30.0, 36.0
+TEXT_MARGIN_MM = 7.0
+# Hexagons across a panel; as many as the genes fill.
+LEAST_CELLS, MOST_CELLS = 10, 28
+# Of the largest fold changes, this share lies beyond the axes and is drawn on their edge.
+BEYOND = 0.002
+MAX_MODELS = 3
+SHORTER = {"EBV-transformed": "EBV", "Gastroesophageal": "Gastroesoph."}
+ROW_MM = 3.6
+CORNERS = np.deg2rad(np.arange(30, 390, 60))
+ALIGNMENT_STYLES = {
+    "log2": {"color": PALETTE[0], "marker": "o"},
+    "tpm": {"color": PALETTE[3], "marker": "D"},
+    "none": {"color": MUTED, "marker": "x"},
+}
+ALIGNMENT_NAMES = {
+    "log2": "aligned on log2(1+TPM)",
+    "tpm": "aligned on TPM",
+    "none": "not aligned",
+}
+
+
+def hexagons(x: np.ndarray, y: np.ndarray, size: float) -> tuple[np.ndarray, np.ndarray]:
+    """Put points into the cells of a hexagonal grid.
+
+    Parameters
+    ----------
+    x, y
+        Shape ``(n,)``.
+    size
+        Distance of neighbouring centres.
+
+    Returns
+    -------
+    np.ndarray, np.ndarray
+        Centres of the cells that hold a point, shape ``(n_cells, 2)``, and how many they hold.
+    """
+    step = np.array([size, size * np.sqrt(3)])
+    points = np.stack([x, y], 1)
+    grids = [np.round(points / step) * step, (np.round(points / step - 0.5) + 0.5) * step]
+    distance = [((points - grid) ** 2).sum(1) for grid in grids]
+    centres = np.where((distance[0] <= distance[1])[:, None], *grids)
+    # Rounded so that the same centre is one row whatever the way it was reached.
+    return np.unique(np.round(centres / size, 6), axis=0, return_counts=True)
+
+
+def fig4_table(genes: pd.DataFrame, agreement: pd.DataFrame) -> pd.DataFrame:
+    """Bin the genes of every tissue by reference and predicted fold change.
+
+    Parameters
+    ----------
+    genes, agreement
+        ``transfer/genes`` and ``transfer/agreement`` of one model.
+
+    Returns
+    -------
+    pd.DataFrame
+        One row a hexagon: ``model``, ``alignment``, ``contrast``, ``tissue``, ``related``,
+        ``n_genes``, ``rho_log2fc``, ``ci_low``, ``ci_high``, ``q``, ``limit_reference`` and
+        ``limit_predicted`` (of the axes; genes beyond stand on them), ``n_cells_across``,
+        ``log2fc_reference`` and ``log2fc_predicted`` of its centre, ``n_genes_in_cell``. Related
+        tissues first, both groups by falling rho.
+    """
+    alignment = genes["alignment"].iloc[0] if len(genes) else ""
+    rows = agreement[
+        (agreement["status"] == RAN)
+        & (agreement["role"] == TARGET)
+        & (agreement["genes"] == "all")
+        & (agreement["alignment"] == alignment)
+    ].dropna(subset=["rho_log2fc"])
+    rows = rows.sort_values(["related", "rho_log2fc"], ascending=False, kind="stable")
+    keep = ["model", "alignment", "contrast", "tissue", "related", "n_genes", "rho_log2fc",
+            "ci_low", "ci_high", "q"]  # fmt: skip
+    by_tissue, parts = dict(iter(genes.groupby("tissue", sort=False))), []
+    for row in rows[keep].to_dict("records"):
+        values = by_tissue[row["tissue"]][["log2fc_reference", "log2fc_predicted"]].to_numpy()
+        # Each axis in its own limit: predictions vary less than observations.
+        limits = np.maximum(np.quantile(np.abs(values), 1 - BEYOND, axis=0), 1e-6)
+        x, y = np.clip(values / limits, -1, 1).T
+        n_cells = int(np.clip(0.6 * len(values) ** 0.5, LEAST_CELLS, MOST_CELLS))
+        size = 2 / n_cells
+        centres, counts = hexagons(x, y, size)
+        parts.append(
+            pd.DataFrame(
+                {
+                    **row,
+                    "limit_reference": limits[0],
+                    "limit_predicted": limits[1],
+                    "n_cells_across": n_cells,
+                    "log2fc_reference": centres[:, 0] * size * limits[0],
+                    "log2fc_predicted": centres[:, 1] * size * limits[1],
+                    "n_genes_in_cell": counts,
+                }
+            )
+        )
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+
+
+@figure("fig4", reduce=fig4_table)
+def fig4(table: pd.DataFrame) -> Figure:
+    """Draw predicted against reference log2 fold changes, one panel a tissue.
+
+    Parameters
+    ----------
+    table
+        From `fig4_table`.
+    """
+    tissues = list(dict.fromkeys(table["tissue"]))
+    n_rows = -(-len(tissues) // COLUMNS)
+    n_columns = min(COLUMNS, len(tissues))
+    width = min(PAGE_MM, max(90.0, n_columns * PANEL_MM))
+    row_mm = min(PANEL_HEIGHT_MM, (PAGE_HEIGHT_MM - 18) / n_rows)
+    drawing = new_figure(width, n_rows * row_mm + 18)
+    # The text above a panel is wider than the panel.
+    drawing.get_layout_engine().set(rect=(0, 0, 1 - TEXT_MARGIN_MM / width, 1))
+    axes = drawing.subplots(n_rows, n_columns, squeeze=False)
+    norm = LogNorm(1, max(10, table["n_genes_in_cell"].max()))
+    colors = tissue_colors(tissues)
+    for ax in axes.flat[len(tissues) :]:
+        ax.set_axis_off()
+    for ax, tissue in zip(axes.flat, tissues, strict=False):
+        cells = _draw_tissue(ax, table[table["tissue"] == tissue], norm, colors[tissue])
+    first = table.iloc[0]
+    drawing.supxlabel(
+        f"log2 fold change in the reference ({first['contrast']}, observed); "
+        "\N{BLACK STAR} related tissue",
+        fontsize=7,
+    )
+    drawing.supylabel("log2 fold change\npredicted for external patients", fontsize=7)
+    bar = drawing.colorbar(cells, ax=axes, location="top", shrink=0.4, aspect=40, pad=0.02)
+    bar.set_label(f"genes ({first['model']}, {ALIGNMENT_NAMES[first['alignment']]})", fontsize=6)
+    bar.ax.tick_params(labelsize=6)
+    return drawing
+
+
+def _draw_tissue(ax: Axes, rows: pd.DataFrame, norm: LogNorm, color: str) -> PolyCollection:
+    """Draw the hexagons of one tissue."""
+    first = rows.iloc[0]
+    limits = np.array([first["limit_reference"], first["limit_predicted"]])
+    radius = 2 / first["n_cells_across"] / np.sqrt(3)
+    corners = radius * np.stack([np.cos(CORNERS), np.sin(CORNERS)], 1)
+    centres = rows[["log2fc_reference", "log2fc_predicted"]].to_numpy()
+    cells = PolyCollection(
+        centres[:, None] + corners * limits, array=rows["n_genes_in_cell"].to_numpy(float),
+        cmap="viridis", norm=norm, lw=0,
+    )  # fmt: skip
+    ax.axhline(0, color=MUTED, lw=0.4, zorder=0)
+    ax.axvline(0, color=MUTED, lw=0.4, zorder=0)
+    ax.add_collection(cells)
+    for axis, limit in zip((ax.set_xlim, ax.set_ylim), limits, strict=True):
+        axis(-1.06 * limit, 1.06 * limit)
+    ax.xaxis.set_major_locator(MaxNLocator(3, symmetric=True))
+    ax.yaxis.set_major_locator(MaxNLocator(3, symmetric=True))
+    ax.tick_params(pad=1)
+    rho = f"{first['rho_log2fc']:.2f}".replace("-", "\N{MINUS SIGN}")
+    interval = f"{first['ci_low']:.2f}, {first['ci_high']:.2f}".replace("-", "\N{MINUS SIGN}")
+    # The title keeps room above the panel; the text itself may be wider than the panel.
+    ax.set_title("\n\n", fontsize=6, pad=1)
+    name = _named(first["tissue"], first["related"])
+    text = f"{name}\n\N{GREEK SMALL LETTER RHO} {rho} ({interval})"
+    ax.annotate(
+        text, (0, 1), (0, 2), xycoords="axes fraction", textcoords="offset points",
+        fontsize=6, annotation_clip=False,
+    ).set_in_layout(False)  # fmt: skip
+    for side in ("left", "bottom"):
+        ax.spines[side].set(color=color, linewidth=1.6)
+    return cells
+
+
+def _named(tissue: str, related: bool) -> str:
+    """Break a long name in two lines, leave out what is in brackets, mark a related tissue."""
+    name = tissue.split(" (")[0]
+    for long, short in SHORTER.items():
+        name = name.replace(long, short)
+    star = " \N{BLACK STAR}" if related else ""
+    head, _, tail = name.partition(" - ")
+    return f"{head} -{star}\n{tail}" if tail and len(name) > 20 else f"{name}{star}"
+
+
+def transfer_table(
+    agreement: Mapping[str, pd.DataFrame], groups: Mapping[str, pd.DataFrame]
+) -> pd.DataFrame:
+    """Join agreement and groups of all models over all genes.
+
+    Parameters
+    ----------
+    agreement, groups
+        ``transfer/agreement`` and ``transfer/groups`` of the models, by path.
+
+    Returns
+    -------
+    pd.DataFrame
+        Panel "tissues": ``model``, ``alignment``, ``contrast``, ``tissue``, ``role``,
+        ``related``, ``rho_log2fc``, ``ci_low``, ``ci_high``, ``null_low``, ``null_high``, ``q``.
+        Panel "groups": ``model``, ``alignment``, ``n_related``, ``median_related``, ``n_other``,
+        ``median_other``, ``rank_sum_p``, ``permuted_p``, ``median``, ``median_p``. Column
+        ``n_models`` counts the models; the first `MAX_MODELS` are kept.
+    """
+    rows = pd.concat(agreement.values(), ignore_index=True)
+    rows = rows[(rows["status"] == RAN) & (rows["genes"] == "all") & rows["rho_log2fc"].notna()]
+    tests = pd.concat(groups.values(), ignore_index=True)
+    tests = tests[tests["genes"] == "all"]
+    models = list(dict.fromkeys(rows["model"]))
+    columns = ["model", "alignment", "contrast", "tissue", "role", "related", "rho_log2fc",
+               "ci_low", "ci_high", "null_low", "null_high", "q"]  # fmt: skip
+    numbers = ["model", "alignment", "n_related", "median_related", "n_other", "median_other",
+               "rank_sum_p", "permuted_p", "median", "median_p"]  # fmt: skip
+    table = pd.concat(
+        [rows[columns].assign(panel="tissues"), tests[numbers].assign(panel="groups")],
+        ignore_index=True,
+    )
+    table = table[table["model"].isin(models[:MAX_MODELS])].assign(n_models=len(models))
+    return table[["panel", *table.columns.drop("panel")]].reset_index(drop=True)
+
+
+@figure("transfer", reduce=transfer_table)
+def transfer_figure(table: pd.DataFrame) -> Figure:
+    """Agreement of fold changes with the reference in every tissue, by model and alignment.
+
+    Parameters
+    ----------
+    table
+        From `transfer_table`.
+    """
+    rows, groups = table[table["panel"] == "tissues"], table[table["panel"] == "groups"]
+    models = list(dict.fromkeys(rows["model"]))
+    alignments = [name for name in ALIGNMENT_STYLES if name in set(rows["alignment"])]
+    headline = rows["alignment"].iloc[0]
+    first = rows[(rows["model"] == models[0]) & (rows["alignment"] == headline)]
+    order = first.sort_values(["role", "related", "rho_log2fc"], ascending=False, kind="stable")
+    # "target" sorts after "source": targets first, the source itself last.
+    tissues = list(order["tissue"])
+    width = max(110.0, min(PAGE_MM, 62 + 50.0 * len(models)))
+    drawing = new_figure(width, len(tissues) * ROW_MM + 40)
+    axes = drawing.subplots(1, len(models), sharex=True, sharey=True, squeeze=False)[0]
+    dodge = dict(zip(alignments, np.linspace(-0.25, 0.25, len(alignments)), strict=True))
+    for ax, model in zip(axes, models, strict=True):
+        _draw_model(ax, rows[rows["model"] == model], tissues, dodge, headline)
+        ax.set_title(model, loc="left")
+        ax.set_xlabel(_groups_text(groups[groups["model"] == model], headline), fontsize=6)
+    _name_tissues(axes[0], order)
+    drawing.supxlabel(
+        "Pearson's \N{GREEK SMALL LETTER RHO} of log2 fold changes over genes", fontsize=7
+    )
+    handles = [
+        Line2D([], [], lw=0.8, ms=3.5, label=ALIGNMENT_NAMES[name], **ALIGNMENT_STYLES[name])
+        for name in alignments
+    ] + [
+        Patch(color=NULL_COLOR, lw=0, label="groups permuted"),
+        Line2D([], [], lw=0, marker="*", ms=5, color=INK, label="related in the reference"),
+    ]
+    drawing.legend(handles=handles, loc="outside upper left", ncols=3 if width < 140 else 5)
+    total = int(table["n_models"].iloc[0])
+    if total > len(models):
+        note = f"The first {len(models)} of {total} models; all are in transfer/agreement."
+        drawing.suptitle(note, fontsize=6, color=MUTED, x=0.99, ha="right")
+    return drawing
+
+
+def _draw_model(
+    ax: Axes,
+    rows: pd.DataFrame,
+    tissues: list[str],
+    dodge: Mapping[str, float],
+    headline: str,
+) -> None:
+    """Draw one model: a row a tissue, a mark an alignment, the headline's null behind."""
+    ax.axvline(0, color=MUTED, lw=0.5, zorder=1)
+    for row in rows[rows["alignment"] == headline].itertuples():
+        y = tissues.index(row.tissue)
+        ax.fill_betweenx(
+            [y - 0.42, y + 0.42], row.null_low, row.null_high, color=NULL_COLOR, lw=0, zorder=0
+        )
+    for name, offset in dodge.items():
+        part = rows[rows["alignment"] == name]
+        y = part["tissue"].map(tissues.index).to_numpy(float) + offset
+        style = ALIGNMENT_STYLES[name]
+        ax.hlines(y, part["ci_low"], part["ci_high"], color=style["color"], lw=0.5, zorder=2)
+        ax.plot(part["rho_log2fc"], y, lw=0, ms=2.6, zorder=3, **style)
+    ax.set_xlim(-1, 1)
+    ax.xaxis.set_major_locator(MultipleLocator(0.5))
+    ax.set_ylim(len(tissues) - 0.5, -0.5)
+    ax.tick_params(axis="y", length=0)
+    ax.grid(axis="x")
+
+
+def _name_tissues(ax: Axes, order: pd.DataFrame) -> None:
+    """Name the rows; a star marks related tissues, a line parts groups."""
+    colors = tissue_colors(set(order["tissue"]))
+    labels = []
+    for place, row in enumerate(order.itertuples()):
+        source = row.role != TARGET
+        star = "\N{BLACK STAR} " if row.related and not source else ""
+        labels.append(f"{row.tissue}, itself" if source else f"{star}{row.tissue}")
+        ax.annotate(
+            "\N{BLACK SQUARE}", (0, place), (-5, 0), xycoords=ax.get_yaxis_transform(),
+            textcoords="offset points", color=colors[row.tissue], ha="center", va="center",
+            annotation_clip=False,
+        )  # fmt: skip
+    ax.set_yticks(range(len(labels)), labels)
+    ax.tick_params(axis="y", pad=8)
+    group = order["related"].astype(bool) & (order["role"] == TARGET)
+    for place in range(1, len(order)):
+        same = group.iloc[place] == group.iloc[place - 1]
+        if not same or (order["role"].iloc[place] != order["role"].iloc[place - 1]):
+            for axes in ax.figure.axes:
+                axes.axhline(place - 0.5, color=INK, lw=0.5)
+
+
+def _groups_text(rows: pd.DataFrame, headline: str) -> str:
+    """State how related tissues compare with others."""
+    row = rows[rows["alignment"] == headline]
+    if row.empty:
+        return ""
+    row = row.iloc[0]
+    lines = [f"median {row['median']:.2f}, permuted P {row['median_p']:.2g}"]
+    if np.isfinite(row["rank_sum_p"]):
+        lines.append(
+            f"related {row['median_related']:.2f} ({row['n_related']:.0f}), "
+            f"other {row['median_other']:.2f} ({row['n_other']:.0f})"
+        )
+        lines.append(f"rank-sum P {row['rank_sum_p']:.2g}, permuted P {row['permuted_p']:.2g}")
+    else:
+        lines.append(f"{row['n_related']:.0f} related, {row['n_other']:.0f} other")
+    return "\n".join(lines).replace("-0", "\N{MINUS SIGN}0")

@@ -1,0 +1,375 @@
+"""An external cohort with a planted batch shift through a model fitted without it."""
+
+import io
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from mtm.analyses.contrasts import DiseaseSettings
+from mtm.analyses.transfer import (
+    TransferSettings,
+    align_moments,
+    compare_groups,
+    fold_changes,
+    read_external,
+    reference_contrast,
+    transfer,
+)
+from mtm.cohort import Cohort
+from mtm.errors import InputError
+from mtm.models.base import Training
+from mtm.models.registry import build
+
+N_GENES, BLOOD = 80, "Whole Blood"
+TISSUES = ("Liver", "Lung", "Thyroid", BLOOD)
+QUICK = TransferSettings(contrast="MHX", permutations=60, bootstraps=40)
+DISEASE = DiseaseSettings(min_cases=20, min_controls=20)
+GENES = pd.DataFrame(
+    {"symbol": [f"G{i}" for i in range(N_GENES)]},
+    index=pd.Index([f"ENSG{i:011d}.{1 + i % 7}" for i in range(N_GENES)], name="gene_id"),
+)
+
+
+class Planted:
+    """A disease that acts through a donor-wide state, which blood and two tissues show.
+
+    The state is one of several that move all genes.
+    """
+
+    def __init__(self):
+        rng = np.random.default_rng(0)
+        self.base = rng.uniform(4, 7, N_GENES)
+        self.loading = {tissue: rng.standard_normal((10, N_GENES)) for tissue in TISSUES}
+        for loading in self.loading.values():
+            loading[1:] *= 0.7
+        # Nothing of the disease's state reaches Thyroid.
+        self.loading["Thyroid"][0] = 0
+
+    def log2fc(self, tissue):
+        return 0.5 * self.loading[tissue][0]
+
+    def donors(self, n, seed):
+        rng = np.random.default_rng(seed)
+        case = rng.permutation(np.arange(n) < 0.45 * n)
+        states = 0.2 * rng.standard_normal((n, 10))
+        states[:, 0] += 0.5 * case
+        return case, states
+
+    def log2(self, state, tissue, seed):
+        noise = 0.2 * np.random.default_rng(seed).standard_normal((len(state), N_GENES))
+        return self.base + state @ self.loading[tissue] + noise
+
+
+@pytest.fixture(scope="module")
+def planted():
+    return Planted()
+
+
+@pytest.fixture(scope="module")
+def cohort(planted):
+    case, state = planted.donors(90, 1)
+    ids = pd.Index([f"D{i:03d}" for i in range(90)], name="donor")
+    values = [planted.log2(state, tissue, 10 + k) for k, tissue in enumerate(TISSUES)]
+    return Cohort(
+        expr_tpm=np.exp2(np.concatenate(values)).astype(np.float32),
+        samples=pd.DataFrame(index=[f"{d}-{t}" for t in TISSUES for d in ids]),
+        donor=np.tile(np.arange(90), len(TISSUES)),
+        tissue=np.repeat(np.arange(len(TISSUES)), 90),
+        donors=pd.DataFrame({"MHX": case.astype(int), "sex": 1 + np.arange(90) % 2}, index=ids),
+        tissues=TISSUES,
+        genes=GENES,
+    )
+
+
+@pytest.fixture(scope="module")
+def model(cohort):
+    fitted = build("ridge", {"scale": "log2_z"})
+    fitted.fit(Training(cohort, cohort.tissue_index(BLOOD), device="cpu"))
+    return fitted
+
+
+@pytest.fixture(scope="module")
+def files(planted, tmp_path_factory):
+    """External files: other donors, genes without version, a shift and a stretch of every gene."""
+    folder, rng = tmp_path_factory.mktemp("external"), np.random.default_rng(7)
+    case, state = planted.donors(50, 2)
+    log2 = planted.log2(state, BLOOD, 30)
+    log2 = log2.mean(0) + np.exp(0.5 * rng.standard_normal(N_GENES)) * (log2 - log2.mean(0))
+    log2 += 3 * rng.standard_normal(N_GENES)
+    names = [f"EXT{i:02d}" for i in range(50)]
+    table = pd.DataFrame(np.exp2(log2).T, columns=names)
+    table.insert(0, "gene_id", GENES.index.str.split(".").str[0])
+    table.to_csv(folder / "expression.tsv", sep="\t", index=False, float_format="%.4g")
+    group = np.where(case, "case", "control")
+    samples = pd.DataFrame({"sample": names, "group": group, "sex": 1, "age": 50})
+    samples.sample(frac=1, random_state=1).to_csv(folder / "samples.tsv", sep="\t", index=False)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def reference(cohort):
+    return reference_contrast(cohort, BLOOD, DISEASE, QUICK)
+
+
+def blood_of(cohort):
+    return cohort.expr_tpm[cohort.tissue == cohort.tissue_index(BLOOD)]
+
+
+@pytest.fixture(scope="module")
+def results(model, cohort, files, reference):
+    external = read_external(files / "expression.tsv", files / "samples.tsv", QUICK)
+    predictable = pd.DataFrame({"tissue": "Lung", "gene_id": GENES.index[:30]})
+    return transfer(
+        model, "ridge", external, blood_of(cohort), BLOOD, *reference, QUICK, predictable
+    )
+
+
+def test_alignment_gives_mean_and_sd_of_the_reference():
+    rng = np.random.default_rng(0)
+    expr = np.exp2(rng.normal(4, 0.4, (30, 5))).astype(np.float32)
+    target = np.exp2(rng.normal(7, 0.8, (40, 5))).astype(np.float32)
+    expr[:, 4] = 2.0
+    log2 = np.log2(1 + align_moments(expr, target, "log2"))
+    wanted = np.log2(1 + target)
+    np.testing.assert_allclose(log2.mean(0), wanted.mean(0), rtol=1e-4)
+    np.testing.assert_allclose(log2.std(0)[:4], wanted.std(0)[:4], rtol=1e-4)
+    assert log2.std(0)[4] < 1e-5
+    tpm = align_moments(expr, target + 1000, "tpm")
+    np.testing.assert_allclose(tpm.mean(0), target.mean(0) + 1000, rtol=1e-5)
+    np.testing.assert_allclose(tpm.std(0)[:4], target.std(0)[:4], rtol=1e-3)
+    np.testing.assert_array_equal(align_moments(expr, target, "none"), expr)
+
+
+def test_fold_changes_by_hand():
+    expr = np.array([[1.0, 10], [3, 30], [7, 0]])
+    cases = np.array([[True, True, False]])
+    expected = np.log2([(2 + 1) / (7 + 1), (20 + 1) / (0 + 1)])
+    np.testing.assert_allclose(fold_changes(expr, cases, ~cases, 1.0), [expected])
+    drawn = np.array([[2.0, 0, 0], [1, 1, 0]])
+    weights = np.array([[0.0, 0, 1]] * 2)
+    result = fold_changes(expr, drawn, weights, 1.0)
+    np.testing.assert_allclose(result[0], np.log2([2 / 8, 11 / 1]), rtol=1e-6)
+    np.testing.assert_allclose(result[1], expected, rtol=1e-6)
+
+
+def test_reference_finds_the_related_tissues(reference, cohort, planted):
+    genes, tissues = reference
+    tissues = tissues.set_index("tissue")
+    assert tissues["related"].to_dict() == {
+        "Liver": True, "Lung": True, "Thyroid": False, BLOOD: True
+    }  # fmt: skip
+    assert tissues.loc[BLOOD, "role"] == "source"
+    lung = genes[genes["tissue"] == "Lung"]
+    assert np.corrcoef(lung["log2fc_reference"], planted.log2fc("Lung"))[0, 1] > 0.95
+    rows = cohort.tissue == cohort.tissue_index("Lung")
+    case = (cohort.donors["MHX"] == 1).to_numpy()
+    expr = cohort.expr_tpm[rows]
+    expr = expr.astype(float)
+    p = stats.mannwhitneyu(expr[case], expr[~case], method="asymptotic").pvalue
+    np.testing.assert_allclose(lung["p_reference"], p, rtol=1e-6)
+
+
+def test_alignment_mends_what_the_batch_shift_breaks(cohort, files, reference, planted):
+    # On the paper's scale a shift in log2 TPM is a factor: shifted genes drown the others. (On
+    # log2 z-scores a linear model takes the same shift from cases and controls.)
+    fitted = build("ridge", {"scale": "tpm_z"})
+    fitted.fit(Training(cohort, cohort.tissue_index(BLOOD), device="cpu"))
+    external = read_external(files / "expression.tsv", files / "samples.tsv", QUICK)
+    table, _, genes = transfer(
+        fitted, "ridge", external, blood_of(cohort), BLOOD, *reference, QUICK
+    )
+    rho = table.set_index(["alignment", "tissue"])["rho_log2fc"]
+    for tissue in ("Liver", "Lung"):
+        assert rho["log2", tissue] > 0.8
+        assert rho["log2", tissue] > rho["none", tissue] + 0.15
+        part = genes[genes["tissue"] == tissue]
+        truth = np.corrcoef(part["log2fc_predicted"], planted.log2fc(tissue))[0, 1]
+        assert truth > 0.8
+    assert abs(rho["log2", "Thyroid"]) < 0.5
+
+
+def test_intervals_and_null_bracket(results):
+    table, _, _ = results
+    ran = table[(table["status"] == "ran") & (table["genes"] == "all")]
+    assert (ran["ci_low"] < ran["rho_log2fc"]).all()
+    assert (ran["rho_log2fc"] < ran["ci_high"]).all()
+    aligned = ran[ran["alignment"] == "log2"].set_index("tissue")
+    assert (aligned.loc[["Liver", "Lung"], "p"] < 0.05).all()
+    assert (aligned["null_low"] < 0).all()
+    assert (aligned["null_high"] > 0).all()
+    assert aligned.loc[BLOOD, "rho_log2fc"] > 0.9
+    assert np.isnan(aligned.loc[BLOOD, "q"])
+    sets = table[table["genes"] == "predictable"].set_index(["alignment", "tissue"])
+    assert sets.loc[("log2", "Lung"), "n_genes"] == 30
+    assert sets.loc[("log2", "Liver"), "n_genes"] == 0
+    assert np.isnan(sets.loc[("log2", "Liver"), "rho_log2fc"])
+
+
+def test_groups_of_tissues(results):
+    table, groups, _ = results
+    row = groups.set_index(["alignment", "genes"]).loc[("log2", "all")]
+    assert (row["n_related"], row["n_other"], row["n_tissues"]) == (2, 1, 3)
+    rho = table[(table["alignment"] == "log2") & (table["genes"] == "all")]
+    rho = rho.set_index("tissue")["rho_log2fc"]
+    assert row["median_related"] == pytest.approx(rho[["Liver", "Lung"]].median())
+    assert row["difference"] == pytest.approx(row["median_related"] - rho["Thyroid"])
+    expected = stats.mannwhitneyu(
+        rho[["Liver", "Lung"]], rho[["Thyroid"]], method="asymptotic"
+    ).pvalue
+    assert row["rank_sum_p"] == pytest.approx(expected)
+    assert row["paper_median_related"] == 0.52
+
+
+def test_permuted_groups_are_no_better_than_the_null(model, cohort, files, reference):
+    external = read_external(files / "expression.tsv", files / "samples.tsv", QUICK)
+    p = []
+    for seed in range(12):
+        mixed = external.samples.assign(
+            case=np.random.default_rng(seed).permutation(external.samples["case"])
+        )
+        one = replace(QUICK, alignments=("log2",), seed=seed, permutations=40, bootstraps=20)
+        table, _, _ = transfer(
+            model, "ridge", replace(external, samples=mixed), blood_of(cohort), BLOOD,
+            *reference, one,
+        )  # fmt: skip
+        p.append(table.set_index("tissue").loc["Lung", "p"])
+    assert 0.2 < np.mean(p) < 0.8
+
+
+def test_without_related_tissues_there_is_no_test_of_groups():
+    table = pd.DataFrame(
+        {"model": "m", "alignment": "log2", "genes": "all", "tissue": ["a", "b"],
+         "role": "target", "related": [False, False], "rho_log2fc": [0.1, 0.3]}
+    )  # fmt: skip
+    null = {("log2", "all", tissue): np.linspace(-0.5, 0.5, 11) for tissue in "ab"}
+    row = compare_groups(table, null).iloc[0]
+    assert row["median"] == pytest.approx(0.2)
+    assert row["n_related"] == 0
+    assert np.isnan(row["rank_sum_p"])
+
+
+def test_tissues_with_too_few_cases_stay_as_rows(model, cohort, files):
+    kept = np.ones(cohort.n_samples, bool)
+    kept[np.flatnonzero(cohort.tissue == 0)[:60]] = False
+    smaller = replace(
+        cohort, expr_tpm=cohort.expr_tpm[kept], samples=cohort.samples[kept],
+        donor=cohort.donor[kept], tissue=cohort.tissue[kept], donors=cohort.donors,
+    )  # fmt: skip
+    genes, tissues = reference_contrast(smaller, BLOOD, DISEASE, QUICK)
+    assert "fewer than 20" in tissues.set_index("tissue").loc["Liver", "reason"]
+    external = read_external(files / "expression.tsv", files / "samples.tsv", QUICK)
+    table, groups, _ = transfer(
+        model, "ridge", external, blood_of(smaller), BLOOD, genes, tissues, QUICK
+    )
+    assert table.loc[table["tissue"] == "Liver", "status"].tolist() == ["skipped"]
+    assert (groups["n_tissues"] == 2).all()
+
+
+def columns(text, scale):
+    """Change every value of the expression."""
+    table = pd.read_csv(io.StringIO(text), sep="\t", index_col=0)
+    return scale(table).to_csv(sep="\t")
+
+
+BAD = {
+    "sample_in_expression_alone": (
+        "samples.tsv", lambda text: "\n".join(text.splitlines()[:-1]) + "\n",
+        ("samples.tsv", "no sample EXT", "stand in one file alone"),
+    ),
+    "sample_in_table_alone": (
+        "samples.tsv", lambda text: text + "EXT99\tcase\t1\t50\n",
+        ("expression.tsv", "no sample EXT99"),
+    ),
+    "sample_twice": (
+        "samples.tsv", lambda text: text + text.splitlines()[1] + "\n", ("samples.tsv", "twice"),
+    ),
+    "another_group": (
+        "samples.tsv", lambda text: text.replace("\tcase", "\tT2D", 1),
+        ("samples.tsv, sample EXT", "group 'T2D'", "'case' or 'control'"),
+    ),
+    "no_group": (
+        "samples.tsv", lambda text: text.replace("\tcase", "\t", 1), ("no group",),
+    ),
+    "no_group_column": (
+        "samples.tsv", lambda text: text.replace("group", "status"), ("column named group",),
+    ),
+    "too_few_controls": (
+        "samples.tsv", lambda text: text.replace("\tcontrol", "\tcase"),
+        ("0 controls", "at least 5", "transfer.min_per_group"),
+    ),
+    "log_values": (
+        "expression.tsv", lambda text: columns(text, lambda t: np.log2(1 + t)),
+        ("looks log-scaled", "expected TPM", "transfer.units"),
+    ),
+    "counts": (
+        "expression.tsv", lambda text: columns(text, lambda t: t * 1e4),
+        ("looks like counts", "transfer.units"),
+    ),
+    "foreign_genes": (
+        "expression.tsv", lambda text: text.replace("ENSG0", "ENSMUSG0"),
+        ("no gene of the model", "ENSG00000000000.1"),
+    ),
+    "few_genes": (
+        "expression.tsv", lambda text: "\n".join(text.splitlines()[:41]) + "\n",
+        ("40 of the model's 80 genes", "transfer.min_gene_overlap"),
+    ),
+    "negative_value": (
+        "expression.tsv", lambda text: columns(text, lambda t: -t), ("negative",),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_external_files(name, files, model, cohort, reference, tmp_path):
+    spoilt, change, words = BAD[name]
+    for file in ("expression.tsv", "samples.tsv"):
+        text = (files / file).read_text()
+        (tmp_path / file).write_text(change(text) if file == spoilt else text)
+
+    def use():
+        external = read_external(tmp_path / "expression.tsv", tmp_path / "samples.tsv", QUICK)
+        transfer(model, "ridge", external, blood_of(cohort), BLOOD, *reference, QUICK)
+
+    with pytest.raises(InputError) as caught:
+        use()
+    assert "--" not in str(caught.value)
+    for word in words:
+        assert word in str(caught.value)
+
+
+def test_units_can_be_said(files, tmp_path):
+    text = columns((files / "expression.tsv").read_text(), lambda t: np.log2(1 + t))
+    (tmp_path / "log2.tsv").write_text(text)
+    said = replace(QUICK, units="log2")
+    log2 = read_external(tmp_path / "log2.tsv", files / "samples.tsv", said)
+    tpm = read_external(files / "expression.tsv", files / "samples.tsv", QUICK)
+    np.testing.assert_allclose(log2.expr_tpm, tpm.expr_tpm, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("changes", "disease", "words"),
+    [
+        ({"contrast": "MHY"}, DISEASE, ("transfer.contrast", "'MHY'", "MHX")),
+        ({}, DiseaseSettings(), ("reference of contrast MHX", "disease.min_cases")),
+    ],
+)
+def test_bad_reference(cohort, changes, disease, words):
+    with pytest.raises(InputError) as caught:
+        reference_contrast(cohort, BLOOD, disease, replace(QUICK, **changes))
+    assert all(word in str(caught.value) for word in words)
+
+
+def test_bad_alignment():
+    with pytest.raises(InputError, match=r"transfer.alignments: found 'log'"):
+        TransferSettings(alignments=("log",))
+
+
+def test_model_that_needs_covariates_names_the_one_that_is_missing(cohort, files, reference):
+    fitted = build("ridge", {"covariates": "together", "covariate_columns": ["sex", "MHX"]})
+    fitted.fit(Training(cohort, cohort.tissue_index(BLOOD), device="cpu"))
+    external = read_external(files / "expression.tsv", files / "samples.tsv", QUICK)
+    with pytest.raises(InputError, match="no column MHX"):
+        transfer(fitted, "ridge", external, blood_of(cohort), BLOOD, *reference, QUICK)

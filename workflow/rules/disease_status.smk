@@ -1,0 +1,80 @@
+STATUS = config["disease_status"]
+STATUS_MODELS = (
+    STATUS["models"]
+    or [name for name in [config["comparison"]["roles"]["MTM"]] if name in MODELS]
+    or MODELS[:1]
+)
+for name in STATUS_MODELS:
+    if name not in MODELS:
+        raise InputError(
+            "config key disease_status.models",
+            repr(name),
+            f"models of the run: {', '.join(MODELS)}",
+        )
+
+
+rule predict_status:
+    input:
+        expression=rules.build_cohort.output.expression,
+        donors=rules.build_cohort.output.donors,
+        folds=rules.make_folds.output.folds,
+        predictions=expand(
+            "results/{{cohort}}/predictions/{{model}}/fold{fold}.h5ad", fold=FOLDS
+        ),
+        covariates=expand(
+            "results/{{cohort}}/predictions/{reference}/fold{fold}.h5ad",
+            reference=REFERENCE_MODELS,
+            fold=FOLDS,
+        ),
+        gene_wise="results/{cohort}/accuracy/gene_wise/{model}.parquet",
+        labels=rules.find_contrasts.output.labels,
+    output:
+        status="results/{cohort}/disease/status/{model}.tsv",
+        curves="results/{cohort}/disease/status_curves/{model}.parquet",
+        summary=report(
+            "results/{cohort}/disease/status_summary/{model}.tsv",
+            caption="../report/status_summary.rst",
+            category="Disease",
+            labels={"content": "Disease status: inputs compared, {model}"},
+        ),
+    log:
+        "logs/{cohort}/predict_status/{model}.log",
+    benchmark:
+        "benchmarks/{cohort}/predict_status/{model}.tsv"
+    wildcard_constraints:
+        model="|".join(STATUS_MODELS),
+    conda:
+        "../../envs/mtm.yaml"
+    threads: 8
+    resources:
+        mem_mb=24000,
+        runtime=1440,
+    params:
+        source=config["source"],
+        status=STATUS,
+        accuracy=config["accuracy"],
+        scaling=config["scaling"],
+        code=code_of("predict_status.py"),
+    message:
+        "Predicting disease status from expression predicted by {wildcards.model}"
+    script:
+        "../../scripts/predict_status.py"
+
+
+TABLES += expand(
+    "results/{{cohort}}/disease/status_summary/{model}.tsv", model=STATUS_MODELS
+)
+add_figure(
+    "fig3cd",
+    "Disease",
+    "Disease status from observed, predicted and source expression",
+    curves=f"results/{{cohort}}/disease/status_curves/{STATUS_MODELS[0]}.parquet",
+    status=f"results/{{cohort}}/disease/status/{STATUS_MODELS[0]}.tsv",
+    summary=f"results/{{cohort}}/disease/status_summary/{STATUS_MODELS[0]}.tsv",
+)
+add_figure(
+    "fig_s15",
+    "Disease",
+    "Disease status in every tissue",
+    status=f"results/{{cohort}}/disease/status/{STATUS_MODELS[0]}.tsv",
+)
