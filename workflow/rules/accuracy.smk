@@ -18,7 +18,7 @@ rule score_model:
         "../../envs/mtm.yaml"
     threads: 4
     resources:
-        mem_mb=16000,
+        **RULE_RESOURCES["score_model"],
         runtime=120,
         gpu=GPU,
     params:

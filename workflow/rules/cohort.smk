@@ -31,7 +31,7 @@ if config["simulation"] is not None:
             "../../envs/mtm.yaml"
         threads: 1
         resources:
-            mem_mb=4000,
+            **RULE_RESOURCES["simulate_cohort"],
             runtime=30,
         params:
             settings=config["simulation"],
@@ -64,7 +64,7 @@ rule build_cohort:
         "../../envs/mtm.yaml"
     threads: 1
     resources:
-        mem_mb=8000,
+        **RULE_RESOURCES["build_cohort"],
         runtime=120,
     params:
         filters=config["filters"],
@@ -96,7 +96,7 @@ rule make_folds:
         "../../envs/mtm.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
+        **RULE_RESOURCES["make_folds"],
         runtime=15,
     params:
         folds=config["folds"],

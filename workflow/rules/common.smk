@@ -1,4 +1,5 @@
 import os
+import shutil
 import sys
 from difflib import get_close_matches
 from functools import cache
@@ -15,6 +16,7 @@ sys.path.insert(0, str(SOURCE_ROOT))
 from mtm import code_digest as digest
 from mtm.config_check import check_config, read_schema
 from mtm.errors import InputError
+from mtm import resources as asked
 
 SCHEMAS = Path(workflow.basedir, "workflow", "schemas")
 check_config(config, read_schema(SCHEMAS / "config.schema.yaml"))
@@ -32,6 +34,8 @@ ITERATIVE_MODELS = [
     name for name, model in config["models"].items() if "epochs" in model["parameters"]
 ]
 FOLDS = range(config["folds"]["n_folds"])
+COHORT_SIZE = asked.cohort_size(config["simulation"])
+RULE_RESOURCES = asked.rule_resources(COHORT_SIZE, len(SCORED_MODELS))
 GPU = 0 if config["training"]["device"] == "cpu" else 1
 
 
@@ -124,6 +128,30 @@ def model_sources(wildcards):
     return config["models"][wildcards.model]["sources"]
 
 
+def training_resource(name):
+    """Return the function that gives a training's `mem_mb` or `disk_mb`."""
+
+    def resource(wildcards):
+        model = config["models"][wildcards.model]
+        return asked.training_resources(
+            model["class"], model["parameters"], COHORT_SIZE
+        )[name]
+
+    return resource
+
+
+def prediction_resource(name):
+    """Return the function that gives a prediction's `mem_mb` or `disk_mb`."""
+
+    def resource(wildcards):
+        model = config["models"][wildcards.model]
+        return asked.prediction_resources(
+            model["class"], model["parameters"], COHORT_SIZE
+        )[name]
+
+    return resource
+
+
 def training_code(wildcards):
     """Return the digest of the code that fits a model, that of other models left out."""
     fitted = digest.model_module(model_class(wildcards))
@@ -160,4 +188,20 @@ if config["inputs"]["controlled_phenotypes"] is None:
         "exact age, BMI, disease",
         "no controlled-access phenotype file",
         "set inputs.controlled_phenotypes (GTEx: dbGaP phs000424)",
+    )
+
+
+# Before the first job, as a disk that fills up days later would stop the run then. Downloads look
+# for themselves.
+onstart:
+    asked.require_disk(
+        Path.cwd(),
+        sum(
+            disk_mb
+            for job in workflow.dag.needrun_jobs()
+            if job.rule.name != "fetch_dataset"
+            # Defaults of an executor are text until a job's input is there.
+            and isinstance(disk_mb := job.resources.get("disk_mb"), int)
+        ),
+        shutil.disk_usage(".").free / 1e6,
     )

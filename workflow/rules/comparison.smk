@@ -45,7 +45,7 @@ rule compare_models:
         "../../envs/mtm.yaml"
     threads: 4
     resources:
-        mem_mb=16000,
+        **RULE_RESOURCES["compare_models"],
         runtime=240,
     params:
         models=MODELS,
@@ -122,7 +122,7 @@ rule score_partial:
         "../../envs/mtm.yaml"
     threads: 4
     resources:
-        mem_mb=16000,
+        **RULE_RESOURCES["score_partial"],
         runtime=120,
     params:
         source=config["source"],

@@ -22,7 +22,8 @@ rule train_fold:
         "../../envs/mtm.yaml"
     threads: 4
     resources:
-        mem_mb=32000,
+        mem_mb=training_resource("mem_mb"),
+        disk_mb=training_resource("disk_mb"),
         runtime=720,
         gpu=GPU,
     params:
@@ -76,7 +77,8 @@ rule predict_fold:
         "../../envs/mtm.yaml"
     threads: 2
     resources:
-        mem_mb=16000,
+        mem_mb=prediction_resource("mem_mb"),
+        disk_mb=prediction_resource("disk_mb"),
         runtime=60,
         gpu=GPU,
     params:
@@ -107,7 +109,7 @@ if config["simulation"] is not None:
             "../../envs/mtm.yaml"
         threads: 1
         resources:
-            mem_mb=4000,
+            **RULE_RESOURCES["predict_oracle"],
             runtime=30,
         params:
             source=config["source"],

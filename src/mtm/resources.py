@@ -1,0 +1,200 @@
+"""Memory and disk that each rule of the workflow asks for, from the size of the cohort.
+
+Bounds rather than means: files are as `docs/contracts.md` describes them, memory is what was
+measured (`tests/test_resources.py` holds the figures), rounded up. Nothing heavy is imported: the
+workflow reads this before it plans a run.
+"""
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from mtm.errors import InputError
+
+# What a script holds before it reads anything, interpreter and libraries; measured 0.6 GB.
+BASE_MB = 1000
+FLOAT_BYTES = 4
+
+
+@dataclass(frozen=True)
+class CohortSize:
+    """Upper bounds of a cohort, known before it is built.
+
+    Parameters
+    ----------
+    n_samples
+        Samples of all tissues.
+    n_genes
+        Genes after the filter by biotype.
+    n_tissues
+        Tissues, the source among them.
+    """
+
+    n_samples: int
+    n_genes: int
+    n_tissues: int
+
+    @property
+    def matrix_mb(self) -> float:
+        """Size of all samples by all genes as float32, MB."""
+        return FLOAT_BYTES * self.n_samples * self.n_genes / 1e6
+
+
+# The release before any filter; its protein-coding genes.
+GTEX_V8 = CohortSize(n_samples=17_382, n_genes=19_291, n_tissues=54)
+
+
+def cohort_size(simulation: Mapping[str, Any] | None) -> CohortSize:
+    """Return the largest size that a configuration's cohort can have.
+
+    Parameters
+    ----------
+    simulation
+        The configuration's section `simulation`; None for files, which are taken to be as large
+        as GTEx v8.
+    """
+    if simulation is None:
+        return GTEX_V8
+    tissues = len(simulation["tissues"])
+    rare = len(simulation["rare_tissues"])
+    return CohortSize(
+        n_samples=simulation["n_donors"] * tissues + rare * simulation["n_rare_samples"],
+        n_genes=simulation["n_genes"] + simulation["n_noncoding"],
+        n_tissues=tissues + rare,
+    )
+
+
+def _weights(widths: Iterable[int]) -> int:
+    """Weights and biases of linear layers between these widths."""
+    return sum(wide * (narrow + 1) for narrow, wide in pairwise(widths))
+
+
+@dataclass(frozen=True)
+class ModelSize:
+    """What a fitted model and its training take, MB: the bundle, training state, working set."""
+
+    bundle_mb: float
+    checkpoint_mb: float = 0.0
+    working_mb: float = 0.0
+
+
+def model_size(model_class: str, parameters: Mapping[str, Any], size: CohortSize) -> ModelSize:
+    """Return the size of a model.
+
+    Parameters
+    ----------
+    model_class
+        Registered name ("mtm").
+    parameters
+        Its hyper-parameters, all of them.
+    size
+        Of the cohort.
+
+    Notes
+    -----
+    Training state is the weights and two moments of each. Classes that are not networks keep the
+    training samples or coefficients, no more than the matrix.
+    """
+    genes, mb = size.n_genes, FLOAT_BYTES / 1e6
+    scaler = 4 * size.n_tissues * genes * mb
+    working = float(parameters.get("memory_mb", 0.0))
+    if model_class == "mtm":
+        code = parameters["code_width"]
+        kept = _weights((genes, *parameters["encoder_widths"], code))
+        kept += _weights((code, *parameters["generator_widths"], genes))
+        critic = _weights((genes, *parameters["discriminator_widths"], size.n_tissues + 1))
+        mapping = _weights((parameters["noise_width"], *parameters["mapping_widths"], code))
+        state = 3 * mb * (kept + critic + mapping)
+        # Gradients beside the state, and a batch's activations.
+        return ModelSize(kept * mb + scaler, state, 2 * state)
+    if model_class == "mlp":
+        widths = (*parameters["encoder_widths"], parameters["code_width"])
+        widths = (genes, *widths, *parameters["decoder_widths"], genes)
+        kept = (size.n_tissues - 1) * _weights(widths) * mb
+        # Finished tissues' weights beside the state of those in training.
+        state, working = min(working, 3 * kept), min(working, 8 * kept)
+        return ModelSize(kept + scaler, kept + state, kept + working)
+    return ModelSize(size.matrix_mb + scaler, 0.0, working)
+
+
+def training_resources(
+    model_class: str, parameters: Mapping[str, Any], size: CohortSize
+) -> dict[str, int]:
+    """Return ``mem_mb`` and ``disk_mb`` of fitting a model.
+
+    Disk holds the bundle, a training state and the one that replaces it.
+    """
+    model = model_size(model_class, parameters, size)
+    checkpoints = 2 * model.checkpoint_mb if parameters.get("checkpoint_every", 0) else 0
+    return _asked(8 * size.matrix_mb + model.working_mb, model.bundle_mb + checkpoints)
+
+
+def prediction_resources(
+    model_class: str, parameters: Mapping[str, Any], size: CohortSize
+) -> dict[str, int]:
+    """Return ``mem_mb`` and ``disk_mb`` of predicting a fold."""
+    model = model_size(model_class, parameters, size)
+    return _asked(4 * size.matrix_mb + 3 * model.bundle_mb, size.matrix_mb)
+
+
+def rule_resources(size: CohortSize, n_models: int) -> dict[str, dict[str, int]]:
+    """Return ``mem_mb`` and ``disk_mb`` of every other rule, by its name.
+
+    Parameters
+    ----------
+    size
+        Of the cohort.
+    n_models
+        Models compared.
+    """
+    matrix = size.matrix_mb
+    # A row for each tissue, gene and scale; up to 60 bytes as parquet (measured 45).
+    genes_mb = 60 * 2 * size.n_tissues * size.n_genes / 1e6
+    return {
+        # Text and truth: up to 16 bytes a value.
+        "simulate_cohort": _asked(2 * matrix, 4 * matrix),
+        "build_cohort": _asked(3 * matrix, matrix + 2e-3 * size.n_samples),
+        "make_folds": _asked(matrix, 1),
+        "predict_oracle": _asked(6 * matrix, matrix),
+        "score_model": _asked(4 * matrix + 10 * genes_mb, genes_mb),
+        "score_partial": _asked(4 * matrix + 10 * genes_mb, genes_mb),
+        "compare_models": _asked(4 * matrix + 10 * n_models * genes_mb, n_models * genes_mb),
+    }
+
+
+def _asked(mem_mb: float, disk_mb: float) -> dict[str, int]:
+    """Round up to 100 MB, memory with what every script takes."""
+    return {
+        "mem_mb": 100 * math.ceil((BASE_MB + mem_mb) / 100),
+        "disk_mb": 100 * math.ceil(disk_mb / 100),
+    }
+
+
+def require_disk(folder: str | Path, needed_mb: float, free_mb: float) -> None:
+    """Refuse to start what the disk cannot hold.
+
+    Parameters
+    ----------
+    folder
+        Where the files would go.
+    needed_mb
+        What they may take together.
+    free_mb
+        What is free there.
+
+    Raises
+    ------
+    InputError
+        There is less free than needed.
+    """
+    if free_mb < needed_mb:
+        raise InputError(
+            folder,
+            f"{free_mb / 1000:.1f} GB free",
+            f"{needed_mb / 1000:.1f} GB, which the jobs of this run may write",
+            "Free space, run from a folder on a larger disk (--directory), or ask for less: "
+            "fewer models, or --config with smaller ones.",
+        )

@@ -1,0 +1,129 @@
+"""Stated memory and disk against what runs of known size took."""
+
+import pytest
+
+from mtm.errors import InputError
+from mtm.models.registry import model_class
+from mtm.resources import (
+    GTEX_V8,
+    CohortSize,
+    cohort_size,
+    model_size,
+    prediction_resources,
+    require_disk,
+    rule_resources,
+    training_resources,
+)
+from mtm.simulate import SimulationSettings
+
+DEMO = CohortSize(1003, 600, 10)
+PANEL = CohortSize(17_325, 59, 49)
+WIDE = CohortSize(1964, 10_000, 10)
+SMALL_MTM = {
+    "encoder_widths": [256, 128],
+    "code_width": 64,
+    "generator_widths": [128, 256],
+}
+SMALL_MLP = {"encoder_widths": [128, 64], "code_width": 32, "decoder_widths": [64, 128]}
+TINY_MTM = {"encoder_widths": [64], "code_width": 16, "generator_widths": [64]}
+TINY_MLP = {"encoder_widths": [32], "code_width": 16, "decoder_widths": [32]}
+
+
+def all_parameters(name, changes):
+    defaults = vars(model_class(name).Parameters())
+    return defaults | changes
+
+
+# Bundles of the demo, the 59-gene panel and a cohort of 10,000 genes, bytes.
+@pytest.mark.parametrize(
+    ("name", "changes", "size", "measured"),
+    [
+        ("mtm", SMALL_MTM, DEMO, 1_699_506),
+        ("mlp", SMALL_MLP, DEMO, 6_385_184),
+        ("mlp", {}, PANEL, 1_230_831_392),
+        ("mtm", TINY_MTM, WIDE, 6_360_842),
+        ("mlp", TINY_MLP, WIDE, 24_625_600),
+    ],
+)
+def test_bundle_of_networks_is_as_measured(name, changes, size, measured):
+    bundle = model_size(name, all_parameters(name, changes), size).bundle_mb * 1e6
+    assert 0.97 * measured < bundle < 1.1 * measured
+
+
+def test_bundle_of_other_models_is_bounded():
+    for measured in (1_668_705, 966_024, 529_120):
+        assert model_size("ridge", {}, DEMO).bundle_mb * 1e6 > measured
+
+
+# Largest resident memory in Snakemake's benchmarks, MB.
+@pytest.mark.parametrize(
+    ("name", "changes", "size", "measured"),
+    [
+        ("mtm", SMALL_MTM, DEMO, 590),
+        ("mtm", {}, PANEL, 1068),
+        ("mlp", {}, PANEL, 5492),
+        ("mtm", TINY_MTM, WIDE, 491),
+        ("mlp", TINY_MLP, WIDE, 546),
+    ],
+)
+def test_training_is_given_the_memory_it_took_and_not_far_more(name, changes, size, measured):
+    asked = training_resources(name, all_parameters(name, changes), size)["mem_mb"]
+    assert measured < asked < 2.5 * measured + 1500
+
+
+def test_prediction_with_many_networks_is_given_room_for_them():
+    asked = prediction_resources("mlp", all_parameters("mlp", {}), PANEL)["mem_mb"]
+    assert 2425 < asked < 6000
+
+
+def test_published_networks_of_every_tissue_outgrow_a_small_disk():
+    """One perceptron a tissue at 19,291 genes: tens of GB a fold, which nobody expects."""
+    parameters = all_parameters("mlp", {})
+    assert training_resources("mlp", parameters, GTEX_V8)["disk_mb"] > 50_000
+    unsaved = training_resources("mlp", parameters | {"checkpoint_every": 0}, GTEX_V8)
+    assert 15_000 < unsaved["disk_mb"] < 20_000
+    assert training_resources("mtm", all_parameters("mtm", {}), GTEX_V8)["disk_mb"] < 5000
+
+
+def test_other_rules_are_given_what_they_took():
+    # Measured on WIDE: memory, and the bytes of text and truth, expression and gene-wise table.
+    asked = rule_resources(WIDE, 3)
+    memory = {
+        "simulate_cohort": 256,
+        "build_cohort": 229,
+        "score_model": 440,
+        "score_partial": 527,
+    }
+    assert all(asked[rule]["mem_mb"] > taken for rule, taken in memory.items())
+    disk = {"simulate_cohort": 224.6, "build_cohort": 85.1, "score_model": 6.9}
+    assert all(taken < asked[rule]["disk_mb"] < 3 * taken + 100 for rule, taken in disk.items())
+
+
+def test_everything_grows_with_every_side_of_the_cohort():
+    small = CohortSize(2000, 5000, 20)
+    for larger in (
+        CohortSize(20_000, 5000, 20),
+        CohortSize(2000, 50_000, 20),
+        CohortSize(2000, 5000, 200),
+    ):
+        for rule, asked in rule_resources(small, 5).items():
+            grown = rule_resources(larger, 5)[rule]
+            assert all(grown[name] >= asked[name] for name in asked), rule
+    compared = rule_resources(small, 50)["compare_models"]
+    assert compared["mem_mb"] > rule_resources(small, 5)["compare_models"]["mem_mb"]
+
+
+def test_simulated_cohort_is_bounded_by_its_settings_and_files_by_gtex():
+    settings = vars(SimulationSettings())
+    size = cohort_size(settings)
+    assert size.n_samples >= 1003 + 12
+    assert size.n_samples < 2 * 1015
+    assert (size.n_genes, size.n_tissues) == (660, 12)
+    assert cohort_size(None) == GTEX_V8
+
+
+def test_too_small_a_disk_is_refused_with_both_figures(tmp_path):
+    require_disk(tmp_path, 10_000, 10_000)
+    with pytest.raises(InputError, match=r"found 9\.9 GB free; expected 10\.0 GB") as caught:
+        require_disk(tmp_path, 10_000, 9_900)
+    assert caught.value.where == str(tmp_path)
