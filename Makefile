@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 DEMO := $(BIN)/snakemake --configfile config/demo.yaml
 
-.PHONY: demo test lint report bench
+.PHONY: demo test test-slurm lint report bench
 
 demo: $(READY)
 # Small jobs run side by side rather than share cores.
@@ -17,6 +17,10 @@ demo: $(READY)
 
 test: $(READY)
 	$(BIN)/pytest
+
+test-slurm: $(READY)
+# A real Slurm of two nodes; without Debian's slurm-wlm and munge these are skipped.
+	$(BIN)/pytest -m slurm -rs tests/workflow/test_slurm.py
 
 lint: $(READY)
 	$(BIN)/ruff check .
@@ -34,5 +38,5 @@ bench: $(READY)
 $(READY): constraints.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, found " + sys.version.split()[0] + "; name one with make PYTHON=...") if sys.version_info < (3, 11) else None'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet -c constraints.txt -e '.[workflow,test]'
+	$(BIN)/pip install --quiet -c constraints.txt -e '.[workflow,cluster,test]'
 	@touch $@
