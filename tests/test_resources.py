@@ -51,8 +51,10 @@ def test_bundle_of_networks_is_as_measured(name, changes, size, measured):
 
 
 def test_bundle_of_other_models_is_bounded():
-    for measured in (1_668_705, 966_024, 529_120):
-        assert model_size("ridge", {}, DEMO).bundle_mb * 1e6 > measured
+    measured = {DEMO: (1_668_705, 966_024, 529_120), WIDE: (52_871_834, 30_490_376, 5_541_810)}
+    for size, bundles in measured.items():
+        for name, taken in zip(("ridge", "nearest_donors", "teebot"), bundles, strict=True):
+            assert model_size(name, {}, size).bundle_mb * 1e6 > taken
 
 
 # Largest resident memory in Snakemake's benchmarks, MB.
@@ -64,11 +66,13 @@ def test_bundle_of_other_models_is_bounded():
         ("mlp", {}, PANEL, 5492),
         ("mtm", TINY_MTM, WIDE, 491),
         ("mlp", TINY_MLP, WIDE, 546),
+        ("teebot", {}, WIDE, 563),
+        ("ridge", {}, WIDE, 445),
     ],
 )
 def test_training_is_given_the_memory_it_took_and_not_far_more(name, changes, size, measured):
     asked = training_resources(name, all_parameters(name, changes), size)["mem_mb"]
-    assert measured < asked < 2.5 * measured + 1500
+    assert measured < asked < 2.5 * measured + 2000
 
 
 def test_prediction_with_many_networks_is_given_room_for_them():
