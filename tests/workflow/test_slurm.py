@@ -1,0 +1,199 @@
+"""The small cohort through a real Slurm: two nodes, one GPU slot, and trouble on the way.
+
+`make test-slurm` runs these; they need Debian's slurm-wlm and munge.
+"""
+
+import copy
+import shutil
+import signal
+import subprocess
+import sys
+from datetime import datetime
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+import yaml
+from two_node_slurm import TwoNodeSlurm, missing_programs, wait_for
+
+ROOT = Path(__file__).parents[2]
+# A cluster's profile polls too slowly for a test; this Slurm keeps no accounts.
+PROFILE = {
+    "slurm-init-seconds-before-status-checks": "1",
+    "slurm-status-command": "squeue",
+    "latency-wait": "5",
+}
+# Snakemake waits for ever where Slurm answers no more.
+WATCHDOG_SECONDS = 600
+# Networks this small lose time to a second thread.
+ONE_THREAD = ["--set-threads", "train_fold=1", "train_all=1"]
+TARGETS = ["accuracy", "results/small/models/mtm/all.safetensors"]
+GPU_RULES = ("rule_train_", "rule_predict_fold", "rule_score_model")
+
+pytestmark = [
+    pytest.mark.slurm,
+    pytest.mark.workflow,
+    pytest.mark.skipif(
+        bool(missing_programs()), reason=f"not installed: {', '.join(missing_programs())}"
+    ),
+    pytest.mark.skipif(
+        torch.cuda.is_available(), reason="a job sent to the fake GPU would use the real one"
+    ),
+]
+
+
+@pytest.fixture(scope="module")
+def local_run(tmp_path_factory, small_config, small_snakemake):
+    """Return the folder of the same run without Slurm."""
+    folder = tmp_path_factory.mktemp("local_run")
+    (folder / "small.yaml").write_text(yaml.safe_dump(small_config))
+    run = small_snakemake(folder, "--cores", "2", *TARGETS, *ONE_THREAD)
+    assert run.returncode == 0, run.stdout + run.stderr
+    return folder
+
+
+@pytest.fixture
+def slurm():
+    """Return a running Slurm."""
+    cluster = TwoNodeSlurm()
+    try:
+        cluster.start()
+        yield cluster
+    finally:
+        cluster.stop()
+
+
+@pytest.fixture
+def submit(slurm, tmp_path):
+    """Return a function that starts Snakemake on that Slurm, with the profile of the project."""
+    started = []
+
+    def start(folder, *targets):
+        command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
+        command += ["--directory", str(folder), "--configfile", str(folder / "small.yaml")]
+        command += ["--workflow-profile", str(ROOT / "profiles/slurm")]
+        command += [f"--{key}={value}" for key, value in PROFILE.items()]
+        with open(tmp_path / "snakemake.out", "w") as output:
+            process = subprocess.Popen(
+                [*command, *targets],
+                cwd=ROOT,
+                env=slurm.environment,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        if process.poll() is None:
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+
+
+def finish(process, tmp_path):
+    """Wait for a run, which must succeed in time."""
+    try:
+        code = process.wait(timeout=WATCHDOG_SECONDS)
+    except subprocess.TimeoutExpired:
+        code = f"watchdog after {WATCHDOG_SECONDS} s"
+    assert code == 0, (tmp_path / "snakemake.out").read_text()
+
+
+def results(folder):
+    """Return the content of every result file by its path; training times are left out."""
+    found = {}
+    for path in sorted((folder / "results").rglob("*")):
+        if path.name.endswith(".training.tsv"):
+            table = pd.read_csv(path, sep="\t").drop(columns="seconds", errors="ignore")
+            found[str(path.relative_to(folder))] = table.to_csv()
+        elif path.is_file():
+            found[str(path.relative_to(folder))] = path.read_bytes()
+    return found
+
+
+def write_config(folder, config, **parameters):
+    """Write the small cohort's configuration for a device of its own choice."""
+    config = copy.deepcopy(config)
+    config["training"]["device"] = "auto"
+    config["models"]["mtm"]["parameters"] |= parameters
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "small.yaml").write_text(yaml.safe_dump(config))
+
+
+def seconds(job, event):
+    return datetime.fromisoformat(job[f"{event}Time"]).timestamp()
+
+
+@pytest.mark.timeout(900)
+def test_run_equals_the_local_one_and_queues_for_the_gpu(
+    slurm, submit, local_run, small_config, tmp_path
+):
+    folder = tmp_path / "run"
+    shutil.copytree(local_run / "resources", folder / "resources")
+    write_config(folder, small_config)
+    finish(submit(folder, *TARGETS, *ONE_THREAD), tmp_path)
+    made, local = results(folder), results(local_run)
+    assert len([path for path in made if path.endswith(".safetensors")]) == 3
+    assert "results/small/accuracy/summary.tsv" in made
+    assert [path for path in made if made[path] != local[path]] == []
+
+    jobs = slurm.jobs()
+    assert {job["JobState"] for job in jobs} == {"COMPLETED"}
+    assert {job["NodeList"] for job in jobs} == {"n0", "n1"}
+    on_gpu = sorted(
+        (job for job in jobs if "gres:gpu:1" in job.get("TresPerJob", "")),
+        key=lambda job: seconds(job, "Start"),
+    )
+    wanted = [job for job in jobs if job["Comment"].startswith(GPU_RULES)]
+    assert len(on_gpu) == len(wanted) > 5
+    assert {job["Partition"] for job in on_gpu} == {"gpu"}
+    assert {job["Partition"] for job in jobs if job not in on_gpu} == {"cpu"}
+    # One at a time on the one slot, and some were submitted while another held it.
+    pairs = list(zip(on_gpu, on_gpu[1:], strict=False))
+    assert all(seconds(one, "End") <= seconds(two, "Start") for one, two in pairs)
+    assert any(seconds(two, "Submit") < seconds(one, "End") for one, two in pairs)
+
+
+@pytest.mark.timeout(1200)
+def test_cancelled_job_and_killed_node_leave_no_trace_in_the_models(
+    slurm, submit, local_run, small_snakemake, small_config, tmp_path
+):
+    targets = [f"results/small/models/mtm/{name}.safetensors" for name in ("fold0", "all")]
+    unbroken, broken = tmp_path / "unbroken", tmp_path / "broken"
+    for folder in (unbroken, broken):
+        shutil.copytree(local_run / "resources", folder / "resources")
+        shutil.copytree(local_run / "results/small/cohort", folder / "results/small/cohort")
+        write_config(folder, small_config, steps=400, checkpoint_every=1)
+    run = small_snakemake(unbroken, "--cores", "2", *targets, *ONE_THREAD)
+    assert run.returncode == 0, run.stdout + run.stderr
+
+    process = submit(broken, *targets, *ONE_THREAD)
+
+    def training(other_than=None):
+        """Return the job in training that has a checkpoint, and the name of its model."""
+        for rule, name in (("train_fold", "fold0"), ("train_all", "all")):
+            state = broken / "checkpoints/small/mtm" / name / "state.pt"
+            job = slurm.running(rule)
+            if job is not None and state.exists() and name != other_than:
+                return job, name
+        assert process.poll() is None, (tmp_path / "snakemake.out").read_text()
+
+    cancelled, first = wait_for(training, 180, "a training job")
+    slurm.call("scancel", cancelled["JobId"])
+    lost, second = wait_for(lambda: training(first), 180, "the other training job")
+    slurm.kill_node("n0")
+    wait_for(lambda: slurm.node_state("n0") == "DOWN", 180, "Slurm to miss the node")
+    slurm.start_node("n0")
+    finish(process, tmp_path)
+
+    states = {job["JobId"]: job["JobState"] for job in slurm.jobs()}
+    assert states.pop(cancelled["JobId"]) == "CANCELLED"
+    assert states.pop(lost["JobId"]) == "NODE_FAIL"
+    assert list(states.values()) == ["COMPLETED", "COMPLETED"]
+    for log in ("train_fold/mtm/fold0.log", "train_all/mtm.log"):
+        assert "resumed at step" in (broken / "logs/small" / log).read_text()
+    made, expected = results(broken), results(unbroken)
+    assert made.keys() == expected.keys()
+    assert [path for path in made if made[path] != expected[path]] == []
