@@ -163,7 +163,7 @@ def prediction_code(wildcards):
     return code_of("predict_fold.py", digest.model_module(model_class(wildcards)))
 
 
-# What the rule files below add to, each in its own place: figures (see figures.smk), tables that
+# What later .smk files add to, each in its own place: figures (see figures.smk), tables that
 # belong to the whole run, and analyses left out.
 FIGURES = {}
 TABLES = []
