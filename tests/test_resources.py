@@ -117,13 +117,23 @@ def test_everything_grows_with_every_side_of_the_cohort():
     assert compared["mem_mb"] > rule_resources(small, 5)["compare_models"]["mem_mb"]
 
 
-def test_simulated_cohort_is_bounded_by_its_settings_and_files_by_gtex():
+def test_simulated_cohort_is_bounded_by_its_settings(tmp_path):
     settings = vars(SimulationSettings())
-    size = cohort_size(settings)
+    size = cohort_size(settings, tmp_path / "filtering.tsv")
     assert size.n_samples >= 1003 + 12
     assert size.n_samples < 2 * 1015
     assert (size.n_genes, size.n_tissues) == (660, 12)
-    assert cohort_size(None) == GTEX_V8
+
+
+def test_cohort_from_files_is_as_large_as_gtex_until_it_is_built(tmp_path):
+    filtering = tmp_path / "filtering.tsv"
+    assert cohort_size(None, filtering) == GTEX_V8
+    filtering.write_text(
+        "step\tn_samples\tn_donors\tn_tissues\tn_genes\tdetail\n"
+        "read\t17382\t948\t54\t59\t\n"
+        "donors with two samples\t17325\t944\t49\t59\t\n"
+    )
+    assert cohort_size(None, filtering) == PANEL
 
 
 def test_too_small_a_disk_is_refused_with_both_figures(tmp_path):

@@ -5,6 +5,7 @@ measured (`tests/test_resources.py` holds the figures), rounded up. Nothing heav
 workflow reads this before it plans a run.
 """
 
+import csv
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -47,17 +48,23 @@ class CohortSize:
 GTEX_V8 = CohortSize(n_samples=17_382, n_genes=19_291, n_tissues=54)
 
 
-def cohort_size(simulation: Mapping[str, Any] | None) -> CohortSize:
+def cohort_size(simulation: Mapping[str, Any] | None, filtering: str | Path) -> CohortSize:
     """Return the largest size that a configuration's cohort can have.
 
     Parameters
     ----------
     simulation
-        The configuration's section `simulation`; None for files, which are taken to be as large
-        as GTEx v8.
+        The configuration's section `simulation`; None for a cohort from files.
+    filtering
+        ``cohort/filtering.tsv``, which has the size of a cohort from files once it is built;
+        before, it is taken to be as large as GTEx v8.
     """
     if simulation is None:
-        return GTEX_V8
+        if not Path(filtering).exists():
+            return GTEX_V8
+        with open(filtering, encoding="utf-8", newline="") as handle:
+            *_, last = csv.DictReader(handle, delimiter="\t")
+        return CohortSize(*(int(last[key]) for key in ("n_samples", "n_genes", "n_tissues")))
     tissues = len(simulation["tissues"])
     rare = len(simulation["rare_tissues"])
     return CohortSize(

@@ -34,7 +34,8 @@ ITERATIVE_MODELS = [
     name for name, model in config["models"].items() if "epochs" in model["parameters"]
 ]
 FOLDS = range(config["folds"]["n_folds"])
-COHORT_SIZE = asked.cohort_size(config["simulation"])
+FILTERING = Path("results", config["cohort"], "cohort", "filtering.tsv")
+COHORT_SIZE = asked.cohort_size(config["simulation"], FILTERING)
 RULE_RESOURCES = asked.rule_resources(COHORT_SIZE, len(SCORED_MODELS))
 GPU = 0 if config["training"]["device"] == "cpu" else 1
 
@@ -192,16 +193,18 @@ if config["inputs"]["controlled_phenotypes"] is None:
 
 
 # Before the first job, as a disk that fills up days later would stop the run then. Downloads look
-# for themselves.
-onstart:
-    asked.require_disk(
-        Path.cwd(),
-        sum(
-            disk_mb
-            for job in workflow.dag.needrun_jobs()
-            if job.rule.name != "fetch_dataset"
-            # Defaults of an executor are text until a job's input is there.
-            and isinstance(disk_mb := job.resources.get("disk_mb"), int)
-        ),
-        shutil.disk_usage(".").free / 1e6,
-    )
+# for themselves. The size of a cohort from files is a guess until it is built: no reason to stop.
+if config["simulation"] is not None or FILTERING.exists():
+
+    onstart:
+        asked.require_disk(
+            Path.cwd(),
+            sum(
+                disk_mb
+                for job in workflow.dag.needrun_jobs()
+                if job.rule.name != "fetch_dataset"
+                # Defaults of an executor are text until a job's input is there.
+                and isinstance(disk_mb := job.resources.get("disk_mb"), int)
+            ),
+            shutil.disk_usage(".").free / 1e6,
+        )
