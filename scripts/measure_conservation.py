@@ -10,7 +10,7 @@ def main(snakemake):
     """Measure the cohort's genes, write one row a gene, and count them."""
     inputs, params = snakemake.input, snakemake.params
     genes = measure_conservation(
-        params.source,
+        inputs.get("conservation") or params.url,
         cohort_genes(inputs.expression).index,
         inputs.get("gene_model"),
         column=params.column,

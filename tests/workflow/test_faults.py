@@ -154,9 +154,11 @@ def test_killed_training_goes_on_where_it_was(folder, unbroken, fault_table):
 
 def test_killed_cohort_job_leaves_nothing_half_written(folder, fault_table):
     shutil.rmtree(folder / "results")
+    log = folder / "logs/small/build_cohort.log"
+    log.unlink()
     run = start(folder, "results/small/cohort/folds.tsv")
     job = wait_for(lambda: job_of(run, "build_cohort.py"), run)
-    time.sleep(1.0)
+    wait_for(log.exists, run)
     job.send_signal(signal.SIGKILL)
     status, output = finish(run)
     assert status != 0

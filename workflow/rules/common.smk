@@ -164,6 +164,32 @@ def prediction_code(wildcards):
     return code_of("predict_fold.py", digest.model_module(model_class(wildcards)))
 
 
+# Classes that predict from the source tissue alone, unless their parameters say otherwise.
+WITHOUT_COVARIATES = {
+    "bgex",
+    "mlp",
+    "mtm",
+    "nearest_donors",
+    "ridge",
+    "same_gene",
+    "teebot",
+}
+
+
+def needs_no_covariates(name):
+    """Return whether a model predicts new people from one sample each."""
+    model = config["models"][name]
+    parameters = model["parameters"]
+    covariates = parameters.get("covariates", [])
+    if model["class"] == "teebot":
+        covariates = parameters.get("covariate_columns", [])
+    return (
+        model["class"] in WITHOUT_COVARIATES
+        and model["sources"] == "source"
+        and covariates in ([], "none")
+    )
+
+
 # What later .smk files add to, each in its own place: figures (see figures.smk), tables that
 # belong to the whole run, and analyses left out.
 FIGURES = {}

@@ -78,7 +78,7 @@ else:
             mem_mb=4000,
             runtime=120,
         params:
-            source=CONSERVATION,
+            url=None if CONSERVATION_INPUT.get("conservation") else CONSERVATION,
             column=CONTRAST["conservation_column"],
             code=code_of("measure_conservation.py"),
         message:

@@ -1,30 +1,4 @@
 TRANSFER = config["transfer"]
-# Classes that predict from the source tissue alone, unless their parameters say otherwise.
-WITHOUT_COVARIATES = {
-    "bgex",
-    "mlp",
-    "mtm",
-    "nearest_donors",
-    "ridge",
-    "same_gene",
-    "teebot",
-}
-
-
-def needs_no_covariates(name):
-    """Return whether a model predicts new people from one sample each."""
-    model = config["models"][name]
-    parameters = model["parameters"]
-    covariates = parameters.get("covariates", [])
-    if model["class"] == "teebot":
-        covariates = parameters.get("covariate_columns", [])
-    return (
-        model["class"] in WITHOUT_COVARIATES
-        and model["sources"] == "source"
-        and covariates in ([], "none")
-    )
-
-
 TRANSFER_MODELS = TRANSFER["models"] or [
     name
     for name in dict.fromkeys(
