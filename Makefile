@@ -11,7 +11,7 @@ DEMO := $(BIN)/snakemake --configfile config/demo.yaml
 
 demo: $(READY)
 # Small jobs run side by side rather than share cores.
-	$(DEMO) --cores $(CORES) --set-threads train_fold=1 predict_fold=1 score_model=1 score_partial=1
+	$(DEMO) --cores $(CORES) --max-threads 1
 	$(DEMO) --report results/demo/report.html
 	$(BIN)/python scripts/print_headline.py results/demo mtm_log2
 

@@ -8,6 +8,7 @@ import pandas as pd
 from mtm.evaluation import comparison
 from mtm.evaluation.accuracy import AccuracySettings
 from mtm.evaluation.held_out import read_held_out
+from mtm.evaluation.pair_counts import pair_counts
 from mtm.io import read_tsv, write_tsv
 from mtm.scripting import run
 
@@ -36,7 +37,7 @@ def main(snakemake):
         log2_clip=params.scaling["log2_clip"],
     )
     write_tsv(compared, output.pairs)
-    write_tsv(comparison.pair_counts(compared), output.pair_counts)
+    write_tsv(pair_counts(compared), output.pair_counts)
     gene_wise = {model: tables.gene_wise for model, tables in scored.items()}
     overlaps = comparison.predictable_overlaps(gene_wise, pairs)
     write_tsv(overlaps, output.overlaps)

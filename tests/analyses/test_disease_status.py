@@ -10,15 +10,7 @@ from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedKFold
 
 from mtm.analyses.contrasts import DiseaseSettings, contrast_table, held_out_samples
-from mtm.analyses.disease_status import (
-    BASELINE,
-    OBSERVED,
-    PREDICTED,
-    SOURCE,
-    StatusSettings,
-    compare_inputs,
-    disease_status,
-)
+from mtm.analyses.disease_status import StatusSettings, compare_inputs, disease_status
 from mtm.analyses.status_classifier import (
     ClassifierSettings,
     GeneChoice,
@@ -34,6 +26,7 @@ from mtm.evaluation.accuracy import AccuracySettings
 from mtm.evaluation.held_out import read_held_out
 from mtm.evaluation.predictable_genes import benjamini_hochberg
 from mtm.io import read_tsv
+from mtm.vocabulary import BASELINE, OBSERVED, PREDICTED, SOURCE
 
 N_DONORS, N_GENES, N_FOLDS = 100, 40, 2
 QUICK = ClassifierSettings(

@@ -21,7 +21,7 @@ from mtm.evaluation.accuracy import AccuracySettings
 from mtm.evaluation.comparison import fold_weights
 from mtm.evaluation.held_out import HeldOut
 from mtm.evaluation.resampling import donor_weights, standardise, weighted_correlations
-from mtm.evaluation.tables import MEAN_OF_TISSUES
+from mtm.vocabulary import MEAN_OF_TISSUES
 
 
 def gene_ids(n):

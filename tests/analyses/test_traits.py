@@ -6,15 +6,10 @@ import pandas as pd
 import pytest
 from scipy.stats import binom, pearsonr
 
-from mtm.analyses.traits import (
-    MEDIAN_OF_TISSUES,
-    TraitSettings,
-    read_trait,
-    summarise_traits,
-    trait_associations,
-)
+from mtm.analyses.traits import TraitSettings, read_trait, summarise_traits, trait_associations
 from mtm.errors import InputError
 from mtm.evaluation.held_out import read_held_out
+from mtm.vocabulary import MEDIAN_OF_TISSUES
 
 CONFTEST = Path(__file__).parents[1] / "evaluation" / "conftest.py"
 SmallCohort = runpy.run_path(str(CONFTEST))["SmallCohort"]

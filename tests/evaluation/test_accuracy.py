@@ -11,7 +11,7 @@ from mtm.evaluation.accuracy import (
     section7_means,
 )
 from mtm.evaluation.held_out import read_held_out
-from mtm.evaluation.tables import MEAN_OF_TISSUES
+from mtm.vocabulary import MEAN_OF_TISSUES
 
 FEW = AccuracySettings(permutations=40, bootstraps=40)
 CONVENTIONS = ["rho_per_fold", "rho_pooled_z", "rho_pooled_raw"]

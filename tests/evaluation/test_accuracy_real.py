@@ -10,8 +10,8 @@ import pytest
 
 from mtm.evaluation.accuracy import AccuracySettings, score_predictions, section7_means
 from mtm.evaluation.held_out import read_held_out
-from mtm.evaluation.tables import MEAN_OF_TISSUES
 from mtm.scaling import TissueScaler
+from mtm.vocabulary import MEAN_OF_TISSUES
 
 PANEL = Path(__file__).parents[3] / "shared" / "data" / "gtex_v8_panel"
 pytestmark = pytest.mark.skipif(not PANEL.exists(), reason="the real panel is not here")

@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 
 from mtm.errors import InputError
-from mtm.evaluation.tables import MEAN_OF_TISSUES, join_summaries
+from mtm.evaluation.tables import join_summaries
 from mtm.io import read_tsv
+from mtm.vocabulary import MEAN_OF_TISSUES
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 GENE_WISE = (

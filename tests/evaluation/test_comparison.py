@@ -13,8 +13,9 @@ from mtm.evaluation import comparison
 from mtm.evaluation.accuracy import AccuracySettings, score_predictions
 from mtm.evaluation.comparison import Scored, compare_accuracy
 from mtm.evaluation.held_out import read_held_out
+from mtm.evaluation.pair_counts import pair_counts
 from mtm.evaluation.resampling import donor_weights
-from mtm.evaluation.tables import GENE_CONVENTIONS, MEAN_OF_TISSUES
+from mtm.vocabulary import GENE_CONVENTIONS, MEAN_OF_TISSUES
 
 SETTINGS = AccuracySettings(permutations=4, bootstraps=40, null_genes=4)
 HEADLINE = ("log2_z", "gene_wise", "per_fold")
@@ -63,7 +64,8 @@ def part(table, scale, tissue):
 
 
 def row_of(table, measure, tissue):
-    rows = table[(table[comparison.KEY] == measure).all(axis=1) & (table["tissue"] == tissue)]
+    measured = (table[comparison.ACCURACY_KEY] == measure).all(axis=1)
+    rows = table[measured & (table["tissue"] == tissue)]
     assert len(rows) == 1
     return rows.iloc[0]
 
@@ -153,7 +155,7 @@ def test_the_mean_of_tissues_is_the_mean_of_their_differences(two_models):
     _, models, _ = two_models
     table = compare(models, [("good", "bad")])
     single = table[table["tissue"] != MEAN_OF_TISSUES]
-    for measure, rows in single.groupby(comparison.KEY):
+    for measure, rows in single.groupby(comparison.ACCURACY_KEY):
         mean = row_of(table, measure, MEAN_OF_TISSUES)
         assert mean["difference"] == pytest.approx(rows["difference"].mean())
         assert mean["se"] < rows["se"].max()
@@ -180,8 +182,8 @@ def test_pairing_sees_a_gap_that_the_rank_sum_test_cannot(make_cohort, noisy):
         "base": scored(cohort, "base", base),
         "plus": scored(cohort, "plus", shifted),
     }
-    counts = comparison.pair_counts(compare(models, [("plus", "base")]))
-    row = counts[(counts[comparison.KEY] == HEADLINE).all(axis=1)].iloc[0]
+    counts = pair_counts(compare(models, [("plus", "base")]))
+    row = counts[(counts[comparison.ACCURACY_KEY] == HEADLINE).all(axis=1)].iloc[0]
     assert (row["n_tissues"], row["n_better"], row["n_better_paired"]) == (3, 3, 3)
     assert row["n_better_rank_sum"] == 0
     assert (row["n_worse"], row["n_worse_rank_sum"], row["n_worse_paired"]) == (0, 0, 0)

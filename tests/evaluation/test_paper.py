@@ -8,9 +8,9 @@ import pytest
 from scipy.stats import spearmanr
 
 from mtm.errors import InputError
-from mtm.evaluation.comparison import DEFINITIONS, PAPER_PAIRS, fold_changes
+from mtm.evaluation.comparison import PAPER_PAIRS, fold_changes
 from mtm.evaluation.paper import CONVENTIONS, STATISTICS, Results, paper_table, paper_values
-from mtm.evaluation.tables import MEAN_OF_TISSUES
+from mtm.vocabulary import DEFINITIONS, MEAN_OF_TISSUES
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "compare_with_paper.py"
 ROLES = {"MTM": "mtm", "S1": "bgex", "S2": "teebot", "S3": "mlp"}

@@ -13,7 +13,7 @@ from mtm.evaluation.accuracy import AccuracySettings, score_predictions
 from mtm.evaluation.held_out import read_held_out
 from mtm.evaluation.partial import MIN_LEFT, partial_accuracy
 from mtm.evaluation.resampling import donor_weights
-from mtm.evaluation.tables import MEAN_OF_TISSUES
+from mtm.vocabulary import MEAN_OF_TISSUES
 
 SOURCE = "Whole Blood"
 SETTINGS = AccuracySettings(permutations=4, bootstraps=30, null_genes=4)

@@ -5,9 +5,9 @@ import pandas as pd
 import pytest
 
 from mtm.errors import InputError
-from mtm.evaluation.tables import MEAN_OF_TISSUES
 from mtm.figures import accuracy, style
-from mtm.figures.registry import figure_names, make_figure
+from mtm.figures.registry import make_figure
+from mtm.vocabulary import MEAN_OF_TISSUES
 
 CONVENTIONS = [
     ("gene_wise", "per_fold"),
@@ -47,14 +47,14 @@ def test_fig2a_table_is_the_four_panels_best_model_first():
     reduced = accuracy.fig2a_table(table.sample(frac=1, random_state=1))
     assert len(reduced) == 4 * 3 * 6
     assert list(dict.fromkeys(reduced["model"])) == ["high", "mid", "low"]
-    panels = list(dict.fromkeys(reduced[accuracy.KEY].itertuples(index=False, name=None)))
+    panels = list(dict.fromkeys(reduced[accuracy.ACCURACY_KEY].itertuples(index=False, name=None)))
     assert panels == [
         ("log2_z", "gene_wise", "per_fold"),
         ("log2_z", "sample_wise", "per_sample"),
         ("tpm_z", "gene_wise", "pooled_raw"),
         ("tpm_z", "sample_wise", "per_sample"),
     ]
-    merged = reduced.merge(table, on=[*accuracy.KEY, "model", "tissue"])
+    merged = reduced.merge(table, on=[*accuracy.ACCURACY_KEY, "model", "tissue"])
     assert (merged["mean_rho_x"] == merged["mean_rho_y"]).all()
 
 
@@ -104,7 +104,7 @@ def test_figures_draw_every_model_inside_the_page(tmp_path, name, n_models, n_ti
 
 def test_fig2a_draws_the_values_of_its_table():
     figure, table = make_figure("fig2a", {"table": summary(["low", "high"], 10)})
-    panel = table[(table[accuracy.KEY] == accuracy.PANELS[2]).all(axis=1)]
+    panel = table[(table[accuracy.ACCURACY_KEY] == accuracy.PANELS[2]).all(axis=1)]
     ax = figure.axes[2]
     for model, dots in zip(["high", "low"], ax.collections[::2], strict=False):
         rows = panel[(panel["model"] == model) & (panel["tissue"] != MEAN_OF_TISSUES)]
@@ -137,7 +137,3 @@ def test_unusable_tables_are_refused():
         accuracy.fig2a_table(table[table["tissue"] != MEAN_OF_TISSUES])
     with pytest.raises(InputError, match="'fig99'; expected one of accuracy_by_tissue, fig2a"):
         make_figure("fig99", {"table": table})
-
-
-def test_names_of_figures():
-    assert {"fig2a", "fig2b", "accuracy_by_tissue", "learning_curve"} <= set(figure_names())

@@ -2,10 +2,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mtm.evaluation.comparison import PAIR, TABLE_MEASURES
-from mtm.evaluation.tables import KEY, MEAN_OF_TISSUES
 from mtm.figures import comparison, style
 from mtm.figures.registry import make_figure
+from mtm.vocabulary import ACCURACY_KEY, MEAN_OF_TISSUES, PAIR, TABLE_MEASURES
 
 
 def pairs_table(pairs, n_tissues, seed=0):
@@ -19,7 +18,7 @@ def pairs_table(pairs, n_tissues, seed=0):
             for tissue in [*tissues, MEAN_OF_TISSUES]:
                 a, b = rng.normal(0.2, 0.08), rng.normal(0.15, 0.08)
                 rows.append(
-                    dict(zip(PAIR + KEY, (*pair, *measure), strict=True))
+                    dict(zip(PAIR + ACCURACY_KEY, (*pair, *measure), strict=True))
                     | {"tissue": tissue, "n_samples": 100, "mean_a": a, "mean_b": b}
                     | {"difference": a - b, "p_rank_sum": rng.random(), "q": rng.random() / 5}
                 )
@@ -64,7 +63,7 @@ def test_it_draws_the_pairs_inside_the_page(tmp_path, n_pairs, n_tissues):
 def test_dots_are_the_means_and_the_text_counts_them():
     table = pairs_table([("a", "b")], 30)
     figure, _ = make_figure("fig_s6", {"table": table})
-    rows = table[(table[KEY] == TABLE_MEASURES[0]).all(axis=1)]
+    rows = table[(table[ACCURACY_KEY] == TABLE_MEASURES[0]).all(axis=1)]
     rows = rows[rows["tissue"] != MEAN_OF_TISSUES]
     ax = figure.axes[0]
     dots = np.concatenate([np.asarray(item.get_offsets()) for item in ax.collections])

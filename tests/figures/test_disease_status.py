@@ -2,20 +2,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mtm.analyses.disease_status import (
-    BASELINE,
-    CURVE,
-    OBSERVED,
-    PREDICTED,
-    RATES,
-    SOURCE,
-    STATUS,
-    StatusSettings,
-    compare_inputs,
-)
+from mtm.analyses.disease_status import CURVE, RATES, STATUS, StatusSettings, compare_inputs
 from mtm.errors import InputError
 from mtm.figures import style
 from mtm.figures.registry import make_figure
+from mtm.vocabulary import BASELINE, OBSERVED, PREDICTED, SOURCE
 
 INPUTS = (OBSERVED, PREDICTED, SOURCE, BASELINE)
 KEY = {"model": "mtm", "definition": "predictable"}

@@ -4,9 +4,9 @@ import pytest
 
 from mtm.analyses.gene_characteristics import MIN_GROUP, READINGS
 from mtm.errors import InputError
-from mtm.evaluation.tables import MEAN_OF_TISSUES
 from mtm.figures import gene_characteristics, style
 from mtm.figures.registry import make_figure
+from mtm.vocabulary import MEAN_OF_TISSUES
 
 
 def contrasts(models, n_tissues, seed=0, n_group=400):

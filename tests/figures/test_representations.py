@@ -2,10 +2,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mtm.analyses.representations import NETWORKS
 from mtm.analyses.tissue_similarity import compare_subsets, relations
 from mtm.figures import style
 from mtm.figures.registry import make_figure
+from mtm.vocabulary import NETWORKS
 
 
 def tables(models, n_layers, n_tissues, n_donors=30, seed=0):

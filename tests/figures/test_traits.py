@@ -2,9 +2,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mtm.analyses.traits import MEDIAN_OF_TISSUES
 from mtm.errors import InputError
 from mtm.figures.registry import make_figure
+from mtm.vocabulary import MEDIAN_OF_TISSUES
 
 TISSUES = ["Lung", "Liver", "Testis"]
 

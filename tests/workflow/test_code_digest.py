@@ -1,3 +1,4 @@
+import importlib
 import shutil
 from pathlib import Path
 
@@ -6,7 +7,7 @@ import pytest
 from mtm import code_digest as module
 from mtm.code_digest import code_digest, figure_module, model_module, registered_modules
 from mtm.errors import InputError
-from mtm.figures.registry import figure_names
+from mtm.figures import registry
 from mtm.models.registry import model_class, model_names
 
 ROOT = Path(__file__).parents[2]
@@ -111,7 +112,10 @@ def test_imports_inside_functions_and_relative_ones_are_followed(tmp_path):
 def test_registered_names_are_found_without_importing():
     models = registered_modules("mtm.models", "register")
     assert models == {name: model_class(name).__module__ for name in model_names()}
-    assert sorted(registered_modules("mtm.figures", "figure")) == figure_names()
+    figures = registered_modules("mtm.figures", "figure")
+    for name in set(figures.values()):
+        importlib.import_module(name)
+    assert set(figures) == set(registry._FIGURES)
     assert figure_module("fig2a") == "mtm.figures.accuracy"
 
 

@@ -17,6 +17,7 @@ import pandas as pd
 
 from mtm.cohort import Cohort
 from mtm.errors import InputError
+from mtm.vocabulary import RAN, SKIPPED
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +27,6 @@ HISTORY_PREFIX = "MH"
 UNKNOWN_CODES = (96, 97, 98, 99)
 # "no significant fibrosis", "without necrosis": the word and its term in one clause.
 NEGATED = r"\b(?:no|not|without|absent|negative for)\b[^,;.:]*"
-RAN, SKIPPED = "ran", "skipped"
 
 
 @dataclass(frozen=True)

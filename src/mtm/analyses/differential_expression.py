@@ -30,19 +30,18 @@ import pandas as pd
 import torch
 from scipy import stats
 
-from mtm.analyses.contrasts import RAN, SKIPPED, DiseaseSettings, too_few
+from mtm.analyses.contrasts import DiseaseSettings, too_few
 from mtm.analyses.rank_sum import RankedGenes
 from mtm.evaluation.accuracy import AccuracySettings, TissueSamples, line_up
-from mtm.evaluation.comparison import DEFINITIONS, t_interval
+from mtm.evaluation.comparison import t_interval
 from mtm.evaluation.held_out import HeldOut
 from mtm.evaluation.predictable_genes import PAPER_RHO, benjamini_hochberg
 from mtm.evaluation.resampling import fisher_z, pearson
 from mtm.scaling import SdRule
+from mtm.vocabulary import DEFINITIONS, DIRECTIONS, RAN, SELECTIONS, SKIPPED
 
 log = logging.getLogger(__name__)
 
-SELECTIONS = ("all_folds", "nested")
-DIRECTIONS = {"up": 1, "down": -1}
 # Donors of either status that the folds of a gene must have in the nested selection.
 MIN_NESTED = 5
 KEY = ["model", "definition", "selection", "tissue", "contrast"]

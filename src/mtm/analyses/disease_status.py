@@ -29,8 +29,7 @@ import torch
 from scipy import stats
 from sklearn.metrics import roc_curve
 
-from mtm.analyses.contrasts import RAN, SKIPPED
-from mtm.analyses.differential_expression import SELECTIONS, centre
+from mtm.analyses.differential_expression import centre
 from mtm.analyses.status_classifier import (
     ClassifierSettings,
     CrossValidation,
@@ -40,16 +39,25 @@ from mtm.analyses.status_classifier import (
 from mtm.cohort import Cohort
 from mtm.errors import InputError
 from mtm.evaluation.accuracy import AccuracySettings, TissueSamples, line_up
-from mtm.evaluation.comparison import DEFINITIONS, t_interval
+from mtm.evaluation.comparison import t_interval
 from mtm.evaluation.held_out import HeldOut
 from mtm.evaluation.predictable_genes import PAPER_RHO
 from mtm.evaluation.resampling import donor_weights
 from mtm.linear.per_tissue import sample_rows
 from mtm.scaling import SdRule, log2_tpm
+from mtm.vocabulary import (
+    BASELINE,
+    DEFINITIONS,
+    OBSERVED,
+    PREDICTED,
+    RAN,
+    SELECTIONS,
+    SKIPPED,
+    SOURCE,
+)
 
 log = logging.getLogger(__name__)
 
-OBSERVED, PREDICTED, SOURCE, BASELINE = "observed", "predicted", "source", "covariates"
 KEY = ["model", "definition", "selection", "tissue", "contrast"]
 STATUS = [*KEY, "kind", "input", "n_cases", "n_controls", "n_genes", "status", "reason", "auroc",
           "repeats_sd", "ci_low", "ci_high", "null_mean", "null_low", "null_high",

@@ -36,8 +36,9 @@ from mtm.evaluation.comparison import fold_weights, rank_sum_p, t_interval
 from mtm.evaluation.held_out import HeldOut
 from mtm.evaluation.predictable_genes import benjamini_hochberg
 from mtm.evaluation.resampling import fisher_z, standardise, weighted_correlations
-from mtm.evaluation.tables import MEAN_OF_TISSUES, known_mean
+from mtm.evaluation.tables import known_mean
 from mtm.scaling import SdRule
+from mtm.vocabulary import MEAN_OF_TISSUES, MIN_GROUP, PAPER_SCALE
 
 log = logging.getLogger(__name__)
 
@@ -46,12 +47,10 @@ READINGS = ("all_genes", "predictable_genes")
 # Scale, its column of predictability, and its definition of a predictable gene: the headline,
 # then the paper's own.
 HEADLINE = ("log2_z", "rho_per_fold", "predictable")
-PAPER = ("tpm_z", "rho_pooled_raw", "predictable_paper")
+PAPER = (PAPER_SCALE, "rho_pooled_raw", "predictable_paper")
 MEASURES = (HEADLINE, PAPER)
 ROW = ["characteristic", "model", "scale", "reading"]
 GROUPED = [*ROW, "tissue", "n_samples", "n_genes"]
-# Groups of fewer genes have no interval: their bounds are those of a few correlations.
-MIN_GROUP = 10
 CONFIDENCE = 0.95
 INTERVAL = ("se_donors", "ci_low", "ci_high", "p")
 GENE_COLUMNS = ["gene_id", "value"]

@@ -17,7 +17,6 @@ import torch
 from scipy import stats
 
 from mtm.analyses.tissue_similarity import (
-    ALL_TISSUES,
     MIN_TISSUES,
     compare_subsets,
     mean_log2_expression,
@@ -32,11 +31,10 @@ from mtm.models.base import load
 from mtm.models.mtm import MTM
 from mtm.models.mtm_networks import ConditionedStack
 from mtm.scaling import log2_tpm
+from mtm.vocabulary import ALL_PAIRS, ALL_TISSUES, ENCODER_INPUT, NETWORKS, SAME_TISSUES, TRAINED
 
 log = logging.getLogger(__name__)
 
-TRAINED, UNTRAINED, ENCODER_INPUT = NETWORKS = ("trained", "untrained", "encoder input")
-SAME_TISSUES, ALL_PAIRS = COMPARISONS = ("same tissues", "all pairs")
 INTERVAL = (0.025, 0.975)
 ENCODER_BATCH = 1024
 # Activations of the widest layer held at a time, 64 MiB of float32.

@@ -16,6 +16,7 @@ from scipy import stats
 from mtm.cohort import Cohort
 from mtm.errors import InputError
 from mtm.scaling import log2_tpm
+from mtm.vocabulary import ALL_TISSUES, OUTSIDE_BRAIN, RELATIONS
 
 log = logging.getLogger(__name__)
 
@@ -25,8 +26,6 @@ FISHER_LIMIT = 1 - 1e-7
 PERMUTATION_BLOCK = 500
 ORGAN_SEPARATOR = " - "
 BRAIN = "Brain"
-RELATIONS = ("within the brain", "within another organ", "between organs")
-ALL_TISSUES, OUTSIDE_BRAIN = "all tissues", "outside the brain"
 # Measure, scale it belongs to, column of the gene-wise accuracy table; the headline first.
 MEASURES = (
     ("pearson", "log2_z", "rho_per_fold"),

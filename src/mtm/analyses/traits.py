@@ -28,14 +28,14 @@ import pandas as pd
 import torch
 from scipy import stats
 
-from mtm.analyses.contrasts import RAN, SKIPPED
 from mtm.errors import InputError
 from mtm.evaluation.accuracy import AccuracySettings, TissueSamples, line_up
-from mtm.evaluation.comparison import DEFINITIONS, fold_weights, t_interval
+from mtm.evaluation.comparison import fold_weights, t_interval
 from mtm.evaluation.held_out import HeldOut
 from mtm.evaluation.predictable_genes import benjamini_hochberg
 from mtm.evaluation.resampling import CONSTANT_TOLERANCE
 from mtm.scaling import SdRule
+from mtm.vocabulary import DEFINITIONS, MEDIAN_OF_TISSUES, RAN, SKIPPED
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +45,6 @@ MEASURES = ["rho", "ci_low", "ci_high", "null_mean", "null_low", "null_high", "p
             "rho_covariates", "rho_beyond", "beyond_ci_low", "beyond_ci_high", "beyond_split",
             "mean_abs_r_observed", "mean_abs_r_predicted"]  # fmt: skip
 COUNTS = ["n_donors", "n_low", "n_high", "n_genes", "status", "reason"]
-MEDIAN_OF_TISSUES = "(median of tissues)"
 # Donors of a tissue with a known trait, of which fewer give no correlation worth the name.
 MIN_DONORS = 10
 KEPT_RHO = 0.3

@@ -24,7 +24,7 @@ from typing import Literal, get_args
 import numpy as np
 import pandas as pd
 
-from mtm.analyses.contrasts import RAN, SKIPPED, DiseaseSettings, contrasts, too_few
+from mtm.analyses.contrasts import DiseaseSettings, contrasts, too_few
 from mtm.analyses.differential_expression import permutation_p, row_correlation
 from mtm.analyses.rank_sum import rank_sum
 from mtm.cohort import Cohort
@@ -44,6 +44,7 @@ from mtm.prediction import (
     to_tpm,
 )
 from mtm.scaling import log2_tpm
+from mtm.vocabulary import RAN, SKIPPED, SOURCE, TARGET
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +52,6 @@ Alignment = Literal["none", "log2", "tpm"]
 ALIGNMENTS: tuple[str, ...] = get_args(Alignment)
 GENE_SETS = ("all", "predictable")
 GROUPS = {"case": True, "control": False}
-TARGET, SOURCE = "target", "source"
 LARGEST_LOG2_TPM = 24.0
 CONSTANT_SHARE = 1e-6
 FISHER_LIMIT = 1 - 1e-7

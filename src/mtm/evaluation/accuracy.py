@@ -39,8 +39,9 @@ from mtm.evaluation.resampling import (
     standardise,
     weighted_correlations,
 )
-from mtm.evaluation.tables import GENE_CONVENTIONS, Scores, Tables, known_mean
+from mtm.evaluation.tables import Scores, Tables, known_mean
 from mtm.scaling import SCALES, Scale, SdRule, TissueScaler, log2_tpm
+from mtm.vocabulary import GENE_CONVENTIONS
 
 POOLED_CONVENTIONS = GENE_CONVENTIONS[1:]
 MIN_DONORS = 5

@@ -32,30 +32,26 @@ from mtm.evaluation.accuracy import (
 from mtm.evaluation.held_out import HeldOut
 from mtm.evaluation.predictable_genes import benjamini_hochberg
 from mtm.evaluation.resampling import donor_weights
-from mtm.evaluation.tables import (
-    GENE_CONVENTIONS,
-    HEADLINE,
-    KEY,
-    MEAN_OF_TISSUES,
-    SAMPLE_CONVENTION,
-    known_mean,
-)
+from mtm.evaluation.tables import known_mean
 from mtm.scaling import SCALES, SdRule
+from mtm.vocabulary import (
+    ACCURACY_KEY,
+    AND,
+    DEFINITIONS,
+    GENE_CONVENTIONS,
+    MEAN_OF_TISSUES,
+    PAIR,
+    SAMPLE_CONVENTION,
+    TABLE_MEASURES,
+    VENN_SETS,
+)
 
 log = logging.getLogger(__name__)
 
-PAIR = ["model_a", "model_b"]
-# Each definition of a predictable gene is counted on the scale it belongs to.
-DEFINITIONS = {"predictable": "log2_z", "predictable_paper": "tpm_z"}
-TABLE_MEASURES = (*HEADLINE, ("tpm_z", "sample_wise", SAMPLE_CONVENTION))
 # The roles of the paper: the model itself, B-GEx, TEEBoT, and one network a tissue.
 PAPER_PAIRS = (("MTM", "S1"), ("MTM", "S2"), ("MTM", "S3"), ("S3", "S2"))
 VENN_ROLES = ("S2", "S3", "MTM")
-VENN_SETS = (2, 3)
-SIGNIFICANT = 0.05
 CONFIDENCE = 0.95
-# How the models of a region stand in one field.
-AND = ";"
 
 
 @dataclass(frozen=True)
@@ -209,7 +205,7 @@ def compare_accuracy(
             a, b = (sides[name, *common] for name in pair)
             n_folds = of_a["fold"][common.index].nunique()
             for measure in a:
-                row = dict(zip((*PAIR, *KEY), (*pair, *measure), strict=True))
+                row = dict(zip((*PAIR, *ACCURACY_KEY), (*pair, *measure), strict=True))
                 row |= {"tissue": tissue, "n_samples": len(common)} | only
                 difference, draws = _compare(a[measure], b[measure], len(common), n_folds)
                 rows.append(row | difference)
@@ -418,7 +414,7 @@ def _finish(
     table: pd.DataFrame, resampled: Mapping[tuple, list[np.ndarray]], weights: Mapping
 ) -> pd.DataFrame:
     """Add q-values over tissues and the rows of the mean over tissues."""
-    group = [*PAIR, *KEY]
+    group = [*PAIR, *ACCURACY_KEY]
     n_donors = sum(fold.shape[1] for fold in weights.values())
     parts = []
     for key, part in table.groupby(group, sort=False):
@@ -432,30 +428,6 @@ def _finish(
         part = part.assign(q=benjamini_hochberg(part["p"].to_numpy()))
         parts += [part, pd.DataFrame([mean])]
     return pd.concat(parts, ignore_index=True)
-
-
-def pair_counts(pairs: pd.DataFrame) -> pd.DataFrame:
-    """Count the tissues in which model A is better, by the paper's test and by the paired one.
-
-    Parameters
-    ----------
-    pairs
-        From `compare_accuracy`.
-
-    Returns
-    -------
-    pd.DataFrame
-        One row a pair, scale, level and convention: ``n_tissues`` (compared), ``n_better``,
-        ``n_better_rank_sum`` (and P < 0.05), ``n_better_paired`` (and q < 0.05), and
-        ``n_worse``, ``n_worse_rank_sum``, ``n_worse_paired``.
-    """
-    rows = pairs[(pairs["tissue"] != MEAN_OF_TISSUES) & pairs["difference"].notna()]
-    counted = rows[[*PAIR, *KEY]].assign(n_tissues=1)
-    for word, holds in (("better", rows["difference"] > 0), ("worse", rows["difference"] < 0)):
-        counted[f"n_{word}"] = holds
-        counted[f"n_{word}_rank_sum"] = holds & (rows["p_rank_sum"] < SIGNIFICANT)
-        counted[f"n_{word}_paired"] = holds & (rows["q"] < SIGNIFICANT)
-    return counted.groupby([*PAIR, *KEY], sort=False).sum().astype(int).reset_index()
 
 
 def _predictable(gene_wise: pd.DataFrame, definition: str) -> pd.DataFrame:
@@ -638,8 +610,8 @@ def accuracy_table(summary: pd.DataFrame) -> pd.DataFrame:
         comes first.
     """
     measures = pd.MultiIndex.from_tuples(TABLE_MEASURES)
-    rank = measures.get_indexer(pd.MultiIndex.from_frame(summary[KEY]))
-    return _by_model(summary[rank >= 0].assign(_order=rank[rank >= 0]), KEY, "mean_rho")
+    rank = measures.get_indexer(pd.MultiIndex.from_frame(summary[ACCURACY_KEY]))
+    return _by_model(summary[rank >= 0].assign(_order=rank[rank >= 0]), ACCURACY_KEY, "mean_rho")
 
 
 def predictable_table(summary: pd.DataFrame) -> pd.DataFrame:

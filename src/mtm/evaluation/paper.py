@@ -14,8 +14,8 @@ import numpy as np
 import pandas as pd
 
 from mtm.errors import InputError
-from mtm.evaluation.comparison import SIGNIFICANT
-from mtm.evaluation.tables import KEY, MEAN_OF_TISSUES, SAMPLE_CONVENTION
+from mtm.evaluation.pair_counts import SIGNIFICANT
+from mtm.vocabulary import ACCURACY_KEY, MEAN_OF_TISSUES, SAMPLE_CONVENTION
 
 
 @dataclass(frozen=True)
@@ -187,7 +187,7 @@ def _values(measure: str, names: list[str], convention: Convention, results: Res
 
 def _of_measure(table: pd.DataFrame, key: tuple[str, str, str]) -> pd.DataFrame:
     """Rows of single tissues of one scale, level and convention."""
-    return table[(table[KEY] == key).all(axis=1) & (table["tissue"] != MEAN_OF_TISSUES)]
+    return table[(table[ACCURACY_KEY] == key).all(axis=1) & (table["tissue"] != MEAN_OF_TISSUES)]
 
 
 def _of_pair(table: pd.DataFrame, names: list[str]) -> pd.DataFrame:

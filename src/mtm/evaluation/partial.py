@@ -50,10 +50,11 @@ from mtm.evaluation.resampling import (
     standardise,
     weighted_correlations,
 )
-from mtm.evaluation.tables import MEAN_OF_TISSUES, known_mean
+from mtm.evaluation.tables import known_mean
 from mtm.linear.design import COVARIATES, CovariateDesign, covariate_table
 from mtm.linear.per_tissue import sample_rows
 from mtm.scaling import SCALES, Scale, SdRule
+from mtm.vocabulary import MEAN_OF_TISSUES
 
 log = logging.getLogger(__name__)
 

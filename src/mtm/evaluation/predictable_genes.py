@@ -6,13 +6,15 @@ donors (methods 3, R5); here it must also exceed what permuted donors give (meth
 
 import numpy as np
 import torch
-from scipy.stats import false_discovery_control
 
 PAPER_RHO = 0.3
 
 
 def benjamini_hochberg(p: np.ndarray) -> np.ndarray:
     """Benjamini and Hochberg's q-values, shape of `p`; NaN stays NaN and is not counted."""
+    # Imported here, as it takes half a second: most jobs that import this module never need it.
+    from scipy.stats import false_discovery_control
+
     q = np.full(p.shape, np.nan)
     known = np.isfinite(p)
     q[known] = false_discovery_control(p[known], method="bh")

@@ -12,16 +12,14 @@ from mtm.evaluation.predictable_genes import (
     is_predictable,
     is_predictable_paper,
 )
-
-MEAN_OF_TISSUES = "(mean of tissues)"
-GENE_CONVENTIONS = ("per_fold", "pooled_z", "pooled_raw")
-SAMPLE_CONVENTION = "per_sample"
-KEY = ["scale", "level", "convention"]
-HEADLINE = (
-    ("log2_z", "gene_wise", "per_fold"),
-    ("log2_z", "sample_wise", SAMPLE_CONVENTION),
-    ("tpm_z", "gene_wise", "pooled_raw"),
+from mtm.vocabulary import (
+    ACCURACY_KEY,
+    GENE_CONVENTIONS,
+    HEADLINE,
+    MEAN_OF_TISSUES,
+    SAMPLE_CONVENTION,
 )
+
 INTERVAL = (0.025, 0.975)
 
 
@@ -172,7 +170,7 @@ class Tables:
         self._null.setdefault(key, []).append(null_mean)
         self._resampled.setdefault(key, []).append(resampled)
         self._by_tissue.append(
-            dict(zip(KEY, key, strict=True))
+            dict(zip(ACCURACY_KEY, key, strict=True))
             | row
             | {"mean_rho": known_mean(rho)}
             | _intervals(resampled, null_mean)
@@ -183,19 +181,19 @@ class Tables:
         """Join the tables and add the rows of the mean over tissues."""
         by_tissue = pd.DataFrame(self._by_tissue)
         means = []
-        for key, part in by_tissue.groupby(KEY, sort=False):
+        for key, part in by_tissue.groupby(ACCURACY_KEY, sort=False):
             null_mean = known_mean(np.stack(self._null[key]))
             resampled = known_mean(np.stack(self._resampled[key]))
             averages = part[["mean_rho", "n_predictable", "n_predictable_paper"]].mean()
             means.append(
-                dict(zip(KEY, key, strict=True))
+                dict(zip(ACCURACY_KEY, key, strict=True))
                 | {"tissue": MEAN_OF_TISSUES, "n_samples": part["n_samples"].sum()}
                 | {"n_genes": round(part["n_genes"].mean())}
                 | averages.to_dict()
                 | _intervals(resampled, null_mean)
             )
         by_tissue = pd.concat([by_tissue, pd.DataFrame(means)], ignore_index=True)
-        by_tissue = by_tissue.sort_values(KEY, kind="stable", ignore_index=True)
+        by_tissue = by_tissue.sort_values(ACCURACY_KEY, kind="stable", ignore_index=True)
         by_tissue.insert(0, "model", model)
         by_scale = {"by": "scale", "kind": "stable", "ignore_index": True}
         return Scores(
@@ -264,7 +262,7 @@ def headline(summary: pd.DataFrame) -> pd.DataFrame:
     """
     is_mean = summary["tissue"] == MEAN_OF_TISSUES
     known = summary[~is_mean & summary["mean_rho"].notna()]
-    n_tissues = known.groupby(["model", *KEY]).size().rename("n_tissues").reset_index()
-    means = summary[is_mean].merge(n_tissues, how="left", on=["model", *KEY])
-    parts = [means[(means[KEY] == measure).all(axis=1)] for measure in HEADLINE]
+    n_tissues = known.groupby(["model", *ACCURACY_KEY]).size().rename("n_tissues").reset_index()
+    means = summary[is_mean].merge(n_tissues, how="left", on=["model", *ACCURACY_KEY])
+    parts = [means[(means[ACCURACY_KEY] == measure).all(axis=1)] for measure in HEADLINE]
     return pd.concat(parts, ignore_index=True).drop(columns="tissue")

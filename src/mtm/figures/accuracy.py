@@ -11,7 +11,6 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator, StrMethodFormatter
 
 from mtm.errors import InputError
-from mtm.evaluation.tables import KEY, MEAN_OF_TISSUES, SAMPLE_CONVENTION
 from mtm.figures.registry import figure
 from mtm.figures.style import (
     INK,
@@ -26,6 +25,7 @@ from mtm.figures.style import (
     swarm_offsets,
     tissue_colors,
 )
+from mtm.vocabulary import ACCURACY_KEY, MEAN_OF_TISSUES, SAMPLE_CONVENTION
 
 REFERENCE_MODEL = "covariates"
 # The headline first, then the paper's own way (methods 6.1).
@@ -55,7 +55,7 @@ def model_order(summary: pd.DataFrame) -> list[str]:
     """Models from the most to the least accurate on the first panel of `PANELS` there is."""
     for panel in PANELS:
         rows = summary[
-            (summary[KEY] == panel).all(axis=1) & (summary["tissue"] == MEAN_OF_TISSUES)
+            (summary[ACCURACY_KEY] == panel).all(axis=1) & (summary["tissue"] == MEAN_OF_TISSUES)
         ]
         if len(rows):
             return list(rows.sort_values("mean_rho", ascending=False, kind="stable")["model"])
@@ -70,7 +70,7 @@ def _select(
     summary: pd.DataFrame, panels: Sequence[tuple[str, str, str]], values: Sequence[str]
 ) -> pd.DataFrame:
     """Rows of `panels` in their order, models from best to worst, with the columns `values`."""
-    columns = [*KEY, "model", "tissue", "n_samples", *values]
+    columns = [*ACCURACY_KEY, "model", "tissue", "n_samples", *values]
     missing = [name for name in columns if name not in summary]
     if missing:
         raise InputError(
@@ -78,7 +78,8 @@ def _select(
         )
     order = model_order(summary)
     table = summary[summary["model"].isin(order)]
-    rank = pd.MultiIndex.from_tuples(panels).get_indexer(pd.MultiIndex.from_frame(table[KEY]))
+    measures = pd.MultiIndex.from_frame(table[ACCURACY_KEY])
+    rank = pd.MultiIndex.from_tuples(panels).get_indexer(measures)
     table = table.assign(_panel=rank, _model=[order.index(name) for name in table["model"]])
     table = table[table["_panel"] >= 0].sort_values(["_panel", "_model", "tissue"])
     return table[columns].reset_index(drop=True)
@@ -97,7 +98,7 @@ def fig2a_table(table: pd.DataFrame) -> pd.DataFrame:
 
 def _panels(table: pd.DataFrame) -> list[tuple[str, str, str]]:
     """Panels of `PANELS` that have rows."""
-    present = set(table[KEY].itertuples(index=False, name=None))
+    present = set(table[ACCURACY_KEY].itertuples(index=False, name=None))
     return [panel for panel in PANELS if panel in present]
 
 
@@ -141,7 +142,7 @@ def fig2a(table: pd.DataFrame) -> Figure:
     limits = _rho_limits(table)
     for letter, panel in zip("abcd", panels, strict=False):
         ax = axes[scales.index(panel[0]), levels.index(panel[1])]
-        rows = table[(table[KEY] == panel).all(axis=1)]
+        rows = table[(table[ACCURACY_KEY] == panel).all(axis=1)]
         _draw_models(ax, rows, models, colors, limits, row_mm)
         ax.set_title(f"{letter}  {PANEL_TITLES[panel]}")
     for ax in axes[-1]:
@@ -303,14 +304,14 @@ def accuracy_by_tissue(table: pd.DataFrame) -> Figure:
     models = list(dict.fromkeys(table["model"]))
     styles = model_styles(models)
     panels = _panels(table)
-    tissues = _tissue_rows(table[(table[KEY] == panels[0]).all(axis=1)], "mean_rho")
+    tissues = _tissue_rows(table[(table[ACCURACY_KEY] == panels[0]).all(axis=1)], "mean_rho")
     n_samples = table.groupby("tissue")["n_samples"].max()
     drawing = new_figure(PAGE_MM, len(tissues) * TISSUE_ROW_MM + 20)
     axes = drawing.subplots(1, len(panels), sharex=True, squeeze=False)[0]
     limits = _rho_limits(table)
     dodge = np.linspace(-0.3, 0.3, len(models)) if len(models) > 1 else [0.0]
     for ax, panel in zip(axes, panels, strict=True):
-        rows = table[(table[KEY] == panel).all(axis=1) & table["tissue"].isin(tissues)]
+        rows = table[(table[ACCURACY_KEY] == panel).all(axis=1) & table["tissue"].isin(tissues)]
         place = rows["tissue"].map(tissues.index).to_numpy()
         _tissue_axis(ax, tissues, n_samples, labels=ax is axes[0])
         null = rows.groupby("tissue")[["null_low", "null_high"]].agg(

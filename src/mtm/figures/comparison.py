@@ -7,11 +7,11 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from mtm.evaluation.comparison import PAIR, TABLE_MEASURES, pair_counts
-from mtm.evaluation.tables import KEY, MEAN_OF_TISSUES
+from mtm.evaluation.pair_counts import pair_counts
 from mtm.figures.accuracy import PANEL_TITLES, tissue_legend
 from mtm.figures.registry import figure
 from mtm.figures.style import INK, MM_PER_INCH, MUTED, PAGE_MM, new_figure, tissue_colors
+from mtm.vocabulary import ACCURACY_KEY, MEAN_OF_TISSUES, PAIR, TABLE_MEASURES
 
 MAX_PAIRS = 4
 DOT_AREA = 11.0
@@ -68,13 +68,14 @@ def fig_s6_table(table: pd.DataFrame) -> pd.DataFrame:
         ``q``, `COUNTS` of the whole pair and measure, ``n_pairs``.
     """
     rank = pd.MultiIndex.from_tuples(TABLE_MEASURES).get_indexer(
-        pd.MultiIndex.from_frame(table[KEY])
+        pd.MultiIndex.from_frame(table[ACCURACY_KEY])
     )
     rows = first_pairs(table[rank >= 0])
-    rows = rows.merge(pair_counts(rows)[[*PAIR, *KEY, *COUNTS]], on=[*PAIR, *KEY])
+    key = [*PAIR, *ACCURACY_KEY]
+    rows = rows.merge(pair_counts(rows)[[*key, *COUNTS]], on=key)
     rows = rows[(rows["tissue"] != MEAN_OF_TISSUES) & rows["difference"].notna()]
     values = ["tissue", "n_samples", "mean_a", "mean_b", "difference", "q"]
-    return rows[[*PAIR, *KEY, *values, *COUNTS, "n_pairs"]].reset_index(drop=True)
+    return rows[[*PAIR, *ACCURACY_KEY, *values, *COUNTS, "n_pairs"]].reset_index(drop=True)
 
 
 @figure("fig_s6", reduce=fig_s6_table)
@@ -89,7 +90,7 @@ def fig_s6(table: pd.DataFrame) -> Figure:
         From `fig_s6_table`.
     """
     pairs = pairs_of(table)
-    present = set(table[KEY].itertuples(index=False, name=None))
+    present = set(table[ACCURACY_KEY].itertuples(index=False, name=None))
     measures = [measure for measure in TABLE_MEASURES if measure in present]
     tissues = sorted(set(table["tissue"]))
     colors = tissue_colors(tissues)
@@ -98,7 +99,7 @@ def fig_s6(table: pd.DataFrame) -> Figure:
     drawing = new_figure(width, len(measures) * (side + 4) + legend_mm(tissues, width) + 16)
     axes = drawing.subplots(len(measures), len(pairs), sharex="row", sharey="row", squeeze=False)
     for row, measure in enumerate(measures):
-        of_measure = table[(table[KEY] == measure).all(axis=1)]
+        of_measure = table[(table[ACCURACY_KEY] == measure).all(axis=1)]
         values = of_measure[["mean_a", "mean_b"]].to_numpy()
         limits = _limits(values)
         for ax, pair in zip(axes[row], pairs, strict=True):

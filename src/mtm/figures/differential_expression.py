@@ -10,11 +10,10 @@ from matplotlib.colors import ListedColormap, Normalize, TwoSlopeNorm
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from mtm.analyses.contrasts import RAN, DiseaseSettings
-from mtm.analyses.differential_expression import DIRECTIONS, SELECTIONS
-from mtm.evaluation.comparison import DEFINITIONS
+from mtm.analyses.contrasts import DiseaseSettings
 from mtm.figures.registry import figure
 from mtm.figures.style import INK, MUTED, PAGE_HEIGHT_MM, PAGE_MM, new_figure, tissue_colors
+from mtm.vocabulary import DEFINITIONS, DIRECTIONS, RAN, SELECTIONS
 
 MAX_MODELS = 3
 # More contrasts do not fit; those with the fewest dysregulated tissues are left out, and counted.

@@ -7,10 +7,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MultipleLocator
 
-from mtm.analyses.contrasts import RAN
-from mtm.analyses.disease_status import BASELINE, OBSERVED, PREDICTED, SOURCE
 from mtm.figures.registry import figure
 from mtm.figures.style import INK, MUTED, PAGE_MM, PALETTE, new_figure, tissue_colors
+from mtm.vocabulary import BASELINE, OBSERVED, PREDICTED, RAN, SOURCE
 
 STYLES = {
     OBSERVED: {"color": INK, "marker": "o"},

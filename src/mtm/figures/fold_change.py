@@ -7,7 +7,6 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
-from mtm.evaluation.comparison import DEFINITIONS, PAIR
 from mtm.figures.comparison import (
     DOT_AREA,
     first_pairs,
@@ -18,6 +17,7 @@ from mtm.figures.comparison import (
 )
 from mtm.figures.registry import figure
 from mtm.figures.style import INK, MUTED, PAGE_MM, new_figure, tissue_colors
+from mtm.vocabulary import DEFINITIONS, PAIR
 
 TITLES = {
     "predictable": "Significant: log2(1+TPM), per fold",

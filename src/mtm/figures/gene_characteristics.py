@@ -10,11 +10,10 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import offset_copy
 
-from mtm.analyses.gene_characteristics import MIN_GROUP, PAPER
 from mtm.errors import InputError
-from mtm.evaluation.tables import MEAN_OF_TISSUES
 from mtm.figures.registry import figure
 from mtm.figures.style import INK, MUTED, PAGE_MM, model_styles, new_figure, tissue_colors
+from mtm.vocabulary import MEAN_OF_TISSUES, MIN_GROUP, PAPER_SCALE
 
 PANELS = {
     ("log2_z", "all_genes"): "a  All genes",
@@ -111,7 +110,7 @@ def _draw_panel(
         y = mine["tissue"].map(places).to_numpy() + offset
         style = styles[model]
         ax.hlines(y, mine["ci_low"], mine["ci_high"], color=style["color"], lw=0.6, alpha=0.55)
-        of_panel = "q_rank_sum" if (mine["scale"] == PAPER[0]).all() else "q"
+        of_panel = "q_rank_sum" if (mine["scale"] == PAPER_SCALE).all() else "q"
         # The mean over tissues is one test.
         q = mine[of_panel].where(mine["tissue"] != MEAN_OF_TISSUES, mine["p"])
         significant = (q < SIGNIFICANT).to_numpy()

@@ -10,7 +10,6 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Circle, Patch
 
 from mtm.errors import InputError
-from mtm.evaluation.comparison import AND, DEFINITIONS, PAIR, VENN_SETS
 from mtm.figures.comparison import legend_mm, pairs_of, tissue_legend_below
 from mtm.figures.fold_change import TITLES
 from mtm.figures.registry import figure
@@ -24,6 +23,7 @@ from mtm.figures.style import (
     swarm_offsets,
     tissue_colors,
 )
+from mtm.vocabulary import AND, DEFINITIONS, PAIR, VENN_SETS
 
 # Centres of circles of radius 1, and where the name of each stands (angle, degrees).
 CENTRES = {

@@ -1,14 +1,13 @@
 """Figures by name. A new figure is one module in this package with one ``@figure`` line."""
 
 import importlib
-import pkgutil
 from collections.abc import Callable, Mapping
 
 import matplotlib as mpl
 import pandas as pd
 from matplotlib.figure import Figure
 
-import mtm.figures
+from mtm.code_digest import figure_module
 from mtm.errors import InputError
 from mtm.figures.style import RC
 
@@ -38,13 +37,6 @@ def figure(name: str, reduce: Reduce) -> Callable[[Draw], Draw]:
     return add
 
 
-def figure_names() -> list[str]:
-    """Names of all figures, sorted."""
-    for module in pkgutil.iter_modules(mtm.figures.__path__):
-        importlib.import_module(f"mtm.figures.{module.name}")
-    return sorted(_FIGURES)
-
-
 def make_figure(
     name: str, tables: Mapping[str, pd.DataFrame | dict[str, pd.DataFrame]]
 ) -> tuple[Figure, pd.DataFrame]:
@@ -62,9 +54,8 @@ def make_figure(
     InputError
         There is no such figure, or its tables hold nothing to draw.
     """
-    names = figure_names()
-    if name not in names:
-        raise InputError("figure", repr(name), f"one of {', '.join(names)}")
+    # That module alone: others may take longer to import than this figure to draw.
+    importlib.import_module(figure_module(name))
     reduce, draw = _FIGURES[name]
     table = reduce(**tables)
     if table.empty:

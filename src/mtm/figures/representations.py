@@ -8,7 +8,6 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
-from mtm.analyses.representations import NETWORKS, SAME_TISSUES, TRAINED
 from mtm.figures.registry import figure
 from mtm.figures.style import INK, MUTED, PAGE_MM, PALETTE, new_figure
 from mtm.figures.tissue_similarity import (
@@ -18,6 +17,7 @@ from mtm.figures.tissue_similarity import (
     scatter_pairs,
     with_statistics,
 )
+from mtm.vocabulary import NETWORKS, SAME_TISSUES, TRAINED
 
 MAX_MODELS = 3
 QUANTILES = {"q05": 0.05, "q25": 0.25, "q50": 0.5, "q75": 0.75, "q95": 0.95}

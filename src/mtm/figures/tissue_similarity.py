@@ -7,9 +7,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from mtm.analyses.tissue_similarity import ALL_TISSUES, OUTSIDE_BRAIN, RELATIONS
 from mtm.figures.registry import figure
 from mtm.figures.style import INK, MUTED, PAGE_MM, PALETTE, new_figure
+from mtm.vocabulary import ALL_TISSUES, OUTSIDE_BRAIN, RELATIONS
 
 MAX_MODELS = 4
 # The headline, the paper's scale, and the variant by sets of genes.

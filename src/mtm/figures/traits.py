@@ -9,9 +9,6 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from mtm.analyses.contrasts import RAN
-from mtm.analyses.traits import MEDIAN_OF_TISSUES
-from mtm.evaluation.comparison import DEFINITIONS
 from mtm.figures.registry import figure
 from mtm.figures.style import (
     INK,
@@ -22,6 +19,7 @@ from mtm.figures.style import (
     new_figure,
     tissue_colors,
 )
+from mtm.vocabulary import DEFINITIONS, MEDIAN_OF_TISSUES, RAN
 
 MAX_PANELS = 4
 MAX_MODELS = 4

@@ -12,8 +12,6 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator, MultipleLocator
 
-from mtm.analyses.contrasts import RAN
-from mtm.analyses.transfer import TARGET
 from mtm.figures.registry import figure
 from mtm.figures.style import (
     INK,
@@ -25,6 +23,7 @@ from mtm.figures.style import (
     new_figure,
     tissue_colors,
 )
+from mtm.vocabulary import RAN, TARGET
 
 COLUMNS, PANEL_MM, PANEL_HEIGHT_MM = 6, 30.0, 36.0
 TEXT_MARGIN_MM = 7.0

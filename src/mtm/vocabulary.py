@@ -1,0 +1,45 @@
+"""Words that tables are written with: keys, and values that mean the same in several of them.
+
+Nothing is imported here, so that whoever reads a table needs nothing of what made it.
+"""
+
+# Accuracy tables: what a row is about, and the measures that stand first.
+ACCURACY_KEY = ["scale", "level", "convention"]
+MEAN_OF_TISSUES = "(mean of tissues)"
+GENE_CONVENTIONS = ("per_fold", "pooled_z", "pooled_raw")
+SAMPLE_CONVENTION = "per_sample"
+HEADLINE = (
+    ("log2_z", "gene_wise", "per_fold"),
+    ("log2_z", "sample_wise", SAMPLE_CONVENTION),
+    ("tpm_z", "gene_wise", "pooled_raw"),
+)
+
+# Comparisons of models.
+PAIR = ["model_a", "model_b"]
+TABLE_MEASURES = (*HEADLINE, ("tpm_z", "sample_wise", SAMPLE_CONVENTION))
+# Each definition of a predictable gene is counted on the scale it belongs to.
+DEFINITIONS = {"predictable": "log2_z", "predictable_paper": "tpm_z"}
+VENN_SETS = (2, 3)
+# How the models of a region stand in one field.
+AND = ";"
+
+# Genes of the top and bottom quarter. Groups of fewer genes have no interval: their bounds would
+# be those of a few correlations.
+PAPER_SCALE = "tpm_z"
+MIN_GROUP = 10
+
+# Similarity of tissues.
+RELATIONS = ("within the brain", "within another organ", "between organs")
+ALL_TISSUES, OUTSIDE_BRAIN = "all tissues", "outside the brain"
+
+# Codes of a person.
+TRAINED, UNTRAINED, ENCODER_INPUT = NETWORKS = ("trained", "untrained", "encoder input")
+SAME_TISSUES, ALL_PAIRS = COMPARISONS = ("same tissues", "all pairs")
+
+# Traits, diseases, external cohorts: what ran, and on which expression.
+RAN, SKIPPED = "ran", "skipped"
+MEDIAN_OF_TISSUES = "(median of tissues)"
+SELECTIONS = ("all_folds", "nested")
+DIRECTIONS = {"up": 1, "down": -1}
+OBSERVED, PREDICTED, SOURCE, BASELINE = "observed", "predicted", "source", "covariates"
+TARGET = "target"
