@@ -191,6 +191,18 @@ def test_alignment_mends_what_the_batch_shift_breaks(cohort, files, reference, p
     assert abs(rho["log2", "Thyroid"]) < 0.5
 
 
+def test_uncorrected_shift_puts_predictions_on_another_level(results):
+    table, groups, _ = results
+    ran = table[(table["status"] == "ran") & (table["genes"] == "all")]
+    error = ran.set_index(["alignment", "tissue"])["level_error_log2"]
+    for tissue in ("Liver", "Lung", "Thyroid"):
+        assert error["log2", tissue] < 0.15
+        assert error["none", tissue] > 3 * error["log2", tissue]
+    assert error["none", BLOOD] > 1
+    row = groups.set_index(["alignment", "genes"]).loc[("none", "all")]
+    assert row["median_level_error_log2"] == error["none"].drop(BLOOD).median()
+
+
 def test_intervals_and_null_bracket(results):
     table, _, _ = results
     ran = table[(table["status"] == "ran") & (table["genes"] == "all")]
@@ -242,7 +254,8 @@ def test_permuted_groups_are_no_better_than_the_null(model, cohort, files, refer
 def test_without_related_tissues_there_is_no_test_of_groups():
     table = pd.DataFrame(
         {"model": "m", "alignment": "log2", "genes": "all", "tissue": ["a", "b"],
-         "role": "target", "related": [False, False], "rho_log2fc": [0.1, 0.3]}
+         "role": "target", "related": [False, False], "rho_log2fc": [0.1, 0.3],
+         "level_error_log2": [0.2, 0.4]}
     )  # fmt: skip
     null = {("log2", "all", tissue): np.linspace(-0.5, 0.5, 11) for tissue in "ab"}
     row = compare_groups(table, null).iloc[0]

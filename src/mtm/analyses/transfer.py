@@ -9,6 +9,10 @@ Alignment gives every gene the mean and sd it has in the training blood: of log2
 external samples, whatever their group. Tissues with enough differentially expressed genes in the
 reference are called related to the disease; are they predicted better than others?
 
+Fold changes cannot tell whether predictions are of the right size: what shifts a gene in all
+people leaves a linear model's fold changes nearly as they are. So the distance of predicted from
+reference controls stands beside them: the difference of mean log2(1+TPM), median over genes.
+
 Intervals resample external donors, cases and controls each among themselves, with the reference
 as it is. The null permutes their groups. Genes move together and the tissues are predicted from
 the same blood, so neither genes nor tissues are independent: the P of a rank-sum test over tissues
@@ -55,12 +59,13 @@ GROUPS = {"case": True, "control": False}
 LARGEST_LOG2_TPM = 24.0
 CONSTANT_SHARE = 1e-6
 FISHER_LIMIT = 1 - 1e-7
-REFERENCE_GENES = ["tissue", "gene_id", "log2fc_reference", "p_reference", "q_reference"]
+REFERENCE_GENES = ["tissue", "gene_id", "log2fc_reference", "p_reference", "q_reference",
+                   "controls_log2_reference"]  # fmt: skip
 REFERENCE = ["contrast", "tissue", "role", "n_reference_cases", "n_reference_controls", "status",
              "reason", "n_up", "n_down", "related"]  # fmt: skip
 AGREEMENT = ["model", "alignment", "genes", *REFERENCE, "n_cases", "n_controls", "n_genes",
              "n_de_predicted", "rho_log2fc", "ci_low", "ci_high", "null_mean", "null_low",
-             "null_high", "p", "q", "sign_consistency"]  # fmt: skip
+             "null_high", "p", "q", "sign_consistency", "level_error_log2"]  # fmt: skip
 GENES = ["model", "alignment", "tissue", "gene_id", "log2fc_reference", "q_reference",
          "log2fc_predicted", "q_predicted", "predictable"]  # fmt: skip
 # He et al. 2023, section 3.5: tissues and median rho, P of the rank-sum test.
@@ -352,6 +357,7 @@ def _tested(expr_tpm: np.ndarray, case: np.ndarray, settings: TransferSettings) 
             "log2fc_reference": fold_changes(values, labels, ~labels, settings.pseudo_count)[0],
             "p_reference": p,
             "q_reference": benjamini_hochberg(p),
+            "controls_log2_reference": log2_tpm(values[~case]).mean(0),
         }
     )
 
@@ -526,6 +532,7 @@ class _Compared:
     q: np.ndarray
     permuted: np.ndarray
     drawn: np.ndarray
+    level_error_log2: np.ndarray
     n_samples: int
 
     @classmethod
@@ -545,6 +552,7 @@ class _Compared:
             benjamini_hochberg(rank_sum(expr_tpm, case)),
             fold_changes(expr_tpm, permuted, ~permuted, pseudo),
             fold_changes(expr_tpm, weights * case, weights * ~case, pseudo),
+            np.abs(log2_tpm(expr_tpm[~case]).mean(0) - reference["controls_log2_reference"]),
             len(case),
         )
 
@@ -573,6 +581,7 @@ class _Compared:
             "null_high": float(high),
             "p": permutation_p(rho, null),
             "sign_consistency": float((np.sign(predicted) == np.sign(reference)).mean()),
+            "level_error_log2": float(np.median(self.level_error_log2[kept])),
         }
         return fields_, null
 
@@ -594,7 +603,8 @@ def compare_groups(table: pd.DataFrame, null: Mapping[tuple, np.ndarray]) -> pd.
         of permuted groups), ``median_p`` (one-sided, groups permuted), ``n_related``,
         ``median_related``, ``n_other``, ``median_other``, ``difference`` of the medians,
         ``rank_sum_p`` (two-sided, tissues as if independent, as the paper), ``permuted_p``
-        (of the difference, one-sided, groups permuted), and the paper's numbers, ``paper_...``.
+        (of the difference, one-sided, groups permuted), ``median_level_error_log2``, and the
+        paper's numbers, ``paper_...``.
     """
     rows = []
     targets = table[(table["role"] == TARGET) & table["rho_log2fc"].notna()]
@@ -605,6 +615,7 @@ def compare_groups(table: pd.DataFrame, null: Mapping[tuple, np.ndarray]) -> pd.
         row = {"model": part["model"].iloc[0], "alignment": alignment, "genes": gene_set}
         row |= {
             "n_tissues": len(part),
+            "median_level_error_log2": part["level_error_log2"].median(),
             "median": np.median(rho),
             "median_null_high": np.nanquantile(medians, 0.975),
             "median_p": permutation_p(float(np.median(rho)), medians),
@@ -623,6 +634,6 @@ def compare_groups(table: pd.DataFrame, null: Mapping[tuple, np.ndarray]) -> pd.
         rows.append(row | {f"paper_{key}": value for key, value in PAPER.items()})
     columns = ["model", "alignment", "genes", "n_tissues", "median", "median_null_high",
                "median_p", "n_related", "median_related", "n_other", "median_other",
-               "difference", "rank_sum_p", "permuted_p",
+               "difference", "rank_sum_p", "permuted_p", "median_level_error_log2",
                *(f"paper_{key}" for key in PAPER)]  # fmt: skip
     return pd.DataFrame(rows, columns=columns)
