@@ -1,5 +1,8 @@
 """Stated memory and disk against what runs of known size took."""
 
+import re
+from pathlib import Path
+
 import pytest
 
 from mtm.errors import InputError
@@ -101,6 +104,41 @@ def test_other_rules_are_given_what_they_took():
     assert all(asked[rule]["mem_mb"] > taken for rule, taken in memory.items())
     disk = {"simulate_cohort": 224.6, "build_cohort": 85.1, "score_model": 6.9}
     assert all(taken < asked[rule]["disk_mb"] < 3 * taken + 100 for rule, taken in disk.items())
+
+
+# Largest resident memory in Snakemake's benchmarks, MB: the demo, the panel with 14 models.
+@pytest.mark.parametrize(
+    ("size", "n_models", "measured"),
+    [
+        (
+            DEMO,
+            14,
+            {"associate_traits": 455, "compare_dysregulation": 473, "contrast_reference": 409,
+             "transfer_model": 451, "draw_figure": 281},
+        ),
+        (
+            PANEL,
+            14,
+            {"compare_codes": 875, "compare_decoding": 706, "compare_models": 641,
+             "compare_tissue_similarity": 252, "draw_figure": 702, "associate_traits": 472},
+        ),
+    ],
+)  # fmt: skip
+def test_analyses_are_given_the_memory_they_took(size, n_models, measured):
+    asked = rule_resources(size, n_models)
+    assert all(asked[rule]["mem_mb"] > taken for rule, taken in measured.items())
+
+
+def test_every_rule_asks_by_the_size_of_the_cohort():
+    asked = rule_resources(DEMO, 3)
+    rules = Path(__file__).parents[1] / "workflow" / "rules"
+    text = "\n".join(path.read_text() for path in sorted(rules.glob("*.smk")))
+    named = set(re.findall(r'RULE_RESOURCES\["(\w+)"\]', text))
+    assert named == set(asked)
+    blocks = re.findall(r"^ *resources:\n((?: +[^\n]+\n)+?)(?= *\w+:\n)", text, re.MULTILINE)
+    assert len(blocks) >= len(asked)
+    for block in blocks:
+        assert "RULE_RESOURCES" in block or ("mem_mb=" in block and "disk_mb=" in block), block
 
 
 def test_everything_grows_with_every_side_of_the_cohort():

@@ -160,16 +160,47 @@ def rule_resources(size: CohortSize, n_models: int) -> dict[str, dict[str, int]]
     matrix = size.matrix_mb
     # A row for each tissue, gene and scale; up to 60 bytes as parquet (measured 45).
     genes_mb = 60 * 2 * size.n_tissues * size.n_genes / 1e6
+    # A field of text for each two tissues, up to 100 bytes, by measure and layer.
+    pairs_mb = 20 * 100 * size.n_tissues**2 / 1e6
+    table = _asked(1000 + n_models * pairs_mb, 20 + n_models * pairs_mb)
+    one_model = _asked(4 * matrix + 10 * genes_mb, genes_mb)
     return {
         # Text and truth: up to 16 bytes a value.
         "simulate_cohort": _asked(2 * matrix, 4 * matrix),
         "build_cohort": _asked(3 * matrix, matrix + 2e-3 * size.n_samples),
         "make_folds": _asked(matrix, 1),
         "predict_oracle": _asked(6 * matrix, matrix),
-        "score_model": _asked(4 * matrix + 10 * genes_mb, genes_mb),
-        "score_partial": _asked(4 * matrix + 10 * genes_mb, genes_mb),
+        "score_model": one_model,
+        "score_partial": one_model,
         "compare_models": _asked(4 * matrix + 10 * n_models * genes_mb, n_models * genes_mb),
-    }
+        "measure_expression_level": _asked(2 * matrix, genes_mb),
+        # The gene model, whose size is not the cohort's.
+        "measure_conservation": _asked(3000, 10),
+        "measure_connectivity": _asked(1000, 10),
+        "contrast_genes": one_model,
+        "compare_tissue_similarity": _asked(
+            2 * matrix + 10 * n_models * genes_mb, n_models * pairs_mb
+        ),
+        # A trained and an untrained network beside the samples.
+        "compare_codes": _asked(4 * matrix + 4000, n_models * pairs_mb + 20),
+        "compare_decoding": _asked(4 * matrix + 4000, n_models * pairs_mb + 20),
+        "associate_traits": _asked(6 * matrix + 10 * genes_mb, 4 * genes_mb),
+        "find_contrasts": _asked(2 * matrix, 20),
+        # Two definitions and two choices of genes, some contrasts a tissue.
+        "compare_dysregulation": _asked(6 * matrix + 40 * genes_mb, 10 * genes_mb),
+        # Each process has one tissue's samples; together they are no more than a few matrices.
+        "predict_status": _asked(10 * matrix + 8000, 20),
+        "contrast_reference": _asked(3 * matrix + 10 * genes_mb, genes_mb),
+        "transfer_model": _asked(4 * matrix + 10 * genes_mb + 2000, 2 * genes_mb),
+        **dict.fromkeys(
+            (
+                "summarise_accuracy", "compare_with_paper", "join_gene_contrasts",
+                "summarise_traits", "summarise_dysregulation", "draw_figure",
+                "list_skipped_analyses",
+            ),
+            table,
+        ),
+    }  # fmt: skip
 
 
 def _asked(mem_mb: float, disk_mb: float) -> dict[str, int]:

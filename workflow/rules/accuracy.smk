@@ -53,7 +53,7 @@ rule summarise_accuracy:
         "../../envs/mtm.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
+        **RULE_RESOURCES["summarise_accuracy"],
         runtime=15,
     params:
         models=SCORED_MODELS,

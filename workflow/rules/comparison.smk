@@ -84,7 +84,7 @@ rule compare_with_paper:
         "../../envs/mtm.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
+        **RULE_RESOURCES["compare_with_paper"],
         runtime=15,
     params:
         roles=config["comparison"]["roles"],

@@ -43,7 +43,7 @@ rule find_contrasts:
         "../../envs/mtm.yaml"
     threads: 1
     resources:
-        mem_mb=8000,
+        **RULE_RESOURCES["find_contrasts"],
         runtime=30,
     params:
         source=config["source"],
@@ -77,7 +77,7 @@ rule compare_dysregulation:
         "../../envs/mtm.yaml"
     threads: 4
     resources:
-        mem_mb=16000,
+        **RULE_RESOURCES["compare_dysregulation"],
         runtime=120,
     params:
         source=config["source"],
@@ -123,7 +123,7 @@ rule summarise_dysregulation:
         "../../envs/mtm.yaml"
     threads: 1
     resources:
-        mem_mb=8000,
+        **RULE_RESOURCES["summarise_dysregulation"],
         runtime=30,
     params:
         disease=DISEASE,

@@ -47,7 +47,7 @@ rule predict_status:
         "../../envs/mtm.yaml"
     threads: 8
     resources:
-        mem_mb=24000,
+        **RULE_RESOURCES["predict_status"],
         runtime=1440,
     params:
         source=config["source"],

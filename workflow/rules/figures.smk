@@ -27,7 +27,7 @@ for FIGURE, DRAWN in FIGURES.items():
             "../../envs/mtm.yaml"
         threads: 1
         resources:
-            mem_mb=2000,
+            **RULE_RESOURCES["draw_figure"],
             runtime=15,
         params:
             figure=FIGURE,
@@ -54,7 +54,7 @@ rule list_skipped_analyses:
         "../../envs/mtm.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
+        **RULE_RESOURCES["list_skipped_analyses"],
         runtime=5,
     params:
         skipped=SKIPPED,

@@ -35,7 +35,7 @@ rule measure_expression_level:
         "../../envs/mtm.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
+        **RULE_RESOURCES["measure_expression_level"],
         runtime=30,
     params:
         code=code_of("measure_expression_level.py"),
@@ -75,7 +75,7 @@ else:
             "../../envs/mtm.yaml"
         threads: 4
         resources:
-            mem_mb=4000,
+            **RULE_RESOURCES["measure_conservation"],
             runtime=120,
         params:
             url=None if CONSERVATION_INPUT.get("conservation") else CONSERVATION,
@@ -116,7 +116,7 @@ else:
             "../../envs/mtm.yaml"
         threads: 1
         resources:
-            mem_mb=4000,
+            **RULE_RESOURCES["measure_connectivity"],
             runtime=15,
         params:
             min_score=CONTRAST["interaction_score"],
@@ -150,7 +150,7 @@ rule contrast_genes:
         "../../envs/mtm.yaml"
     threads: 2
     resources:
-        mem_mb=8000,
+        **RULE_RESOURCES["contrast_genes"],
         runtime=120,
     params:
         source=config["source"],
@@ -191,7 +191,7 @@ rule join_gene_contrasts:
         "../../envs/mtm.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
+        **RULE_RESOURCES["join_gene_contrasts"],
         runtime=10,
     params:
         characteristics=list(MEASURED),

@@ -61,7 +61,7 @@ rule compare_tissue_similarity:
         "../../envs/mtm.yaml"
     threads: 1
     resources:
-        mem_mb=8000,
+        **RULE_RESOURCES["compare_tissue_similarity"],
         runtime=30,
     params:
         models=SIMILARITY_MODELS,
@@ -125,7 +125,7 @@ else:
             "../../envs/mtm.yaml"
         threads: 4
         resources:
-            mem_mb=16000,
+            **RULE_RESOURCES["compare_codes"],
             runtime=120,
         params:
             models=MTM_MODELS,
@@ -161,7 +161,7 @@ else:
             "../../envs/mtm.yaml"
         threads: 4
         resources:
-            mem_mb=16000,
+            **RULE_RESOURCES["compare_decoding"],
             runtime=120,
         params:
             models=MTM_MODELS,

@@ -70,7 +70,7 @@ if TRAIT_COLUMNS:
             "../../envs/mtm.yaml"
         threads: 4
         resources:
-            mem_mb=16000,
+            **RULE_RESOURCES["associate_traits"],
             runtime=120,
         params:
             source=config["source"],
@@ -103,7 +103,7 @@ if TRAIT_COLUMNS:
             "../../envs/mtm.yaml"
         threads: 1
         resources:
-            mem_mb=2000,
+            **RULE_RESOURCES["summarise_traits"],
             runtime=15,
         params:
             code=code_of("summarise_traits.py"),

@@ -63,7 +63,7 @@ else:
             "../../envs/mtm.yaml"
         threads: 4
         resources:
-            mem_mb=8000,
+            **RULE_RESOURCES["contrast_reference"],
             runtime=60,
         params:
             source=config["source"],
@@ -106,7 +106,7 @@ else:
             "../../envs/mtm.yaml"
         threads: 4
         resources:
-            mem_mb=12000,
+            **RULE_RESOURCES["transfer_model"],
             runtime=60,
         params:
             source=config["source"],
