@@ -114,7 +114,9 @@ def test_no_thread_is_left_by_a_reader_given_up_half_way(tmp_path, table):
     assert threading.active_count() == before
 
 
-@pytest.mark.parametrize("text", ["0.1", "1e-3", "3E+2", "7", "12345.678", ".5", "5.", "-0"])
+@pytest.mark.parametrize(
+    "text", ["0.1", "1e-3", "3E+2", "7", "12345.678", ".5", "5.", "-0", " 7", "7  ", "7\r"]
+)
 def test_every_spelling_of_a_number(tmp_path, text):
     path = tmp_path / "x.gct"
     path.write_text(f"#1.2\n1\t2\nName\tDescription\ta\tb\ng\tG\t{text}\t1\n")
@@ -137,6 +139,8 @@ def test_every_spelling_of_a_number(tmp_path, text):
         ("1e60", "infinite"),
         ('"1"', "non-numeric"),
         ("1\r2", "non-numeric"),
+        ("1 2", "non-numeric value '1 2'"),
+        ("\xff", "non-numeric"),
     ],
 )
 def test_bad_values_are_named(tmp_path, table, text, words):
@@ -145,7 +149,7 @@ def test_bad_values_are_named(tmp_path, table, text, words):
     fields[2 + 17] = text
     lines[40] = "\t".join(fields)
     path = tmp_path / "x.gct"
-    path.write_text("\n".join(lines), newline="")
+    path.write_text("\n".join(lines), newline="", encoding="latin-1")
     with pytest.raises(InputError) as caught:
         read_all(path)
     for word in (words, "line 41", f"gene {table[1][37]}", f"sample {table[2][17]}"):

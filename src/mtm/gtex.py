@@ -19,7 +19,7 @@ import h5py
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.csv
+import pyarrow.compute as pc
 import scipy.sparse
 
 from mtm.errors import InputError
@@ -28,9 +28,8 @@ from mtm.io import read_tsv
 BLOCK_GENES = 512
 _CHUNK_BYTES = 1 << 22
 _CHUNKS_AHEAD = 4
-_ROWS_A_PARSE = 16
+_ROWS_A_PARSE = 8
 _LARGEST = float(np.finfo(np.float32).max)
-_TAB_TO_NEWLINE = bytes.maketrans(b"\t", b"\n")
 _NUMBER = re.compile(rb"-?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 _ENSEMBL_ID = re.compile(r"(ENS[A-Z]*G\d{11})(?:\.\d+)?(_PAR_Y)?")
 _GTF_ATTRIBUTE = re.compile(r'(\w+) "([^"]*)"')
@@ -389,26 +388,32 @@ def _gene_id(path: Path, header: ExpressionHeader, line: bytes, line_number: int
 def _parse_rows(path: Path, rows: list[_Row], sample_ids: Sequence[str]) -> np.ndarray:
     """Parse rows of tab-separated values to float32 of shape ``(n_rows, n_samples)``.
 
-    All values are handed to the parser as one column, which is much faster than a wide table.
+    All values become one array of strings that Arrow casts, which is faster than any parser of
+    tables: the text without its tabs, and where each value begins in it.
     """
-    text = b"\n".join(row.values for row in rows).translate(_TAB_TO_NEWLINE)
+    text = b"\t".join([row.values for row in rows])
+    ends = np.flatnonzero(np.frombuffer(text, np.uint8) == ord("\t"))
+    offsets = np.zeros(len(ends) + 2, np.int32)
+    offsets[1:-1] = ends - np.arange(len(ends))
+    offsets[-1] = len(text) - len(ends)
+    buffers = [None, pa.py_buffer(offsets), pa.py_buffer(text.translate(None, b"\t"))]
+    fields = pa.Array.from_buffers(pa.utf8(), len(offsets) - 1, buffers)
     try:
-        table = pyarrow.csv.read_csv(
-            pa.py_buffer(text),
-            pyarrow.csv.ReadOptions(
-                use_threads=False, block_size=len(text) + 1, column_names=["value"]
-            ),
-            pyarrow.csv.ParseOptions(quote_char=False, ignore_empty_lines=False),
-            pyarrow.csv.ConvertOptions(column_types={"value": pa.float32()}, null_values=[]),
-        )
+        values = _cast(fields).to_numpy().reshape(len(rows), len(sample_ids))
     except pa.ArrowInvalid as error:
         _raise_bad_value(path, rows, sample_ids, str(error))
-    if len(table) != len(rows) * len(sample_ids):
-        _raise_bad_value(path, rows, sample_ids, "line breaks within a row")
-    values = table.column(0).to_numpy().reshape(len(rows), len(sample_ids))
     if not (values.min() >= 0 and values.max() < np.inf):
         _raise_bad_value(path, rows, sample_ids, "values out of range")
     return values
+
+
+def _cast(fields: pa.StringArray) -> pa.FloatArray:
+    """Cast text to float32; spaces around a number and a carriage return after it are allowed."""
+    try:
+        return pc.cast(fields, pa.float32())
+    except pa.ArrowInvalid:
+        trimmed = pc.ascii_trim(pc.ascii_rtrim(fields, "\r"), " ")
+        return pc.cast(trimmed, pa.float32())
 
 
 def _raise_bad_value(

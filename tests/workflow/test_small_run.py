@@ -1,11 +1,9 @@
 """A very small simulated cohort through every rule but the figures."""
 
-import os
 from pathlib import Path
 
 import pandas as pd
 import pytest
-import yaml
 
 from mtm.models.base import load
 
@@ -47,22 +45,3 @@ def test_training_state_is_gone_and_logs_are_in_place(small_run):
         "transfer to an external cohort",
         "similarity of tissues, decoding paths",
     ]
-
-
-def test_second_run_has_nothing_to_do_even_after_touching_the_code(
-    small_run, small_snakemake, small_targets
-):
-    os.utime(ROOT / "scripts/train_fold.py")
-    run = small_snakemake(small_run, "-n", *small_targets)
-    assert "Nothing to be done" in run.stdout + run.stderr
-
-
-def test_changed_parameter_reruns_one_model_alone(small_run, small_snakemake, small_config):
-    config = yaml.safe_load((small_run / "small.yaml").read_text())
-    config["models"]["mtm"]["parameters"]["steps"] = 4
-    (small_run / "small.yaml").write_text(yaml.safe_dump(config))
-    run = small_snakemake(small_run, "-n", "accuracy")
-    (small_run / "small.yaml").write_text(yaml.safe_dump(small_config))
-    output = run.stdout + run.stderr
-    assert "Training mtm without" in output
-    assert "Training train_mean without" not in output
