@@ -9,7 +9,7 @@ import yaml
 
 ROOT = Path(__file__).parents[2]
 SHARED = ROOT.parent / "shared"
-SECONDS = 3.0
+SECONDS = 5.0
 
 pytestmark = pytest.mark.workflow
 

@@ -1,13 +1,9 @@
 """A very small simulated cohort through every rule but the figures."""
 
-from pathlib import Path
-
 import pandas as pd
 import pytest
 
 from mtm.models.base import load
-
-ROOT = Path(__file__).parents[2]
 
 pytestmark = [pytest.mark.workflow, pytest.mark.slow]
 
