@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from mtm.errors import InputError
-from mtm.figures.learning_curve import learning_curve_table
+from mtm.figures.learning_curve import learning_curve_table, steps_to_final
 from mtm.figures.registry import make_figure
 
 
@@ -45,6 +45,32 @@ def test_the_thick_line_is_the_mean_over_runs():
     lines = {line.get_label(): line for line in figure.axes[0].lines}
     np.testing.assert_allclose(lines["mtm"].get_ydata(), np.array([1, 2, 3]) / 3 * 0.25)
     np.testing.assert_allclose(lines["mlp"].get_xdata(), [100, 250])
+
+
+@pytest.mark.parametrize(
+    ("rho", "expected"),
+    [
+        ([0.1, 0.2, 0.297, 0.3], 30),
+        ([0.1, 0.2, 0.296, 0.3], 40),
+        # The last tenth of twenty is two: a chance low at the end does not end it early.
+        ([0.1] * 10 + [0.25] * 5 + [0.3] * 4 + [0.29], 160),
+        ([0.3, 0.2, 0.1], 10),
+        ([0.1, 0.0, -0.1], np.nan),
+        ([0.2], 10),
+    ],
+)
+def test_steps_to_99_percent_of_the_final_value(rho, expected):
+    steps = 10 * np.arange(1, len(rho) + 1)
+    assert steps_to_final(steps, rho) == pytest.approx(expected, nan_ok=True)
+
+
+def test_table_and_figure_show_the_step_of_each_run():
+    figure, table = make_figure("learning_curve", {"table": PATHS})
+    found = table.groupby(["model", "run", "level"])["steps_to_99"].unique()
+    assert found["mtm", "fold0", "gene_wise"].tolist() == [300]
+    assert found["mlp", "fold0", "sample_wise"].tolist() == [250]
+    marks = [line for line in figure.axes[0].lines if line.get_marker() == "^"]
+    assert [line.get_xdata()[0] for line in marks] == [300, 250]
 
 
 def test_one_table_alone_is_drawn():

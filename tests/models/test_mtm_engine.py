@@ -14,6 +14,7 @@ from mtm.models.base import Requests, Training, load
 from mtm.models.mtm import MTM, MTMParameters
 from mtm.models.mtm_networks import Dropout, TissueConditioned, _TissueNorm
 from mtm.models.mtm_training import LOSSES, Engine, PairSampler, ordered_pairs
+from mtm.models.mtm_wide import inverse_z, l1_loss
 from mtm.scaling import TissueScaler
 
 HERE = Path(__file__).parent
@@ -110,6 +111,44 @@ def test_tissue_norm_gradients_equal_finite_differences():
         lambda *a: _TissueNorm.apply(*a[:3], tissue, a[3], keep, torch.double),
         (h, gamma, beta, sigma),
     )
+
+
+@pytest.mark.parametrize("log", [False, True])
+def test_inverse_z_equals_its_parts_bit_for_bit(log):
+    generator = torch.Generator().manual_seed(0)
+    draw = lambda *shape: torch.randn(*shape, generator=generator)  # noqa: E731
+    mean, sd, tissue = draw(3, 7), draw(3, 7).abs(), torch.tensor([0, 1, 2, 1, 1, 0])
+    # Values at and just above the cut, where 1 + x rounds to 1.
+    mean[0, :2], sd[0, :2] = torch.tensor([0.0, 1e-9]), 0
+    expr_z, weight = draw(6, 7), draw(6, 7)
+    results = []
+    for function in (
+        lambda z: inverse_z(z, mean, sd, tissue, log),
+        lambda z: (lambda x: torch.log2(1 + x) if log else x)(
+            torch.relu(torch.addcmul(mean[tissue], z, sd[tissue]))
+        ),
+    ):
+        z = expr_z.clone().requires_grad_()
+        out = function(z)
+        (out * weight).sum().backward()
+        results.append((out, z.grad))
+    assert torch.equal(results[0][0], results[1][0])
+    assert torch.equal(results[0][1], results[1][1])
+
+
+def test_l1_loss_equals_torchs_bit_for_bit():
+    generator = torch.Generator().manual_seed(0)
+    wanted = torch.randn(50, 301, generator=generator)
+    start = torch.randn(50, 301, generator=generator)
+    start[0] = wanted[0]
+    results = []
+    for function in (l1_loss, torch.nn.functional.l1_loss):
+        predicted = start.clone().requires_grad_()
+        loss = function(predicted, wanted)
+        (1.7 * loss).backward()
+        results.append((loss, predicted.grad))
+    assert torch.equal(results[0][0], results[1][0])
+    assert torch.equal(results[0][1], results[1][1])
 
 
 def test_constant_activations_give_the_tissue_offset_and_finite_gradients():

@@ -1,16 +1,20 @@
 """Held-out accuracy while a model is trained."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
 from mtm.errors import InputError
 from mtm.figures.registry import figure
 from mtm.figures.style import COLUMN_MM, MUTED, PAGE_MM, PALETTE, new_figure
 
+SHARE_OF_FINAL = 0.99
 LEVELS = {"held_out_gene_wise": "Gene-wise", "held_out_sample_wise": "Sample-wise"}
 
 
@@ -27,7 +31,8 @@ def learning_curve_table(table: pd.DataFrame | Mapping[str, pd.DataFrame]) -> pd
     Returns
     -------
     pd.DataFrame
-        ``model``, ``run``, ``step``, ``level`` (``gene_wise``, ``sample_wise``), ``rho``.
+        ``model``, ``run``, ``step``, ``level`` (``gene_wise``, ``sample_wise``), ``rho``,
+        ``steps_to_99`` (of the run and level, see `steps_to_final`; the same in all its rows).
 
     Raises
     ------
@@ -53,12 +58,37 @@ def learning_curve_table(table: pd.DataFrame | Mapping[str, pd.DataFrame]) -> pd
                 level=lambda rows: rows["level"].str.removeprefix("held_out_"),
             )
         )
-    return pd.concat(parts, ignore_index=True)[["model", "run", "step", "level", "rho"]]
+    rows = pd.concat(parts, ignore_index=True)[["model", "run", "step", "level", "rho"]]
+    curve = ["model", "run", "level"]
+    rows["steps_to_99"] = np.nan
+    for _, mine in rows.groupby(curve):
+        rows.loc[mine.index, "steps_to_99"] = steps_to_final(mine["step"], mine["rho"])
+    return rows
+
+
+def steps_to_final(step: Sequence[float], rho: Sequence[float]) -> float:
+    """Return the first step at which rho reaches 99% of its final value (methods 1.6).
+
+    The final value is the mean of the last tenth of the evaluations, one of which may be high or
+    low by chance; NaN where it is not above 0.
+
+    Parameters
+    ----------
+    step
+        Optimiser steps of the evaluations, rising.
+    rho
+        Held-out accuracy at each.
+    """
+    step, rho = np.asarray(step, float), np.asarray(rho, float)
+    final = rho[-math.ceil(len(rho) / 10) :].mean()
+    return float(step[rho >= SHARE_OF_FINAL * final][0]) if final > 0 else math.nan
 
 
 @figure("learning_curve", reduce=learning_curve_table)
 def learning_curve(table: pd.DataFrame) -> Figure:
     """Held-out accuracy against optimiser step; a thin line a run, a thick one their mean.
+
+    A triangle marks the median over runs of the step that reaches 99% of the final value.
 
     Parameters
     ----------
@@ -94,6 +124,17 @@ def learning_curve(table: pd.DataFrame) -> Figure:
                 ms=3,
                 label=model,
             )
+            reached = mine.groupby("run")["steps_to_99"].first().median()
+            ax.plot(
+                reached,
+                0.03 + 0.05 * rank,
+                color=color,
+                marker="^",
+                ms=4,
+                ls="none",
+                clip_on=False,
+                transform=ax.get_xaxis_transform(),
+            )
         ax.axhline(0, color=MUTED, lw=0.5, zorder=1)
         ax.set_title(title)
         ax.set_xlabel("Optimiser step")
@@ -102,6 +143,8 @@ def learning_curve(table: pd.DataFrame) -> Figure:
         ax.grid(axis="y")
     axes[0].set_ylabel("Held-out Pearson's ρ")
     handles, labels = axes[0].get_legend_handles_labels()
-    if len(models) > 1:
-        drawing.legend(handles, labels, loc="outside upper left", ncols=6 if wide else 3)
+    shown = [*zip(handles, labels, strict=True)] if len(models) > 1 else []
+    reached = Line2D([], [], color=MUTED, marker="^", ms=4, ls="none")
+    handles, labels = zip(*shown, (reached, "99% of final ρ reached"), strict=True)
+    drawing.legend(handles, labels, loc="outside upper left", ncols=6 if wide else 3)
     return drawing

@@ -1,6 +1,6 @@
 """MTM: one encoder and one generator for every pair of tissues (He et al. 2023, methods 1)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -14,6 +14,7 @@ from mtm.errors import InputError
 from mtm.linear.design import CovariateDesign, covariate_table
 from mtm.models.base import Predictor, Requests, Training
 from mtm.models.mtm_networks import ConditionedStack, SpectralNorm
+from mtm.models.mtm_stopping import stopping_score, stopping_split
 from mtm.models.mtm_training import Engine, train
 from mtm.models.registry import register
 from mtm.scaling import Scale, log2_tpm
@@ -76,6 +77,13 @@ class MTMParameters:
         weights, statistics and losses), or ``"auto"``: bfloat16 where the device has units for it.
     checkpoint_every
         Epochs between saved training states; 0 saves none.
+    stop_patience
+        End early after this many checks without a better accuracy on donors taken out of the
+        training donors; 0 never does. Needs a constant learning rate.
+    stop_every
+        Optimiser steps between the checks.
+    stop_donors
+        Share of the training donors to check on, in (0, 1); they are not learned from.
     """
 
     target_scale: Scale = "tpm_z"
@@ -109,6 +117,9 @@ class MTMParameters:
     steps: int = 0
     precision: Literal["auto", "float64", "float32", "tf32", "bfloat16"] = "auto"
     checkpoint_every: int = 10
+    stop_patience: int = 0
+    stop_every: int = 500
+    stop_donors: float = 0.1
 
 
 @register("mtm")
@@ -131,10 +142,25 @@ class MTM(Predictor):
         return self.parameters.target_scale
 
     def _fit(self, training: Training) -> pd.DataFrame:
+        p, stop_score = self.parameters, None
         self._device = choose_device(training.device)
+        if p.stop_patience:
+            if p.schedule != "constant":
+                raise InputError(
+                    "model parameter stop_patience",
+                    f"{p.stop_patience} with the schedule {p.schedule}",
+                    "0, or the schedule constant",
+                    "A schedule that is cut off never reaches its low learning rates.",
+                )
+            learned_from, stop_by = stopping_split(
+                training.cohort, training.source, p.stop_donors, training.seed
+            )
+            training = replace(training, cohort=learned_from)
+            score = stopping_score(stop_by, training.source)
+            stop_score = lambda: score(self)  # noqa: E731
         engine = Engine(self.parameters, training.cohort, self.scaler, self._device, training.seed)
         self.networks, self.design = engine.networks, engine.design
-        table = train(engine, training, lambda: training.monitor(self))
+        table = train(engine, training, lambda: training.monitor(self), stop_score)
         self.provenance.notes.update(engine.notes())
         return table
 

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import asdict
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -27,7 +28,10 @@ from mtm.errors import InputError
 from mtm.io import atomic_path
 from mtm.linear.design import CovariateDesign, covariate_table
 from mtm.models.base import Training
+from mtm.models.mtm_device import DevicePlan, StepRunner, keep_freed_memory, plan_device
 from mtm.models.mtm_networks import ConditionedStack, Discriminator, Dropout, Mapping
+from mtm.models.mtm_stopping import stalled
+from mtm.models.mtm_wide import inverse_z, l1_loss
 from mtm.scaling import TissueScaler
 
 if TYPE_CHECKING:
@@ -36,7 +40,7 @@ if TYPE_CHECKING:
 LOGGER = logging.getLogger(__name__)
 LOSSES = ("discriminator", "adversarial", "individual", "reconstruction", "cycle")
 DISTANCES = {
-    "l1": functional.l1_loss,
+    "l1": l1_loss,
     "smooth_l1": functional.smooth_l1_loss,
     "l2": functional.mse_loss,
 }
@@ -100,7 +104,14 @@ class Engine:
         ``"cpu"`` or ``"cuda"``.
     seed
         Of the initial weights and of everything drawn.
+    plan
+        What to keep on the device; chosen by its free memory where None.
     """
+
+    tissue: Tensor
+    expr_z: Tensor
+    encoder_expr: Tensor
+    covariates: Tensor
 
     def __init__(
         self,
@@ -109,6 +120,7 @@ class Engine:
         scaler: TissueScaler,
         device: str,
         seed: int,
+        plan: DevicePlan | None = None,
     ):
         p = self.parameters = parameters
         self.device, self.seed = device, seed
@@ -117,6 +129,8 @@ class Engine:
         if device == "cuda":
             tf32 = "tf32" if self.precision == "tf32" else "ieee"
             torch.backends.cuda.matmul.fp32_precision = tf32
+        else:
+            keep_freed_memory()
 
         n_genes, n_tissues = cohort.n_genes, len(cohort.tissues)
         with torch.random.fork_rng(devices=[]):
@@ -141,6 +155,12 @@ class Engine:
             if len(self.design):
                 linear = nn.Linear(len(self.design), p.code_width, bias=False)
                 self.networks["covariates"] = linear
+            n_weights = sum(weight.numel() for weight in self.networks.parameters())
+            self.plan = plan or plan_device(
+                device, torch.cuda.mem_get_info()[0] if device == "cuda" else 0,
+                cohort.n_samples, n_genes, n_weights, p.batch_size, p.max_sources,
+                self.dtype.itemsize,
+            )  # fmt: skip
             self.networks.to(device, self.dtype)
         self.generator = torch.Generator(device).manual_seed(seed)
         self.dropout = Dropout(p.dropout, self.generator)
@@ -154,7 +174,6 @@ class Engine:
         def resident(array: np.ndarray) -> Tensor:
             return torch.from_numpy(array).to(device, self.dtype)
 
-        self.tissue = torch.from_numpy(cohort.tissue).to(device)
         self.n_tissues = n_tissues
         # A tissue without training samples has NaN statistics and is never drawn as a pair; the
         # random tissue of the adversarial branch may be it, and then it stands unscaled.
@@ -162,23 +181,65 @@ class Engine:
             resident(np.nan_to_num(scaler.mean)),
             resident(np.nan_to_num(scaler.sd, nan=1.0)),
         )
-        self.expr_z = resident(scaler.transform(cohort.expr_tpm, cohort.tissue))
-        if p.encoder_input == "z":
-            self.encoder_expr = self.expr_z
+        self._place_samples(cohort, scaler)
+        self.totals = torch.zeros(len(LOSSES), device=device, dtype=self.dtype)
+
+    def _place_samples(self, cohort: Cohort, scaler: TissueScaler) -> None:
+        """Put what a step reads of each sample on the device, or room for a part of it."""
+        chunk_rows = self.plan.chunk_rows
+        home = "cpu" if chunk_rows else self.device
+
+        def placed(array: np.ndarray) -> Tensor:
+            return torch.from_numpy(array).to(home, self.dtype)
+
+        samples = {
+            "tissue": torch.from_numpy(cohort.tissue).to(home),
+            "expr_z": placed(scaler.transform(cohort.expr_tpm, cohort.tissue)),
+        }
+        if self.parameters.encoder_input == "z":
+            samples["encoder_expr"] = samples["expr_z"]
         else:
-            self.encoder_expr = torch.log2(1 + resident(cohort.expr_tpm))
+            samples["encoder_expr"] = torch.log2(1 + placed(cohort.expr_tpm))
         if len(self.design):
             names = self.design.covariates
             table = covariate_table(cohort, np.arange(cohort.n_samples), names)
-            self.covariates = resident(self.design.transform(table))
-        self.totals = torch.zeros(len(LOSSES), device=device, dtype=self.dtype)
+            samples["covariates"] = placed(self.design.transform(table))
+        self.samples = samples
+        for name, values in samples.items():
+            if chunk_rows:
+                shape = (chunk_rows, *values.shape[1:])
+                values = torch.empty(shape, dtype=values.dtype, device=self.device)
+            setattr(self, name, values)
+
+    def feed(self, batches: Iterator[Batch]) -> Iterator[Batch]:
+        """Yield the batches as `step` takes them, their samples on the device.
+
+        Where the samples do not fit there, those of the next few batches are copied at once and
+        the batches point into the copy: other rows, the same numbers.
+        """
+        if not self.plan.chunk_rows:
+            yield from batches
+            return
+        p = self.parameters
+        n_batches = max(1, self.plan.chunk_rows // (p.batch_size * (p.max_sources + 1)))
+        while chunk := list(islice(batches, n_batches)):
+            parts = [part for batch in chunk for part in batch[:3]]
+            rows, place = torch.unique(torch.cat(parts), return_inverse=True)
+            for name, values in self.samples.items():
+                getattr(self, name)[: len(rows)].copy_(values[rows])
+            local = iter(place.to(self.device).split([len(part) for part in parts]))
+            for batch in chunk:
+                yield Batch(next(local), next(local), next(local), batch.pair.to(self.device))
 
     def _optimizer(self, weights: list[nn.Parameter]) -> torch.optim.Optimizer:
         p = self.parameters
         kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[p.optimizer]
+        on_gpu = self.device == "cuda"
         return kind(
             weights,
-            lr=p.learning_rate,
+            # A graph would freeze a number; a schedule changes the tensor in place.
+            lr=torch.tensor(p.learning_rate, device="cuda") if on_gpu else p.learning_rate,
+            capturable=on_gpu,
             betas=(p.beta1, p.beta2),
             eps=1e-8,
             weight_decay=p.weight_decay,
@@ -195,8 +256,8 @@ class Engine:
         """Turn generated z-scores into what the encoder takes."""
         if self.parameters.encoder_input == "z":
             return expr_z
-        expr = functional.relu(torch.addcmul(self.mean[tissue], expr_z, self.sd[tissue]))
-        return expr if self.parameters.target_scale == "log2_z" else torch.log2(1 + expr)
+        log = self.parameters.target_scale == "tpm_z"
+        return inverse_z(expr_z, self.mean, self.sd, tissue, log)
 
     def draw(self, n: int) -> tuple[Tensor, Tensor]:
         """Draw noise ``(n, noise_width)`` and random tissues ``(n,)`` for one step."""
@@ -235,8 +296,13 @@ class Engine:
         rows_s, rows_t = batch.source, batch.target
         encoder, generator = self.networks["encoder"], self.networks["generator"]
         s, t, r = self.tissue[rows_s], self.tissue[rows_t], random_tissue
-        x_s, x_t = self.expr_z[rows_s], self.expr_z[rows_t]
         n = len(rows_s)
+        # What the discriminator sees is one array: real targets, perhaps sources, then the fakes.
+        n_seen = 3 if p.discriminator_real == "source_and_target" else 2
+        seen = self.expr_z.new_empty(n_seen * n, self.expr_z.shape[1])
+        x_t = torch.index_select(self.expr_z, 0, rows_t, out=seen[:n])
+        x_s = seen[n : 2 * n] if n_seen == 3 else torch.empty_like(x_t)
+        torch.index_select(self.expr_z, 0, rows_s, out=x_s)
         mapped = p.lambda_adversarial > 0 or (
             p.lambda_reconstruction > 0 and p.reconstruction_of != "encoded"
         )
@@ -252,22 +318,23 @@ class Engine:
                 codes.append(mapped_code)
                 tissues.append(r)
             made = generator(torch.cat(codes), torch.cat(tissues), self.dropout).to(self.dtype)
-            again = [made[:n]] * back + [made[n:]] * rebuild_mapped
-            if again:
+            made_t, made_r = made.split(n) if mapped else (made, None)
+            if back or rebuild_mapped:
                 tissues = torch.cat([t] * back + [r] * rebuild_mapped)
-                recoded = encoder(
-                    self._encoder_input(torch.cat(again), tissues), tissues, self.dropout
-                )
+                again = made if back and rebuild_mapped else made_t if back else made_r
+                recoded = encoder(self._encoder_input(again, tissues), tissues, self.dropout)
             if p.lambda_cycle > 0:
                 cycled = generator(recoded[:n], s, self.dropout).to(self.dtype)
 
         values = dict.fromkeys(LOSSES, self.totals.new_zeros(()))
         if p.lambda_adversarial > 0:
-            values["discriminator"] = self._discriminator_step(x_t, t, x_s, s, made[n:], r)
+            seen[-n:] = made_r.detach()
+            tissues = torch.cat([t, s, r] if n_seen == 3 else [t, r])
+            values["discriminator"] = self._discriminator_step(seen, tissues, n)
             with self._matmul():
-                score = self.networks["discriminator"](made[n:], r, frozen=True)
+                score = self.networks["discriminator"](made_r, r, frozen=True)
             values["adversarial"] = -score.mean()
-        values["individual"] = self.distance(made[:n], x_t)
+        values["individual"] = self.distance(made_t, x_t)
         if p.lambda_cycle > 0:
             values["cycle"] = self.distance(cycled, x_s)
         if p.lambda_reconstruction > 0:
@@ -287,17 +354,14 @@ class Engine:
         self.optimizer.step()
         self.totals += torch.stack([values[name].detach() for name in LOSSES])
 
-    def _discriminator_step(
-        self, x_t: Tensor, t: Tensor, x_s: Tensor, s: Tensor, fake: Tensor, r: Tensor
-    ) -> Tensor:
-        """Take the hinge-loss step of the discriminator; return its loss."""
-        n = len(r)
-        expr, tissue = [x_t, x_s, fake.detach()], [t, s, r]
-        if self.parameters.discriminator_real == "target":
-            del expr[1], tissue[1]
+    def _discriminator_step(self, expr_z: Tensor, tissue: Tensor, n: int) -> Tensor:
+        """Take the hinge-loss step of the discriminator; return its loss.
+
+        The last `n` rows are generated, those before them real, in parts of `n`.
+        """
         with self._matmul():
             score = self.networks["discriminator"](
-                torch.cat(expr), torch.cat(tissue), segments=[n] * len(expr)
+                expr_z, tissue, segments=[n] * (len(expr_z) // n)
             )
         loss = functional.relu(1 + score[-n:]).mean()
         for real in score[:-n].split(n):
@@ -310,6 +374,8 @@ class Engine:
     def notes(self) -> dict:
         """Return what was chosen at run time, for the bundle."""
         chosen = {"device": self.device, "precision": self.precision}
+        if self.device == "cuda":
+            chosen["plan"] = str(self.plan)
         return chosen | ({"covariates": self.design.covariates} if len(self.design) else {})
 
     def state(self) -> dict:
@@ -327,6 +393,12 @@ class Engine:
         self.optimizer.load_state_dict(state["optimizer"])
         self.critic.load_state_dict(state["critic"])
         self.generator.set_state(state["generator"].cpu())
+
+    def set_generator(self, state: Tensor) -> None:
+        """Draw from a new generator, in the state of another."""
+        self.generator = torch.Generator(self.device)
+        self.generator.set_state(state)
+        self.dropout.generator = self.generator
 
 
 class PairSampler:
@@ -404,7 +476,10 @@ class PairSampler:
 
 
 def train(
-    engine: Engine, training: Training, monitor: Callable[[], dict[str, float]]
+    engine: Engine,
+    training: Training,
+    monitor: Callable[[], dict[str, float]],
+    stop_score: Callable[[], float] | None = None,
 ) -> pd.DataFrame:
     """Run the training loop.
 
@@ -415,11 +490,13 @@ def train(
     -------
     pd.DataFrame
         One row an epoch or monitored step: ``epoch`` (passes done), ``step``, ``seconds`` since
-        the start, ``learning_rate``, the mean of every loss since the row before, and what
-        `monitor` returned.
+        the start, ``learning_rate``, the mean of every loss since the row before, what `monitor`
+        returned, and ``stop_rho``, what `stop_score` returned. Without a new best of it for
+        ``stop_patience`` checks the training ends; the last weights are kept, not the best ones.
     """
     p = engine.parameters
-    sampler = PairSampler(training.cohort.donor, p, engine.seed, engine.device)
+    home = "cpu" if engine.plan.chunk_rows else engine.device
+    sampler = PairSampler(training.cohort.donor, p, engine.seed, home)
     per_epoch = sampler.steps_per_epoch
     total = p.steps or p.epochs * per_epoch
     schedules = []
@@ -441,17 +518,18 @@ def train(
         rows, step, seconds = saved["rows"], saved["step"], saved["seconds"]
         LOGGER.info("resumed at step %d of %d from %s", step, total, path)
     LOGGER.info(
-        "training on %s in %s: %d pairs, %d steps an epoch, %d steps",
-        engine.device, engine.precision, len(sampler), per_epoch, total,
+        "training on %s in %s, %s: %d pairs, %d steps an epoch, %d steps",
+        engine.device, engine.precision, engine.plan, len(sampler), per_epoch, total,
     )  # fmt: skip
+    take_step = StepRunner(engine)
     started = time.monotonic() - seconds
     since = 0
     with tqdm(
         total=total, initial=step, unit="step", desc="mtm", disable=None, mininterval=1
     ) as bar:
         while step < total:
-            for batch in sampler.batches(step // per_epoch):
-                engine.step(batch, *engine.draw(len(batch.source)))
+            for batch in engine.feed(sampler.batches(step // per_epoch)):
+                take_step(batch)
                 for schedule in schedules:
                     schedule.step()
                 step, since = step + 1, since + 1
@@ -462,19 +540,27 @@ def train(
                         {k[:3]: f"{v:.3f}" for k, v in zip(LOSSES, means, strict=True)}
                     )
                 watched = training.monitor_every and step % training.monitor_every == 0
+                checked = {}
+                if stop_score is not None and step % p.stop_every == 0:
+                    checked["stop_rho"] = stop_score()
+                    scores = [row["stop_rho"] for row in [*rows, checked] if "stop_rho" in row]
+                    if stalled(scores, p.stop_patience):
+                        LOGGER.info("no better stop_rho for %d checks", p.stop_patience)
+                        total = step
                 ended = step % per_epoch == 0 or step == total
-                if watched or ended:
+                if watched or ended or checked:
                     row = {
                         "epoch": step / per_epoch,
                         "step": step,
                         "seconds": time.monotonic() - started,
-                        "learning_rate": engine.optimizer.param_groups[0]["lr"],
+                        "learning_rate": float(engine.optimizer.param_groups[0]["lr"]),
                     }
                     row |= dict(zip(LOSSES, (engine.totals / since).tolist(), strict=True))
                     if not np.isfinite([row[name] for name in LOSSES]).all():
                         raise FloatingPointError(f"a loss is not finite at step {step}: {row}")
                     if watched or (step == total and training.monitor_every):
                         row |= monitor()
+                    row |= checked
                     rows.append(row)
                     engine.totals.zero_()
                     since = 0
@@ -511,8 +597,9 @@ def _checkpoint_key(engine: Engine, training: Training) -> str:
         "monitor_every": training.monitor_every,
     }
     digest.update(json.dumps(settings, sort_keys=True).encode())
-    data = [engine.encoder_expr, engine.expr_z, engine.mean, engine.sd]
-    for array in [*data, engine.covariates] if len(engine.design) else data:
+    samples = engine.samples
+    data = [samples["encoder_expr"], samples["expr_z"], engine.mean, engine.sd]
+    for array in [*data, samples["covariates"]] if len(engine.design) else data:
         digest.update(memoryview(array.cpu().numpy()).cast("B"))
     return digest.hexdigest()
 
