@@ -8,6 +8,7 @@ from sklearn.linear_model import Lasso as SklearnLasso
 from sklearn.linear_model import Ridge as SklearnRidge
 
 from mtm.errors import InputError
+from mtm.linear.arrays import gene_blocks
 from mtm.linear.bayesian_ridge import bayesian_ridge
 from mtm.linear.lasso import COLUMNS, duality_gap, lasso_cv, lasso_descent
 from mtm.linear.ridge import gcv_ridge, reduced_rank
@@ -243,3 +244,12 @@ def test_lasso_of_nearly_dependent_features_needs_few_sweeps(rng, n_features):
 
         total = (y[:, gene] ** 2).sum() / 20
         assert objective(fit.coef[:, gene]) <= objective(model.coef_) + 1e-8 * total
+
+
+def test_blocks_fit_the_memory_that_is_free(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda: (8 * 2**20, 64 * 2**20))
+    on_cpu = list(gene_blocks(1000, 1024, 1))
+    on_gpu = list(gene_blocks(1000, 1024, 1, "cuda"))
+    assert {block.stop - block.start for block in on_cpu[:-1]} == {128}
+    assert {block.stop - block.start for block in on_gpu[:-1]} == {512}
+    assert [i for block in on_gpu for i in range(1000)[block]] == list(range(1000))

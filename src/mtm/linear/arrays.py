@@ -6,6 +6,8 @@ import numpy as np
 import torch
 
 FLOAT64_BYTES = 8
+# Of the free memory of a GPU; the rest is for what the bound on a block does not count.
+GPU_SHARE = 0.5
 
 
 def float64(array: np.ndarray, device: str) -> torch.Tensor:
@@ -13,8 +15,15 @@ def float64(array: np.ndarray, device: str) -> torch.Tensor:
     return torch.from_numpy(np.ascontiguousarray(array, dtype=np.float64)).to(device)
 
 
-def gene_blocks(n_genes: int, floats_per_gene: int, memory_mb: float) -> Iterator[slice]:
-    """Yield slices over genes such that one block's float64 working set fits `memory_mb`."""
+def gene_blocks(
+    n_genes: int, floats_per_gene: int, memory_mb: float, device: str = "cpu"
+) -> Iterator[slice]:
+    """Yield slices over genes such that one block's float64 working set fits `memory_mb`.
+
+    On a GPU it fits half of the memory that is free there, whatever `memory_mb` says.
+    """
+    if device == "cuda":
+        memory_mb = GPU_SHARE * torch.cuda.mem_get_info()[0] / 2**20
     size = max(1, int(memory_mb * 2**20 // (floats_per_gene * FLOAT64_BYTES)))
     for start in range(0, n_genes, size):
         yield slice(start, min(start + size, n_genes))

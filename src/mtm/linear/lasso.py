@@ -224,7 +224,7 @@ def lasso_cv(
     converged = np.empty(y.shape[1], dtype=bool)
     levels = min(MOST_LEVELS, n_penalties) if device == "cuda" else 1
     floats_per_gene = 2 * n_samples + levels * (n_folds + 1) * (6 * n_features + 10)
-    for block in gene_blocks(y.shape[1], floats_per_gene, memory_mb):
+    for block in gene_blocks(y.shape[1], floats_per_gene, memory_mb, device):
         best, fit, closed = _lasso_cv_block(
             features, float64(y[:, block], device), folds, ratios, tol, max_iter
         )

@@ -86,7 +86,7 @@ def gcv_ridge(
     shape = (n_samples, y.shape[1])
     dual, intercept = np.empty(shape), np.empty(y.shape[1])
     criterion = np.empty((len(candidates), y.shape[1]))
-    blocks = list(gene_blocks(y.shape[1], 5 * n_samples + 2 * len(candidates), memory_mb))
+    blocks = list(gene_blocks(y.shape[1], 5 * n_samples + 2 * len(candidates), memory_mb, device))
     for block in blocks:
         target = float64(y[:, block], device)
         rotated = vectors.T @ (target - target.mean(0))

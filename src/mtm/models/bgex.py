@@ -80,7 +80,7 @@ class BGEx(PerTissuePredictor):
         scale
             Scale of source and target; ``"log2_z"`` is the published one.
         memory_mb
-            Working set of the solver, MiB.
+            Working set of the solver, MiB; on a GPU half of what is free there instead.
         """
 
         n_features: int = 10
@@ -123,7 +123,7 @@ class BGEx(PerTissuePredictor):
         chosen, coef, intercept = [], [], []
         k = min(options.n_features, len(candidates))
         floats_per_gene = 3 * len(x) + 2 * len(candidates) + 3 * k * k
-        for block in gene_blocks(target_z.shape[1], floats_per_gene, options.memory_mb):
+        for block in gene_blocks(target_z.shape[1], floats_per_gene, options.memory_mb, device):
             y, y_mean, y_sd = standardised(float64(target_z[:, block], device))
             best, weights = self._fit_block(x, y, k)
             weights = weights * y_sd[:, None] / x_sd[best]

@@ -47,7 +47,7 @@ class Ridge(PerTissuePredictor):
         scale
             Scale of source and target.
         memory_mb
-            Working set of the solver, MiB.
+            Working set of the solver, MiB; on a GPU half of what is free there instead.
         """
 
         covariates: CovariateUse = "none"

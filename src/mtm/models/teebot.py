@@ -75,7 +75,7 @@ class TEEBoT(PerTissuePredictor):
         scale
             Scale of source and target.
         memory_mb
-            Working set of the solver, MiB.
+            Working set of the solver, MiB; on a GPU half of what is free there instead.
         """
 
         n_components: int = 10
