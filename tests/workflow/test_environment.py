@@ -37,3 +37,13 @@ def test_conda_environment_has_the_same_versions():
     pins = constraints()
     direct = [canonicalize_name(Requirement(text).name) for text in project()["dependencies"]]
     assert conda == {name: pins[name].removeprefix("==") for name in direct}
+
+
+def test_image_has_the_same_versions():
+    lines = (ROOT / "envs/Dockerfile").read_text().splitlines()
+    python = next(line for line in lines if line.startswith("FROM "))
+    assert python.startswith("FROM python:3.11-")
+    copied = [name for line in lines if line.startswith("COPY ") for name in line.split()[1:-1]]
+    assert "constraints.txt" in copied
+    assert all((ROOT / name).exists() for name in copied)
+    assert any("pip install" in line and "--constraint constraints.txt" in line for line in lines)
