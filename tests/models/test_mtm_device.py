@@ -8,7 +8,14 @@ import pytest
 import torch
 
 from mtm.models.mtm import MTMParameters
-from mtm.models.mtm_device import WARM_UP_STEPS, DevicePlan, StepRunner, capture, plan_device
+from mtm.models.mtm_device import (
+    WARM_UP_STEPS,
+    DevicePlan,
+    StepRunner,
+    capture,
+    plan_device,
+    settle_vector_math,
+)
 from mtm.models.mtm_training import Engine, PairSampler
 from mtm.scaling import TissueScaler
 
@@ -191,3 +198,10 @@ def test_a_real_graph_ends_where_plain_steps_end(cohort):
     replayed, recorded = trained(DevicePlan(graph=True))
     assert recorded
     assert torch.allclose(plain, replayed, atol=1e-4)
+
+
+def test_vector_math_is_exact_in_every_thread_once_settled():
+    values = torch.rand(200_000) + 1
+    settle_vector_math()
+    exact = np.log2(values.double().numpy()).astype(np.float32)
+    np.testing.assert_array_max_ulp(torch.log2(values).numpy(), exact, maxulp=2)

@@ -23,6 +23,8 @@ BYTES_PER_WEIGHT = 18
 # Arrays of batch x genes that a step holds at once, generously counted.
 WIDE_ARRAYS = 40
 WARM_UP_STEPS = 3
+# Elements, more than PyTorch gives one thread of an elementwise function.
+VECTOR_GRAIN = 65_536
 # Largest difference of a graph's first update from the same update without it, as a share of it;
 # reordered sums in bfloat16 stay far below, other dropout masks or inputs far above.
 GRAPH_TOLERANCE = 0.1
@@ -100,6 +102,16 @@ def keep_freed_memory() -> bool:
     mallopt = ctypes.CDLL(None).mallopt
     no_trim, no_mapping = mallopt(-1, -1), mallopt(-4, 0)  # M_TRIM_THRESHOLD, M_MMAP_MAX
     return bool(no_trim and no_mapping)
+
+
+def settle_vector_math() -> None:
+    """Have every thread of a CPU use the vector library once, and discard what it gives.
+
+    On a busy machine the first call that several threads share was seen to give one thread's part
+    to 2e-5 rather than to the last bit (MKL through PyTorch 2.13, one process in forty): a
+    training would not repeat, and would not take up its own checkpoint.
+    """
+    torch.log2(torch.ones(torch.get_num_threads() * VECTOR_GRAIN))
 
 
 def capture(step: Callable[[], None], generator: torch.Generator) -> Callable[[], None]:

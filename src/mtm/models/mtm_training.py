@@ -28,7 +28,13 @@ from mtm.errors import InputError
 from mtm.io import atomic_path
 from mtm.linear.design import CovariateDesign, covariate_table
 from mtm.models.base import Training
-from mtm.models.mtm_device import DevicePlan, StepRunner, keep_freed_memory, plan_device
+from mtm.models.mtm_device import (
+    DevicePlan,
+    StepRunner,
+    keep_freed_memory,
+    plan_device,
+    settle_vector_math,
+)
 from mtm.models.mtm_networks import ConditionedStack, Discriminator, Dropout, Mapping
 from mtm.models.mtm_stopping import stalled
 from mtm.models.mtm_wide import inverse_z, l1_loss
@@ -131,6 +137,7 @@ class Engine:
             torch.backends.cuda.matmul.fp32_precision = tf32
         else:
             keep_freed_memory()
+            settle_vector_math()
 
         n_genes, n_tissues = cohort.n_genes, len(cohort.tissues)
         with torch.random.fork_rng(devices=[]):
