@@ -1,28 +1,29 @@
-"""Predict disease status from observed, predicted and source expression of one model's donors."""
+"""Predict disease status from a model's predictions and their rivals, in some of the tissues."""
 
 import pandas as pd
 
-from mtm.analyses.disease_status import StatusSettings, disease_status
+from mtm.analyses.disease_status import StatusSettings, disease_status, tissues_of_part
 from mtm.cohort import Cohort
 from mtm.evaluation.accuracy import AccuracySettings
 from mtm.evaluation.held_out import read_held_out
-from mtm.io import write_parquet, write_tsv
+from mtm.io import write_parquet
 from mtm.scripting import run
 
 
 def main(snakemake):
-    """Read the predictions of all folds and the labels, write auROC, curves and comparisons."""
+    """Read the predictions of all folds and the labels, write auROC, curves and draws."""
     inputs, params, output = snakemake.input, snakemake.params, snakemake.output
 
     def predictions(files):
         return read_held_out(inputs.expression, inputs.folds, files, source=params.source)
 
-    status, curves, summary = disease_status(
+    labels = pd.read_parquet(inputs.labels)
+    status, curves, draws = disease_status(
         predictions(inputs.predictions),
         snakemake.wildcards.model,
         Cohort.read(inputs.expression, inputs.donors),
         params.source,
-        pd.read_parquet(inputs.labels),
+        labels,
         pd.read_parquet(inputs.gene_wise),
         StatusSettings.of(params.status),
         predictions(inputs.covariates) if inputs.covariates else None,
@@ -30,10 +31,11 @@ def main(snakemake):
         sd_rule=params.scaling["sd_rule"],
         log2_clip=params.scaling["log2_clip"],
         n_jobs=snakemake.threads,
+        tissues=tissues_of_part(labels, int(snakemake.wildcards.part), params.status["parts"]),
     )
-    write_tsv(status, output.status)
+    write_parquet(status, output.status)
     write_parquet(curves, output.curves)
-    write_tsv(summary, output.summary)
+    write_parquet(draws, output.draws)
 
 
 if "snakemake" in globals():

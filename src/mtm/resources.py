@@ -195,7 +195,7 @@ def rule_resources(size: CohortSize, n_models: int) -> dict[str, dict[str, int]]
         **dict.fromkeys(
             (
                 "summarise_accuracy", "compare_with_paper", "join_gene_contrasts",
-                "summarise_traits", "summarise_dysregulation", "draw_figure",
+                "combine_status", "summarise_traits", "summarise_dysregulation", "draw_figure",
                 "list_skipped_analyses",
             ),
             table,

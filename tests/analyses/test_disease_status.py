@@ -10,7 +10,13 @@ from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedKFold
 
 from mtm.analyses.contrasts import DiseaseSettings, contrast_table, held_out_samples
-from mtm.analyses.disease_status import StatusSettings, compare_inputs, disease_status
+from mtm.analyses.disease_status import (
+    StatusSettings,
+    combine_status,
+    compare_inputs,
+    disease_status,
+    tissues_of_part,
+)
 from mtm.analyses.status_classifier import (
     ClassifierSettings,
     GeneChoice,
@@ -207,7 +213,7 @@ def gene_table(predictable=True):
     return pd.concat(parts, ignore_index=True)
 
 
-def run_status(folder, **changes):
+def run_status(folder, n_parts=1, **changes):
     cohort = Cohort.read(folder / "expression.h5ad", folder / "donors.tsv")
     disease = DiseaseSettings(min_cases=20, min_controls=20)
     samples = held_out_samples(cohort, read_tsv(folder / "folds.tsv"), "Whole Blood")
@@ -216,11 +222,15 @@ def run_status(folder, **changes):
         **{"bootstraps": 40, "classifier": QUICK} | changes.pop("settings", {})
     )
     options = {"gene_wise": gene_table(), "baseline": held_out_of(folder, "covariates")}
-    return disease_status(
-        held_out_of(folder, "good"), "good", cohort, "Whole Blood", labels,
-        settings=settings, accuracy=AccuracySettings(permutations=1, bootstraps=1),
-        **options | changes,
-    )  # fmt: skip
+    parts = [
+        disease_status(
+            held_out_of(folder, "good"), "good", cohort, "Whole Blood", labels,
+            settings=settings, accuracy=AccuracySettings(permutations=1, bootstraps=1),
+            tissues=tissues_of_part(labels, part, n_parts), **options | changes,
+        )
+        for part in range(n_parts)
+    ]  # fmt: skip
+    return combine_status(*map(list, zip(*parts, strict=True)), settings)
 
 
 @pytest.fixture(scope="module")
@@ -246,6 +256,20 @@ def test_tissue_tells_more_than_blood_where_it_was_planted(results):
     area = np.trapezoid(one["true_positive_rate"], one["false_positive_rate"])
     assert area == pytest.approx(auc["nested", "Lung", OBSERVED], abs=0.05)
     assert set(summary["pairs"]) == {"informative", "all"}
+
+
+def test_parts_give_the_same_tables_as_the_whole(folder, results):
+    # Two tissues: the third part is empty.
+    for whole, joined in zip(results, run_status(folder, n_parts=3), strict=True):
+        pd.testing.assert_frame_equal(whole, joined)
+
+
+def test_tissues_are_dealt_out_by_labelled_samples():
+    tissues = ["Lung"] * 5 + ["Liver"] * 9 + ["Colon"] * 5 + ["Heart"] * 2
+    labels = pd.DataFrame({"tissue": tissues})
+    parts = [tissues_of_part(labels, part, 3) for part in range(3)]
+    assert parts == [["Liver", "Heart"], ["Colon"], ["Lung"]]
+    assert tissues_of_part(labels, 4, 5) == []
 
 
 def test_summary_compares_over_pairs(results):
@@ -312,18 +336,20 @@ def test_informative_pairs_are_the_papers():
     rows = []
     values = {"a": (0.7, 0.65, 0.6), "b": (0.7, 0.65, 0.72), "c": (0.55, 0.5, 0.5)}
     key = {"model": "m", "definition": "predictable", "selection": "nested", "contrast": "X"}
-    drawn = {}
+    drawn = []
     for tissue, scores in values.items():
         sides = dict(zip((OBSERVED, PREDICTED, SOURCE), scores, strict=True))
-        drawn[("m", "predictable", "nested", tissue, "X")] = {
-            name: np.array([score - 0.01, score + 0.01]) for name, score in sides.items()
-        }
+        drawn += [
+            key | {"tissue": tissue, "input": name, "draw": draw, "auroc": score + shift}
+            for name, score in sides.items()
+            for draw, shift in enumerate((-0.01, 0.01))
+        ]
         rows += [
             key | {"tissue": tissue, "input": name, "auroc": score, "status": "ran",
                    "n_cases": 50, "n_controls": 60}
             for name, score in sides.items()
         ]  # fmt: skip
-    summary = compare_inputs(pd.DataFrame(rows), drawn, StatusSettings())
+    summary = compare_inputs(pd.DataFrame(rows), pd.DataFrame(drawn), StatusSettings())
     first = summary.set_index(["pairs", "input_a", "input_b"])
     assert first.loc[("informative", OBSERVED, PREDICTED), "n_pairs"] == 1
     row = first.loc[("all", OBSERVED, PREDICTED)]

@@ -13,10 +13,10 @@ KEY = {"model": "mtm", "definition": "predictable"}
 
 
 def tables(n_tissues, contrasts, selections=("all_folds", "nested"), inputs=INPUTS):
-    """Draw tables as `mtm.analyses.disease_status.disease_status` returns them."""
+    """Draw tables as `mtm.analyses.disease_status.combine_status` returns them."""
     rng = np.random.default_rng(0)
     tissues = [name for name in style.gtex_tissues().index if name != "Whole Blood"][:n_tissues]
-    rows, drawn = [], {}
+    rows, drawn = [], []
     for selection in selections:
         for tissue in tissues:
             for contrast in contrasts:
@@ -29,9 +29,11 @@ def tables(n_tissues, contrasts, selections=("all_folds", "nested"), inputs=INPU
                             "n_cases": 50, "n_controls": 90, "informative": aucs[0] >= 0.6}
                     for name, auc in sides.items()
                 ]  # fmt: skip
-                drawn[tuple(pair.values())] = {
-                    name: auc + 0.02 * rng.standard_normal(20) for name, auc in sides.items()
-                }
+                drawn += [
+                    pair | {"input": name, "draw": draw, "auroc": auc + shift}
+                    for name, auc in sides.items()
+                    for draw, shift in enumerate(0.02 * rng.standard_normal(20))
+                ]
     status = pd.DataFrame(rows).reindex(columns=STATUS).astype({"informative": "boolean"})
     first = status[(status["tissue"] == tissues[0]) & (status["contrast"] == contrasts[0])]
     curves = [
@@ -41,7 +43,7 @@ def tables(n_tissues, contrasts, selections=("all_folds", "nested"), inputs=INPU
         ).assign(**row[[*KEY, "selection", "tissue", "contrast", "input"]])
         for _, row in first.iterrows()
     ]  # fmt: skip
-    summary = compare_inputs(status, drawn, StatusSettings())
+    summary = compare_inputs(status, pd.DataFrame(drawn), StatusSettings())
     return {"status": status, "curves": pd.concat(curves)[CURVE], "summary": summary}
 
 

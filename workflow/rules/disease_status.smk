@@ -1,4 +1,5 @@
 STATUS = config["disease_status"]
+STATUS_PARTS = range(STATUS["parts"])
 STATUS_MODELS = (
     STATUS["models"]
     or [name for name in [config["comparison"]["roles"]["MTM"]] if name in MODELS]
@@ -29,6 +30,46 @@ rule predict_status:
         gene_wise="results/{cohort}/accuracy/gene_wise/{model}.parquet",
         labels=rules.find_contrasts.output.labels,
     output:
+        status="results/{cohort}/disease/status_parts/{model}/{part}.status.parquet",
+        curves="results/{cohort}/disease/status_parts/{model}/{part}.curves.parquet",
+        draws="results/{cohort}/disease/status_parts/{model}/{part}.draws.parquet",
+    log:
+        "logs/{cohort}/predict_status/{model}/{part}.log",
+    benchmark:
+        "benchmarks/{cohort}/predict_status/{model}/{part}.tsv"
+    wildcard_constraints:
+        model="|".join(STATUS_MODELS),
+        part=r"\d+",
+    conda:
+        "../../envs/mtm.yaml"
+    threads: 8
+    resources:
+        **RULE_RESOURCES["predict_status"],
+        runtime=480,
+    params:
+        source=config["source"],
+        status=STATUS,
+        accuracy=config["accuracy"],
+        scaling=config["scaling"],
+        code=code_of("predict_status.py"),
+    message:
+        "Predicting disease status from expression predicted by {wildcards.model}, part {wildcards.part}"
+    script:
+        "../../scripts/predict_status.py"
+
+
+rule combine_status:
+    input:
+        status=expand(
+            rules.predict_status.output.status, part=STATUS_PARTS, allow_missing=True
+        ),
+        curves=expand(
+            rules.predict_status.output.curves, part=STATUS_PARTS, allow_missing=True
+        ),
+        draws=expand(
+            rules.predict_status.output.draws, part=STATUS_PARTS, allow_missing=True
+        ),
+    output:
         status="results/{cohort}/disease/status/{model}.tsv",
         curves="results/{cohort}/disease/status_curves/{model}.parquet",
         summary=report(
@@ -38,27 +79,24 @@ rule predict_status:
             labels={"content": "Disease status: inputs compared, {model}"},
         ),
     log:
-        "logs/{cohort}/predict_status/{model}.log",
+        "logs/{cohort}/combine_status/{model}.log",
     benchmark:
-        "benchmarks/{cohort}/predict_status/{model}.tsv"
+        "benchmarks/{cohort}/combine_status/{model}.tsv"
     wildcard_constraints:
         model="|".join(STATUS_MODELS),
     conda:
         "../../envs/mtm.yaml"
-    threads: 8
+    threads: 1
     resources:
-        **RULE_RESOURCES["predict_status"],
-        runtime=1440,
+        **RULE_RESOURCES["combine_status"],
+        runtime=15,
     params:
-        source=config["source"],
         status=STATUS,
-        accuracy=config["accuracy"],
-        scaling=config["scaling"],
-        code=code_of("predict_status.py"),
+        code=code_of("combine_status.py"),
     message:
-        "Predicting disease status from expression predicted by {wildcards.model}"
+        "Joining the parts of disease status by {wildcards.model}"
     script:
-        "../../scripts/predict_status.py"
+        "../../scripts/combine_status.py"
 
 
 TABLES += expand(

@@ -17,6 +17,9 @@ The paper compares inputs over the pairs where observed expression is informativ
 blood (``informative``); that choice is made on the numbers that are then compared (methods 6.6),
 so all pairs (``all``) stand beside it. Pairs share donors, which Wilcoxon's test ignores and the
 interval does not.
+
+Pairs do not depend on each other, so tissues can be done in parts (`tissues_of_part`), whose
+tables `combine_status` joins: a broken job loses its part alone, and the result is the same.
 """
 
 import logging
@@ -63,6 +66,9 @@ STATUS = [*KEY, "kind", "input", "n_cases", "n_controls", "n_genes", "status", "
           "repeats_sd", "ci_low", "ci_high", "null_mean", "null_low", "null_high",
           "informative"]  # fmt: skip
 CURVE = [*KEY, "input", "false_positive_rate", "true_positive_rate", "low", "high", "shown"]
+# Of a part: nothing that takes all pairs to tell.
+PART_STATUS, PART_CURVE = STATUS[:-1], CURVE[:-1]
+DRAW = [*KEY, "input", "draw", "auroc"]
 COMPARISONS = ((OBSERVED, PREDICTED), (PREDICTED, SOURCE), (PREDICTED, BASELINE),
                (OBSERVED, SOURCE))  # fmt: skip
 SETS = ("informative", "all")
@@ -123,6 +129,22 @@ class StatusSettings:
         return cls(**own, classifier=ClassifierSettings.of(values))
 
 
+def tissues_of_part(labels: pd.DataFrame, part: int, n_parts: int) -> list[str]:
+    """Return the tissues of one part: those with most labelled samples are dealt out first.
+
+    Parameters
+    ----------
+    labels
+        ``disease/labels.parquet``.
+    part
+        Index of the part, below `n_parts`.
+    n_parts
+        Parts that all tissues are divided into; some are empty where there are fewer tissues.
+    """
+    sizes = labels.groupby("tissue", sort=True).size()
+    return list(sizes.sort_values(ascending=False, kind="stable").index[part::n_parts])
+
+
 def disease_status(
     held_out: HeldOut,
     model: str,
@@ -137,8 +159,9 @@ def disease_status(
     log2_clip: float | None = 5.0,
     n_jobs: int = 1,
     block_genes: int = 2048,
+    tissues: Sequence[str] | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    """Predict status in every tissue and contrast from each input.
+    """Predict status in tissues and contrasts from each input.
 
     Parameters
     ----------
@@ -160,27 +183,31 @@ def disease_status(
         As in `mtm.evaluation.accuracy.score_predictions`, with the values of that call.
     n_jobs
         Worker processes.
+    tissues
+        Of `tissues_of_part`; None takes all.
 
     Returns
     -------
     pd.DataFrame
-        `STATUS`: one row a `KEY` and input, or the reason why there is none.
+        `PART_STATUS`: one row a `KEY` and input, or the reason why there is none.
     pd.DataFrame
-        `CURVE`: ROC curves averaged over folds and repeats; ``low`` and ``high`` are the 2.5%
-        and 97.5% quantiles of repeats, ``shown`` marks the pair of Fig 3c.
+        `PART_CURVE`: ROC curves averaged over folds and repeats; ``low`` and ``high`` are the
+        2.5% and 97.5% quantiles of repeats.
     pd.DataFrame
-        From `compare_inputs`.
+        `DRAW`: auROC in every bootstrap sample of donors, the same samples in every part.
     """
     accuracy = AccuracySettings() if accuracy is None else accuracy
     donors = pd.Index(sorted(held_out.rows["donor"].unique()))
     rng = np.random.default_rng([settings.classifier.seed, 3])
     weights = donor_weights(len(donors), settings.bootstraps, rng)
     by_tissue = dict(iter(labels.groupby("tissue", sort=False)))
-    rows, curves, drawn = [], [], {}
+    if tissues is not None:
+        by_tissue = {name: by_tissue[name] for name in tissues}
+    held_out = held_out.of_tissues(by_tissue)
+    baseline = None if baseline is None else baseline.of_tissues(by_tissue)
+    rows, curves, drawn = [], [], []
     matrices = _beside(held_out, baseline)
     for name, samples, predicted, tissue_tpm, baseline_z in matrices:
-        if name not in by_tissue:
-            continue
         scaling = (sd_rule, log2_clip)
         options = (scaling, torch.device("cpu"), block_genes)
         tissue = line_up(held_out, samples, predicted, tissue_tpm, *options)
@@ -222,16 +249,60 @@ def disease_status(
                 )
                 case = status[known] == 1
                 draws = _drawn(runs, case, weights[:, columns[known]])
-                drawn[tuple(key[column] for column in KEY)] = draws
+                drawn += [
+                    pd.DataFrame(key | {"input": side, "draw": range(len(drew)), "auroc": drew})
+                    for side, drew in draws.items()
+                ]
                 counts["n_genes"] = float(np.mean([run.n_genes for run in runs]))
                 done = key | counts | {"status": RAN, "reason": ""}
                 rows += [done | row for row in _summarised(runs, permuted, case, draws)]
                 curves.append(_curves(runs, case).assign(**key))
                 log.info("%s, %s, %s: %d repeats", name, contrast, selection, len(runs))
-    table = _marked(pd.DataFrame(rows, columns=STATUS), settings)
-    curve = pd.concat(curves, ignore_index=True) if curves else pd.DataFrame(columns=CURVE)
+    return (
+        pd.DataFrame(rows, columns=PART_STATUS),
+        _joined(curves, PART_CURVE),
+        _joined(drawn, DRAW),
+    )
+
+
+def _joined(tables: Sequence[pd.DataFrame], columns: Sequence[str]) -> pd.DataFrame:
+    """Concatenate tables, of which some or all may be empty."""
+    tables = [table for table in tables if len(table)]
+    if not tables:
+        return pd.DataFrame(columns=columns)
+    return pd.concat(tables, ignore_index=True)[columns]
+
+
+def combine_status(
+    tables: Sequence[pd.DataFrame],
+    curves: Sequence[pd.DataFrame],
+    drawn: Sequence[pd.DataFrame],
+    settings: StatusSettings,
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """Join the parts of one model and compare inputs over all pairs.
+
+    Parameters
+    ----------
+    tables, curves, drawn
+        What `disease_status` returned, of every part.
+    settings
+        The disease_status section of the config.
+
+    Returns
+    -------
+    pd.DataFrame
+        `STATUS`, by selection, tissue and contrast.
+    pd.DataFrame
+        `CURVE`; ``shown`` marks the pair of Fig 3c.
+    pd.DataFrame
+        From `compare_inputs`.
+    """
+    order = ["tissue", "selection", "contrast"]
+    table = _joined(tables, PART_STATUS).sort_values(order, kind="stable", ignore_index=True)
+    table = _marked(table.reindex(columns=STATUS), settings)
+    curve = _joined(curves, PART_CURVE).sort_values(order, kind="stable", ignore_index=True)
     curve["shown"] = _shown(curve, table, settings)
-    return table, curve[CURVE], compare_inputs(table, drawn, settings)
+    return table, curve[CURVE], compare_inputs(table, _joined(drawn, DRAW), settings)
 
 
 def _beside(
@@ -440,7 +511,7 @@ def _shown(curve: pd.DataFrame, table: pd.DataFrame, settings: StatusSettings) -
 
 def compare_inputs(
     table: pd.DataFrame,
-    drawn: Mapping[tuple, Mapping[str, np.ndarray]],
+    drawn: pd.DataFrame,
     settings: StatusSettings,
 ) -> pd.DataFrame:
     """Compare inputs over the pairs of tissue and contrast.
@@ -450,7 +521,7 @@ def compare_inputs(
     table
         `STATUS` rows.
     drawn
-        auROC in bootstrap samples of donors by `KEY`, then by input.
+        `DRAW` rows.
 
     Returns
     -------
@@ -466,6 +537,8 @@ def compare_inputs(
     rows, ran = [], table[table["status"] == RAN]
     for group, part in ran.groupby(KEY[:3], sort=False):
         wide = part.pivot(index=KEY[3:], columns="input", values="auroc")
+        draws = drawn[(drawn[KEY[:3]] == group).all(axis=1)]
+        draws = draws.pivot(index=[*KEY[3:], "draw"], columns="input", values="auroc")
         n_donors = int((part["n_cases"] + part["n_controls"]).max())
         informative = _informative(wide, settings)
         for pairs in SETS:
@@ -475,7 +548,7 @@ def compare_inputs(
                     continue
                 row = dict(zip(KEY[:3], group, strict=True)) | {"pairs": pairs}
                 row |= {"input_a": a, "input_b": b, "n_pairs": len(kept), "n_pairs_all": len(wide)}
-                row |= _compared(kept, drawn, group, (a, b), n_donors)
+                row |= _compared(kept, draws, (a, b), n_donors)
                 if pairs == "informative":
                     row["paper_mean_a"], row["paper_mean_b"] = map(PAPER_MEAN.get, (a, b))
                     row["paper_p"] = PAPER_P.get((a, b))
@@ -485,18 +558,16 @@ def compare_inputs(
 
 def _compared(
     kept: pd.DataFrame,
-    drawn: Mapping[tuple, Mapping[str, np.ndarray]],
-    group: tuple,
+    drawn: pd.DataFrame,
     inputs: tuple[str, str],
     n_donors: int,
 ) -> dict[str, float]:
-    """Compare two inputs over some pairs."""
+    """Compare two inputs over some pairs; `drawn` has one row a pair and bootstrap sample."""
     if kept.empty:
         return {}
     a, b = inputs
     gap = kept[a] - kept[b]
-    draws = [drawn[(*group, *pair)] for pair in kept.index]
-    draws = np.mean([draw[a] - draw[b] for draw in draws], axis=0)
+    draws = (drawn[a] - drawn[b]).unstack("draw").loc[kept.index].mean(axis=0).to_numpy()
     interval = t_interval(float(gap.mean()), draws, n_donors, 1)
     return {
         "mean_a": kept[a].mean(),

@@ -1,7 +1,7 @@
 """Held-out predictions of one model, checked and lined up with the cohort they predict."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import h5py
@@ -42,6 +42,11 @@ class HeldOut:
     gene_ids: pd.Index
     samples: pd.DataFrame
     rows: pd.DataFrame
+
+    def of_tissues(self, tissues: Iterable[str]) -> "HeldOut":
+        """Return the same with the predictions of some tissues alone."""
+        kept = self.rows["tissue"].isin(list(tissues))
+        return replace(self, rows=self.rows[kept].reset_index(drop=True))
 
     def tissue_matrices(self) -> Iterator[tuple[str, pd.DataFrame, np.ndarray, np.ndarray]]:
         """Read one target tissue after the other.
