@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 DEMO := $(BIN)/snakemake --configfile config/demo.yaml
 
-.PHONY: demo test test-slurm lint report bench
+.PHONY: demo test test-slurm test-slurm-demo lint report bench
 
 demo: $(READY)
 # Small jobs run side by side rather than share cores.
@@ -20,7 +20,10 @@ test: $(READY)
 
 test-slurm: $(READY)
 # A real Slurm of two nodes; without Debian's slurm-wlm and munge these are skipped.
-	$(BIN)/pytest -m slurm -rs tests/workflow/test_slurm.py
+	$(BIN)/pytest -m 'slurm and not demo' -rs tests/workflow/test_slurm.py
+
+test-slurm-demo: $(READY)
+	$(BIN)/pytest -m 'slurm and demo' -rs tests/workflow/test_slurm.py
 
 lint: $(READY)
 	$(BIN)/ruff check .

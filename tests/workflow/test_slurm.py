@@ -1,6 +1,7 @@
-"""The small cohort through a real Slurm: two nodes, one GPU slot, and trouble on the way.
+"""Through a real Slurm: two nodes, one GPU slot, and trouble on the way.
 
-`make test-slurm` runs these; they need Debian's slurm-wlm and munge.
+`make test-slurm` runs the small cohort, `make test-slurm-demo` the whole demo, which takes half an
+hour; both need Debian's slurm-wlm and munge.
 """
 
 import copy
@@ -69,9 +70,9 @@ def submit(slurm, tmp_path):
     """Return a function that starts Snakemake on that Slurm, with the profile of the project."""
     started = []
 
-    def start(folder, *targets):
+    def start(folder, *targets, config="small.yaml"):
         command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
-        command += ["--directory", str(folder), "--configfile", str(folder / "small.yaml")]
+        command += ["--directory", str(folder), "--configfile", str(folder / config)]
         command += ["--workflow-profile", str(ROOT / "profiles/slurm")]
         command += [f"--{key}={value}" for key, value in PROFILE.items()]
         with open(tmp_path / "snakemake.out", "w") as output:
@@ -92,12 +93,12 @@ def submit(slurm, tmp_path):
             process.wait()
 
 
-def finish(process, tmp_path):
+def finish(process, tmp_path, seconds=WATCHDOG_SECONDS):
     """Wait for a run, which must succeed in time."""
     try:
-        code = process.wait(timeout=WATCHDOG_SECONDS)
+        code = process.wait(timeout=seconds)
     except subprocess.TimeoutExpired:
-        code = f"watchdog after {WATCHDOG_SECONDS} s"
+        code = f"watchdog after {seconds} s"
     assert code == 0, (tmp_path / "snakemake.out").read_text()
 
 
@@ -126,6 +127,39 @@ def seconds(job, event):
     return datetime.fromisoformat(job[f"{event}Time"]).timestamp()
 
 
+def assert_queued_for_the_gpu(jobs):
+    """Check that jobs that want a GPU ran on the one slot in turn, and no others."""
+    on_gpu = sorted(
+        (job for job in jobs if "gres:gpu:1" in job.get("TresPerJob", "")),
+        key=lambda job: seconds(job, "Start"),
+    )
+    wanted = [job for job in jobs if job["Comment"].startswith(GPU_RULES)]
+    assert len(on_gpu) == len(wanted) > 5
+    assert {job["Partition"] for job in on_gpu} == {"gpu"}
+    assert {job["Partition"] for job in jobs if job not in on_gpu} == {"cpu"}
+    # One at a time on the one slot, and some were submitted while another held it.
+    pairs = list(zip(on_gpu, on_gpu[1:], strict=False))
+    assert all(seconds(one, "End") <= seconds(two, "Start") for one, two in pairs)
+    assert any(seconds(two, "Submit") < seconds(one, "End") for one, two in pairs)
+
+
+def cancel_one_and_kill_the_node_of_the_next(slurm, training):
+    """Return both jobs, the node up again; `training` finds a job of another name than given."""
+    cancelled, first = wait_for(training, 600, "a training job")
+    slurm.call("scancel", cancelled["JobId"])
+    lost, second = wait_for(lambda: training(first), 600, "another training job")
+    slurm.kill_node("n0")
+    wait_for(lambda: slurm.node_state("n0") == "DOWN", 180, "Slurm to miss the node")
+    slurm.start_node("n0")
+    return cancelled, lost
+
+
+def assert_cancelled_and_lost(states, cancelled, lost):
+    """Check, and take out, the states of both jobs."""
+    assert states.pop(cancelled["JobId"]) == "CANCELLED"
+    assert states.pop(lost["JobId"]) == "NODE_FAIL"
+
+
 @pytest.mark.timeout(900)
 def test_run_equals_the_local_one_and_queues_for_the_gpu(
     slurm, submit, local_run, small_config, tmp_path
@@ -142,18 +176,7 @@ def test_run_equals_the_local_one_and_queues_for_the_gpu(
     jobs = slurm.jobs()
     assert {job["JobState"] for job in jobs} == {"COMPLETED"}
     assert {job["NodeList"] for job in jobs} == {"n0", "n1"}
-    on_gpu = sorted(
-        (job for job in jobs if "gres:gpu:1" in job.get("TresPerJob", "")),
-        key=lambda job: seconds(job, "Start"),
-    )
-    wanted = [job for job in jobs if job["Comment"].startswith(GPU_RULES)]
-    assert len(on_gpu) == len(wanted) > 5
-    assert {job["Partition"] for job in on_gpu} == {"gpu"}
-    assert {job["Partition"] for job in jobs if job not in on_gpu} == {"cpu"}
-    # One at a time on the one slot, and some were submitted while another held it.
-    pairs = list(zip(on_gpu, on_gpu[1:], strict=False))
-    assert all(seconds(one, "End") <= seconds(two, "Start") for one, two in pairs)
-    assert any(seconds(two, "Submit") < seconds(one, "End") for one, two in pairs)
+    assert_queued_for_the_gpu(jobs)
 
 
 @pytest.mark.timeout(1200)
@@ -180,20 +203,61 @@ def test_cancelled_job_and_killed_node_leave_no_trace_in_the_models(
                 return job, name
         assert process.poll() is None, (tmp_path / "snakemake.out").read_text()
 
-    cancelled, first = wait_for(training, 180, "a training job")
-    slurm.call("scancel", cancelled["JobId"])
-    lost, second = wait_for(lambda: training(first), 180, "the other training job")
-    slurm.kill_node("n0")
-    wait_for(lambda: slurm.node_state("n0") == "DOWN", 180, "Slurm to miss the node")
-    slurm.start_node("n0")
+    others = cancel_one_and_kill_the_node_of_the_next(slurm, training)
     finish(process, tmp_path)
-
     states = {job["JobId"]: job["JobState"] for job in slurm.jobs()}
-    assert states.pop(cancelled["JobId"]) == "CANCELLED"
-    assert states.pop(lost["JobId"]) == "NODE_FAIL"
+    assert_cancelled_and_lost(states, *others)
     assert list(states.values()) == ["COMPLETED", "COMPLETED"]
     for log in ("train_fold/mtm/fold0.log", "train_all/mtm.log"):
         assert "resumed at step" in (broken / "logs/small" / log).read_text()
     made, expected = results(broken), results(unbroken)
+    assert made.keys() == expected.keys()
+    assert [path for path in made if made[path] != expected[path]] == []
+
+
+@pytest.mark.demo
+@pytest.mark.timeout(5400)
+def test_whole_demo_equals_the_local_one_despite_a_cancelled_job_and_a_killed_node(
+    slurm, submit, tmp_path
+):
+    config = yaml.safe_load((ROOT / "config/demo.yaml").read_text())
+    config["models"]["mtm"]["parameters"]["checkpoint_every"] = 1
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
+    folders = {"cpu": tmp_path / "local", "auto": tmp_path / "slurm"}
+    for device, folder in folders.items():
+        folder.mkdir()
+        config["training"]["device"] = device
+        (folder / "demo.yaml").write_text(yaml.safe_dump(config))
+    local = folders["cpu"]
+    command += ["--directory", str(local), "--configfile", str(local / "demo.yaml")]
+    run = subprocess.run(
+        [*command, "--cores", "2", "--max-threads", "1"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
+
+    folder = folders["auto"]
+    process = submit(folder, "--max-threads", "1", config="demo.yaml")
+
+    def training(other_than=None):
+        """Return a job that trains MTM and has a checkpoint, and the name of its model."""
+        for fold in range(config["folds"]["n_folds"]):
+            name = f"mtm_{fold}"
+            saved = (folder / f"checkpoints/demo/mtm/fold{fold}/state.pt").exists()
+            job = slurm.running(f"rule_train_fold_wildcards_demo_{name}")
+            if job is not None and saved and name != other_than:
+                return job, name
+        assert process.poll() is None, (tmp_path / "snakemake.out").read_text()
+
+    others = cancel_one_and_kill_the_node_of_the_next(slurm, training)
+    finish(process, tmp_path, 3600)
+    jobs = slurm.jobs()
+    states = {job["JobId"]: job["JobState"] for job in jobs}
+    assert_cancelled_and_lost(states, *others)
+    assert set(states.values()) == {"COMPLETED"}
+    assert_queued_for_the_gpu([job for job in jobs if job["JobId"] in states])
+    made, expected = results(folder), results(local)
     assert made.keys() == expected.keys()
     assert [path for path in made if made[path] != expected[path]] == []
