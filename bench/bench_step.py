@@ -28,8 +28,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from mtm.cohort import Cohort
 from mtm.device import choose_device
-from mtm.models.mtm import MTMParameters
 from mtm.models.mtm_device import WARM_UP_STEPS, StepRunner
+from mtm.models.mtm_parameters import MTMParameters
 from mtm.models.mtm_training import Engine, PairSampler, ordered_pairs
 from mtm.scaling import TissueScaler
 

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import torch
 
-from mtm.models.mtm import MTMParameters
 from mtm.models.mtm_device import (
     WARM_UP_STEPS,
     DevicePlan,
@@ -16,6 +15,7 @@ from mtm.models.mtm_device import (
     plan_device,
     settle_vector_math,
 )
+from mtm.models.mtm_parameters import MTMParameters
 from mtm.models.mtm_training import Engine, PairSampler
 from mtm.scaling import TissueScaler
 

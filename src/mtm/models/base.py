@@ -111,9 +111,9 @@ class Predictor(ABC):
     """A model of expression in one tissue given others.
 
     A subclass is one file in ``mtm.models``, decorated with ``@register("name")``. It declares a
-    frozen dataclass of its hyper-parameters as `Parameters` and the scale of its predictions, and
-    fills the four methods below. After `fit` or `load`, `tissues`, `genes`, `scaler` and
-    `provenance` are set and `predict` needs nothing but the input.
+    frozen dataclass of its hyper-parameters as `Parameters`, with `scale` among them, and fills
+    the four methods below (`Untrained` needs `predict` alone). After `fit` or `load`, `tissues`,
+    `genes`, `scaler` and `provenance` are set and `predict` needs nothing but the input.
 
     Parameters
     ----------
@@ -133,9 +133,9 @@ class Predictor(ABC):
         self.provenance = Provenance()
 
     @property
-    @abstractmethod
     def scale(self) -> Scale:
         """Scale of what `predict` returns."""
+        return self.parameters.scale
 
     def fit(self, training: Training) -> pd.DataFrame:
         """Fit on training donors; return the training table (one row an epoch or evaluation)."""
@@ -212,6 +212,20 @@ class Predictor(ABC):
         metadata = {"mtm": json.dumps(envelope, sort_keys=True)}
         with atomic_path(path) as temporary:
             save_file(tensors, str(temporary), metadata=metadata)
+
+
+class Untrained(Predictor):
+    """A model that learns nothing beside the scaler."""
+
+    def _fit(self, training: Training) -> pd.DataFrame:
+        return pd.DataFrame({"epoch": [0]})
+
+    def state(self) -> dict[str, np.ndarray]:
+        """No learned arrays."""
+        return {}
+
+    def restore(self, state: dict[str, np.ndarray]) -> None:
+        """Nothing to take over."""
 
 
 def _digest(header: dict, tensors: dict[str, np.ndarray]) -> str:

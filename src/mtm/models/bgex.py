@@ -92,11 +92,6 @@ class BGEx(PerTissuePredictor):
         scale: Scale = "log2_z"
         memory_mb: float = 1024
 
-    @property
-    def scale(self) -> Scale:
-        """Scale of the predictions."""
-        return self.parameters.scale
-
     def _prepare(self, training: Training, source_rows: np.ndarray) -> None:
         options = self.parameters
         if not 0 < options.top_fraction <= 1:

@@ -38,11 +38,6 @@ class Covariates(PerTissuePredictor):
         scale: Scale = "log2_z"
         memory_mb: float = 1024
 
-    @property
-    def scale(self) -> Scale:
-        """Scale of the predictions."""
-        return self.parameters.scale
-
     def _prepare(self, training: Training, source_rows: np.ndarray) -> None:
         names = self.parameters.covariate_columns
         table = covariate_table(training.cohort, source_rows, names)

@@ -126,11 +126,6 @@ class MLP(Predictor):
         super().__init__(parameters)
         self.fits: dict[int, Layers] = {}
 
-    @property
-    def scale(self) -> Scale:
-        """Scale of what `predict` returns."""
-        return self.parameters.scale
-
     def _fit(self, training: Training) -> pd.DataFrame:
         _check(self.parameters)
         pairs, too_few = training_pairs(training, self.parameters.min_pairs)

@@ -75,8 +75,8 @@ def plan_device(
     n_weights
         Of all networks.
     batch_size, max_sources
-        As in `mtm.models.mtm.MTMParameters`. Several sources make steps of varying shapes, which
-        a CUDA graph cannot replay.
+        As in `mtm.models.mtm_parameters.MTMParameters`. Several sources make steps of varying
+        shapes, which a CUDA graph cannot replay.
     itemsize
         Bytes of a number.
     """

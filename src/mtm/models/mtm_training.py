@@ -12,7 +12,7 @@ from contextlib import nullcontext
 from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -36,12 +36,10 @@ from mtm.models.mtm_device import (
     settle_vector_math,
 )
 from mtm.models.mtm_networks import ConditionedStack, Discriminator, Dropout, Mapping
+from mtm.models.mtm_parameters import MTMParameters
 from mtm.models.mtm_stopping import stalled
 from mtm.models.mtm_wide import inverse_z, l1_loss
 from mtm.scaling import TissueScaler
-
-if TYPE_CHECKING:
-    from mtm.models.mtm import MTMParameters
 
 LOGGER = logging.getLogger(__name__)
 LOSSES = ("discriminator", "adversarial", "individual", "reconstruction", "cycle")

@@ -37,11 +37,6 @@ class NearestDonors(PerTissuePredictor):
         min_pairs: int = MIN_PAIRS
         scale: Scale = "log2_z"
 
-    @property
-    def scale(self) -> Scale:
-        """Scale of the predictions."""
-        return self.parameters.scale
-
     def _prepare(self, training: Training, source_rows: np.ndarray) -> None:
         if self.parameters.n_neighbours < 1:
             raise InputError(

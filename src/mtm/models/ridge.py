@@ -59,11 +59,6 @@ class Ridge(PerTissuePredictor):
         scale: Scale = "log2_z"
         memory_mb: float = 1024
 
-    @property
-    def scale(self) -> Scale:
-        """Scale of the predictions."""
-        return self.parameters.scale
-
     def _prepare(self, training: Training, source_rows: np.ndarray) -> None:
         use, rank = self.parameters.covariates, self.parameters.rank
         if use not in get_args(CovariateUse):

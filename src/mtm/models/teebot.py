@@ -90,11 +90,6 @@ class TEEBoT(PerTissuePredictor):
         scale: Scale = "log2_z"
         memory_mb: float = 1024
 
-    @property
-    def scale(self) -> Scale:
-        """Scale of the predictions."""
-        return self.parameters.scale
-
     def _prepare(self, training: Training, source_rows: np.ndarray) -> None:
         options = self.parameters
         if options.min_pairs < options.n_folds:

@@ -3,16 +3,15 @@
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 
 from mtm.cohort import Cohort
-from mtm.models.base import Predictor, Requests, Training
+from mtm.models.base import Requests, Untrained
 from mtm.models.registry import register
 from mtm.scaling import Scale
 
 
 @register("tissue_average")
-class TissueAverage(Predictor):
+class TissueAverage(Untrained):
     """Predict each gene's mean z-score over the given sources; nothing is trained."""
 
     several_sources = True
@@ -29,14 +28,6 @@ class TissueAverage(Predictor):
 
         scale: Scale = "log2_z"
 
-    @property
-    def scale(self) -> Scale:
-        """Scale of the predictions."""
-        return self.parameters.scale
-
-    def _fit(self, training: Training) -> pd.DataFrame:
-        return pd.DataFrame({"epoch": [0]})
-
     def predict(self, inputs: Cohort, requests: Requests) -> np.ndarray:
         """Return the mean over sources; 0 without a source from a tissue training has seen."""
         total = np.zeros((len(requests), len(self.genes)), np.float32)
@@ -49,10 +40,3 @@ class TissueAverage(Predictor):
             total[given] += self.scaler.transform(inputs.expr_tpm[samples], inputs.tissue[samples])
             count[given] += 1
         return total / np.maximum(count, 1)
-
-    def state(self) -> dict[str, np.ndarray]:
-        """No learned arrays."""
-        return {}
-
-    def restore(self, state: dict[str, np.ndarray]) -> None:
-        """Nothing to take over."""
