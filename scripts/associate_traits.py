@@ -5,6 +5,7 @@ import pandas as pd
 from mtm.analyses.traits import TraitSettings, trait_associations
 from mtm.evaluation.held_out import read_held_out
 from mtm.io import read_tsv, write_parquet, write_tsv
+from mtm.scaling import Scaling
 from mtm.scripting import run
 
 
@@ -12,7 +13,13 @@ def main(snakemake):
     """Read the predictions of all folds and the donors' traits, write genes and agreement."""
     inputs, params, output = snakemake.input, snakemake.params, snakemake.output
     model, reference = (
-        read_held_out(inputs.expression, inputs.folds, files, source=params.source)
+        read_held_out(
+            inputs.expression,
+            inputs.folds,
+            files,
+            source=params.source,
+            scaling=Scaling.of(params.scaling),
+        )
         if files
         else None
         for files in (list(inputs.predictions), list(inputs.reference))
@@ -24,8 +31,6 @@ def main(snakemake):
         pd.read_parquet(inputs.gene_wise),
         TraitSettings.of(params.traits),
         reference=reference,
-        sd_rule=params.scaling["sd_rule"],
-        log2_clip=params.scaling["log2_clip"],
     )
     write_parquet(genes, output.associations)
     write_tsv(agreement, output.agreement)

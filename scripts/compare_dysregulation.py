@@ -7,6 +7,7 @@ from mtm.analyses.differential_expression import differential_expression
 from mtm.evaluation.accuracy import AccuracySettings
 from mtm.evaluation.held_out import read_held_out
 from mtm.io import write_parquet, write_tsv
+from mtm.scaling import Scaling
 from mtm.scripting import run
 
 
@@ -14,14 +15,18 @@ def main(snakemake):
     """Read the predictions of all folds and the labels, write genes and agreement."""
     inputs, params, output = snakemake.input, snakemake.params, snakemake.output
     genes, agreement = differential_expression(
-        read_held_out(inputs.expression, inputs.folds, inputs.predictions, source=params.source),
+        read_held_out(
+            inputs.expression,
+            inputs.folds,
+            inputs.predictions,
+            source=params.source,
+            scaling=Scaling.of(params.scaling),
+        ),
         snakemake.wildcards.model,
         pd.read_parquet(inputs.labels),
         pd.read_parquet(inputs.gene_wise),
         DiseaseSettings.of(params.disease),
         AccuracySettings.of(params.accuracy),
-        sd_rule=params.scaling["sd_rule"],
-        log2_clip=params.scaling["log2_clip"],
     )
     write_parquet(genes, output.genes)
     write_tsv(agreement, output.agreement)

@@ -10,6 +10,7 @@ from mtm.evaluation.accuracy import AccuracySettings
 from mtm.evaluation.held_out import read_held_out
 from mtm.evaluation.pair_counts import pair_counts
 from mtm.io import read_tsv, write_tsv
+from mtm.scaling import Scaling
 from mtm.scripting import run
 
 
@@ -24,7 +25,11 @@ def main(snakemake):
         params.models, inputs.gene_wise, inputs.sample_wise, strict=True
     ):
         held_out = read_held_out(
-            inputs.expression, inputs.folds, files[model], source=params.source
+            inputs.expression,
+            inputs.folds,
+            files[model],
+            source=params.source,
+            scaling=Scaling.of(params.scaling),
         )
         tables = pd.read_parquet(genes), pd.read_parquet(samples)
         scored[model] = comparison.Scored(*tables, held_out)
@@ -33,8 +38,6 @@ def main(snakemake):
         scored,
         pairs,
         AccuracySettings.of(params.accuracy),
-        sd_rule=params.scaling["sd_rule"],
-        log2_clip=params.scaling["log2_clip"],
     )
     write_tsv(compared, output.pairs)
     write_tsv(pair_counts(compared), output.pair_counts)

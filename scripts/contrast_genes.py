@@ -9,6 +9,7 @@ from mtm.analyses.gene_characteristics import contrast_genes, resampled_rho
 from mtm.evaluation.accuracy import AccuracySettings
 from mtm.evaluation.held_out import read_held_out
 from mtm.io import read_tsv, write_tsv
+from mtm.scaling import Scaling
 from mtm.scripting import run
 
 
@@ -20,14 +21,16 @@ def main(snakemake):
         for path in inputs.characteristics
     }
     held_out = read_held_out(
-        inputs.expression, inputs.folds, inputs.predictions, source=params.source
+        inputs.expression,
+        inputs.folds,
+        inputs.predictions,
+        source=params.source,
+        scaling=Scaling.of(params.scaling),
     )
     settings = replace(AccuracySettings.of(params.accuracy), bootstraps=params.bootstraps)
     draws = resampled_rho(
         held_out,
         settings,
-        sd_rule=params.scaling["sd_rule"],
-        log2_clip=params.scaling["log2_clip"],
     )
     table = contrast_genes(
         snakemake.wildcards.model,

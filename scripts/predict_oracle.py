@@ -3,7 +3,7 @@
 from mtm.cohort import Cohort
 from mtm.io import read_tsv
 from mtm.prediction import held_out_requests, write_predictions
-from mtm.scaling import TissueScaler
+from mtm.scaling import Scaling, TissueScaler
 from mtm.scripting import run
 from mtm.simulate import oracle_predictions
 
@@ -20,8 +20,7 @@ def main(snakemake):
         training.tissue,
         len(cohort.tissues),
         "log2_z",
-        params.scaling["sd_rule"],
-        params.scaling["log2_clip"],
+        Scaling.of(params.scaling),
     )
     requests, target_rows = held_out_requests(cohort, folds.loc[held_out, "donor"], params.source)
     write_predictions(

@@ -7,6 +7,7 @@ from mtm.cohort import Cohort
 from mtm.evaluation.accuracy import AccuracySettings
 from mtm.evaluation.held_out import read_held_out
 from mtm.io import write_parquet
+from mtm.scaling import Scaling
 from mtm.scripting import run
 
 
@@ -15,7 +16,13 @@ def main(snakemake):
     inputs, params, output = snakemake.input, snakemake.params, snakemake.output
 
     def predictions(files):
-        return read_held_out(inputs.expression, inputs.folds, files, source=params.source)
+        return read_held_out(
+            inputs.expression,
+            inputs.folds,
+            files,
+            source=params.source,
+            scaling=Scaling.of(params.scaling),
+        )
 
     labels = pd.read_parquet(inputs.labels)
     status, curves, draws = disease_status(
@@ -28,8 +35,6 @@ def main(snakemake):
         StatusSettings.of(params.status),
         predictions(inputs.covariates) if inputs.covariates else None,
         AccuracySettings.of(params.accuracy),
-        sd_rule=params.scaling["sd_rule"],
-        log2_clip=params.scaling["log2_clip"],
         n_jobs=snakemake.threads,
         tissues=tissues_of_part(labels, int(snakemake.wildcards.part), params.status["parts"]),
     )

@@ -3,6 +3,7 @@
 from mtm.evaluation.accuracy import AccuracySettings, score_predictions
 from mtm.evaluation.held_out import read_held_out
 from mtm.io import write_parquet, write_tsv
+from mtm.scaling import Scaling
 from mtm.scripting import run
 
 
@@ -13,13 +14,12 @@ def main(snakemake):
         snakemake.input.folds,
         snakemake.input.predictions,
         source=snakemake.params.get("source"),
+        scaling=Scaling.of(snakemake.params.scaling),
     )
     scores = score_predictions(
         held_out,
         snakemake.wildcards.model,
         AccuracySettings.of(snakemake.params.accuracy),
-        sd_rule=snakemake.params.scaling["sd_rule"],
-        log2_clip=snakemake.params.scaling["log2_clip"],
     )
     write_parquet(scores.gene_wise, snakemake.output.gene_wise)
     write_parquet(scores.sample_wise, snakemake.output.sample_wise)

@@ -5,6 +5,7 @@ from mtm.evaluation.accuracy import AccuracySettings
 from mtm.evaluation.held_out import read_held_out
 from mtm.evaluation.partial import partial_accuracy
 from mtm.io import write_tsv
+from mtm.scaling import Scaling
 from mtm.scripting import run
 
 
@@ -12,7 +13,11 @@ def main(snakemake):
     """Read the predictions of all folds and the cohort's covariates, write one table."""
     inputs, params = snakemake.input, snakemake.params
     held_out = read_held_out(
-        inputs.expression, inputs.folds, inputs.predictions, source=params.source
+        inputs.expression,
+        inputs.folds,
+        inputs.predictions,
+        source=params.source,
+        scaling=Scaling.of(params.scaling),
     )
     table = partial_accuracy(
         held_out,
@@ -20,8 +25,6 @@ def main(snakemake):
         params.source,
         snakemake.wildcards.model,
         AccuracySettings.of(params.accuracy),
-        sd_rule=params.scaling["sd_rule"],
-        log2_clip=params.scaling["log2_clip"],
     )
     write_tsv(table, snakemake.output.partial)
 

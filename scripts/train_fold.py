@@ -9,6 +9,7 @@ from mtm.io import read_tsv, write_tsv
 from mtm.models.base import Training
 from mtm.models.registry import build
 from mtm.monitoring import held_out_monitor
+from mtm.scaling import Scaling
 from mtm.scripting import run
 
 
@@ -26,8 +27,7 @@ def main(snakemake):
         cohort=cohort.of_donors(cohort.donors.index.difference(held_out)),
         source=cohort.tissue_index(settings["source"]),
         seed=settings["seed"] + number,
-        sd_rule=settings["scaling"]["sd_rule"],
-        log2_clip=settings["scaling"]["log2_clip"],
+        scaling=Scaling.of(settings["scaling"]),
         device=snakemake.config["training"]["device"],
         checkpoint=Path(params.checkpoint),
     )

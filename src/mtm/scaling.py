@@ -1,5 +1,6 @@
 """The two scales of the project, and the way between each of them and TPM (methods 1.1, 6.4)."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -19,6 +20,29 @@ UNITS = {
 def log2_tpm(expr_tpm: np.ndarray) -> np.ndarray:
     """Return log2(1+TPM), same shape."""
     return np.log2(1 + expr_tpm)
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """How z-scores are made; the scaling section of the config.
+
+    Parameters
+    ----------
+    sd_rule
+        - ``"unit_below_one"``: sd is 1 where mean TPM < 1, the published code's rule; for
+          ``"log2_z"`` no such rule exists and this means ``"plain"``
+        - ``"plain"``: the sd (ddof 0); 1 where it is 0
+    log2_clip
+        z-scores of ``"log2_z"`` are limited to ``[-log2_clip, log2_clip]``; None leaves them.
+    """
+
+    sd_rule: SdRule = "unit_below_one"
+    log2_clip: float | None = 5.0
+
+    @classmethod
+    def of(cls, values: Mapping) -> "Scaling":
+        """Build from the config's section."""
+        return cls(**values)
 
 
 @dataclass(frozen=True)
@@ -49,8 +73,7 @@ class TissueScaler:
         tissue: np.ndarray,
         n_tissues: int,
         scale: Scale,
-        sd_rule: SdRule = "unit_below_one",
-        clip: float | None = None,
+        scaling: Scaling = Scaling(),
     ) -> "TissueScaler":
         """Fit on training samples.
 
@@ -60,10 +83,6 @@ class TissueScaler:
             Shape ``(n_samples, n_genes)``, TPM.
         tissue
             Shape ``(n_samples,)``, 0 to `n_tissues` - 1.
-        sd_rule
-            - ``"unit_below_one"``: sd is 1 where mean TPM < 1, the published code's rule; for
-              ``"log2_z"`` no such rule exists and this means ``"plain"``
-            - ``"plain"``: the sd (ddof 0); 1 where it is 0
         """
         if scale not in SCALES:
             raise InputError("scale", repr(scale), f"one of {', '.join(SCALES)}")
@@ -76,10 +95,10 @@ class TissueScaler:
             mean[index], spread = block.mean(0), block.std(0)
             # Deviation: the published code divides by a zero sd where the mean is 1 or more.
             unit = spread <= 1e-6 * np.maximum(np.abs(mean[index]), 1e-6)
-            if scale == "tpm_z" and sd_rule == "unit_below_one":
+            if scale == "tpm_z" and scaling.sd_rule == "unit_below_one":
                 unit |= mean[index] < 1
             sd[index] = np.where(unit, 1, spread)
-        return cls(scale, mean, sd, clip)
+        return cls(scale, mean, sd, scaling.log2_clip if scale == "log2_z" else None)
 
     def transform(self, expr_tpm: np.ndarray, tissue: np.ndarray) -> np.ndarray:
         """TPM to z, both of shape ``(n_samples, n_genes)``; `tissue` of shape ``(n_samples,)``."""

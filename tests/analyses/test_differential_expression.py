@@ -191,8 +191,7 @@ class World:
     def tissue(self, name):
         for tissue, rows, predicted, tpm in self.held_out.tissue_matrices():
             if tissue == name:
-                scaling, device = ("unit_below_one", 5.0), torch.device("cpu")
-                return line_up(self.held_out, rows, predicted, tpm, scaling, device, 16)
+                return line_up(self.held_out, rows, predicted, tpm, torch.device("cpu"), 16)
 
 
 @pytest.fixture(scope="module")

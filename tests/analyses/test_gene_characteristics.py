@@ -21,6 +21,7 @@ from mtm.evaluation.accuracy import AccuracySettings
 from mtm.evaluation.comparison import fold_weights
 from mtm.evaluation.held_out import HeldOut
 from mtm.evaluation.resampling import donor_weights, standardise, weighted_correlations
+from mtm.scaling import Scaling
 from mtm.vocabulary import MEAN_OF_TISSUES
 
 
@@ -268,7 +269,13 @@ def small_cohort(folder, rng, n_donors=40, n_genes=30):
     )
     rows = rows.sort_values(["tissue", "fold", "donor"], kind="stable", ignore_index=True)
     return HeldOut(
-        folder / "expression.h5ad", (folder / "p.h5ad",), "log2_z", pd.Index(genes), samples, rows
+        folder / "expression.h5ad",
+        (folder / "p.h5ad",),
+        "log2_z",
+        pd.Index(genes),
+        samples,
+        rows,
+        Scaling(log2_clip=None),
     )
 
 
@@ -276,7 +283,7 @@ def test_resampled_rho_is_the_correlation_of_repeated_donors(tmp_path):
     held_out = small_cohort(tmp_path, np.random.default_rng(8))
     settings = AccuracySettings(bootstraps=12, min_donors_per_fold=5, seed=3)
     weights = fold_weights([held_out], settings)
-    found = {draws.tissue: draws for draws in resampled_rho(held_out, settings, log2_clip=None)}
+    found = {draws.tissue: draws for draws in resampled_rho(held_out, settings)}
     assert set(found) == {"Liver", "Lung"}
     draws = found["Lung"]
     assert draws.rho.shape == (12, 30)

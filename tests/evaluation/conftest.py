@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from scipy.stats import pearsonr
 
-from mtm.scaling import TissueScaler
+from mtm.scaling import Scaling, TissueScaler
 
 SOURCE = "Whole Blood"
 
@@ -49,7 +49,7 @@ class SmallCohort:
     def scaler(self, tissue: str, fold: int, scale: str, clip: float | None = None):
         train = (self.obs["tissue"] == tissue) & (self.obs["donor"].map(self.fold_of) != fold)
         tpm = self.expr_tpm[train.to_numpy()]
-        return TissueScaler.fit(tpm, np.zeros(len(tpm), int), 1, scale, clip=clip)
+        return TissueScaler.fit(tpm, np.zeros(len(tpm), int), 1, scale, Scaling(log2_clip=clip))
 
     def held_out_rows(self, fold: int) -> np.ndarray:
         held_out = (self.obs["donor"].map(self.fold_of) == fold) & (self.obs["tissue"] != SOURCE)

@@ -10,7 +10,7 @@ import pytest
 
 from mtm.evaluation.accuracy import AccuracySettings, score_predictions, section7_means
 from mtm.evaluation.held_out import read_held_out
-from mtm.scaling import TissueScaler
+from mtm.scaling import Scaling, TissueScaler
 from mtm.vocabulary import MEAN_OF_TISSUES
 
 PANEL = Path(__file__).parents[3] / "shared" / "data" / "gtex_v8_panel"
@@ -58,7 +58,9 @@ def accuracy(panel, predict):
     paths = []
     for fold in range(N_FOLDS):
         train = fold_of != fold
-        scaler = TissueScaler.fit(data.X[train], tissue[train], len(tissues), "log2_z")
+        scaler = TissueScaler.fit(
+            data.X[train], tissue[train], len(tissues), "log2_z", Scaling(log2_clip=None)
+        )
         wanted = ~is_blood & ~train & data.obs["donor"].isin(blood_row.index).to_numpy()
         rows = np.flatnonzero(wanted)
         blood = blood_row[data.obs["donor"].iloc[rows]].to_numpy()

@@ -15,6 +15,7 @@ from mtm.evaluation.comparison import Scored, compare_accuracy
 from mtm.evaluation.held_out import read_held_out
 from mtm.evaluation.pair_counts import pair_counts
 from mtm.evaluation.resampling import donor_weights
+from mtm.scaling import Scaling
 from mtm.vocabulary import GENE_CONVENTIONS, MEAN_OF_TISSUES
 
 SETTINGS = AccuracySettings(permutations=4, bootstraps=40, null_genes=4)
@@ -34,12 +35,14 @@ def scored(cohort, name, predicted, scale="log2_z", settings=SETTINGS):
     cohort.folder.mkdir(parents=True)
     paths = cohort.write_predictions(predicted, scale)
     cohort.folder = folder
-    held_out = read_held_out(folder / "expression.h5ad", folder / "folds.tsv", paths)
+    held_out = read_held_out(
+        folder / "expression.h5ad", folder / "folds.tsv", paths, scaling=Scaling(log2_clip=None)
+    )
     return rescored(name, held_out, settings)
 
 
 def rescored(name, held_out, settings=SETTINGS):
-    scores = score_predictions(held_out, name, settings, log2_clip=None, device="cpu")
+    scores = score_predictions(held_out, name, settings, device="cpu")
     return Scored(scores.gene_wise, scores.sample_wise, held_out)
 
 
@@ -56,7 +59,7 @@ def two_models(make_cohort, noisy):
 
 
 def compare(models, pairs, settings=SETTINGS):
-    return compare_accuracy(models, pairs, settings, log2_clip=None, device="cpu")
+    return compare_accuracy(models, pairs, settings, device="cpu")
 
 
 def part(table, scale, tissue):

@@ -13,6 +13,7 @@ from mtm.evaluation.accuracy import AccuracySettings, score_predictions
 from mtm.evaluation.held_out import read_held_out
 from mtm.evaluation.partial import MIN_LEFT, partial_accuracy
 from mtm.evaluation.resampling import donor_weights
+from mtm.scaling import Scaling
 from mtm.vocabulary import MEAN_OF_TISSUES
 
 SOURCE = "Whole Blood"
@@ -72,7 +73,12 @@ class Traits:
     def held_out(self, predicted, scale="log2_z"):
         paths = self.cohort.write_predictions(predicted, scale)
         folder = self.cohort.folder
-        return read_held_out(folder / "expression.h5ad", folder / "folds.tsv", paths)
+        return read_held_out(
+            folder / "expression.h5ad",
+            folder / "folds.tsv",
+            paths,
+            scaling=Scaling(log2_clip=None),
+        )
 
 
 @pytest.fixture
@@ -82,7 +88,7 @@ def traits(make_cohort):
 
 def partial(traits, held_out, settings=SETTINGS, **options):
     return partial_accuracy(
-        held_out, traits.read(), SOURCE, "m", settings, log2_clip=None, device="cpu", **options
+        held_out, traits.read(), SOURCE, "m", settings, device="cpu", **options
     )
 
 
@@ -130,7 +136,7 @@ def reference_rho(traits, predicted, tissue, rho_of, adjusted, members=None, rep
 def test_without_adjustment_it_is_the_headline(traits, noisy):
     held_out = traits.held_out(noisy(traits.cohort))
     table = partial(traits, held_out)
-    scores = score_predictions(held_out, "m", SETTINGS, log2_clip=None, device="cpu").by_tissue
+    scores = score_predictions(held_out, "m", SETTINGS, device="cpu").by_tissue
     rows = scores[(scores["convention"] == "per_fold")].set_index(["scale", "tissue"])
     for scale in ("log2_z", "tpm_z"):
         for tissue in ("Liver", "Lung", "Testis", MEAN_OF_TISSUES):

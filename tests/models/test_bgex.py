@@ -8,6 +8,7 @@ from mtm.errors import InputError
 from mtm.models.base import Requests, Training
 from mtm.models.bgex import variable_genes
 from mtm.models.registry import build
+from mtm.scaling import Scaling
 
 
 @pytest.fixture
@@ -40,7 +41,7 @@ def test_equals_the_published_recipe_with_scikit_learn(cohort, sources):
     cohort = replace(cohort, expr_tpm=expressed)
     model = build("bgex", {"n_features": 3, "top_fraction": 0.5, "min_pairs": 5})
     blood, target = cohort.tissue_index("Whole Blood"), cohort.tissue_index("Lung")
-    model.fit(Training(cohort, source=blood, log2_clip=None, device="cpu"))
+    model.fit(Training(cohort, source=blood, scaling=Scaling(log2_clip=None), device="cpu"))
     target_rows = np.flatnonzero(cohort.tissue == target)
     paired = sources[cohort.donor[target_rows]]
     predicted = model.predict(cohort, Requests(sources[:, None], np.full(len(sources), target)))

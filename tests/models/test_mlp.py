@@ -22,7 +22,7 @@ from mtm.models.mlp import (
 )
 from mtm.models.registry import build
 from mtm.prediction import held_out_requests
-from mtm.scaling import TissueScaler
+from mtm.scaling import Scaling, TissueScaler
 
 SMALL = MLPParameters(
     encoder_widths=(16, 12), code_width=8, decoder_widths=(12, 16), batch_size=16, epochs=6,
@@ -117,8 +117,7 @@ def test_stacked_training_equals_every_tissue_alone_in_plain_pytorch(uneven, los
     model, table = fitted(p, uneven)
     source = uneven.tissue_index(BLOOD)
     # By hand: z-scores and the donors with both tissues.
-    scaler = TissueScaler.fit(uneven.expr_tpm, uneven.tissue, 5, scale, "unit_below_one",
-                              5.0 if scale == "log2_z" else None)  # fmt: skip
+    scaler = TissueScaler.fit(uneven.expr_tpm, uneven.tissue, 5, scale)
     expr_z = torch.from_numpy(scaler.transform(uneven.expr_tpm, uneven.tissue)).double()
     sizes, losses = [], []
     for target in range(5):
@@ -368,8 +367,8 @@ def test_a_checkpoint_of_other_settings_or_data_is_not_taken_up(uneven, tmp_path
     after_other, _ = fitted(SMALL, uneven, checkpoint=tmp_path)
     fresh, _ = fitted(SMALL, uneven)
     assert_same_weights(fresh, after_other)
-    plain, _ = fitted(SMALL, uneven, sd_rule="plain", checkpoint=tmp_path)
-    plain_fresh, _ = fitted(SMALL, uneven, sd_rule="plain")
+    plain, _ = fitted(SMALL, uneven, scaling=Scaling("plain"), checkpoint=tmp_path)
+    plain_fresh, _ = fitted(SMALL, uneven, scaling=Scaling("plain"))
     assert_same_weights(plain, plain_fresh)
 
 

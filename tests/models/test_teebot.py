@@ -7,6 +7,7 @@ from mtm.errors import InputError
 from mtm.models.base import Requests, Training
 from mtm.models.registry import build
 from mtm.models.teebot import principal_axes
+from mtm.scaling import Scaling
 
 
 def test_principal_axes_equal_scikit_learn():
@@ -24,7 +25,7 @@ def test_equals_the_recipe_with_scikit_learn(cohort, standardise):
     parameters = {"n_components": 3, "min_pairs": 5, "standardise_genes": standardise} | tight
     model = build("teebot", parameters)
     blood, target = cohort.tissue_index("Whole Blood"), cohort.tissue_index("Lung")
-    model.fit(Training(cohort, source=blood, log2_clip=None, device="cpu"))
+    model.fit(Training(cohort, source=blood, scaling=Scaling(log2_clip=None), device="cpu"))
     sources = np.flatnonzero(cohort.tissue == blood)
     sources = sources[np.argsort(cohort.donor[sources])]
     target_rows = np.flatnonzero(cohort.tissue == target)

@@ -37,7 +37,6 @@ from mtm.evaluation.comparison import t_interval
 from mtm.evaluation.held_out import HeldOut
 from mtm.evaluation.predictable_genes import PAPER_RHO, benjamini_hochberg
 from mtm.evaluation.resampling import fisher_z, pearson
-from mtm.scaling import SdRule
 from mtm.vocabulary import DEFINITIONS, DIRECTIONS, RAN, SELECTIONS, SKIPPED
 
 log = logging.getLogger(__name__)
@@ -78,8 +77,6 @@ def differential_expression(
     gene_wise: pd.DataFrame,
     settings: DiseaseSettings,
     accuracy: AccuracySettings | None = None,
-    sd_rule: SdRule = "unit_below_one",
-    log2_clip: float | None = 5.0,
     block_genes: int = 2048,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Compare predicted and observed differential expression in every tissue and contrast.
@@ -98,7 +95,7 @@ def differential_expression(
         The disease section of the config.
     accuracy
         The accuracy section, which defines predictable genes of the nested selection.
-    sd_rule, log2_clip, block_genes
+    block_genes
         As in `mtm.evaluation.accuracy.score_predictions`, with the values of that call.
 
     Returns
@@ -115,9 +112,8 @@ def differential_expression(
     for name, samples, predicted, tissue_tpm in held_out.tissue_matrices():
         if name not in by_tissue:
             continue
-        scaling = (sd_rule, log2_clip)
         tissue = line_up(
-            held_out, samples, predicted, tissue_tpm, scaling, torch.device("cpu"), block_genes
+            held_out, samples, predicted, tissue_tpm, torch.device("cpu"), block_genes
         )
         for definition, scale in DEFINITIONS.items():
             choices = _selected(tissue, gene_wise, name, held_out.gene_ids, definition, accuracy)

@@ -47,7 +47,7 @@ from mtm.evaluation.held_out import HeldOut
 from mtm.evaluation.predictable_genes import PAPER_RHO
 from mtm.evaluation.resampling import donor_weights
 from mtm.linear.per_tissue import sample_rows
-from mtm.scaling import SdRule, log2_tpm
+from mtm.scaling import log2_tpm
 from mtm.vocabulary import (
     BASELINE,
     DEFINITIONS,
@@ -155,8 +155,6 @@ def disease_status(
     settings: StatusSettings,
     baseline: HeldOut | None = None,
     accuracy: AccuracySettings | None = None,
-    sd_rule: SdRule = "unit_below_one",
-    log2_clip: float | None = 5.0,
     n_jobs: int = 1,
     block_genes: int = 2048,
     tissues: Sequence[str] | None = None,
@@ -179,7 +177,7 @@ def disease_status(
         The disease_status section of the config.
     baseline
         Held-out predictions of the covariates-only model; None leaves that input out.
-    accuracy, sd_rule, log2_clip, block_genes
+    accuracy, block_genes
         As in `mtm.evaluation.accuracy.score_predictions`, with the values of that call.
     n_jobs
         Worker processes.
@@ -208,8 +206,7 @@ def disease_status(
     rows, curves, drawn = [], [], []
     matrices = _beside(held_out, baseline)
     for name, samples, predicted, tissue_tpm, baseline_z in matrices:
-        scaling = (sd_rule, log2_clip)
-        options = (scaling, torch.device("cpu"), block_genes)
+        options = (torch.device("cpu"), block_genes)
         tissue = line_up(held_out, samples, predicted, tissue_tpm, *options)
         views = {PREDICTED: tissue}
         if baseline_z is not None:

@@ -37,7 +37,6 @@ from mtm.evaluation.held_out import HeldOut
 from mtm.evaluation.predictable_genes import benjamini_hochberg
 from mtm.evaluation.resampling import fisher_z, standardise, weighted_correlations
 from mtm.evaluation.tables import known_mean
-from mtm.scaling import SdRule
 from mtm.vocabulary import MEAN_OF_TISSUES, MIN_GROUP, PAPER_SCALE
 
 log = logging.getLogger(__name__)
@@ -82,8 +81,6 @@ class RhoDraws:
 def resampled_rho(
     held_out: HeldOut,
     settings: AccuracySettings,
-    sd_rule: SdRule = "unit_below_one",
-    log2_clip: float | None = 5.0,
     device: str = "auto",
 ) -> Iterator[RhoDraws]:
     """Yield the per-fold correlations of all genes in bootstrap samples, tissue after tissue.
@@ -97,14 +94,13 @@ def resampled_rho(
         From `mtm.evaluation.held_out.read_held_out`.
     settings
         ``bootstraps``, ``min_donors_per_fold`` and ``seed`` are used.
-    sd_rule, log2_clip, device
+    device
         As in `mtm.evaluation.accuracy.score_predictions`, with the values of that call.
     """
     weights = fold_weights([held_out], settings)
     torch_device = torch.device(choose_device(device))
     for name, rows, predicted, tissue_tpm in held_out.tissue_matrices():
-        scaling = (sd_rule, log2_clip)
-        tissue = line_up(held_out, rows, predicted, tissue_tpm, scaling, torch_device, 2048)
+        tissue = line_up(held_out, rows, predicted, tissue_tpm, torch_device, 2048)
         counted = [
             (part, torch.from_numpy(weights[fold][rows["donor"].iloc[part]].to_numpy()))
             for fold, part in zip(tissue.folds, tissue.parts, strict=True)

@@ -34,7 +34,6 @@ from mtm.evaluation.comparison import fold_weights, t_interval
 from mtm.evaluation.held_out import HeldOut
 from mtm.evaluation.predictable_genes import benjamini_hochberg
 from mtm.evaluation.resampling import CONSTANT_TOLERANCE
-from mtm.scaling import SdRule
 from mtm.vocabulary import DEFINITIONS, MEDIAN_OF_TISSUES, RAN, SKIPPED
 
 log = logging.getLogger(__name__)
@@ -158,8 +157,6 @@ def trait_associations(
     gene_wise: pd.DataFrame,
     settings: TraitSettings,
     reference: HeldOut | None = None,
-    sd_rule: SdRule = "unit_below_one",
-    log2_clip: float | None = 5.0,
     block_genes: int = 2048,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Compare trait associations of predicted and observed expression in every tissue.
@@ -178,7 +175,7 @@ def trait_associations(
         The traits section of the config.
     reference
         Held-out predictions of the covariates-only model; None where the run has none.
-    sd_rule, log2_clip, block_genes
+    block_genes
         As in `mtm.evaluation.accuracy.score_predictions`, with the values of that call.
 
     Returns
@@ -212,7 +209,6 @@ def trait_associations(
                 samples,
                 side,
                 tissue_tpm[:, union],
-                (sd_rule, log2_clip),
                 torch.device("cpu"),
                 block_genes,
             )

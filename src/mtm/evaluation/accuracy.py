@@ -40,7 +40,7 @@ from mtm.evaluation.resampling import (
     weighted_correlations,
 )
 from mtm.evaluation.tables import Scores, Tables, known_mean
-from mtm.scaling import SCALES, Scale, SdRule, TissueScaler, log2_tpm
+from mtm.scaling import SCALES, Scale, Scaling, TissueScaler, log2_tpm
 from mtm.vocabulary import GENE_CONVENTIONS
 
 POOLED_CONVENTIONS = GENE_CONVENTIONS[1:]
@@ -190,18 +190,17 @@ def _constant(values: np.ndarray) -> np.ndarray:
 
 
 def _fit_scalers(
-    train_tpm: Sequence[np.ndarray], sd_rule: SdRule, log2_clip: float | None, block_genes: int
+    train_tpm: Sequence[np.ndarray], scaling: Scaling, block_genes: int
 ) -> dict[str, list[TissueScaler]]:
     """Fit scalers of one tissue on each fold's training samples, in blocks of genes."""
     blocks = [
         slice(start, start + block_genes) for start in range(0, train_tpm[0].shape[1], block_genes)
     ]
-    clips = {"tpm_z": None, "log2_z": log2_clip}
 
     def fit(job: tuple[str, np.ndarray, slice]) -> TissueScaler:
         scale, expr_tpm, block = job
         tissue = np.zeros(len(expr_tpm), np.int64)
-        return TissueScaler.fit(expr_tpm[:, block], tissue, 1, scale, sd_rule, clips[scale])
+        return TissueScaler.fit(expr_tpm[:, block], tissue, 1, scale, scaling)
 
     jobs = [(scale, tpm, block) for scale in SCALES for tpm in train_tpm for block in blocks]
     with ThreadPoolExecutor(torch.get_num_threads()) as pool:
@@ -509,8 +508,6 @@ def score_predictions(
     held_out: HeldOut,
     model: str,
     settings: AccuracySettings | None = None,
-    sd_rule: SdRule = "unit_below_one",
-    log2_clip: float | None = 5.0,
     device: str = "auto",
     block_genes: int = 2048,
 ) -> Scores:
@@ -528,8 +525,6 @@ def score_predictions(
         Name written into the tables.
     settings
         The accuracy section of the config.
-    sd_rule, log2_clip
-        As in `mtm.scaling.TissueScaler`; the values that the model was trained with.
     device
         ``"cpu"``, ``"cuda"`` or ``"auto"``.
     block_genes
@@ -547,13 +542,11 @@ def score_predictions(
     fold_draws = _draw(held_out.rows, settings)
     tables = Tables(held_out.gene_ids, settings.predictable_rho, settings.predictable_q)
     for name, rows, predicted, tissue_tpm in held_out.tissue_matrices():
-        scaling = (sd_rule, log2_clip)
         tissue = line_up(
             held_out,
             rows,
             predicted,
             tissue_tpm,
-            scaling,
             torch.device(choose_device(device)),
             block_genes,
         )
@@ -574,7 +567,6 @@ def line_up(
     rows: pd.DataFrame,
     predicted: np.ndarray,
     tissue_tpm: np.ndarray,
-    scaling: tuple[SdRule, float | None],
     device: torch.device,
     block_genes: int,
 ) -> TissueSamples:
@@ -598,7 +590,7 @@ def line_up(
         observed_tpm=tissue_tpm[row_of[rows["sample_id"]].to_numpy()],
         folds=tuple(int(fold) for fold in folds),
         parts=tuple(slice(int(a), int(b)) for a, b in zip(starts, stops, strict=True)),
-        scalers=_fit_scalers(train_tpm, *scaling, block_genes),
+        scalers=_fit_scalers(train_tpm, held_out.scaling, block_genes),
         model_scale=held_out.scale,
         device=device,
     )

@@ -33,7 +33,7 @@ from mtm.evaluation.held_out import HeldOut
 from mtm.evaluation.predictable_genes import benjamini_hochberg
 from mtm.evaluation.resampling import donor_weights
 from mtm.evaluation.tables import known_mean
-from mtm.scaling import SCALES, SdRule
+from mtm.scaling import SCALES
 from mtm.vocabulary import (
     ACCURACY_KEY,
     AND,
@@ -147,8 +147,6 @@ def compare_accuracy(
     scored: Mapping[str, Scored],
     pairs: Sequence[tuple[str, str]],
     settings: AccuracySettings | None = None,
-    sd_rule: SdRule = "unit_below_one",
-    log2_clip: float | None = 5.0,
     device: str = "auto",
     block_genes: int = 2048,
 ) -> pd.DataFrame:
@@ -165,7 +163,7 @@ def compare_accuracy(
         The models by name.
     pairs
         Names of model A and model B.
-    settings, sd_rule, log2_clip, device, block_genes
+    settings, device, block_genes
         As in `mtm.evaluation.accuracy.score_predictions`, with the values of that call.
 
     Returns
@@ -185,10 +183,7 @@ def compare_accuracy(
     """
     settings = AccuracySettings() if settings is None else settings
     used = list(dict.fromkeys(name for pair in pairs for name in pair))
-    models = {
-        name: _Model(name, scored[name], settings, (sd_rule, log2_clip), device, block_genes)
-        for name in used
-    }
+    models = {name: _Model(name, scored[name], settings, device, block_genes) for name in used}
     _check_genes(scored, used)
     weights = fold_weights([scored[name].held_out for name in used], settings)
     tissues = sorted({name for model in models.values() for name in model.samples})
@@ -230,16 +225,11 @@ class _Model:
         name: str,
         scored: Scored,
         settings: AccuracySettings,
-        scaling: tuple[SdRule, float | None],
         device: str,
         block_genes: int,
     ):
         self._name, self._held_out, self._settings = name, scored.held_out, settings
-        self._scaling, self._device, self._block = (
-            scaling,
-            torch.device(choose_device(device)),
-            block_genes,
-        )
+        self._device, self._block = torch.device(choose_device(device)), block_genes
         self.samples = dict(iter(scored.held_out.rows.groupby("tissue", sort=True)))
         self._gene_wise = dict(iter(scored.gene_wise.groupby(["scale", "tissue"])))
         self._sample_wise = dict(iter(scored.sample_wise.groupby(["scale", "tissue"])))
@@ -314,7 +304,6 @@ class _Model:
                 rows,
                 predicted[:, columns],
                 tissue_tpm[:, columns],
-                self._scaling,
                 self._device,
                 self._block,
             )

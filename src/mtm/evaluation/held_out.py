@@ -11,7 +11,7 @@ from anndata.io import read_elem
 
 from mtm.errors import InputError
 from mtm.io import read_tsv
-from mtm.scaling import SCALES, Scale
+from mtm.scaling import SCALES, Scale, Scaling
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,8 @@ class HeldOut:
     rows
         One row a prediction, sorted by tissue, fold and donor: ``sample_id``, ``donor``,
         ``tissue``, ``fold``, ``cohort_row``, ``file`` (index into `predictions`), ``file_row``.
+    scaling
+        How z-scores are made, in training as in scoring.
     """
 
     expression: Path
@@ -42,6 +44,7 @@ class HeldOut:
     gene_ids: pd.Index
     samples: pd.DataFrame
     rows: pd.DataFrame
+    scaling: Scaling = Scaling()
 
     def of_tissues(self, tissues: Iterable[str]) -> "HeldOut":
         """Return the same with the predictions of some tissues alone."""
@@ -90,6 +93,7 @@ def read_held_out(
     folds: str | Path,
     predictions: Sequence[str | Path],
     source: str | None = None,
+    scaling: Scaling = Scaling(),
 ) -> HeldOut:
     """Read and check everything but the matrices of held-out predictions.
 
@@ -105,6 +109,9 @@ def read_held_out(
         The cohort's source tissue: every held-out sample of another tissue whose donor has the
         source must be predicted. None takes the one tissue that all predictions use and none
         predicts; without such a tissue, only donors that are predicted at all are checked.
+
+    scaling
+        The scaling section of the config, with which the model was trained.
 
     Raises
     ------
@@ -138,7 +145,8 @@ def read_held_out(
     rows = pd.concat(parts, ignore_index=True)
     _check_complete(files, rows, samples, source)
     rows = rows.sort_values(["tissue", "fold", "donor"], kind="stable", ignore_index=True)
-    return HeldOut(expression, files, scales[0], genes, samples, rows.drop(columns="sources"))
+    rows = rows.drop(columns="sources")
+    return HeldOut(expression, files, scales[0], genes, samples, rows, scaling)
 
 
 def _read_tables(path: Path, columns: Iterable[str]) -> tuple[pd.DataFrame, pd.Index, dict]:

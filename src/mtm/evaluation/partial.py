@@ -53,7 +53,7 @@ from mtm.evaluation.resampling import (
 from mtm.evaluation.tables import known_mean
 from mtm.linear.design import COVARIATES, CovariateDesign, covariate_table
 from mtm.linear.per_tissue import sample_rows
-from mtm.scaling import SCALES, Scale, SdRule
+from mtm.scaling import SCALES, Scale
 from mtm.vocabulary import MEAN_OF_TISSUES
 
 log = logging.getLogger(__name__)
@@ -105,8 +105,6 @@ def partial_accuracy(
     model: str,
     settings: AccuracySettings | None = None,
     covariates: Sequence[str] = COVARIATES,
-    sd_rule: SdRule = "unit_below_one",
-    log2_clip: float | None = 5.0,
     device: str = "auto",
     block_genes: int = 2048,
 ) -> pd.DataFrame:
@@ -127,7 +125,7 @@ def partial_accuracy(
     covariates
         Columns of ``cohort.donors`` or ``cohort.samples`` (then of the source sample), used as
         far as the cohort has them.
-    sd_rule, log2_clip, device, block_genes
+    device, block_genes
         As in `mtm.evaluation.accuracy.score_predictions`, with the values of that call.
 
     Returns
@@ -163,7 +161,6 @@ def partial_accuracy(
             tissue_rows,
             predicted,
             tissue_tpm,
-            (sd_rule, log2_clip),
             torch_device,
             block_genes,
         )

@@ -19,7 +19,7 @@ from mtm import __version__
 from mtm.cohort import Cohort
 from mtm.errors import InputError
 from mtm.io import atomic_path
-from mtm.scaling import Scale, SdRule, TissueScaler
+from mtm.scaling import Scale, Scaling, TissueScaler
 
 BUNDLE_VERSION = 1
 
@@ -71,8 +71,8 @@ class Training:
         Index of the tissue that single-source models predict from.
     seed
         Seed of everything random in the fit.
-    sd_rule, log2_clip
-        How `mtm.scaling.TissueScaler` makes z-scores (clip: of ``"log2_z"`` alone).
+    scaling
+        How z-scores are made.
     device
         ``"cpu"``, ``"cuda"`` or ``"auto"`` (a GPU where there is one).
     checkpoint
@@ -87,8 +87,7 @@ class Training:
     cohort: Cohort
     source: int
     seed: int = 0
-    sd_rule: SdRule = "unit_below_one"
-    log2_clip: float | None = 5.0
+    scaling: Scaling = Scaling()
     device: str = "auto"
     checkpoint: Path | None = None
     monitor: Callable[["Predictor"], dict[str, float]] | None = None
@@ -152,8 +151,7 @@ class Predictor(ABC):
             cohort.tissue,
             len(cohort.tissues),
             self.scale,
-            training.sd_rule,
-            training.log2_clip if self.scale == "log2_z" else None,
+            training.scaling,
         )
         return self._fit(training)
 
