@@ -151,8 +151,15 @@ def make(folder: Path, fraction: float = 1.0, seed: int = 0) -> Files:
 
     attributes = pd.DataFrame({"SAMPID": samples.index, "SMTSD": samples["tissue"]})
     attributes.assign(SMAFRZE="RNASEQ").to_csv(files.sample_attributes, sep="\t", index=False)
-    phenotypes = pd.DataFrame({"SUBJID": sorted(set(samples["donor"])), "SEX": 1})
-    phenotypes = phenotypes.assign(AGE="60-69", DTHHRDY=2)
+    donors = sorted(set(samples["donor"]))
+    phenotypes = pd.DataFrame(
+        {
+            "SUBJID": donors,
+            "SEX": rng.integers(1, 3, len(donors)),
+            "AGE": rng.choice(["20-29", "40-49", "50-59", "60-69"], len(donors)),
+            "DTHHRDY": rng.integers(0, 5, len(donors)),
+        }
+    )
     phenotypes.to_csv(files.subject_phenotypes, sep="\t", index=False)
     with open(files.gene_model, "w") as file:
         for gene_id, is_coding in zip(gene_ids, coding, strict=True):
