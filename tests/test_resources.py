@@ -11,6 +11,7 @@ from mtm.resources import (
     GTEX_V8,
     CohortSize,
     cohort_size,
+    graphics_cards,
     model_size,
     prediction_resources,
     require_disk,
@@ -179,3 +180,13 @@ def test_too_small_a_disk_is_refused_with_both_figures(tmp_path):
     with pytest.raises(InputError, match=r"found 9\.9 GB free; expected 10\.0 GB") as caught:
         require_disk(tmp_path, 10_000, 9_900)
     assert caught.value.where == str(tmp_path)
+
+
+def test_a_card_is_asked_for_where_there_may_be_one(monkeypatch, tmp_path):
+    monkeypatch.setattr("mtm.resources.CARD_DRIVERS", (str(tmp_path / "driver"),))
+    assert graphics_cards("auto", local=True) == 0
+    assert graphics_cards("auto", local=False) == 1
+    assert graphics_cards("cuda", local=True) == 1
+    assert graphics_cards("cpu", local=False) == 0
+    (tmp_path / "driver").touch()
+    assert graphics_cards("auto", local=True) == 1

@@ -18,6 +18,8 @@ from mtm.errors import InputError
 # What a script holds before it reads anything, interpreter and libraries; measured 0.6 GB.
 BASE_MB = 1000
 FLOAT_BYTES = 4
+# Of NVIDIA, of AMD, of either under WSL.
+CARD_DRIVERS = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")
 
 
 @dataclass(frozen=True)
@@ -209,6 +211,23 @@ def _asked(mem_mb: float, disk_mb: float) -> dict[str, int]:
         "mem_mb": 100 * math.ceil((BASE_MB + mem_mb) / 100),
         "disk_mb": 100 * math.ceil(disk_mb / 100),
     }
+
+
+def graphics_cards(device: str, local: bool) -> int:
+    """Return how many graphics cards a job asks for.
+
+    Jobs of a machine without a card need not queue for one.
+
+    Parameters
+    ----------
+    device
+        ``training.device`` of the configuration: ``"auto"``, ``"cpu"`` or ``"cuda"``.
+    local
+        Whether jobs run on this machine; what those of a cluster have cannot be seen from here.
+    """
+    if device == "auto" and local:
+        return int(any(Path(path).exists() for path in CARD_DRIVERS))
+    return int(device != "cpu")
 
 
 def require_disk(folder: str | Path, needed_mb: float, free_mb: float) -> None:

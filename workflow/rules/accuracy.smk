@@ -20,7 +20,7 @@ rule score_model:
     resources:
         **RULE_RESOURCES["score_model"],
         runtime=120,
-        gpu=GPU,
+        gpu=gpu_resource,
     params:
         accuracy=config["accuracy"],
         scaling=config["scaling"],

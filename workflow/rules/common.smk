@@ -37,7 +37,6 @@ FOLDS = range(config["folds"]["n_folds"])
 FILTERING = Path("results", config["cohort"], "cohort", "filtering.tsv")
 COHORT_SIZE = asked.cohort_size(config["simulation"], FILTERING)
 RULE_RESOURCES = asked.rule_resources(COHORT_SIZE, len(SCORED_MODELS))
-GPU = 0 if config["training"]["device"] == "cpu" else 1
 
 
 wildcard_constraints:
@@ -127,6 +126,11 @@ def model_parameters(wildcards):
 def model_sources(wildcards):
     """Return the tissues that a model sees of a held-out donor."""
     return config["models"][wildcards.model]["sources"]
+
+
+def gpu_resource(wildcards):
+    """Return how many graphics cards a job asks for."""
+    return asked.graphics_cards(config["training"]["device"], workflow.local_exec)
 
 
 def training_resource(name):

@@ -25,7 +25,7 @@ rule train_fold:
         mem_mb=training_resource("mem_mb"),
         disk_mb=training_resource("disk_mb"),
         runtime=720,
-        gpu=GPU,
+        gpu=gpu_resource,
     params:
         model_class=model_class,
         parameters=model_parameters,
@@ -80,7 +80,7 @@ rule predict_fold:
         mem_mb=prediction_resource("mem_mb"),
         disk_mb=prediction_resource("disk_mb"),
         runtime=60,
-        gpu=GPU,
+        gpu=gpu_resource,
     params:
         source=config["source"],
         sources=model_sources,
