@@ -118,12 +118,11 @@ def fault_table(request):
     """Collect rows (fault, what the user sees, lost, next run) and print them at the end."""
     rows = []
     yield rows
-    reporter = request.config.pluginmanager.get_plugin("terminalreporter")
-    lines = ["", "| fault | the user sees | lost | next run |", "|---|---|---|---|"]
+    lines = ["", "", "| fault | the user sees | lost | next run |", "|---|---|---|---|"]
     lines += [f"| {' | '.join(row)} |" for row in rows]
-    if reporter is not None:
-        reporter.ensure_newline()
-        reporter.write_line("\n".join(lines))
+    # What a fixture prints is captured, and shown only where a test fails.
+    with request.config.pluginmanager.get_plugin("capturemanager").global_and_fixture_disabled():
+        print("\n".join(lines))
 
 
 def test_killed_training_goes_on_where_it_was(folder, unbroken, fault_table):
