@@ -34,11 +34,7 @@ def main(snakemake):
         tables = pd.read_parquet(genes), pd.read_parquet(samples)
         scored[model] = comparison.Scored(*tables, held_out)
     pairs = comparison.comparison_pairs(params.models, params.roles, params.pairs)
-    compared = comparison.compare_accuracy(
-        scored,
-        pairs,
-        AccuracySettings.of(params.accuracy),
-    )
+    compared = comparison.compare_accuracy(scored, pairs, AccuracySettings.of(params.accuracy))
     write_tsv(compared, output.pairs)
     write_tsv(pair_counts(compared), output.pair_counts)
     gene_wise = {model: tables.gene_wise for model, tables in scored.items()}

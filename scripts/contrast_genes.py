@@ -28,15 +28,11 @@ def main(snakemake):
         scaling=Scaling.of(params.scaling),
     )
     settings = replace(AccuracySettings.of(params.accuracy), bootstraps=params.bootstraps)
-    draws = resampled_rho(
-        held_out,
-        settings,
-    )
     table = contrast_genes(
         snakemake.wildcards.model,
         pd.read_parquet(inputs.gene_wise),
         characteristics,
-        draws,
+        resampled_rho(held_out, settings),
         quantile=params.quantile,
     )
     write_tsv(table, snakemake.output.contrasts)

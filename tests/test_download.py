@@ -16,6 +16,7 @@ import pytest
 import requests
 import yaml
 from jsonschema import Draft202012Validator
+from real_data import PANEL, needs_panel
 
 from mtm.download import (
     PATTERNS,
@@ -549,12 +550,10 @@ def test_project_manifest_is_valid_and_honest():
         assert dataset.url.startswith("https://") or dataset.checksum
 
 
+@needs_panel
 def test_pinned_phenotypes_are_the_published_ones():
-    path = ROOT.parent / "shared" / "data" / "gtex_v8_panel" / "subject_phenotypes.txt"
-    if not path.exists():
-        pytest.skip("the real data are not beside the project")
     manifest = read_manifest(ROOT / "config" / "datasets.tsv")
-    verify(manifest["gtex_v8_subject_phenotypes"], path)
+    verify(manifest["gtex_v8_subject_phenotypes"], PANEL / "subject_phenotypes.txt")
 
 
 @pytest.fixture

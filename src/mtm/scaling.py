@@ -83,6 +83,10 @@ class TissueScaler:
             Shape ``(n_samples, n_genes)``, TPM.
         tissue
             Shape ``(n_samples,)``, 0 to `n_tissues` - 1.
+        n_tissues, scale
+            Tissues of the statistics, and their scale.
+        scaling
+            How sds are made and z-scores clipped.
         """
         if scale not in SCALES:
             raise InputError("scale", repr(scale), f"one of {', '.join(SCALES)}")

@@ -1,20 +1,19 @@
 """The pooling artefact on real data: baselines b0 and b1 of methods 4, on the 59-gene panel."""
 
 import random
-from pathlib import Path
 
 import anndata
 import numpy as np
 import pandas as pd
 import pytest
+from real_data import PANEL, needs_panel
 
 from mtm.evaluation.accuracy import AccuracySettings, score_predictions, section7_means
 from mtm.evaluation.held_out import read_held_out
 from mtm.scaling import Scaling, TissueScaler
 from mtm.vocabulary import MEAN_OF_TISSUES
 
-PANEL = Path(__file__).parents[3] / "shared" / "data" / "gtex_v8_panel"
-pytestmark = pytest.mark.skipif(not PANEL.exists(), reason="the real panel is not here")
+pytestmark = needs_panel
 BLOOD = "Whole Blood"
 N_FOLDS = 5
 

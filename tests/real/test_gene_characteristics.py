@@ -1,18 +1,17 @@
 """The 19,291 genes of the paper joined to PhastCons means and to HIPPIE."""
 
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
+from real_data import ANNOTATION, needs_annotation
 
 from mtm.analyses.connectivity import measure_connectivity, read_interactions
 from mtm.analyses.conservation import measure_conservation
 from mtm.analyses.gene_matching import matching_table
 from mtm.io import read_tsv
 
-ANNOTATION = Path(__file__).parents[3] / "shared" / "data" / "annotation"
-pytestmark = pytest.mark.skipif(not ANNOTATION.exists(), reason="the annotation is not here")
+pytestmark = needs_annotation
 SECONDS = 2.0
 
 

@@ -1,10 +1,9 @@
 """Exact counts of the real GTEx v8 panel (59 genes of every sample)."""
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest
+from real_data import ANNOTATION, PANEL, needs_panel
 
 from mtm.build_cohort import build_cohort, filter_samples
 from mtm.cohort import Cohort
@@ -12,10 +11,8 @@ from mtm.errors import InputError
 from mtm.folds import make_folds, read_samples
 from mtm.gtex import read_gene_list, read_sample_attributes
 
-DATA = Path(__file__).parents[3] / "shared" / "data"
-PANEL = DATA / "gtex_v8_panel"
-GENES = DATA / "annotation" / "gtex_v8_protein_coding_19291.tsv.gz"
-pytestmark = pytest.mark.skipif(not PANEL.exists(), reason="the real panel is not here")
+GENES = ANNOTATION / "gtex_v8_protein_coding_19291.tsv.gz"
+pytestmark = needs_panel
 
 
 def build(out, expression="gene_tpm_like.acmg_59.gct.gz"):

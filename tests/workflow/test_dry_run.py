@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 import yaml
+from real_data import SHARED, needs_panel
 
 ROOT = Path(__file__).parents[2]
-SHARED = ROOT.parent / "shared"
 SECONDS = 5.0
 
 pytestmark = pytest.mark.workflow
@@ -70,7 +70,7 @@ def test_demo_dry_run_simulates_and_scores_the_oracle(tmp_path):
     assert "fetch_dataset" not in counts
 
 
-@pytest.mark.skipif(not SHARED.exists(), reason="real panel is not at ../shared/data")
+@needs_panel
 def test_panel_dry_run(tmp_path):
     (tmp_path / "shared").symlink_to(SHARED)
     directory = tmp_path / "run"

@@ -109,7 +109,6 @@ def read_held_out(
         The cohort's source tissue: every held-out sample of another tissue whose donor has the
         source must be predicted. None takes the one tissue that all predictions use and none
         predicts; without such a tissue, only donors that are predicted at all are checked.
-
     scaling
         The scaling section of the config, with which the model was trained.
 
