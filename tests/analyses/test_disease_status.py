@@ -11,6 +11,9 @@ from sklearn.model_selection import StratifiedKFold
 
 from mtm.analyses.contrasts import DiseaseSettings, contrast_table, held_out_samples
 from mtm.analyses.disease_status import (
+    KEY,
+    PART_CURVE,
+    PART_STATUS,
     StatusSettings,
     combine_status,
     compare_inputs,
@@ -357,6 +360,24 @@ def test_informative_pairs_are_the_papers():
     gaps = [0.05, 0.05, 0.05]
     assert row["wilcoxon_p"] == pytest.approx(stats.wilcoxon(gaps).pvalue)
     assert first.loc[("informative", PREDICTED, SOURCE), "paper_mean_a"] == 0.62
+
+
+def test_without_the_pair_asked_for_the_one_shown_is_not_told_by_covariates():
+    key = {"model": "m", "definition": "predictable", "selection": "nested", "contrast": "X"}
+    values = {"Liver": {OBSERVED: 1.0, SOURCE: 0.9, BASELINE: 1.0},
+              "Lung": {OBSERVED: 0.8, SOURCE: 0.7, BASELINE: 0.55}}  # fmt: skip
+    rows = [
+        key | {"tissue": tissue, "input": name, "auroc": auc}
+        for tissue, sides in values.items()
+        for name, auc in sides.items()
+    ]
+    rows = pd.DataFrame(rows).assign(status="ran", n_cases=50, n_controls=60)
+    predicted = rows[rows["input"] == SOURCE].assign(input=PREDICTED)
+    rows = pd.concat([rows, predicted]).reindex(columns=PART_STATUS)
+    drawn = pd.concat([rows[[*KEY, "input", "auroc"]].assign(draw=draw) for draw in range(3)])
+    curves = rows[[*KEY, "input"]].reindex(columns=PART_CURVE)
+    _, shown, _ = combine_status([rows], [curves], [drawn], StatusSettings())
+    assert set(shown.loc[shown["shown"], "tissue"]) == {"Lung"}
 
 
 @pytest.mark.parametrize(
