@@ -19,8 +19,9 @@ import numpy as np
 import pandas as pd
 import torch
 
-from mtm.evaluation.accuracy import AccuracySettings, score_predictions
-from mtm.evaluation.held_out import read_held_out
+from mtm.analyses.accuracy.score import score_predictions
+from mtm.predictions.held_out import read_held_out
+from mtm.settings.accuracy import AccuracySettings
 
 N_DONORS, N_BLOOD, N_FOLDS = 944, 755, 5
 N_TARGETS, N_PREDICTIONS, N_SAMPLES = 48, 13_498, 17_325

@@ -36,7 +36,7 @@ def expression(rng: np.random.Generator, n_samples: int, n_genes: int) -> np.nda
 
 
 def compare_with_loop() -> None:
-    from mtm.analyses.rank_sum import rank_sum
+    from mtm.statistics.rank_sum import rank_sum
 
     rng = np.random.default_rng(0)
     print(f"rank-sum test of {TEST_GENES} genes (loop measured on {LOOP_GENES})")
@@ -61,8 +61,8 @@ def compare_with_loop() -> None:
 
 
 def all_pairs(n_pairs: int, n_genes: int) -> None:
-    from mtm.analyses.contrasts import DiseaseSettings
-    from mtm.analyses.differential_expression import compare_expression
+    from mtm.analyses.disease.dysregulation import compare_expression
+    from mtm.settings.disease import DiseaseSettings
 
     rng = np.random.default_rng(1)
     settings = DiseaseSettings()

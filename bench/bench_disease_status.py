@@ -21,13 +21,8 @@ import pandas as pd
 from sklearn.linear_model import Lasso, LassoCV, lasso_path
 from sklearn.model_selection import StratifiedKFold
 
-from mtm.analyses.status_classifier import (
-    ClassifierSettings,
-    auroc,
-    choose_penalty,
-    fit_predict,
-    standardised,
-)
+from mtm.analyses.disease.status_classifier import auroc, choose_penalty, fit_predict, standardised
+from mtm.settings.disease_status import ClassifierSettings
 
 N_FITS, N_CORES, INNER = 117 * 50 * 5 * 3, 8, 4
 Data = tuple[np.ndarray, np.ndarray, np.ndarray]
@@ -85,7 +80,7 @@ def lasso_cv(n: int, smallest: float, **options) -> Callable:
 
 
 def chosen(x: np.ndarray, y: np.ndarray, new: np.ndarray) -> tuple[np.ndarray, float]:
-    """Fit as the project does (`mtm.analyses.status_classifier`)."""
+    """Fit as the project does (`mtm.analyses.disease.status_classifier`)."""
     x, new = np.asfortranarray(x, np.float32), new.astype(np.float32)
     labels = y.astype(np.float32)
     share = choose_penalty(x, labels, SETTINGS, 0)[0] / penalties_of(x, labels, 1, 1)[0]

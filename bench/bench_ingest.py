@@ -23,7 +23,7 @@ import pandas as pd
 import synthetic_gct
 from anndata.io import read_elem
 
-from mtm.build_cohort import build_cohort
+from mtm.cohort.build import build_cohort
 
 CHECKED_GENES, CHECKED_SAMPLES = 100, 1000
 

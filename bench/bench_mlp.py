@@ -18,8 +18,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from mtm.device import choose_device
-from mtm.models.mlp import MLPParameters, TissueStack
+from mtm.models.device import choose_device
+from mtm.models.mlp.stack import TissueStack
+from mtm.settings.models.mlp import MLPParameters
 
 
 class PlainLoop:

@@ -18,7 +18,7 @@ from sklearn.decomposition import PCA
 from sklearn.linear_model import BayesianRidge, LassoCV
 from threadpoolctl import threadpool_limits
 
-from mtm.cohort import Cohort
+from mtm.cohort.cohort import Cohort
 from mtm.models.base import Training
 from mtm.models.registry import build
 

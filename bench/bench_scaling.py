@@ -19,9 +19,9 @@ import numpy as np
 import torch
 from bench_step import fused_loop, random_cohort, scaled_parameters, seconds_of
 
-from mtm.device import choose_device
-from mtm.models.mtm_training import PairSampler
-from mtm.scaling import TissueScaler
+from mtm.cohort.scaling import TissueScaler
+from mtm.models.device import choose_device
+from mtm.models.mtm.pairs import PairSampler
 
 # Genes, donors, tissues.
 ROWS = {

@@ -26,12 +26,13 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
-from mtm.cohort import Cohort
-from mtm.device import choose_device
-from mtm.models.mtm_device import WARM_UP_STEPS, StepRunner
-from mtm.models.mtm_parameters import MTMParameters
-from mtm.models.mtm_training import Engine, PairSampler, ordered_pairs
-from mtm.scaling import TissueScaler
+from mtm.cohort.cohort import Cohort
+from mtm.cohort.scaling import TissueScaler
+from mtm.models.device import choose_device
+from mtm.models.mtm.engine import Engine
+from mtm.models.mtm.graph import WARM_UP_STEPS, StepRunner
+from mtm.models.mtm.pairs import PairSampler, ordered_pairs
+from mtm.settings.models.mtm import MTMParameters
 
 REFERENCE = Path(__file__).parents[1] / "tests" / "models" / "mtm_reference.py"
 # Steps of a fold of GTEx v8 (methods 1.6), and an H200's rates as given there.

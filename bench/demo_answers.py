@@ -12,11 +12,11 @@ import anndata
 import numpy as np
 import pandas as pd
 
-from mtm.analyses.rank_sum import rank_sum
-from mtm.cohort import Cohort
-from mtm.evaluation.predictable_genes import benjamini_hochberg
+from mtm.cohort.cohort import Cohort
 from mtm.io import read_tsv
-from mtm.simulate import DISEASES
+from mtm.simulation.population import DISEASES
+from mtm.statistics.rank_sum import rank_sum
+from mtm.statistics.testing import benjamini_hochberg
 from mtm.vocabulary import MEAN_OF_TISSUES, RAN, TARGET
 
 Q_BELOW, MIN_CASES, REPEATS = 0.05, 20, 50

@@ -16,11 +16,11 @@ import pandas as pd
 import torch
 import yaml
 
-from mtm.cohort import Cohort
+from mtm.cohort.cohort import Cohort
 from mtm.io import read_tsv, write_tsv
 from mtm.models.base import Training
 from mtm.models.registry import build
-from mtm.monitoring import held_out_monitor
+from mtm.predictions.monitoring import held_out_monitor
 
 REFERENCE = Path(__file__).with_name("panel_reference.tsv")
 

@@ -22,7 +22,8 @@ import pandas as pd
 import pyarrow as pa
 
 from mtm.io import atomic_path
-from mtm.simulate import GTEX_V8_DONORS, GTEX_V8_SAMPLES
+from mtm.settings.simulation import GTEX_V8_SAMPLES
+from mtm.simulation.population import GTEX_V8_DONORS
 
 N_GENES, N_CODING = 56_200, 19_291
 N_SAMPLES = sum(GTEX_V8_SAMPLES.values())

@@ -2,11 +2,12 @@
 
 import pandas as pd
 
-from mtm.analyses.traits import TraitSettings, trait_associations
-from mtm.evaluation.held_out import read_held_out
+from mtm.analyses.traits.associations import trait_associations
 from mtm.io import read_tsv, write_parquet, write_tsv
-from mtm.scaling import Scaling
-from mtm.scripting import run
+from mtm.pipeline.scripting import run
+from mtm.predictions.held_out import read_held_out
+from mtm.settings.scaling import Scaling
+from mtm.settings.traits import TraitSettings
 
 
 def main(snakemake):

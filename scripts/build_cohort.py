@@ -1,7 +1,7 @@
 """Build the cohort: expression, donors and the filtering table."""
 
-from mtm.build_cohort import build_cohort
-from mtm.scripting import run
+from mtm.cohort.build import build_cohort
+from mtm.pipeline.scripting import run
 
 
 def main(snakemake):

@@ -2,9 +2,10 @@
 
 import pandas as pd
 
-from mtm.analyses.disease_status import StatusSettings, combine_status
+from mtm.analyses.disease.status_tables import combine_status
 from mtm.io import write_parquet, write_tsv
-from mtm.scripting import run
+from mtm.pipeline.scripting import run
+from mtm.settings.disease_status import StatusSettings
 
 
 def main(snakemake):

@@ -1,9 +1,10 @@
 """Compare latent codes within and between held-out donors."""
 
-from mtm.analyses.representations import bundles_by_model, code_similarity
-from mtm.cohort import Cohort
+from mtm.analyses.representations.codes import code_similarity
+from mtm.analyses.representations.networks import bundles_by_model
+from mtm.cohort.cohort import Cohort
 from mtm.io import read_tsv, write_tsv
-from mtm.scripting import run
+from mtm.pipeline.scripting import run
 
 
 def main(snakemake):

@@ -2,13 +2,13 @@
 
 import pandas as pd
 
-from mtm.analyses.contrasts import DiseaseSettings
-from mtm.analyses.differential_expression import differential_expression
-from mtm.evaluation.accuracy import AccuracySettings
-from mtm.evaluation.held_out import read_held_out
+from mtm.analyses.disease.dysregulation import differential_expression
 from mtm.io import write_parquet, write_tsv
-from mtm.scaling import Scaling
-from mtm.scripting import run
+from mtm.pipeline.scripting import run
+from mtm.predictions.held_out import read_held_out
+from mtm.settings.accuracy import AccuracySettings
+from mtm.settings.disease import DiseaseSettings
+from mtm.settings.scaling import Scaling
 
 
 def main(snakemake):

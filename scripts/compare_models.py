@@ -5,13 +5,20 @@ from pathlib import Path
 
 import pandas as pd
 
-from mtm.evaluation import comparison
-from mtm.evaluation.accuracy import AccuracySettings
-from mtm.evaluation.held_out import read_held_out
-from mtm.evaluation.pair_counts import pair_counts
+from mtm.analyses.accuracy.comparison import Scored, compare_accuracy, comparison_pairs
+from mtm.analyses.accuracy.model_tables import accuracy_table, predictable_table
+from mtm.analyses.accuracy.overlaps import (
+    fold_changes,
+    predictable_overlaps,
+    venn_models,
+    venn_regions,
+)
+from mtm.analyses.accuracy.pair_counts import pair_counts
 from mtm.io import read_tsv, write_tsv
-from mtm.scaling import Scaling
-from mtm.scripting import run
+from mtm.pipeline.scripting import run
+from mtm.predictions.held_out import read_held_out
+from mtm.settings.accuracy import AccuracySettings
+from mtm.settings.scaling import Scaling
 
 
 def main(snakemake):
@@ -32,20 +39,20 @@ def main(snakemake):
             scaling=Scaling.of(params.scaling),
         )
         tables = pd.read_parquet(genes), pd.read_parquet(samples)
-        scored[model] = comparison.Scored(*tables, held_out)
-    pairs = comparison.comparison_pairs(params.models, params.roles, params.pairs)
-    compared = comparison.compare_accuracy(scored, pairs, AccuracySettings.of(params.accuracy))
+        scored[model] = Scored(*tables, held_out)
+    pairs = comparison_pairs(params.models, params.roles, params.pairs)
+    compared = compare_accuracy(scored, pairs, AccuracySettings.of(params.accuracy))
     write_tsv(compared, output.pairs)
     write_tsv(pair_counts(compared), output.pair_counts)
     gene_wise = {model: tables.gene_wise for model, tables in scored.items()}
-    overlaps = comparison.predictable_overlaps(gene_wise, pairs)
+    overlaps = predictable_overlaps(gene_wise, pairs)
     write_tsv(overlaps, output.overlaps)
-    write_tsv(comparison.fold_changes(overlaps), output.fold_changes)
-    sets = params.venn_models or comparison.venn_models(params.models, params.roles)
-    write_tsv(comparison.venn_regions(gene_wise, sets, params.venn_tissue), output.venn)
+    write_tsv(fold_changes(overlaps), output.fold_changes)
+    sets = params.venn_models or venn_models(params.models, params.roles)
+    write_tsv(venn_regions(gene_wise, sets, params.venn_tissue), output.venn)
     summary = read_tsv(inputs.summary, ["model", "tissue"])
-    write_tsv(comparison.accuracy_table(summary), output.s1)
-    write_tsv(comparison.predictable_table(summary), output.s2)
+    write_tsv(accuracy_table(summary), output.s1)
+    write_tsv(predictable_table(summary), output.s2)
 
 
 if "snakemake" in globals():

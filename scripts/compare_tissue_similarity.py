@@ -2,10 +2,10 @@
 
 import pandas as pd
 
-from mtm.analyses.tissue_similarity import tissue_similarity
-from mtm.cohort import Cohort
+from mtm.analyses.representations.tissue_similarity import tissue_similarity
+from mtm.cohort.cohort import Cohort
 from mtm.io import write_tsv
-from mtm.scripting import run
+from mtm.pipeline.scripting import run
 
 
 def main(snakemake):

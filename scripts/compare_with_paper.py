@@ -1,8 +1,8 @@
 """Set the accuracy numbers of He et al. 2023 beside those of this run."""
 
-from mtm.evaluation.paper import Results, paper_table
+from mtm.analyses.accuracy.paper import Results, paper_table
 from mtm.io import read_tsv, write_tsv
-from mtm.scripting import run
+from mtm.pipeline.scripting import run
 
 
 def main(snakemake):

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from mtm.analyses.gene_characteristics import contrast_genes, resampled_rho
-from mtm.evaluation.accuracy import AccuracySettings
-from mtm.evaluation.held_out import read_held_out
+from mtm.analyses.genes.contrast import contrast_genes, resampled_rho
 from mtm.io import read_tsv, write_tsv
-from mtm.scaling import Scaling
-from mtm.scripting import run
+from mtm.pipeline.scripting import run
+from mtm.predictions.held_out import read_held_out
+from mtm.settings.accuracy import AccuracySettings
+from mtm.settings.scaling import Scaling
 
 
 def main(snakemake):

@@ -1,10 +1,11 @@
 """Test the cohort's observed tissues for the contrast that an external cohort stands for."""
 
-from mtm.analyses.contrasts import DiseaseSettings
-from mtm.analyses.transfer import TransferSettings, reference_contrast
-from mtm.cohort import Cohort
+from mtm.analyses.transfer.reference import reference_contrast
+from mtm.cohort.cohort import Cohort
 from mtm.io import write_parquet, write_tsv
-from mtm.scripting import run
+from mtm.pipeline.scripting import run
+from mtm.settings.disease import DiseaseSettings
+from mtm.settings.transfer import TransferSettings
 
 
 def main(snakemake):

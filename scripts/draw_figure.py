@@ -7,7 +7,7 @@ import pandas as pd
 from mtm.figures.registry import make_figure
 from mtm.figures.style import save_figure
 from mtm.io import read_tsv
-from mtm.scripting import run
+from mtm.pipeline.scripting import run
 
 
 def read(path):

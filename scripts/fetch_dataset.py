@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
-from mtm.download import fetch_needed, needed_files, read_manifest
-from mtm.scripting import run
+from mtm.pipeline.datasets import needed_files, read_manifest
+from mtm.pipeline.download import fetch_needed
+from mtm.pipeline.scripting import run
 
 
 def main(snakemake):

@@ -1,9 +1,10 @@
 """Find the cases and controls of every contrast and tissue, and say which of them run."""
 
-from mtm.analyses.contrasts import DiseaseSettings, contrast_table, held_out_samples
-from mtm.cohort import Cohort
+from mtm.analyses.disease.contrasts import contrast_table, held_out_samples
+from mtm.cohort.cohort import Cohort
 from mtm.io import read_tsv, write_parquet, write_tsv
-from mtm.scripting import run
+from mtm.pipeline.scripting import run
+from mtm.settings.disease import DiseaseSettings
 
 
 def main(snakemake):

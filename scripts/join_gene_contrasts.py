@@ -2,9 +2,9 @@
 
 import pandas as pd
 
-from mtm.analyses.gene_characteristics import join_contrasts
+from mtm.analyses.genes.contrast import join_contrasts
 from mtm.io import read_tsv, write_tsv
-from mtm.scripting import run
+from mtm.pipeline.scripting import run
 
 
 def main(snakemake):

@@ -3,7 +3,7 @@
 import pandas as pd
 
 from mtm.io import write_tsv
-from mtm.scripting import run
+from mtm.pipeline.scripting import run
 
 
 def main(snakemake):

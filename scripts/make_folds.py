@@ -1,9 +1,9 @@
 """Draw the folds of a cohort and count what each of them trains on."""
 
+from mtm.cohort.folds import make_folds, read_samples
 from mtm.errors import InputError
-from mtm.folds import make_folds, read_samples
 from mtm.io import read_tsv, write_tsv
-from mtm.scripting import run
+from mtm.pipeline.scripting import run
 
 
 def main(snakemake):

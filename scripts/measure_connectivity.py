@@ -1,13 +1,13 @@
 """Measure the connectivity of genes: partners in a protein network."""
 
-from mtm.analyses.connectivity import (
+from mtm.analyses.genes.connectivity import (
     measure_connectivity,
     read_gene_identifiers,
     read_interactions,
 )
-from mtm.analyses.gene_matching import cohort_genes, matching_table
+from mtm.analyses.genes.matching import cohort_genes, matching_table
 from mtm.io import write_tsv
-from mtm.scripting import run
+from mtm.pipeline.scripting import run
 
 
 def main(snakemake):

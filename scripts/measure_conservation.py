@@ -1,9 +1,9 @@
 """Measure the conservation of genes: mean score of a bigWig over exons, or a table's values."""
 
-from mtm.analyses.conservation import measure_conservation
-from mtm.analyses.gene_matching import cohort_genes, matching_table
+from mtm.analyses.genes.conservation import measure_conservation
+from mtm.analyses.genes.matching import cohort_genes, matching_table
 from mtm.io import write_tsv
-from mtm.scripting import run
+from mtm.pipeline.scripting import run
 
 
 def main(snakemake):

@@ -1,9 +1,9 @@
 """Measure the expression level of genes: mean TPM in each tissue."""
 
-from mtm.analyses.expression_level import mean_expression
-from mtm.analyses.gene_matching import matching_table
+from mtm.analyses.genes.expression_level import mean_expression
+from mtm.analyses.genes.matching import matching_table
 from mtm.io import write_parquet, write_tsv
-from mtm.scripting import run
+from mtm.pipeline.scripting import run
 
 
 def main(snakemake):

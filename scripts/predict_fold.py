@@ -1,11 +1,12 @@
 """Predict the held-out donors of one fold with the model fitted without them."""
 
-from mtm.cohort import Cohort
+from mtm.cohort.cohort import Cohort
 from mtm.errors import InputError
 from mtm.io import read_tsv
 from mtm.models.base import load
-from mtm.prediction import held_out_requests, predict_in_blocks, write_predictions
-from mtm.scripting import run
+from mtm.pipeline.scripting import run
+from mtm.predictions.files import write_predictions
+from mtm.predictions.requests import held_out_requests, predict_in_blocks
 
 
 def main(snakemake):

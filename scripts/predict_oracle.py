@@ -1,11 +1,13 @@
 """Predict held-out samples of a simulated cohort from its truth: no predictor can be better."""
 
-from mtm.cohort import Cohort
+from mtm.cohort.cohort import Cohort
+from mtm.cohort.scaling import TissueScaler
 from mtm.io import read_tsv
-from mtm.prediction import held_out_requests, write_predictions
-from mtm.scaling import Scaling, TissueScaler
-from mtm.scripting import run
-from mtm.simulate import oracle_predictions
+from mtm.pipeline.scripting import run
+from mtm.predictions.files import write_predictions
+from mtm.predictions.requests import held_out_requests
+from mtm.settings.scaling import Scaling
+from mtm.simulation.oracle import oracle_predictions
 
 
 def main(snakemake):

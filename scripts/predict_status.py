@@ -2,13 +2,14 @@
 
 import pandas as pd
 
-from mtm.analyses.disease_status import StatusSettings, disease_status, tissues_of_part
-from mtm.cohort import Cohort
-from mtm.evaluation.accuracy import AccuracySettings
-from mtm.evaluation.held_out import read_held_out
+from mtm.analyses.disease.status import disease_status, tissues_of_part
+from mtm.cohort.cohort import Cohort
 from mtm.io import write_parquet
-from mtm.scaling import Scaling
-from mtm.scripting import run
+from mtm.pipeline.scripting import run
+from mtm.predictions.held_out import read_held_out
+from mtm.settings.accuracy import AccuracySettings
+from mtm.settings.disease_status import StatusSettings
+from mtm.settings.scaling import Scaling
 
 
 def main(snakemake):

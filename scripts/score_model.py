@@ -1,10 +1,11 @@
 """Score one model's held-out predictions: per gene, per sample and per tissue."""
 
-from mtm.evaluation.accuracy import AccuracySettings, score_predictions
-from mtm.evaluation.held_out import read_held_out
+from mtm.analyses.accuracy.score import score_predictions
 from mtm.io import write_parquet, write_tsv
-from mtm.scaling import Scaling
-from mtm.scripting import run
+from mtm.pipeline.scripting import run
+from mtm.predictions.held_out import read_held_out
+from mtm.settings.accuracy import AccuracySettings
+from mtm.settings.scaling import Scaling
 
 
 def main(snakemake):

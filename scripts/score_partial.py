@@ -1,12 +1,12 @@
 """Score one model beyond covariates: partial rho, and rho within classes of death."""
 
-from mtm.cohort import Cohort
-from mtm.evaluation.accuracy import AccuracySettings
-from mtm.evaluation.held_out import read_held_out
-from mtm.evaluation.partial import partial_accuracy
+from mtm.analyses.accuracy.partial import partial_accuracy
+from mtm.cohort.cohort import Cohort
 from mtm.io import write_tsv
-from mtm.scaling import Scaling
-from mtm.scripting import run
+from mtm.pipeline.scripting import run
+from mtm.predictions.held_out import read_held_out
+from mtm.settings.accuracy import AccuracySettings
+from mtm.settings.scaling import Scaling
 
 
 def main(snakemake):

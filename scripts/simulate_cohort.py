@@ -1,9 +1,11 @@
 """Simulate a cohort in GTEx's file formats, its annotation and an external cohort, with truth."""
 
-from mtm.scripting import run
-from mtm.simulate import SimulationSettings, simulate_cohort, simulate_population
-from mtm.simulate_annotation import write_annotation
-from mtm.simulate_external import write_external
+from mtm.pipeline.scripting import run
+from mtm.settings.simulation import SimulationSettings
+from mtm.simulation.annotation import write_annotation
+from mtm.simulation.external import write_external
+from mtm.simulation.files import simulate_cohort
+from mtm.simulation.population import simulate_population
 
 
 def main(snakemake):

@@ -1,8 +1,8 @@
 """Join the accuracy of all models into one table, and pick the headline rows."""
 
-from mtm.evaluation.tables import headline, join_summaries
+from mtm.analyses.accuracy.tables import headline, join_summaries
 from mtm.io import read_tsv, write_tsv
-from mtm.scripting import run
+from mtm.pipeline.scripting import run
 
 
 def main(snakemake):

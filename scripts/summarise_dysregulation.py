@@ -2,24 +2,30 @@
 
 import pandas as pd
 
-from mtm.analyses import differential_expression as de
+from mtm.analyses.disease.agreement import (
+    kept_pairs,
+    pair_genes,
+    summarise_agreement,
+    volcano_pair,
+    with_q_values,
+)
 from mtm.io import read_tsv, write_tsv
-from mtm.scripting import run
+from mtm.pipeline.scripting import run
 
 
 def main(snakemake):
     """Read one table of genes and one of agreement a model, write one table a question."""
     inputs, params, output = snakemake.input, snakemake.params, snakemake.output
     tables = [read_tsv(path, ["model", "tissue", "contrast"]) for path in inputs.agreement]
-    agreement = de.with_q_values(pd.concat(tables, ignore_index=True))
+    agreement = with_q_values(pd.concat(tables, ignore_index=True))
     least = params.disease["min_de_genes"]
     write_tsv(agreement, output.agreement)
-    write_tsv(de.kept_pairs(agreement, least), output.s3)
-    write_tsv(de.summarise_agreement(agreement, least), output.summary)
-    pair = de.volcano_pair(
+    write_tsv(kept_pairs(agreement, least), output.s3)
+    write_tsv(summarise_agreement(agreement, least), output.summary)
+    pair = volcano_pair(
         agreement, params.disease["volcano_tissue"], params.disease["volcano_contrast"]
     )
-    genes = [de.pair_genes(pd.read_parquet(path), pair) for path in inputs.genes]
+    genes = [pair_genes(pd.read_parquet(path), pair) for path in inputs.genes]
     write_tsv(pd.concat(genes, ignore_index=True), output.volcano)
 
 

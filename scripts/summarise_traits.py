@@ -2,9 +2,9 @@
 
 import pandas as pd
 
-from mtm.analyses.traits import summarise_traits
+from mtm.analyses.traits.summary import summarise_traits
 from mtm.io import read_tsv, write_tsv
-from mtm.scripting import run
+from mtm.pipeline.scripting import run
 
 
 def main(snakemake):

@@ -4,13 +4,13 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
-from mtm.cohort import Cohort
+from mtm.cohort.cohort import Cohort
 from mtm.io import read_tsv, write_tsv
 from mtm.models.base import Training
 from mtm.models.registry import build
-from mtm.monitoring import held_out_monitor
-from mtm.scaling import Scaling
-from mtm.scripting import run
+from mtm.pipeline.scripting import run
+from mtm.predictions.monitoring import held_out_monitor
+from mtm.settings.scaling import Scaling
 
 
 def main(snakemake):

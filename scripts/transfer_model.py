@@ -2,11 +2,13 @@
 
 import pandas as pd
 
-from mtm.analyses.transfer import TransferSettings, read_external, training_source, transfer
-from mtm.cohort import Cohort
+from mtm.analyses.transfer.external import read_external, training_source
+from mtm.analyses.transfer.transfer import transfer
+from mtm.cohort.cohort import Cohort
 from mtm.io import read_tsv, write_parquet, write_tsv
 from mtm.models.base import load
-from mtm.scripting import run
+from mtm.pipeline.scripting import run
+from mtm.settings.transfer import TransferSettings
 
 
 def main(snakemake):

@@ -9,9 +9,10 @@ import gzip
 import pandas as pd
 import pytest
 
-from mtm.build_cohort import build_cohort, check_source
+from mtm.cohort.build import build_cohort
+from mtm.cohort.filters import check_source
+from mtm.cohort.folds import make_folds
 from mtm.errors import InputError
-from mtm.folds import make_folds
 from mtm.io import write_tsv
 
 CASES = []

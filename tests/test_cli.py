@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from mtm import __version__, cli
-from mtm.cohort import Cohort
+from mtm.cohort.cohort import Cohort
 from mtm.models.base import Requests, Training
 from mtm.models.registry import build
 
@@ -255,7 +255,7 @@ def test_a_failure_while_writing_leaves_the_old_file(
         yield "Lung", slice(0, 4), np.zeros((4, N_GENES), np.float32)
         raise OSError("no space left on device")
 
-    monkeypatch.setattr(cli.prediction, "predict_new", fail)
+    monkeypatch.setattr(cli, "predict_new", fail)
     code, _, err = predict(capsys, bundle, expression, out)
     assert code == 1
     assert "no space left" in err

@@ -14,11 +14,26 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from mtm import __version__, prediction
+from mtm import __version__
+from mtm.cohort.scaling import UNITS
+from mtm.cohort.units import to_tpm
 from mtm.errors import InputError
 from mtm.io import atomic_path, read_tsv
 from mtm.models.base import Predictor, load, read_header
-from mtm.scaling import UNITS
+from mtm.predictions.files import write_matrix
+from mtm.predictions.new_people import (
+    OUTPUT_SCALES,
+    align_expression,
+    check_source,
+    new_inputs,
+    new_rows,
+    predict_new,
+    read_new_expression,
+    targets_of,
+    tissue_of,
+)
+from mtm.settings.transfer import MIN_OVERLAP
+from mtm.vocabulary import Units
 
 OUTPUT_SUFFIXES = (".tsv", ".tsv.gz", ".parquet", ".h5ad")
 
@@ -62,21 +77,21 @@ def parser() -> argparse.ArgumentParser:
     )
     predict_.add_argument(
         "--scale",
-        choices=prediction.OUTPUT_SCALES,
+        choices=OUTPUT_SCALES,
         default="z",
         help="z-scores within the target tissue on the model's own scale, log2(1+TPM) or TPM "
         "(default: %(default)s)",
     )
     predict_.add_argument(
         "--units",
-        choices=get_args(prediction.Units),
+        choices=get_args(Units),
         help="units of the expression: TPM or log2(1+TPM) (default: TPM, refused where the "
         "values cannot be TPM)",
     )
     predict_.add_argument(
         "--min-overlap",
         type=_fraction,
-        default=prediction.MIN_OVERLAP,
+        default=MIN_OVERLAP,
         metavar="FRACTION",
         help="smallest share of the model's genes that the expression must have "
         "(default: %(default)s)",
@@ -131,22 +146,22 @@ def predict(options: argparse.Namespace) -> None:
     """Run ``mtm predict``."""
     _suffix(options.out)
     model = load(options.bundle)
-    prediction.check_source(model, options.source)
-    targets = list(dict.fromkeys(options.target or prediction.targets_of(model, options.source)))
+    check_source(model, options.source)
+    targets = list(dict.fromkeys(options.target or targets_of(model, options.source)))
     for name in targets:
-        prediction.tissue_of(model, name)
+        tissue_of(model, name)
     traits = None
     if options.traits is not None:
         traits = read_tsv(options.traits, ["sample_id"], dtype={"sample_id": str})
         traits = traits.set_index("sample_id")
 
-    sample_ids, gene_ids, values = prediction.read_new_expression(options.expression)
-    expr_tpm = prediction.to_tpm(values, options.units, options.expression)
+    sample_ids, gene_ids, values = read_new_expression(options.expression)
+    expr_tpm = to_tpm(values, options.units, options.expression)
     _say(
         f"{options.expression}: {len(sample_ids)} samples of {options.source}, read as "
         f"{'log2(1+TPM)' if options.units == 'log2' else 'TPM'}"
     )
-    aligned, overlap = prediction.align_expression(
+    aligned, overlap = align_expression(
         model, expr_tpm, gene_ids, options.source, options.min_overlap, options.expression
     )
     _say(str(overlap))
@@ -155,7 +170,7 @@ def predict(options: argparse.Namespace) -> None:
             f"{overlap.n_model - overlap.n_found} genes that the data lack are set to the "
             f"training mean of {options.source}"
         )
-    inputs = prediction.new_inputs(model, aligned, sample_ids, options.source, traits)
+    inputs = new_inputs(model, aligned, sample_ids, options.source, traits)
     scale, units = {
         "z": (model.scale, UNITS[model.scale]),
         "log2": ("log2", "log2(1+TPM)"),
@@ -163,8 +178,8 @@ def predict(options: argparse.Namespace) -> None:
     }[options.scale]
     _write(
         options.out,
-        (values for _, _, values in prediction.predict_new(model, inputs, targets, options.scale)),
-        prediction.new_rows(sample_ids, options.source, targets, scale),
+        (values for _, _, values in predict_new(model, inputs, targets, options.scale)),
+        new_rows(sample_ids, options.source, targets, scale),
         model,
         {"scale": scale, "units": units, "model": model.name},
     )
@@ -183,7 +198,7 @@ def _write(
     with atomic_path(path) as temporary:
         if suffix == ".h5ad":
             named = rows.set_index(rows["sample_id"] + "|" + rows["target"]).rename_axis("row")
-            prediction.write_matrix(temporary, blocks, named, model.genes[["symbol"]], uns)
+            write_matrix(temporary, blocks, named, model.genes[["symbol"]], uns)
         elif suffix == ".parquet":
             _write_parquet(temporary, blocks, rows, genes, uns)
         else:

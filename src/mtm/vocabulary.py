@@ -1,7 +1,14 @@
 """Words that tables are written with: keys, and values that mean the same in several of them.
 
-Nothing is imported here, so that whoever reads a table needs nothing of what made it.
+Nothing of the library is imported here: whoever reads a table needs nothing of what made it.
 """
+
+from typing import Literal, get_args
+
+# Scales and units of expression.
+Scale = Literal["tpm_z", "log2_z"]
+SCALES: tuple[str, ...] = get_args(Scale)
+Units = Literal["tpm", "log2"]
 
 # Accuracy tables: what a row is about, and the measures that stand first.
 ACCURACY_KEY = ["scale", "level", "convention"]

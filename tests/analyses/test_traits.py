@@ -1,18 +1,17 @@
-import runpy
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest
+from cohorts import SmallCohort
 from scipy.stats import binom, pearsonr
 
-from mtm.analyses.traits import TraitSettings, read_trait, summarise_traits, trait_associations
+from mtm.analyses.traits.associations import trait_associations
+from mtm.analyses.traits.summary import summarise_traits
+from mtm.analyses.traits.trait import read_trait
 from mtm.errors import InputError
-from mtm.evaluation.held_out import read_held_out
+from mtm.predictions.held_out import read_held_out
+from mtm.settings.traits import TraitSettings
 from mtm.vocabulary import MEDIAN_OF_TISSUES
 
-CONFTEST = Path(__file__).parents[1] / "evaluation" / "conftest.py"
-SmallCohort = runpy.run_path(str(CONFTEST))["SmallCohort"]
 FEW = {"permutations": 99, "bootstraps": 60, "splits": 10}
 N_GENES = 40
 

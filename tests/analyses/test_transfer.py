@@ -8,20 +8,16 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from mtm.analyses.contrasts import DiseaseSettings
-from mtm.analyses.transfer import (
-    TransferSettings,
-    align_moments,
-    compare_groups,
-    fold_changes,
-    read_external,
-    reference_contrast,
-    transfer,
-)
-from mtm.cohort import Cohort
+from mtm.analyses.transfer.external import align_moments, read_external
+from mtm.analyses.transfer.groups import compare_groups
+from mtm.analyses.transfer.reference import fold_changes, reference_contrast
+from mtm.analyses.transfer.transfer import transfer
+from mtm.cohort.cohort import Cohort
 from mtm.errors import InputError
 from mtm.models.base import Training
 from mtm.models.registry import build
+from mtm.settings.disease import DiseaseSettings
+from mtm.settings.transfer import TransferSettings
 
 N_GENES, BLOOD = 80, "Whole Blood"
 TISSUES = ("Liver", "Lung", "Thyroid", BLOOD)

@@ -2,10 +2,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mtm.analyses.disease_status import CURVE, RATES, STATUS, StatusSettings, compare_inputs
+from mtm.analyses.disease.status_tables import CURVE, RATES, STATUS, compare_inputs
 from mtm.errors import InputError
 from mtm.figures import style
 from mtm.figures.registry import make_figure
+from mtm.settings.disease_status import StatusSettings
 from mtm.vocabulary import BASELINE, OBSERVED, PREDICTED, SOURCE
 
 INPUTS = (OBSERVED, PREDICTED, SOURCE, BASELINE)
@@ -13,7 +14,7 @@ KEY = {"model": "mtm", "definition": "predictable"}
 
 
 def tables(n_tissues, contrasts, selections=("all_folds", "nested"), inputs=INPUTS):
-    """Draw tables as `mtm.analyses.disease_status.combine_status` returns them."""
+    """Draw tables as `mtm.analyses.disease.status_tables.combine_status` returns them."""
     rng = np.random.default_rng(0)
     tissues = [name for name in style.gtex_tissues().index if name != "Whole Blood"][:n_tissues]
     rows, drawn = [], []

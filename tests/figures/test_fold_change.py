@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 from scipy.stats import spearmanr
 
-from mtm.evaluation.comparison import fold_changes
+from mtm.analyses.accuracy.overlaps import fold_changes
 from mtm.figures import style
 from mtm.figures.registry import make_figure
 

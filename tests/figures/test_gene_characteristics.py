@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mtm.analyses.gene_characteristics import MIN_GROUP, READINGS
+from mtm.analyses.genes.contrast import MIN_GROUP, READINGS
 from mtm.errors import InputError
 from mtm.figures import gene_characteristics, style
 from mtm.figures.registry import make_figure

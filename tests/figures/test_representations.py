@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mtm.analyses.tissue_similarity import compare_subsets, relations
+from mtm.analyses.representations.tissue_similarity import compare_subsets, relations
 from mtm.figures import style
 from mtm.figures.registry import make_figure
 from mtm.vocabulary import NETWORKS

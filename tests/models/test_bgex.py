@@ -8,7 +8,7 @@ from mtm.errors import InputError
 from mtm.models.base import Requests, Training
 from mtm.models.bgex import variable_genes
 from mtm.models.registry import build
-from mtm.scaling import Scaling
+from mtm.settings.scaling import Scaling
 
 
 @pytest.fixture

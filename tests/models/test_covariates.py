@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 from mtm.errors import InputError
-from mtm.linear.design import CovariateDesign, covariate_table
 from mtm.models.base import Requests, Training, load
+from mtm.models.covariate_design import CovariateDesign, covariate_table
 from mtm.models.registry import build
 
 

@@ -1,28 +1,24 @@
 """Stacked per-tissue networks against plain PyTorch, and what must hold of any training run."""
 
-import importlib.util
 import logging
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from cohorts import simulated_cohort
 from torch import nn
 
+from mtm.cohort.scaling import TissueScaler
 from mtm.errors import InputError
 from mtm.models.base import Requests, Training, load
-from mtm.models.mlp import (
-    MLP,
-    MLPParameters,
-    TissueStack,
-    initial_layers,
-    plan_waves,
-    training_pairs,
-)
+from mtm.models.mlp.model import MLP
+from mtm.models.mlp.stack import TissueStack, initial_layers, plan_waves
+from mtm.models.mlp.training import training_pairs
 from mtm.models.registry import build
-from mtm.prediction import held_out_requests
-from mtm.scaling import Scaling, TissueScaler
+from mtm.predictions.requests import held_out_requests
+from mtm.settings.models.mlp import MLPParameters
+from mtm.settings.scaling import Scaling
 
 SMALL = MLPParameters(
     encoder_widths=(16, 12), code_width=8, decoder_widths=(12, 16), batch_size=16, epochs=6,
@@ -30,14 +26,6 @@ SMALL = MLPParameters(
 )  # fmt: skip
 EXACT = replace(SMALL, precision="float64")
 BLOOD = "Whole Blood"
-
-
-def simulated_cohort(**settings):
-    path = Path(__file__).parent / "conftest.py"
-    spec = importlib.util.spec_from_file_location("model_fixtures", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.simulated_cohort(**settings)
 
 
 @pytest.fixture(scope="module")

@@ -8,10 +8,10 @@ from sklearn.linear_model import Lasso as SklearnLasso
 from sklearn.linear_model import Ridge as SklearnRidge
 
 from mtm.errors import InputError
-from mtm.linear.arrays import gene_blocks
-from mtm.linear.bayesian_ridge import bayesian_ridge
-from mtm.linear.lasso import COLUMNS, duality_gap, lasso_cv, lasso_descent
-from mtm.linear.ridge import gcv_ridge, reduced_rank
+from mtm.models.solvers.arrays import gene_blocks
+from mtm.models.solvers.bayesian_ridge import bayesian_ridge
+from mtm.models.solvers.lasso import COLUMNS, duality_gap, lasso_cv, lasso_descent
+from mtm.models.solvers.ridge import gcv_ridge, reduced_rank
 
 
 @pytest.fixture

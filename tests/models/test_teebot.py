@@ -7,7 +7,7 @@ from mtm.errors import InputError
 from mtm.models.base import Requests, Training
 from mtm.models.registry import build
 from mtm.models.teebot import principal_axes
-from mtm.scaling import Scaling
+from mtm.settings.scaling import Scaling
 
 
 def test_principal_axes_equal_scikit_learn():

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from real_data import ANNOTATION, needs_annotation
 
-from mtm.analyses.connectivity import measure_connectivity, read_interactions
-from mtm.analyses.conservation import measure_conservation
-from mtm.analyses.gene_matching import matching_table
+from mtm.analyses.genes.connectivity import measure_connectivity, read_interactions
+from mtm.analyses.genes.conservation import measure_conservation
+from mtm.analyses.genes.matching import matching_table
 from mtm.io import read_tsv
 
 pytestmark = needs_annotation

@@ -5,11 +5,13 @@ import pandas as pd
 import pytest
 from real_data import ANNOTATION, PANEL, needs_panel
 
-from mtm.build_cohort import build_cohort, filter_samples
-from mtm.cohort import Cohort
+from mtm.cohort.build import build_cohort
+from mtm.cohort.cohort import Cohort
+from mtm.cohort.filters import filter_samples
+from mtm.cohort.folds import make_folds, read_samples
+from mtm.cohort.genes import read_gene_list
+from mtm.cohort.tables import read_sample_attributes
 from mtm.errors import InputError
-from mtm.folds import make_folds, read_samples
-from mtm.gtex import read_gene_list, read_sample_attributes
 
 GENES = ANNOTATION / "gtex_v8_protein_coding_19291.tsv.gz"
 pytestmark = needs_panel

@@ -62,7 +62,7 @@ def test_touched_scripts_and_comments_rerun_nothing(checkout, small_run, small_t
 
 
 def test_constant_of_one_analysis_reruns_it_and_its_figures(checkout, small_run, small_targets):
-    analysis = checkout / "src/mtm/analyses/gene_characteristics.py"
+    analysis = checkout / "src/mtm/analyses/genes/contrast.py"
     replace(analysis, "QUANTILE = 0.25", "QUANTILE = 0.2")
     jobs = set(planned(checkout, small_run, small_targets)) - {"tables", "accuracy"}
     assert "contrast_genes" in jobs

@@ -13,10 +13,10 @@ SOURCE_ROOT = Path(workflow.basedir, "src").resolve()
 os.environ.update(PYTHONPATH=str(SOURCE_ROOT))
 sys.path.insert(0, str(SOURCE_ROOT))
 
-from mtm import code_digest as digest
-from mtm.config_check import check_config, read_schema
+from mtm.pipeline import code_digest as digest
+from mtm.settings.check import check_config, read_schema
 from mtm.errors import InputError
-from mtm import resources as asked
+from mtm.pipeline import resources as asked
 
 SCHEMAS = Path(workflow.basedir, "workflow", "schemas")
 check_config(config, read_schema(SCHEMAS / "config.schema.yaml"))
@@ -160,7 +160,7 @@ def prediction_resource(name):
 def training_code(wildcards):
     """Return the digest of the code that fits a model, that of other models left out."""
     fitted = digest.model_module(model_class(wildcards))
-    return code_of("train_fold.py", fitted, without=("mtm.monitoring",))
+    return code_of("train_fold.py", fitted, without=("mtm.predictions.monitoring",))
 
 
 def prediction_code(wildcards):

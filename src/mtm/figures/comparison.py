@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from mtm.evaluation.pair_counts import pair_counts
+from mtm.analyses.accuracy.pair_counts import pair_counts
 from mtm.figures.accuracy import PANEL_TITLES, tissue_legend
 from mtm.figures.registry import figure
 from mtm.figures.style import INK, MM_PER_INCH, MUTED, PAGE_MM, new_figure, tissue_colors

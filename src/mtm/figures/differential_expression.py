@@ -10,9 +10,9 @@ from matplotlib.colors import ListedColormap, Normalize, TwoSlopeNorm
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from mtm.analyses.contrasts import DiseaseSettings
 from mtm.figures.registry import figure
 from mtm.figures.style import INK, MUTED, PAGE_HEIGHT_MM, PAGE_MM, new_figure, tissue_colors
+from mtm.settings.disease import DiseaseSettings
 from mtm.vocabulary import DEFINITIONS, DIRECTIONS, RAN, SELECTIONS
 
 MAX_MODELS = 3

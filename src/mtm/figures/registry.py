@@ -7,9 +7,9 @@ import matplotlib as mpl
 import pandas as pd
 from matplotlib.figure import Figure
 
-from mtm.code_digest import figure_module
 from mtm.errors import InputError
 from mtm.figures.style import RC
+from mtm.registered import registered_modules
 
 Reduce = Callable[..., pd.DataFrame]
 Draw = Callable[[pd.DataFrame], Figure]
@@ -54,8 +54,11 @@ def make_figure(
     InputError
         There is no such figure, or its tables hold nothing to draw.
     """
+    modules = registered_modules("mtm.figures", "figure")
+    if name not in modules:
+        raise InputError("figure", repr(name), f"one of {', '.join(sorted(modules))}")
     # That module alone: others may take longer to import than this figure to draw.
-    importlib.import_module(figure_module(name))
+    importlib.import_module(modules[name])
     reduce, draw = _FIGURES[name]
     table = reduce(**tables)
     if table.empty:

@@ -16,10 +16,12 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from mtm import __version__
-from mtm.cohort import Cohort
+from mtm.cohort.cohort import Cohort
+from mtm.cohort.scaling import TissueScaler
 from mtm.errors import InputError
 from mtm.io import atomic_path
-from mtm.scaling import Scale, Scaling, TissueScaler
+from mtm.settings.scaling import Scaling
+from mtm.vocabulary import Scale
 
 BUNDLE_VERSION = 1
 

@@ -9,15 +9,16 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from mtm.cohort import Cohort
-from mtm.device import choose_device
+from mtm.cohort.cohort import Cohort
+from mtm.cohort.scaling import log2_tpm
 from mtm.errors import InputError
-from mtm.linear.arrays import centred, float64, gene_blocks
-from mtm.linear.bayesian_ridge import bayesian_ridge
-from mtm.linear.per_tissue import MIN_PAIRS, PerTissuePredictor, TissuePairs
 from mtm.models.base import Training
+from mtm.models.device import choose_device
+from mtm.models.per_tissue import MIN_PAIRS, PerTissuePredictor, TissuePairs
 from mtm.models.registry import register
-from mtm.scaling import Scale, log2_tpm
+from mtm.models.solvers.arrays import centred, float64, gene_blocks
+from mtm.models.solvers.bayesian_ridge import bayesian_ridge
+from mtm.vocabulary import Scale
 
 
 def variable_genes(

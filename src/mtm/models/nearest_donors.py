@@ -4,12 +4,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mtm.cohort import Cohort
+from mtm.cohort.cohort import Cohort
 from mtm.errors import InputError
-from mtm.linear.per_tissue import MIN_PAIRS, PerTissuePredictor, TissuePairs
 from mtm.models.base import Training
+from mtm.models.per_tissue import MIN_PAIRS, PerTissuePredictor, TissuePairs
 from mtm.models.registry import register
-from mtm.scaling import Scale
+from mtm.vocabulary import Scale
 
 
 @register("nearest_donors")

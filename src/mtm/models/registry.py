@@ -2,13 +2,12 @@
 
 import difflib
 import importlib
-import pkgutil
 from collections.abc import Callable, Mapping
 from dataclasses import fields
 
-import mtm.models
 from mtm.errors import InputError
 from mtm.models.base import Predictor
+from mtm.registered import registered_modules
 
 _CLASSES: dict[str, type[Predictor]] = {}
 
@@ -26,16 +25,15 @@ def register(name: str) -> Callable[[type[Predictor]], type[Predictor]]:
 
 def model_names() -> list[str]:
     """Names of all models, sorted."""
-    for module in pkgutil.iter_modules(mtm.models.__path__):
-        importlib.import_module(f"mtm.models.{module.name}")
-    return sorted(_CLASSES)
+    return sorted(registered_modules("mtm.models", "register"))
 
 
 def model_class(name: str) -> type[Predictor]:
-    """Return the class registered under `name`."""
-    names = model_names()
-    if name not in names:
-        raise InputError("model", repr(name), f"one of {', '.join(names)}")
+    """Return the class registered under `name`; no other model is imported."""
+    modules = registered_modules("mtm.models", "register")
+    if name not in modules:
+        raise InputError("model", repr(name), f"one of {', '.join(model_names())}")
+    importlib.import_module(modules[name])
     return _CLASSES[name]
 
 

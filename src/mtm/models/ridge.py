@@ -5,15 +5,15 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from mtm.cohort import Cohort
-from mtm.device import choose_device
+from mtm.cohort.cohort import Cohort
 from mtm.errors import InputError
-from mtm.linear.design import COVARIATES, CovariateDesign, covariate_table
-from mtm.linear.per_tissue import MIN_PAIRS, PerTissuePredictor, TissuePairs
-from mtm.linear.ridge import PENALTIES, PenaltyChoice, gcv_ridge, reduced_rank
 from mtm.models.base import Training
+from mtm.models.covariate_design import COVARIATES, CovariateDesign, covariate_table
+from mtm.models.device import choose_device
+from mtm.models.per_tissue import MIN_PAIRS, PerTissuePredictor, TissuePairs
 from mtm.models.registry import register
-from mtm.scaling import Scale
+from mtm.models.solvers.ridge import PENALTIES, PenaltyChoice, gcv_ridge, reduced_rank
+from mtm.vocabulary import Scale
 
 CovariateUse = Literal["none", "separate", "together"]
 

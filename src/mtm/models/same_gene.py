@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mtm.cohort import Cohort
+from mtm.cohort.cohort import Cohort
 from mtm.models.base import Requests, Untrained
 from mtm.models.registry import register
-from mtm.scaling import Scale
+from mtm.vocabulary import Scale
 
 
 @register("same_gene")

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mtm.cohort import Cohort
+from mtm.cohort.cohort import Cohort
 from mtm.models.base import Requests, Untrained
 from mtm.models.registry import register
 

@@ -1,0 +1,1 @@
+"""How well held-out expression is predicted, and by which model better."""

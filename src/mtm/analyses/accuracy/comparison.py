@@ -1,0 +1,350 @@
+"""Model against model: accuracy, predictable genes, and how both depend on the tissue (methods 3).
+
+Two tests stand side by side. The paper's is an unpaired Wilcoxon rank-sum test over samples or
+genes, without correction for the number of tissues; genes and samples of one donor are far from
+independent, so it calls trivial gaps significant (methods 6.8). The sound one resamples donors
+within fold, the same draws for both models and for all tissues, and divides the difference of
+the means by its bootstrap standard error; its q-values are Benjamini and Hochberg's over the
+tissues of a comparison. It describes new donors for the models as they were fitted, not the
+chance in fitting them.
+"""
+
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+import torch
+
+from mtm.analyses.accuracy.points import point_estimates
+from mtm.analyses.accuracy.resampled import TissueDraws, bootstrap_means
+from mtm.analyses.accuracy.tables import known_mean
+from mtm.errors import InputError
+from mtm.models.device import choose_device
+from mtm.predictions.held_out import HeldOut, fold_weights
+from mtm.predictions.tissues import line_up
+from mtm.settings.accuracy import AccuracySettings
+from mtm.statistics.resampling import CPU_RESAMPLING_BLOCK
+from mtm.statistics.testing import benjamini_hochberg, rank_sum_p, t_interval
+from mtm.vocabulary import (
+    ACCURACY_KEY,
+    GENE_CONVENTIONS,
+    MEAN_OF_TISSUES,
+    PAIR,
+    SAMPLE_CONVENTION,
+    SCALES,
+)
+
+log = logging.getLogger(__name__)
+
+
+# The roles of the paper: the model itself, B-GEx, TEEBoT, and one network a tissue.
+PAPER_PAIRS = (("MTM", "S1"), ("MTM", "S2"), ("MTM", "S3"), ("S3", "S2"))
+
+
+@dataclass(frozen=True)
+class Scored:
+    """One model: its accuracy tables (docs/contracts.md) and the predictions they describe."""
+
+    gene_wise: pd.DataFrame
+    sample_wise: pd.DataFrame
+    held_out: HeldOut
+
+
+def comparison_pairs(
+    models: Sequence[str], roles: Mapping[str, str], further: Iterable[Sequence[str]] = ()
+) -> list[tuple[str, str]]:
+    """List the pairs of models to compare: the paper's, as far as the run has them, then others.
+
+    Without any, the first model is compared with each of the others.
+
+    Parameters
+    ----------
+    models
+        Models of the run.
+    roles
+        Which model plays each role of the paper: "MTM", "S1", "S2", "S3".
+    further
+        Pairs of model names, the one expected to be better first.
+
+    Raises
+    ------
+    InputError
+        A pair of `further` names a model that is not in the run, or names one model twice; there
+        is one model alone.
+    """
+    paper = [(roles.get(a), roles.get(b)) for a, b in PAPER_PAIRS]
+    pairs = [pair for pair in paper if set(pair) <= set(models)]
+    for pair in map(tuple, further):
+        if len(set(pair)) != 2 or len(pair) != 2 or not set(pair) <= set(models):
+            raise InputError(
+                "pairs of models", repr(list(pair)), f"two different ones of {', '.join(models)}"
+            )
+        pairs.append(pair)
+    pairs = list(dict.fromkeys(pairs)) or [(models[0], other) for other in models[1:]]
+    if not pairs:
+        raise InputError("models", ", ".join(models), "two or more models to compare")
+    return pairs
+
+
+def compare_accuracy(
+    scored: Mapping[str, Scored],
+    pairs: Sequence[tuple[str, str]],
+    settings: AccuracySettings | None = None,
+    device: str = "auto",
+    block_genes: int = 2048,
+) -> pd.DataFrame:
+    """Compare pairs of models in every tissue, on the samples that both predict.
+
+    Means and the rank-sum test are of all genes; the bootstrap standard error of gene-wise
+    differences is of the same random genes as the intervals of the accuracy tables
+    (`AccuracySettings.bootstrap_genes`). Where the models predict different samples of a tissue,
+    correlations are taken afresh on the common ones.
+
+    Parameters
+    ----------
+    scored
+        The models by name.
+    pairs
+        Names of model A and model B.
+    settings, device, block_genes
+        As in `mtm.analyses.accuracy.score.score_predictions`, with the values of that call.
+
+    Returns
+    -------
+    pd.DataFrame
+        One row a pair, ``scale``, ``level``, ``convention`` and tissue: ``n_samples`` compared,
+        ``n_only_a`` and ``n_only_b`` predicted by one model alone, ``n_values`` (genes or
+        samples with a correlation), ``mean_a``, ``mean_b``, ``difference`` (A - B),
+        ``p_rank_sum`` (the paper's test), ``se``, ``ci_low``, ``ci_high``, ``p`` and ``q`` (the
+        donor-paired test). Tissue "(mean of tissues)" is the mean of their differences, without
+        rank-sum test and q.
+
+    Raises
+    ------
+    InputError
+        Models predict different genes, or an accuracy table is not of the predictions.
+    """
+    settings = AccuracySettings() if settings is None else settings
+    used = list(dict.fromkeys(name for pair in pairs for name in pair))
+    models = {name: _Model(name, scored[name], settings, device, block_genes) for name in used}
+    _check_genes(scored, used)
+    weights = fold_weights([scored[name].held_out for name in used], settings)
+    tissues = sorted({name for model in models.values() for name in model.samples})
+    rows, resampled = [], {}
+    for tissue in tissues:
+        sides: dict[tuple, dict] = {}
+        for pair in pairs:
+            of_a, of_b = (models[name].samples_of(tissue) for name in pair)
+            common = of_a["sample_id"][of_a["sample_id"].isin(of_b["sample_id"])]
+            only = {"n_only_a": len(of_a) - len(common), "n_only_b": len(of_b) - len(common)}
+            for name in pair:
+                if (name, *common) not in sides:
+                    sides[name, *common] = models[name].correlations(tissue, common, weights)
+            a, b = (sides[name, *common] for name in pair)
+            n_folds = of_a["fold"][common.index].nunique()
+            for measure in a:
+                row = dict(zip((*PAIR, *ACCURACY_KEY), (*pair, *measure), strict=True))
+                row |= {"tissue": tissue, "n_samples": len(common)} | only
+                difference, draws = _compare(a[measure], b[measure], len(common), n_folds)
+                rows.append(row | difference)
+                resampled.setdefault((*pair, *measure), []).append(draws)
+        log.info("%s compared", tissue)
+    return _finish(pd.DataFrame(rows), resampled, weights)
+
+
+@dataclass(frozen=True)
+class _Correlations:
+    """Correlations of genes or samples, and their mean in each bootstrap sample of donors."""
+
+    rho: np.ndarray
+    resampled: np.ndarray
+
+
+class _Model:
+    """A model's correlations in any tissue, on any of its samples."""
+
+    def __init__(
+        self,
+        name: str,
+        scored: Scored,
+        settings: AccuracySettings,
+        device: str,
+        block_genes: int,
+    ):
+        self._name, self._held_out, self._settings = name, scored.held_out, settings
+        self._device, self._block = torch.device(choose_device(device)), block_genes
+        self.samples = dict(iter(scored.held_out.rows.groupby("tissue", sort=True)))
+        self._gene_wise = dict(iter(scored.gene_wise.groupby(["scale", "tissue"])))
+        self._sample_wise = dict(iter(scored.sample_wise.groupby(["scale", "tissue"])))
+        order = np.random.default_rng([settings.seed]).permutation(len(scored.held_out.gene_ids))
+        self._bootstrap_sample = np.sort(order[: settings.bootstrap_genes])
+
+    def samples_of(self, tissue: str) -> pd.DataFrame:
+        """Rows of `HeldOut.rows` of a tissue; none where the model does not predict it."""
+        return self.samples.get(tissue, self._held_out.rows.iloc[:0])
+
+    def correlations(
+        self, tissue: str, sample_ids: pd.Series, weights: Mapping[int, pd.DataFrame]
+    ) -> dict[tuple[str, str, str], _Correlations]:
+        """Correlations of some samples of a tissue, by scale, level and convention."""
+        rows = self.samples_of(tissue)
+        kept, result = rows[rows["sample_id"].isin(sample_ids)], {}
+        genes = self._gene_correlations(tissue, kept, weights)
+        for scale in SCALES:
+            for convention in GENE_CONVENTIONS:
+                result[scale, "gene_wise", convention] = genes[scale, convention]
+            measure = (scale, "sample_wise", SAMPLE_CONVENTION)
+            result[measure] = self._sample_correlations(scale, tissue, kept, weights)
+        return result
+
+    def _table(self, tables: Mapping[tuple, pd.DataFrame], scale: str, tissue: str, key: str):
+        """Return a tissue's part of an accuracy table, which must be there."""
+        if (scale, tissue) not in tables:
+            raise InputError(
+                f"accuracy of {self._name}",
+                f"no row of {tissue} on {scale}",
+                "the tables of its predictions",
+                "Score the model again.",
+            )
+        return tables[scale, tissue].set_index(key)
+
+    def _sample_correlations(
+        self, scale: str, tissue: str, kept: pd.DataFrame, weights: Mapping[int, pd.DataFrame]
+    ) -> _Correlations:
+        """Correlate every sample; each counts as often as its donor is drawn."""
+        if kept.empty:
+            return _Correlations(np.empty(0), np.empty(0))
+        table = self._table(self._sample_wise, scale, tissue, "sample_id")
+        rho = table["rho"].reindex(kept["sample_id"]).to_numpy()
+        missing = ~kept["sample_id"].isin(table.index)
+        if missing.any():
+            raise InputError(
+                f"sample-wise accuracy of {self._name}",
+                f"no row of {kept['sample_id'][missing].iloc[0]}",
+                "every predicted sample",
+                "Score the model again.",
+            )
+        known = np.isfinite(rho)
+        draws = np.concatenate(_weights_of(kept, weights), axis=1).astype(np.float64)
+        drawn = draws @ known
+        resampled = np.divide(
+            draws @ np.nan_to_num(rho), drawn, out=np.full(len(draws), np.nan), where=drawn > 0
+        )
+        return _Correlations(rho, resampled)
+
+    def _gene_correlations(
+        self, tissue: str, kept: pd.DataFrame, weights: Mapping[int, pd.DataFrame]
+    ) -> dict[tuple[str, str], _Correlations]:
+        """Correlate every gene, by scale and convention."""
+        keys = [(scale, convention) for scale in SCALES for convention in GENE_CONVENTIONS]
+        if kept.empty:
+            return dict.fromkeys(keys, _Correlations(np.empty(0), np.empty(0)))
+        _, rows, predicted, tissue_tpm = next(replace(self._held_out, rows=kept).tissue_matrices())
+
+        def lined_up(columns: slice | np.ndarray):
+            return line_up(
+                self._held_out,
+                rows,
+                predicted[:, columns],
+                tissue_tpm[:, columns],
+                self._device,
+                self._block,
+            )
+
+        sampled = lined_up(self._bootstrap_sample)
+        draws = TissueDraws(
+            left=[],
+            right=[],
+            weights=[torch.from_numpy(w).to(self._device) for w in _weights_of(kept, weights)],
+            n_permutations=0,
+            block=self._block if self._device.type == "cuda" else CPU_RESAMPLING_BLOCK,
+        )
+        complete = len(kept) == len(self.samples_of(tissue))
+        whole = None if complete else lined_up(slice(None))
+        result = {}
+        for scale in SCALES:
+            points = point_estimates(sampled, scale, self._settings, self._block)
+            everything = np.arange(sampled.n_genes)
+            resampled = bootstrap_means(sampled, scale, points, draws, everything)
+            if complete:
+                rho = self._tabulated(scale, tissue, len(kept))
+            else:
+                points = point_estimates(whole, scale, self._settings, self._block)
+                rho = {key: values.cpu().numpy() for key, values in points.rho.items()}
+            for convention in GENE_CONVENTIONS:
+                result[scale, convention] = _Correlations(rho[convention], resampled[convention])
+        return result
+
+    def _tabulated(self, scale: str, tissue: str, n_samples: int) -> dict[str, np.ndarray]:
+        """Gene-wise correlations of a tissue from the accuracy table."""
+        table = self._table(self._gene_wise, scale, tissue, "gene_id")
+        if not table.index.equals(pd.Index(self._held_out.gene_ids)) or (
+            table["n"].iloc[0] != n_samples
+        ):
+            raise InputError(
+                f"gene-wise accuracy of {self._name}",
+                f"{len(table)} genes of {table['n'].iloc[0]} samples of {tissue}",
+                f"{len(self._held_out.gene_ids)} genes of {n_samples} samples, as predicted",
+                "Score the model again.",
+            )
+        return {key: table[f"rho_{key}"].to_numpy() for key in GENE_CONVENTIONS}
+
+
+def _check_genes(scored: Mapping[str, Scored], used: Sequence[str]) -> None:
+    """Raise unless all models predict the same genes."""
+    for name in used[1:]:
+        first, other = (scored[key].held_out.gene_ids for key in (used[0], name))
+        if not first.equals(other):
+            raise InputError(
+                f"predictions of {name}",
+                f"{len(other)} genes",
+                f"the {len(first)} genes of {used[0]}, in the same order",
+            )
+
+
+def _weights_of(rows: pd.DataFrame, weights: Mapping[int, pd.DataFrame]) -> list[np.ndarray]:
+    """Weights of the donors of `rows` (sorted by fold), one array a fold."""
+    return [
+        weights[int(fold)][part["donor"]].to_numpy()
+        for fold, part in rows.groupby("fold", sort=True)
+    ]
+
+
+def _compare(
+    a: _Correlations, b: _Correlations, n_samples: int, n_folds: int
+) -> tuple[dict[str, float], np.ndarray]:
+    """Compare two models on the same samples; return the fields of a row, and its draws."""
+    known = np.isfinite(a.rho) & np.isfinite(b.rho)
+    mean_a, mean_b = (float(known_mean(side.rho[known])) for side in (a, b))
+    draws = a.resampled - b.resampled
+    tested = t_interval(mean_a - mean_b, draws, n_samples, n_folds)
+    fields = {
+        "n_values": int(known.sum()),
+        "mean_a": mean_a,
+        "mean_b": mean_b,
+        "difference": mean_a - mean_b,
+        "p_rank_sum": rank_sum_p(a.rho[known], b.rho[known]),
+    }
+    return fields | tested, draws
+
+
+def _finish(
+    table: pd.DataFrame, resampled: Mapping[tuple, list[np.ndarray]], weights: Mapping
+) -> pd.DataFrame:
+    """Add q-values over tissues and the rows of the mean over tissues."""
+    group = [*PAIR, *ACCURACY_KEY]
+    n_donors = sum(fold.shape[1] for fold in weights.values())
+    parts = []
+    for key, part in table.groupby(group, sort=False):
+        draws = [values for values in resampled[key] if len(values)]
+        columns = ["mean_a", "mean_b", "difference"]
+        mean = dict(zip(group, key, strict=True)) | {"tissue": MEAN_OF_TISSUES}
+        mean |= part[["n_samples", "n_only_a", "n_only_b"]].sum().to_dict()
+        mean |= {"n_values": round(part["n_values"].mean())} | part[columns].mean().to_dict()
+        averaged = known_mean(np.stack(draws)) if draws else np.empty(0)
+        mean |= t_interval(mean["difference"], averaged, n_donors, len(weights))
+        part = part.assign(q=benjamini_hochberg(part["p"].to_numpy()))
+        parts += [part, pd.DataFrame([mean])]
+    return pd.concat(parts, ignore_index=True)

@@ -1,0 +1,112 @@
+"""Point estimates of accuracy: correlations per gene and per sample."""
+
+from dataclasses import dataclass
+
+import torch
+
+from mtm.predictions.tissues import TissueSamples
+from mtm.settings.accuracy import AccuracySettings
+from mtm.statistics.correlation import CONSTANT_TOLERANCE, fisher_z, pearson, standardise
+from mtm.vocabulary import GENE_CONVENTIONS, Scale
+
+POOLED_CONVENTIONS = GENE_CONVENTIONS[1:]
+
+
+@dataclass(frozen=True)
+class Points:
+    """Point estimates of one tissue on one scale.
+
+    `rho` maps each gene-wise convention to ``(n_genes,)``; `statistic` is the weighted sum of
+    Fisher z over eligible folds, `total` the weight of the folds it stands for; `informative` is
+    ``(n_genes, n_eligible_folds)``; `fold_means` is the mean over genes of rho in every fold;
+    `sample_rho` is ``(n_samples, n_samples)`` for each fold: prediction i with observation j.
+    """
+
+    rho: dict[str, torch.Tensor]
+    eligible: list[int]
+    weights: torch.Tensor
+    statistic: torch.Tensor
+    total: torch.Tensor
+    informative: torch.Tensor
+    fold_means: list[float]
+    sample_rho: list[torch.Tensor]
+
+
+def point_estimates(
+    tissue: TissueSamples, scale: Scale, settings: AccuracySettings, block_genes: int
+) -> Points:
+    """Correlate all genes and all samples of one tissue on one scale."""
+    n_folds, n_genes, device = len(tissue.folds), tissue.n_genes, tissue.device
+    sizes = torch.tensor([part.stop - part.start for part in tissue.parts])
+    eligible = torch.nonzero(sizes >= settings.min_donors_per_fold).flatten().tolist()
+    fold_rho = torch.empty((n_folds, n_genes), dtype=torch.float64, device=device)
+    varying = torch.empty((n_folds, n_genes), dtype=torch.bool, device=device)
+    pooled = {key: fold_rho.new_full((n_genes,), torch.nan) for key in POOLED_CONVENTIONS}
+    sums = [_SampleSums.zeros(int(size), device) for size in sizes]
+    for start in range(0, n_genes, block_genes):
+        genes = slice(start, min(start + block_genes, n_genes))
+        values = tissue.values(scale, genes)
+        for index, part in enumerate(tissue.parts):
+            predicted, observed = values.predicted_z[part], values.observed_z[part]
+            sums[index].add(predicted, observed)
+            unit_predicted, fixed_predicted = standardise(predicted, 0)
+            unit_observed, fixed_observed = standardise(observed, 0)
+            rho = (unit_predicted * unit_observed).sum(0)
+            fold_rho[index, genes] = rho.masked_fill_(fixed_observed, torch.nan)
+            varying[index, genes] = ~fixed_predicted
+        if tissue.n_samples >= settings.min_donors_per_fold:
+            for convention, rho in pooled.items():
+                rho[genes] = pearson(*values.pooled(convention), 0)
+
+    weights = (sizes[eligible] - 3).to(device, torch.float64)
+    known = ~fold_rho[eligible].isnan()
+    total = weights @ known.double()
+    statistic = weights @ fisher_z(fold_rho[eligible].nan_to_num())
+    per_fold = torch.tanh(statistic / total).masked_fill_(total == 0, torch.nan)
+    return Points(
+        rho={"per_fold": per_fold, **pooled},
+        eligible=eligible,
+        weights=weights,
+        statistic=statistic,
+        total=total,
+        informative=(known & varying[eligible]).T.contiguous(),
+        fold_means=fold_rho.nanmean(1).tolist(),
+        sample_rho=[part.correlations(n_genes) for part in sums],
+    )
+
+
+@dataclass
+class _SampleSums:
+    """Sums over genes that give Pearson's rho of every prediction with every observation."""
+
+    predicted: torch.Tensor
+    observed: torch.Tensor
+    squares_predicted: torch.Tensor
+    squares_observed: torch.Tensor
+    products: torch.Tensor
+
+    @classmethod
+    def zeros(cls, n_samples: int, device: torch.device) -> "_SampleSums":
+        """Start without genes."""
+        shapes = [(n_samples,)] * 4 + [(n_samples, n_samples)]
+        return cls(*(torch.zeros(s, dtype=torch.float64, device=device) for s in shapes))
+
+    def add(self, predicted: torch.Tensor, observed: torch.Tensor) -> None:
+        """Add a block of genes, each of shape ``(n_samples, n_block_genes)``."""
+        self.predicted += predicted.sum(1)
+        self.observed += observed.sum(1)
+        self.squares_predicted += predicted.square().sum(1)
+        self.squares_observed += observed.square().sum(1)
+        self.products += predicted @ observed.T
+
+    def correlations(self, n_genes: int) -> torch.Tensor:
+        """Rho of prediction i and observation j; 0 and NaN where they are constant."""
+        variance_p = self.squares_predicted - self.predicted.square() / n_genes
+        variance_o = self.squares_observed - self.observed.square() / n_genes
+        constant_p = variance_p <= CONSTANT_TOLERANCE**2 * self.squares_predicted
+        constant_o = variance_o <= CONSTANT_TOLERANCE**2 * self.squares_observed
+        norm_p = variance_p.masked_fill(constant_p, 1).sqrt()
+        norm_o = variance_o.masked_fill(constant_o, 1).sqrt()
+        covariance = self.products - torch.outer(self.predicted, self.observed) / n_genes
+        rho = (covariance / torch.outer(norm_p, norm_o)).clamp_(-1, 1)
+        return rho.masked_fill_(constant_p[:, None], 0).masked_fill_(constant_o, torch.nan)

@@ -1,0 +1,118 @@
+"""Accuracy of held-out predictions: correlations per gene and per sample, with their uncertainty.
+
+Three ways of pooling held-out folds are reported side by side (methods 6.1; docs/contracts.md):
+Pearson within each fold, averaged as Fisher z with weights n - 3 (``per_fold``, the headline);
+folds concatenated as z-scores of each fold's own training statistics (``pooled_z``); and folds
+concatenated in expression units (``pooled_raw``, as the paper most likely did).
+
+Null intervals permute donors within fold, the same way for all genes of a tissue; confidence
+intervals resample donors within fold, the same draws for all tissues, and are centred on the
+point estimate. On large cohorts both use a random sample of genes (`AccuracySettings.null_genes`,
+`AccuracySettings.bootstrap_genes`); point estimates, p-values and counts are of all genes. The
+null interval of the mean over tissues permutes donors alike in all tissues as far as the same
+donors have them.
+
+The tissue is the unit of work: memory is that of one tissue's samples, and the arrays derived
+from them are made for `block_genes` genes at a time.
+"""
+
+import numpy as np
+import pandas as pd
+import torch
+
+from mtm.analyses.accuracy.points import point_estimates
+from mtm.analyses.accuracy.resampled import (
+    _draw,
+    _draws_of,
+    _permute_genes,
+    _resample_samples,
+    bootstrap_means,
+)
+from mtm.analyses.accuracy.tables import Scores, Tables
+from mtm.models.device import choose_device
+from mtm.predictions.held_out import HeldOut
+from mtm.predictions.tissues import line_up
+from mtm.settings.accuracy import MIN_DONORS, AccuracySettings
+from mtm.vocabulary import SCALES
+
+
+def score_predictions(
+    held_out: HeldOut,
+    model: str,
+    settings: AccuracySettings | None = None,
+    device: str = "auto",
+    block_genes: int = 2048,
+) -> Scores:
+    """Score held-out predictions on both scales (methods 3, 6.1, 6.2).
+
+    Training statistics of a fold are those of all samples of donors held out in other folds.
+    Predictions come to the scale that is not the model's own through TPM. On ``"log2_z"``, both
+    sides are clipped.
+
+    Parameters
+    ----------
+    held_out
+        From `read_held_out`.
+    model
+        Name written into the tables.
+    settings
+        The accuracy section of the config.
+    device
+        ``"cpu"``, ``"cuda"`` or ``"auto"``.
+    block_genes
+        Genes worked on at a time; the results do not depend on it.
+
+    Raises
+    ------
+    InputError
+        A prediction is not finite, or a fold has no training sample of a predicted tissue.
+    """
+    settings = AccuracySettings() if settings is None else settings
+    order = np.random.default_rng([settings.seed]).permutation(len(held_out.gene_ids))
+    null_genes = np.sort(order[: settings.null_genes])
+    bootstrap_genes = np.sort(order[: settings.bootstrap_genes])
+    fold_draws = _draw(held_out.rows, settings)
+    tables = Tables(held_out.gene_ids, settings.predictable_rho, settings.predictable_q)
+    for name, rows, predicted, tissue_tpm in held_out.tissue_matrices():
+        tissue = line_up(
+            held_out,
+            rows,
+            predicted,
+            tissue_tpm,
+            torch.device(choose_device(device)),
+            block_genes,
+        )
+        draws = _draws_of(rows, tissue, fold_draws, settings, block_genes)
+        for scale in SCALES:
+            points = point_estimates(tissue, scale, settings, block_genes)
+            null_means, p = _permute_genes(tissue, scale, points, draws, null_genes)
+            resampled = bootstrap_means(tissue, scale, points, draws, bootstrap_genes)
+            rho = {key: value.cpu().numpy() for key, value in points.rho.items()}
+            tables.add_genes(scale, name, len(rows), rho, p, null_means, resampled)
+            fold_means = dict(zip(tissue.folds, points.fold_means, strict=True))
+            tables.add_samples(scale, rows, *_resample_samples(points, draws), fold_means)
+    return tables.scores(model)
+
+
+def section7_means(by_fold: pd.DataFrame, min_donors: int = MIN_DONORS) -> pd.DataFrame:
+    """Average as the published benchmark rows do, to stand beside them (methods 7).
+
+    Pearson per fold, mean over genes (samples), then over the tissues with at least `min_donors`
+    held-out donors in the fold, then over folds.
+
+    Parameters
+    ----------
+    by_fold
+        `Scores.by_fold`.
+    min_donors
+        Tissues with fewer samples in a fold are left out there.
+
+    Returns
+    -------
+    pd.DataFrame
+        ``scale``, ``gene_wise``, ``sample_wise``; one row a scale.
+    """
+    kept = by_fold[by_fold["n"] >= min_donors]
+    columns = ["gene_wise", "sample_wise"]
+    folds = kept.groupby(["scale", "fold"])[columns].mean()
+    return folds.groupby("scale").mean().reset_index()

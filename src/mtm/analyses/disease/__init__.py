@@ -1,0 +1,1 @@
+"""Whether predictions keep the dysregulation of diseases, and who is ill."""

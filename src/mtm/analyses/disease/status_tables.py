@@ -1,0 +1,195 @@
+"""Disease status over all pairs: parts joined, inputs compared."""
+
+import logging
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from mtm.settings.disease_status import StatusSettings
+from mtm.statistics.testing import t_interval
+from mtm.vocabulary import (
+    BASELINE,
+    OBSERVED,
+    PREDICTED,
+    RAN,
+    SOURCE,
+)
+
+log = logging.getLogger(__name__)
+
+
+KEY = ["model", "definition", "selection", "tissue", "contrast"]
+
+
+STATUS = [*KEY, "kind", "input", "n_cases", "n_controls", "n_genes", "status", "reason", "auroc",
+          "repeats_sd", "ci_low", "ci_high", "null_mean", "null_low", "null_high",
+          "informative"]  # fmt: skip
+
+
+CURVE = [*KEY, "input", "false_positive_rate", "true_positive_rate", "low", "high", "shown"]
+
+
+# Of a part: nothing that takes all pairs to tell.
+PART_STATUS, PART_CURVE = STATUS[:-1], CURVE[:-1]
+
+
+DRAW = [*KEY, "input", "draw", "auroc"]
+
+
+COMPARISONS = ((OBSERVED, PREDICTED), (PREDICTED, SOURCE), (PREDICTED, BASELINE),
+               (OBSERVED, SOURCE))  # fmt: skip
+
+
+SETS = ("informative", "all")
+
+
+# He et al. 2023, section 3.4, of their 53 informative pairs: mean auROC, and Wilcoxon's P.
+PAPER_MEAN = {OBSERVED: 0.66, PREDICTED: 0.62, SOURCE: 0.59}
+
+
+PAPER_P = {(OBSERVED, PREDICTED): 1.82e-5, (PREDICTED, SOURCE): 4.03e-4}
+
+
+RATES = np.linspace(0, 1, 51)
+
+
+def _joined(tables: Sequence[pd.DataFrame], columns: Sequence[str]) -> pd.DataFrame:
+    """Concatenate tables, of which some or all may be empty."""
+    tables = [table for table in tables if len(table)]
+    if not tables:
+        return pd.DataFrame(columns=columns)
+    return pd.concat(tables, ignore_index=True)[columns]
+
+
+def combine_status(
+    tables: Sequence[pd.DataFrame],
+    curves: Sequence[pd.DataFrame],
+    drawn: Sequence[pd.DataFrame],
+    settings: StatusSettings,
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """Join the parts of one model and compare inputs over all pairs.
+
+    Parameters
+    ----------
+    tables, curves, drawn
+        What `disease_status` returned, of every part.
+    settings
+        The disease_status section of the config.
+
+    Returns
+    -------
+    pd.DataFrame
+        `STATUS`, by selection, tissue and contrast.
+    pd.DataFrame
+        `CURVE`; ``shown`` marks the pair of Fig 3c.
+    pd.DataFrame
+        From `compare_inputs`.
+    """
+    order = ["tissue", "selection", "contrast"]
+    table = _joined(tables, PART_STATUS).sort_values(order, kind="stable", ignore_index=True)
+    table = _marked(table.reindex(columns=STATUS), settings)
+    curve = _joined(curves, PART_CURVE).sort_values(order, kind="stable", ignore_index=True)
+    curve["shown"] = _shown(curve, table, settings)
+    return table, curve[CURVE], compare_inputs(table, _joined(drawn, DRAW), settings)
+
+
+def _informative(wide: pd.DataFrame, settings: StatusSettings) -> pd.Series:
+    """Which pairs (rows, one column an input) are informative in observed expression."""
+    return (wide[OBSERVED] >= settings.informative_auroc) & (wide[OBSERVED] > wide[SOURCE])
+
+
+def _marked(table: pd.DataFrame, settings: StatusSettings) -> pd.DataFrame:
+    """Fill column ``informative``; empty where a pair did not run."""
+    ran = table["status"] == RAN
+    if not ran.any():
+        return table
+    wide = table[ran].pivot(index=KEY, columns="input", values="auroc")
+    pairs = pd.MultiIndex.from_frame(table.loc[ran, KEY])
+    marks = pd.Series(pd.NA, table.index, "boolean")
+    marks[ran] = _informative(wide, settings).reindex(pairs).to_numpy()
+    return table.assign(informative=marks)
+
+
+def _shown(curve: pd.DataFrame, table: pd.DataFrame, settings: StatusSettings) -> np.ndarray:
+    """Mark the pair whose curves are drawn."""
+    ran = table[table["status"] == RAN]
+    pair = (settings.tissue, settings.contrast)
+    if len(ran) and not ((ran["tissue"] == pair[0]) & (ran["contrast"] == pair[1])).any():
+        wide = ran.pivot_table(index=["tissue", "contrast"], columns="input", values="auroc")
+        best = (wide[OBSERVED] - wide.get(BASELINE, 0.5)).idxmax()
+        log.info("no pair %s, %s: the ROC curves shown are of %s, %s", *pair, *best)
+        pair = best
+    return ((curve["tissue"] == pair[0]) & (curve["contrast"] == pair[1])).to_numpy()
+
+
+def compare_inputs(
+    table: pd.DataFrame,
+    drawn: pd.DataFrame,
+    settings: StatusSettings,
+) -> pd.DataFrame:
+    """Compare inputs over the pairs of tissue and contrast.
+
+    Parameters
+    ----------
+    table
+        `STATUS` rows.
+    drawn
+        `DRAW` rows.
+
+    Returns
+    -------
+    pd.DataFrame
+        ``model``, ``definition``, ``selection``, ``pairs`` (of `SETS`), ``input_a``, ``input_b``,
+        ``n_pairs``, ``n_pairs_all``, ``mean_a``, ``mean_b``, ``difference``, ``ci_low``,
+        ``ci_high``, ``p`` (donors resampled), ``wilcoxon_p`` (paired, over pairs, two-sided, as
+        the paper), ``paper_mean_a``, ``paper_mean_b``, ``paper_p``.
+    """
+    columns = [*KEY[:3], "pairs", "input_a", "input_b", "n_pairs", "n_pairs_all", "mean_a",
+               "mean_b", "difference", "ci_low", "ci_high", "p", "wilcoxon_p", "paper_mean_a",
+               "paper_mean_b", "paper_p"]  # fmt: skip
+    rows, ran = [], table[table["status"] == RAN]
+    for group, part in ran.groupby(KEY[:3], sort=False):
+        wide = part.pivot(index=KEY[3:], columns="input", values="auroc")
+        draws = drawn[(drawn[KEY[:3]] == group).all(axis=1)]
+        draws = draws.pivot(index=[*KEY[3:], "draw"], columns="input", values="auroc")
+        n_donors = int((part["n_cases"] + part["n_controls"]).max())
+        informative = _informative(wide, settings)
+        for pairs in SETS:
+            kept = wide[informative] if pairs == "informative" else wide
+            for a, b in COMPARISONS:
+                if b not in wide:
+                    continue
+                row = dict(zip(KEY[:3], group, strict=True)) | {"pairs": pairs}
+                row |= {"input_a": a, "input_b": b, "n_pairs": len(kept), "n_pairs_all": len(wide)}
+                row |= _compared(kept, draws, (a, b), n_donors)
+                if pairs == "informative":
+                    row["paper_mean_a"], row["paper_mean_b"] = map(PAPER_MEAN.get, (a, b))
+                    row["paper_p"] = PAPER_P.get((a, b))
+                rows.append(row)
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _compared(
+    kept: pd.DataFrame,
+    drawn: pd.DataFrame,
+    inputs: tuple[str, str],
+    n_donors: int,
+) -> dict[str, float]:
+    """Compare two inputs over some pairs; `drawn` has one row a pair and bootstrap sample."""
+    if kept.empty:
+        return {}
+    a, b = inputs
+    gap = kept[a] - kept[b]
+    draws = (drawn[a] - drawn[b]).unstack("draw").loc[kept.index].mean(axis=0).to_numpy()
+    interval = t_interval(float(gap.mean()), draws, n_donors, 1)
+    return {
+        "mean_a": kept[a].mean(),
+        "mean_b": kept[b].mean(),
+        "difference": gap.mean(),
+        "ci_low": interval["ci_low"],
+        "ci_high": interval["ci_high"],
+        "p": interval["p"],
+        "wilcoxon_p": float(stats.wilcoxon(gap).pvalue) if gap.any() else np.nan,
+    }

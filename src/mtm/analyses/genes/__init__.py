@@ -1,0 +1,1 @@
+"""What sets apart the genes that a model predicts well."""

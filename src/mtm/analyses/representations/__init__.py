@@ -1,0 +1,1 @@
+"""What MTM has learned: codes, decoding paths, similarity of tissues."""

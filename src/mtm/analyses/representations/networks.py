@@ -1,0 +1,131 @@
+"""MTM's networks of every fold, their untrained twins, and the samples they never saw."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from mtm.cohort.cohort import Cohort
+from mtm.cohort.scaling import log2_tpm
+from mtm.errors import InputError
+from mtm.models.base import load
+from mtm.models.mtm.model import MTM
+from mtm.models.mtm.networks import ConditionedStack
+
+ENCODER_BATCH = 1024
+
+
+def held_out_rows(cohort: Cohort, folds: pd.DataFrame) -> dict[int, np.ndarray]:
+    """Rows of the samples of every fold's held-out donors.
+
+    Parameters
+    ----------
+    folds
+        ``cohort/folds.tsv``.
+
+    Raises
+    ------
+    InputError
+        A donor of the cohort has no row.
+    """
+    fold_of = folds.set_index("donor")["fold"].reindex(cohort.donors.index)
+    if fold_of.isna().any():
+        raise InputError(
+            "folds", f"no row for donor {fold_of.index[fold_of.isna()][0]}", "every donor"
+        )
+    fold = fold_of.to_numpy(int)[cohort.donor]
+    return {int(index): np.flatnonzero(fold == index) for index in np.unique(fold[fold >= 0])}
+
+
+def bundles_by_model(
+    paths: Sequence[str | Path], models: Sequence[str], folds: Sequence[int]
+) -> dict[str, dict[int, str | Path]]:
+    """Put the paths of bundles, folds running fastest, in a dict by model and fold."""
+    rest = iter(paths)
+    return {model: {fold: next(rest) for fold in folds} for model in models}
+
+
+def fold_models(
+    cohort: Cohort, rows: Mapping[int, np.ndarray], bundles: Mapping[int, str | Path]
+) -> Iterator[tuple[int, MTM]]:
+    """Load one fold's model after the other and check that it fits the cohort.
+
+    Raises
+    ------
+    InputError
+        A fold has no bundle, or a bundle is not of class "mtm", has other genes or tissues than
+        the cohort, or was fitted with held-out donors of its fold.
+    """
+    missing = sorted(set(rows) - set(bundles))
+    if missing:
+        raise InputError("model bundles", f"none of fold {missing[0]}", "one for every fold")
+    for fold, members in rows.items():
+        path = bundles[fold]
+        model = load(path)
+        if not isinstance(model, MTM):
+            raise InputError(
+                path, f"a model of class {model.name}", "class mtm", "Others have no codes."
+            )
+        for what, found, expected in (
+            ("genes", list(model.genes.index), list(cohort.genes.index)),
+            ("tissues", list(model.tissues), list(cohort.tissues)),
+        ):
+            if found != expected:
+                differ = sorted(set(found) ^ set(expected)) or ["the order"]
+                raise InputError(
+                    path,
+                    f"{len(found)} {what}, unlike the cohort's in {differ[0]}",
+                    f"the cohort's {len(expected)} {what}, in its order",
+                    "Train the model again on this cohort.",
+                )
+        held_out = set(cohort.donors.index[np.unique(cohort.donor[members])])
+        seen = sorted(held_out & set(model.provenance.training_donors))
+        if seen:
+            raise InputError(
+                path,
+                f"{len(seen)} held-out donors among its training donors, first {seen[0]}",
+                f"a model fitted without the donors of fold {fold}",
+            )
+        yield fold, model
+
+
+def untrained(model: MTM, seed: int) -> MTM:
+    """Return a model like `model` whose encoder and generator are as before any training.
+
+    Parameters
+    ----------
+    seed
+        Of the initial weights.
+    """
+    p, n_genes, n_tissues = model.parameters, len(model.genes), len(model.tissues)
+    state = model.state()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        for name, widths in (
+            ("encoder", (n_genes, *p.encoder_widths, p.code_width)),
+            ("generator", (p.code_width, *p.generator_widths, n_genes)),
+        ):
+            for key, value in ConditionedStack(widths, n_tissues).state_dict().items():
+                dtype = state[f"{name}/{key}"].dtype
+                state[f"{name}/{key}"] = value.numpy().astype(dtype)
+    twin = MTM(p)
+    twin.tissues, twin.genes, twin.scaler = model.tissues, model.genes, model.scaler
+    twin.provenance = model.provenance
+    twin.restore(state)
+    return twin
+
+
+def _codes(model: MTM, cohort: Cohort, rows: np.ndarray) -> np.ndarray:
+    """Codes of the samples `rows`, in batches, shape ``(n_rows, code_width)``."""
+    batches = range(0, len(rows), ENCODER_BATCH)
+    parts = [model.codes(cohort, rows[i : i + ENCODER_BATCH]).cpu().numpy() for i in batches]
+    return np.concatenate(parts)
+
+
+def _encoder_input(model: MTM, cohort: Cohort, rows: np.ndarray) -> np.ndarray:
+    """Return what the encoder is shown of the samples `rows`, shape ``(n_rows, n_genes)``."""
+    if model.parameters.encoder_input == "z":
+        return model.scaler.transform(cohort.expr_tpm[rows], cohort.tissue[rows])
+    return log2_tpm(cohort.expr_tpm[rows])

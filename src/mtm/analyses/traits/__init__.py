@@ -1,0 +1,1 @@
+"""Whether predictions keep how genes go with traits of donors."""

@@ -1,0 +1,377 @@
+"""Do predictions keep how genes go with age, sex and other traits? (He et al. 2023, Figs S12-S14).
+
+Pearson of each predictable gene with a trait, in held-out predictions and in observed expression
+of the same donors, then Pearson of the two over genes (methods 3, R16-R17). Two readings, one a
+definition of predictable:
+
+- ``predictable``: log2(1+TPM); expression and trait are centred within every held-out fold, whose
+  predictions come from one model each.
+- ``predictable_paper``: TPM, all folds together, as the paper.
+
+That agreement is high for reasons that have little to do with the person (methods 6.5), so more
+numbers stand beside it. ``rho_covariates``: what the covariates-only model reaches on the same
+genes and donors. ``rho_beyond``: the partial correlation over genes given the association in the
+covariates-only model's predictions. ``null_*``: the trait permuted over donors within fold; it
+lies above 0, because a gene that is predicted goes with any number as its observation does.
+``rho_split`` and ``beyond_split``: the same with predictions of one half of the donors against
+observations of the other half, so that no chance of the donors drawn is on both sides; their null
+is centred at 0. A trait that the covariates-only model is given (age, sex) leaves little beyond.
+"""
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import torch
+
+from mtm.analyses.traits.draws import _Draws
+from mtm.analyses.traits.summary import (
+    BOUND,
+    COUNTS,
+    GENES,
+    KEY,
+    MEASURES,
+    _interval,
+    _with_medians,
+)
+from mtm.analyses.traits.trait import Trait, read_trait
+from mtm.errors import InputError
+from mtm.predictions.held_out import HeldOut
+from mtm.predictions.tissues import TissueSamples, line_up
+from mtm.settings.traits import TraitSettings
+from mtm.statistics.correlation import CONSTANT_TOLERANCE
+from mtm.vocabulary import DEFINITIONS, RAN, SKIPPED
+
+log = logging.getLogger(__name__)
+
+
+# Donors of a tissue with a known trait, of which fewer give no correlation worth the name.
+MIN_DONORS = 10
+
+
+def trait_associations(
+    held_out: HeldOut,
+    model: str,
+    donors: pd.DataFrame,
+    gene_wise: pd.DataFrame,
+    settings: TraitSettings,
+    reference: HeldOut | None = None,
+    block_genes: int = 2048,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Compare trait associations of predicted and observed expression in every tissue.
+
+    Parameters
+    ----------
+    held_out
+        From `mtm.predictions.held_out.read_held_out`.
+    model
+        Name written into the tables.
+    donors
+        One row a donor, indexed by donor id.
+    gene_wise
+        ``accuracy/gene_wise/{model}.parquet``.
+    settings
+        The traits section of the config.
+    reference
+        Held-out predictions of the covariates-only model; None where the run has none.
+    block_genes
+        As in `mtm.analyses.accuracy.score.score_predictions`, with the values of that call.
+
+    Returns
+    -------
+    pd.DataFrame
+        One row a gene: `KEY` and `GENES`, Pearson's r with the trait (``r_covariates`` in
+        predictions of the reference, empty without one).
+    pd.DataFrame
+        One row a `KEY`: `COUNTS`, and `MEASURES` where the status is "ran". Tissue
+        "(median of tissues)" holds medians over tissues, with the interval and the null of the
+        median; ``q`` is Benjamini and Hochberg's over tissues.
+
+    Raises
+    ------
+    InputError
+        The settings name a column that donors do not have.
+    """
+    traits = [read_trait(donors, column) for column in settings.columns]
+    draws = _Draws.of(held_out, traits, settings)
+    others = reference.tissue_matrices() if reference is not None else None
+    genes, rows, resampled = [], [], {}
+    for name, samples, predicted, tissue_tpm in held_out.tissue_matrices():
+        mine = (gene_wise["tissue"] == name) & (gene_wise["scale"].isin(DEFINITIONS.values()))
+        chosen = _predictable(gene_wise[mine], held_out.gene_ids)
+        union = np.flatnonzero(np.any(list(chosen.values()), 0))
+        compared = _covariates_of(others, name, samples, union)
+        sides = [predicted[:, union], compared]
+        tissues = [
+            line_up(
+                held_out if index == 0 else reference,
+                samples,
+                side,
+                tissue_tpm[:, union],
+                torch.device("cpu"),
+                block_genes,
+            )
+            for index, side in enumerate(sides)
+            if side is not None and len(union)
+        ]
+        for definition, scale in DEFINITIONS.items():
+            at = np.flatnonzero(chosen[definition][union])
+            for trait in traits:
+                key = dict(zip(KEY, (model, definition, trait.name, name), strict=True))
+                values = trait.values.reindex(samples["donor"]).to_numpy(float)
+                counts = _counts(trait, values, len(at), settings)
+                rows.append(key | counts)
+                if counts["status"] == SKIPPED:
+                    continue
+                known = np.flatnonzero(np.isfinite(values))
+                view = _View.of(tissues, at, scale, samples, known, values, settings)
+                part, measures, drawn = view.compare(draws, trait.name, settings)
+                rows[-1] |= measures
+                part["gene_id"] = held_out.gene_ids[union[at[part["gene_id"]]]]
+                genes.append(part.assign(**key))
+                resampled.setdefault((model, definition, trait.name), []).append(drawn)
+        log.info("%s: %d genes", name, len(union))
+    table = pd.concat(genes, ignore_index=True) if genes else pd.DataFrame(columns=[*KEY, *GENES])
+    agreement = pd.DataFrame(rows, columns=[*KEY, *COUNTS, *MEASURES])
+    return table[[*KEY, *GENES]], _with_medians(agreement, resampled, draws)
+
+
+def _predictable(rows: pd.DataFrame, gene_ids: pd.Index) -> dict[str, np.ndarray]:
+    """Whether each gene is predictable, by definition."""
+    chosen = {}
+    for definition, scale in DEFINITIONS.items():
+        yes = rows[rows["scale"] == scale].set_index("gene_id")[definition]
+        chosen[definition] = yes.reindex(gene_ids, fill_value=False).to_numpy(bool)
+    return chosen
+
+
+def _covariates_of(
+    others: Iterator | None, name: str, samples: pd.DataFrame, genes: np.ndarray
+) -> np.ndarray | None:
+    """Predictions of the reference for `samples`, in their order; None without a reference."""
+    if others is None:
+        return None
+    for tissue, rows, predicted, _ in others:
+        if tissue < name:
+            continue
+        at = pd.Index(rows["sample_id"]).get_indexer(samples["sample_id"])
+        if tissue != name or (at < 0).any():
+            break
+        return predicted[np.ix_(at, genes)]
+    raise InputError(
+        f"predictions of the covariates-only model, {name}",
+        "other samples",
+        "the samples that the model predicts",
+        "Predict with both models from the same source tissue.",
+    )
+
+
+def _counts(
+    trait: Trait, values: np.ndarray, n_genes: int, settings: TraitSettings
+) -> dict[str, object]:
+    """Count donors and genes of a tissue, and say whether and why not it can be compared."""
+    known = values[np.isfinite(values)]
+    counts = {"n_donors": len(known), "n_low": pd.NA, "n_high": pd.NA, "n_genes": n_genes}
+    reason = trait.problem
+    if trait.levels and not reason:
+        counts |= {f"n_{k}": int((known == v).sum()) for k, v in zip(
+            ("low", "high"), trait.levels, strict=True)}  # fmt: skip
+        fewest = min(counts["n_low"], counts["n_high"])
+        if fewest < settings.min_per_level:
+            reason = f"{fewest} donors of one level, fewer than {settings.min_per_level}"
+    elif not reason and len(known) < MIN_DONORS:
+        reason = f"{len(known)} donors with the trait, fewer than {MIN_DONORS}"
+    elif not reason and len(np.unique(known)) < 2:
+        reason = "the trait has one level in this tissue"
+    if not reason and n_genes < settings.min_genes:
+        reason = f"{n_genes} predictable genes, fewer than {settings.min_genes}"
+    return counts | {"status": SKIPPED if reason else RAN, "reason": reason}
+
+
+@dataclass(frozen=True)
+class _View:
+    """One trait in one tissue under one definition.
+
+    `observed`, `predicted` and `covariates` (or None) have shape ``(n_donors, n_genes)``, scaled
+    to mean 0 and variance 1; `parts` are the samples that are centred together; `sample` are the
+    genes that are resampled.
+    """
+
+    observed: np.ndarray
+    predicted: np.ndarray
+    covariates: np.ndarray | None
+    trait: np.ndarray
+    donors: pd.Index
+    parts: list[np.ndarray]
+    sample: np.ndarray
+
+    @classmethod
+    def of(
+        cls,
+        tissues: Sequence[TissueSamples],
+        genes: np.ndarray,
+        scale: str,
+        samples: pd.DataFrame,
+        known: np.ndarray,
+        values: np.ndarray,
+        settings: TraitSettings,
+    ) -> "_View":
+        """Bring expression to the definition's scale: log2(1+TPM) by fold, or TPM as it is."""
+        fold = samples["fold"].to_numpy()[known]
+        whole = np.zeros(len(known), int)
+        groups = fold if scale == "log2_z" else whole
+        parts = [np.flatnonzero(groups == index) for index in np.unique(groups)]
+        loaded = [tissue.values(scale, genes) for tissue in tissues]
+        sides = [loaded[0].observed_raw, *(item.predicted_raw for item in loaded)]
+        scaled = [_scaled(side.cpu().numpy()[known], parts) for side in sides]
+        rng = np.random.default_rng([settings.seed, 2])
+        drawn = rng.permutation(len(genes))[: settings.sampled_genes]
+        return cls(
+            observed=scaled[0],
+            predicted=scaled[1],
+            covariates=scaled[2] if len(scaled) > 2 else None,
+            trait=_scaled(values[known][:, None], parts)[:, 0],
+            donors=pd.Index(samples["donor"].to_numpy()[known]),
+            parts=parts,
+            sample=np.sort(drawn),
+        )
+
+    def compare(
+        self, draws: _Draws, trait: str, settings: TraitSettings
+    ) -> tuple[pd.DataFrame, dict[str, float], dict[str, np.ndarray]]:
+        """Return associations of genes, measures of the tissue, and resampled measures."""
+        once = np.ones((1, len(self.donors)))
+        known_sides = {
+            "observed": self.observed,
+            "predicted": self.predicted,
+            "covariates": self.covariates,
+        }
+        sides = {name: side for name, side in known_sides.items() if side is not None}
+        r = {name: self._associate(side, once)[0] for name, side in sides.items()}
+        genes = pd.DataFrame({"gene_id": np.arange(len(r["observed"]))})
+        for name in known_sides:
+            genes[f"r_{name}"] = r.get(name, np.nan)
+        few = {name: side[:, self.sample].astype(np.float32) for name, side in sides.items()}
+
+        weights = draws.weights[self.donors].to_numpy(np.float32)
+        drawn = {name: self._associate(side, weights) for name, side in few.items()}
+        permuted = draws.permuted[trait][self.donors].to_numpy(np.float32)
+        null = {name: self._associate_permuted(few[name], permuted) for name in
+                ("observed", "predicted")}  # fmt: skip
+        rho = float(correlate(r["predicted"], r["observed"])[0])
+        rho_drawn = correlate(drawn["predicted"], drawn["observed"])
+        rho_null = correlate(null["predicted"], null["observed"])
+        n_fitted = 1 + len(self.parts)
+        interval = _interval(rho, rho_drawn, len(self.donors), n_fitted)
+        beyond, beyond_drawn = np.nan, np.full(len(weights), np.nan)
+        if self.covariates is not None:
+            beyond = float(_partial(r["predicted"], r["observed"], r["covariates"])[0])
+            beyond_drawn = _partial(drawn["predicted"], drawn["observed"], drawn["covariates"])
+        beyond_interval = _interval(beyond, beyond_drawn, len(self.donors), n_fitted)
+        known_null = rho_null[np.isfinite(rho_null)]
+        measures = {
+            "rho": rho,
+            "ci_low": interval[0],
+            "ci_high": interval[1],
+            "null_mean": known_null.mean() if len(known_null) else np.nan,
+            "null_low": np.quantile(known_null, 0.025) if len(known_null) else np.nan,
+            "null_high": np.quantile(known_null, 0.975) if len(known_null) else np.nan,
+            "p": (1 + (known_null >= rho).sum()) / (1 + len(known_null)),
+            **self._split(few, draws.halves[self.donors].to_numpy(np.float32)),
+            "rho_covariates": float(correlate(r["covariates"], r["observed"])[0])
+            if self.covariates is not None
+            else np.nan,
+            "rho_beyond": beyond,
+            "beyond_ci_low": beyond_interval[0],
+            "beyond_ci_high": beyond_interval[1],
+            "mean_abs_r_observed": np.abs(r["observed"]).mean(),
+            "mean_abs_r_predicted": np.abs(r["predicted"]).mean(),
+        }
+        resampled = {"drawn": rho_drawn, "null": rho_null, "beyond": beyond_drawn}
+        return genes, measures, resampled
+
+    def _associate(self, side: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        """Pearson with the trait under weights ``(n_draws, n_donors)``, centred by part.
+
+        Returns
+        -------
+        np.ndarray
+            Shape ``(n_draws, n_genes)``; 0 where the drawn values do not vary.
+        """
+        trait = self.trait.astype(side.dtype)
+        product = square = square_trait = total_square = 0
+        for part in self.parts:
+            w, x, t = weights[:, part], side[part], trait[part, None]
+            n = np.maximum(w.sum(1, keepdims=True), 1e-9).astype(side.dtype)
+            sum_x, sum_t = w @ x, w @ t
+            sum_xx = w @ x**2
+            product = product + w @ (x * t) - sum_x * sum_t / n
+            square = square + sum_xx - sum_x**2 / n
+            total_square = total_square + sum_xx
+            square_trait = square_trait + w @ t**2 - sum_t**2 / n
+        tolerance = 1e-6 if side.dtype == np.float32 else 1e-12
+        norm = np.sqrt(np.maximum(square, 0) * np.maximum(square_trait, 0))
+        constant = (square <= tolerance * total_square) | (norm == 0)
+        return np.where(constant, 0, product / np.where(constant, 1, norm))
+
+    def _associate_permuted(self, side: np.ndarray, permuted: np.ndarray) -> np.ndarray:
+        """Pearson with permuted traits ``(n_permutations, n_donors)``, centred by part."""
+        product, square = 0, 0
+        for part in self.parts:
+            t = permuted[:, part] - permuted[:, part].mean(1, keepdims=True)
+            product = product + t @ side[part]
+            square = square + (t**2).sum(1, keepdims=True)
+        norm = np.sqrt(square) * np.linalg.norm(side, axis=0)
+        return np.where(norm > 0, product / np.where(norm > 0, norm, 1), 0)
+
+    def _split(self, few: Mapping[str, np.ndarray], halves: np.ndarray) -> dict[str, float]:
+        """Agreement of predictions and observations of disjoint halves, averaged as Fisher's z."""
+        rho, beyond = [], []
+        for first, second in ((halves, 1 - halves), (1 - halves, halves)):
+            predicted = self._associate(few["predicted"], first)
+            observed = self._associate(few["observed"], second)
+            rho.append(correlate(predicted, observed))
+            if self.covariates is not None:
+                covariates = self._associate(few["covariates"], first)
+                beyond.append(_partial(predicted, observed, covariates))
+        return {"rho_split": _mean_rho(rho), "beyond_split": _mean_rho(beyond)}
+
+
+def _mean_rho(rho: Sequence[np.ndarray]) -> float:
+    """Mean of correlations as Fisher's z, NaN aside."""
+    known = np.concatenate([*rho, np.empty(0)])
+    known = known[np.isfinite(known)]
+    return (
+        float(np.tanh(np.arctanh(np.clip(known, -BOUND, BOUND)).mean())) if len(known) else np.nan
+    )
+
+
+def _scaled(values: np.ndarray, parts: Sequence[np.ndarray]) -> np.ndarray:
+    """Centre ``(n_donors, n_genes)`` by part and divide by the sd; 0 where nothing varies."""
+    centred = np.empty(values.shape)
+    for part in parts:
+        centred[part] = values[part] - values[part].mean(0)
+    spread = np.sqrt((centred**2).mean(0))
+    constant = spread <= CONSTANT_TOLERANCE * np.abs(values).max(0)
+    return np.where(constant, 0, centred / np.where(constant, 1, spread))
+
+
+def correlate(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Pearson of rows of ``(n_draws, n_genes)``; NaN where a row does not vary."""
+    a, b = (np.atleast_2d(side).astype(float) for side in (a, b))
+    a, b = (side - side.mean(1, keepdims=True) for side in (a, b))
+    norm = np.sqrt((a**2).sum(1) * (b**2).sum(1))
+    varying = norm > 0
+    return np.where(varying, (a * b).sum(1) / np.where(varying, norm, 1), np.nan)
+
+
+def _partial(a: np.ndarray, b: np.ndarray, c: np.ndarray) -> np.ndarray:
+    """Partial correlation of rows of `a` and `b` given `c`; NaN where `c` is all of either."""
+    ab, ac, bc = correlate(a, b), correlate(a, c), correlate(b, c)
+    # Without an association in c there is nothing to take out.
+    ac, bc = np.nan_to_num(ac), np.nan_to_num(bc)
+    left = (1 - ac**2) * (1 - bc**2)
+    varying = left > 1e-9
+    return np.where(varying, (ab - ac * bc) / np.sqrt(np.where(varying, left, 1)), np.nan)

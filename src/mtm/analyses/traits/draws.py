@@ -1,0 +1,46 @@
+"""Draws of donors for trait associations, the same for all tissues."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from mtm.analyses.traits.trait import Trait
+from mtm.predictions.held_out import HeldOut, fold_weights
+from mtm.settings.accuracy import AccuracySettings
+from mtm.settings.traits import TraitSettings
+
+
+@dataclass(frozen=True)
+class _Draws:
+    """Draws of donors, the same for all tissues.
+
+    `weights` and `halves` have a column a donor: how often drawn, and 1 in the first half;
+    `permuted` maps a trait to its permuted values, of donors that have it.
+    """
+
+    weights: pd.DataFrame
+    halves: pd.DataFrame
+    permuted: dict[str, pd.DataFrame]
+    n_folds: int
+
+    @classmethod
+    def of(cls, held_out: HeldOut, traits: Sequence[Trait], settings: TraitSettings) -> "_Draws":
+        """Draw bootstrap samples, random halves and permutations, each within folds."""
+        resampling = AccuracySettings(bootstraps=settings.bootstraps, seed=settings.seed)
+        weights = pd.concat(fold_weights([held_out], resampling).values(), axis=1)
+        by_fold = held_out.rows.groupby("fold")["donor"].unique()
+        halves, permuted = [], {trait.name: [] for trait in traits}
+        for fold, donors in by_fold.items():
+            donors = sorted(donors)
+            rng = np.random.default_rng([settings.seed, int(fold), 1])
+            balanced = np.tile(np.arange(len(donors)) % 2, (settings.splits, 1))
+            halves.append(pd.DataFrame(rng.permuted(balanced, axis=1), columns=donors))
+            for trait in traits:
+                known = trait.values.reindex(donors).dropna()
+                tiled = np.tile(known.to_numpy(float), (settings.permutations, 1))
+                drawn = rng.permuted(tiled, axis=1)
+                permuted[trait.name].append(pd.DataFrame(drawn, columns=known.index))
+        joined = {name: pd.concat(parts, axis=1) for name, parts in permuted.items()}
+        return cls(weights, pd.concat(halves, axis=1), joined, len(by_fold))

@@ -1,0 +1,128 @@
+"""Agreement of trait associations over tissues."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from mtm.analyses.traits.draws import _Draws
+from mtm.statistics.testing import benjamini_hochberg, t_interval
+from mtm.vocabulary import MEDIAN_OF_TISSUES, RAN
+
+KEY = ["model", "definition", "trait", "tissue"]
+
+
+GENES = ["gene_id", "r_observed", "r_predicted", "r_covariates"]
+
+
+MEASURES = ["rho", "ci_low", "ci_high", "null_mean", "null_low", "null_high", "p", "rho_split",
+            "rho_covariates", "rho_beyond", "beyond_ci_low", "beyond_ci_high", "beyond_split",
+            "mean_abs_r_observed", "mean_abs_r_predicted"]  # fmt: skip
+
+
+COUNTS = ["n_donors", "n_low", "n_high", "n_genes", "status", "reason"]
+
+
+KEPT_RHO = 0.3
+
+
+BOUND = 1 - 1e-7
+
+
+# He et al. 2023, section 3.4: median rho, tissues kept, tissues.
+PAPER = {"age": (0.81, 46, 48), "sex": (0.76, 43, 43), "BMI": (0.56, 39, 48)}
+
+
+def _interval(rho: float, drawn: np.ndarray, n_donors: int, n_fitted: int) -> tuple[float, float]:
+    """95% limits of a correlation by the bootstrap standard error of its Fisher z."""
+    z = float(np.arctanh(np.clip(rho, -BOUND, BOUND)))
+    interval = t_interval(z, np.arctanh(np.clip(drawn, -BOUND, BOUND)), n_donors, n_fitted)
+    return float(np.tanh(interval["ci_low"])), float(np.tanh(interval["ci_high"]))
+
+
+def _with_medians(
+    agreement: pd.DataFrame,
+    resampled: Mapping[tuple, list[dict[str, np.ndarray]]],
+    draws: _Draws,
+) -> pd.DataFrame:
+    """Add q-values over tissues, and medians over tissues with their interval and null."""
+    parts = []
+    n_donors = draws.weights.shape[1]
+    for key, part in agreement.groupby(KEY[:3], sort=False):
+        ran = part[part["status"] == RAN]
+        parts.append(part.assign(q=benjamini_hochberg(part["p"].to_numpy(float))))
+        if ran.empty:
+            continue
+        stacked = {
+            name: np.stack([tissue[name] for tissue in resampled[key]])
+            for name in ("drawn", "null", "beyond")
+        }
+        with np.errstate(invalid="ignore"):
+            drawn, null, beyond = (
+                np.nanmedian(np.where(np.isfinite(values).any(0), values, 0), axis=0)
+                for values in stacked.values()
+            )
+        median = dict(zip(KEY, (*key, MEDIAN_OF_TISSUES), strict=True))
+        median |= ran[[*MEASURES, "n_donors", "n_genes"]].astype(float).median().to_dict()
+        low, high = _interval(median["rho"], drawn, n_donors, draws.n_folds)
+        median |= {"ci_low": low, "ci_high": high, "status": RAN, "reason": ""}
+        low, high = _interval(median["rho_beyond"], beyond, n_donors, draws.n_folds)
+        median |= {"beyond_ci_low": low, "beyond_ci_high": high}
+        median |= {
+            "null_mean": null.mean(),
+            "null_low": np.quantile(null, 0.025),
+            "null_high": np.quantile(null, 0.975),
+            "p": (1 + (null >= median["rho"]).sum()) / (1 + len(null)),
+        }
+        median |= {name: round(median[name]) for name in ("n_donors", "n_genes")}
+        parts.append(pd.DataFrame([median]))
+    joined = pd.concat(parts, ignore_index=True) if parts else agreement.assign(q=np.nan)
+    return joined.astype(dict.fromkeys(("n_donors", "n_low", "n_high", "n_genes"), "Int64"))
+
+
+def summarise_traits(agreement: pd.DataFrame) -> pd.DataFrame:
+    """Summarise each model, definition and trait, with the paper's numbers beside it.
+
+    Returns
+    -------
+    pd.DataFrame
+        ``model``, ``definition``, ``trait``, ``quantity``, ``value``, ``paper`` (He et al. 2023,
+        section 3.4; empty where it has no such number).
+    """
+    rows = []
+    for key, part in agreement.groupby(KEY[:3], sort=False):
+        median, kept, n_tissues = PAPER.get(key[2], (np.nan,) * 3)
+        tissues = part[part["tissue"] != MEDIAN_OF_TISSUES]
+        ran = tissues[tissues["status"] == RAN]
+        whole = part[part["tissue"] == MEDIAN_OF_TISSUES]
+        # As the paper: rho > 0.3 and P < 0.05 of Pearson's test over genes.
+        degrees = ran["n_genes"].astype(float) - 2
+        t = ran["rho"] * np.sqrt(degrees / (1 - ran["rho"].clip(-BOUND, BOUND) ** 2))
+        significant = (ran["rho"] > KEPT_RHO) & (2 * stats.t.sf(t.abs(), degrees) < 0.05)
+        quantities = {
+            "tissues skipped": (len(tissues) - len(ran), np.nan),
+            "tissues compared": (len(ran), n_tissues),
+            "rho > 0.3 and P < 0.05 over genes": (int(significant.sum()), kept),
+            "rho above the permuted trait (q < 0.05)": (int((ran["q"] < 0.05).sum()), np.nan),
+            "rho beyond covariates above 0 (interval)": (
+                int((ran["beyond_ci_low"] > 0).sum()),
+                np.nan,
+            ),
+        }
+        for name, label in {
+            "rho": "median rho",
+            "ci_low": "median rho, low",
+            "ci_high": "median rho, high",
+            "null_mean": "median rho of the permuted trait, mean",
+            "null_low": "median rho of the permuted trait, low",
+            "null_high": "median rho of the permuted trait, high",
+            "rho_split": "median rho of disjoint halves of donors",
+            "rho_covariates": "median rho of the covariates-only model on the same genes",
+            "rho_beyond": "median rho beyond the covariates-only model",
+            "beyond_split": "median rho beyond the covariates-only model, disjoint halves",
+        }.items():
+            value = whole[name].iloc[0] if len(whole) else np.nan
+            quantities[label] = (value, median if name == "rho" else np.nan)
+        rows += [[*key, name, *values] for name, values in quantities.items()]
+    return pd.DataFrame(rows, columns=[*KEY[:3], "quantity", "value", "paper"])

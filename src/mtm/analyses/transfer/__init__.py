@@ -1,0 +1,1 @@
+"""A model taken to an external cohort."""

@@ -1,0 +1,175 @@
+"""An external cohort: read, and aligned to the training samples."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from mtm.analyses.transfer.groups import GROUPS
+from mtm.cohort.cohort import Cohort
+from mtm.cohort.scaling import log2_tpm
+from mtm.cohort.units import to_tpm
+from mtm.errors import InputError
+from mtm.io import read_tsv
+from mtm.models.base import Predictor
+from mtm.predictions.new_people import read_new_expression
+from mtm.settings.transfer import Alignment, TransferSettings
+
+LARGEST_LOG2_TPM = 24.0
+
+
+CONSTANT_SHARE = 1e-6
+
+
+@dataclass(frozen=True)
+class ExternalCohort:
+    """Source-tissue expression of new people, cases and controls.
+
+    Parameters
+    ----------
+    expr_tpm
+        Shape ``(n_samples, n_genes)``, TPM.
+    gene_ids
+        Ensembl ids, versioned or not.
+    samples
+        One row a sample, indexed by its id in the order of `expr_tpm`: ``case`` (bool) and the
+        table's further columns.
+    path
+        Of the expression, for messages.
+    """
+
+    expr_tpm: np.ndarray
+    gene_ids: list[str]
+    samples: pd.DataFrame
+    path: Path
+
+
+def read_external(
+    expression: str | Path, samples: str | Path, settings: TransferSettings
+) -> ExternalCohort:
+    """Read and check an external cohort.
+
+    Parameters
+    ----------
+    expression
+        Genes in rows, samples in columns (a table or GCT), or h5ad.
+    samples
+        Table with ``sample``, ``group`` ("case" or "control") and further columns.
+
+    Raises
+    ------
+    InputError
+        A sample stands in one of the files alone or twice, a group is another, there are too few
+        of one, or values do not look like TPM.
+    """
+    table = read_tsv(samples, ["sample", "group"], dtype={"sample": str, "group": str})
+    table = table.set_index("sample")
+    for name in table.index[table.index.duplicated()][:1]:
+        raise InputError(samples, f"sample {name} twice", "one row a sample")
+    known = table["group"].isin(list(GROUPS))
+    if not known.all():
+        group = table.loc[~known, "group"].iloc[0]
+        raise InputError(
+            f"{samples}, sample {table.index[~known][0]}",
+            "no group" if pd.isna(group) else f"group {group!r}",
+            f"{' or '.join(map(repr, GROUPS))}",
+        )
+    sample_ids, gene_ids, values = read_new_expression(expression)
+    _same_samples(pd.Index(sample_ids), table.index, expression, samples)
+    table = table.loc[list(sample_ids)]
+    case = table.pop("group").map(GROUPS).to_numpy(bool)
+    for n, name in ((case.sum(), "cases"), ((~case).sum(), "controls")):
+        if n < settings.min_per_group:
+            raise InputError(
+                samples,
+                f"{n} {name}",
+                f"at least {settings.min_per_group}",
+                "Lower transfer.min_per_group, or leave out inputs.external_expression.",
+            )
+    try:
+        expr_tpm = to_tpm(values, settings.units, expression)
+    except InputError as error:
+        hint = "Set transfer.units to log2 if these are log2(1+TPM), to tpm if you know better."
+        if settings.units is not None:
+            hint = f"transfer.units says {settings.units}."
+        elif "looks" not in error.found:
+            raise
+        raise InputError(error.where, error.found, error.expected, hint) from None
+    return ExternalCohort(expr_tpm, gene_ids, table.assign(case=case), Path(expression))
+
+
+def _same_samples(
+    measured: pd.Index, listed: pd.Index, expression: str | Path, samples: str | Path
+) -> None:
+    """Raise unless both files have the same samples."""
+    for missing, path, other in (
+        (listed.difference(measured), expression, samples),
+        (measured.difference(listed), samples, expression),
+    ):
+        if len(missing):
+            raise InputError(
+                path,
+                f"no sample {missing[0]} ({len(missing)} of {len(measured.union(listed))} "
+                "samples stand in one file alone)",
+                f"the samples of {other}",
+                "Names must be equal; take out samples that are not to be used from both files.",
+            )
+
+
+def align_moments(
+    expr_tpm: np.ndarray, reference_tpm: np.ndarray, alignment: Alignment
+) -> np.ndarray:
+    """Give every gene the mean and sd that it has in the reference.
+
+    Parameters
+    ----------
+    expr_tpm, reference_tpm
+        Shapes ``(n_samples, n_genes)`` and ``(n_reference, n_genes)``, TPM.
+    alignment
+        - ``"none"``: values as they are
+        - ``"log2"``: mean and sd of log2(1+TPM)
+        - ``"tpm"``: mean and sd of TPM
+
+    Returns
+    -------
+    np.ndarray
+        TPM, not below 0, shape of `expr_tpm`, float32. A gene that does not vary gets the mean of
+        the reference.
+    """
+    if alignment == "none":
+        return expr_tpm.astype(np.float32)
+    unit = log2_tpm if alignment == "log2" else np.asarray
+    values, reference = (unit(side.astype(np.float64)) for side in (expr_tpm, reference_tpm))
+    mean, sd = values.mean(0), values.std(0)
+    varies = sd > CONSTANT_SHARE * np.abs(values).max(0)
+    stretch = np.divide(reference.std(0), sd, out=np.zeros_like(sd), where=varies)
+    aligned = (values - mean) * stretch + reference.mean(0)
+    if alignment == "log2":
+        aligned = np.exp2(np.clip(aligned, 0, LARGEST_LOG2_TPM)) - 1
+    return np.maximum(aligned, 0).astype(np.float32)
+
+
+def training_source(model: Predictor, cohort: Cohort, source: str) -> np.ndarray:
+    """Source-tissue expression of the donors that a model was fitted on.
+
+    Returns
+    -------
+    np.ndarray
+        TPM, shape ``(n_donors, n_genes)``.
+
+    Raises
+    ------
+    InputError
+        The cohort lacks a training donor, or has other genes than the model.
+    """
+    missing = set(model.provenance.training_donors) - set(cohort.donors.index)
+    if missing or not cohort.genes.index.equals(model.genes.index):
+        raise InputError(
+            f"cohort of model {model.name}",
+            f"{len(missing)} training donors missing, {cohort.n_genes} genes",
+            f"its training donors and its {len(model.genes)} genes",
+            "The cohort has changed since the training; train the model again.",
+        )
+    kept = cohort.donors.index.isin(model.provenance.training_donors)[cohort.donor]
+    return cohort.expr_tpm[kept & (cohort.tissue == cohort.tissue_index(source))]

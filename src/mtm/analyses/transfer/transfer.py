@@ -1,0 +1,262 @@
+"""Does a disease's dysregulation reach new people's tissues? (He et al. 2023, Fig 4).
+
+Blood of an external cohort of cases and controls is aligned to the training blood, taken through
+a model that was fitted without these people, and the log2 fold changes of the predicted tissues
+are correlated over genes with those of observed tissues of the reference cohort (methods 3, R21).
+
+Alignment gives every gene the mean and sd it has in the training blood: of log2(1+TPM)
+(``log2``), of TPM (``tpm``; the paper does not say which), or not at all (``none``). It uses all
+external samples, whatever their group. Tissues with enough differentially expressed genes in the
+reference are called related to the disease; are they predicted better than others?
+
+Fold changes cannot tell whether predictions are of the right size: what shifts a gene in all
+people leaves a linear model's fold changes nearly as they are. So the distance of predicted from
+reference controls stands beside them: the difference of mean log2(1+TPM), median over genes.
+
+Intervals resample external donors, cases and controls each among themselves, with the reference
+as it is. The null permutes their groups. Genes move together and the tissues are predicted from
+the same blood, so neither genes nor tissues are independent: the P of a rank-sum test over tissues
+(the paper's) stands beside one that permutes groups.
+"""
+
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from mtm.analyses.transfer.external import ExternalCohort, align_moments
+from mtm.analyses.transfer.groups import compare_groups
+from mtm.analyses.transfer.reference import REFERENCE, fold_changes
+from mtm.cohort.cohort import Cohort
+from mtm.cohort.scaling import log2_tpm
+from mtm.errors import InputError
+from mtm.models.base import Predictor
+from mtm.predictions.new_people import (
+    align_expression,
+    new_inputs,
+    predict_new,
+    targets_of,
+)
+from mtm.settings.transfer import TransferSettings
+from mtm.statistics.correlation import row_correlation
+from mtm.statistics.rank_sum import rank_sum
+from mtm.statistics.testing import benjamini_hochberg, permutation_p, t_interval
+from mtm.vocabulary import RAN, TARGET
+
+log = logging.getLogger(__name__)
+
+
+GENE_SETS = ("all", "predictable")
+
+
+FISHER_LIMIT = 1 - 1e-7
+
+
+AGREEMENT = ["model", "alignment", "genes", *REFERENCE, "n_cases", "n_controls", "n_genes",
+             "n_de_predicted", "rho_log2fc", "ci_low", "ci_high", "null_mean", "null_low",
+             "null_high", "p", "q", "sign_consistency", "level_error_log2"]  # fmt: skip
+
+
+GENES = ["model", "alignment", "tissue", "gene_id", "log2fc_reference", "q_reference",
+         "log2fc_predicted", "q_predicted", "predictable"]  # fmt: skip
+
+
+def transfer(
+    model: Predictor,
+    name: str,
+    external: ExternalCohort,
+    training_tpm: np.ndarray,
+    source: str,
+    reference_genes: pd.DataFrame,
+    reference: pd.DataFrame,
+    settings: TransferSettings,
+    predictable: pd.DataFrame | None = None,
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """Predict the external people's tissues, and compare fold changes with the reference's.
+
+    Parameters
+    ----------
+    model, name
+        Fitted without any of these people, and its name in the tables.
+    training_tpm
+        From `training_source`.
+    source
+        Tissue of the external samples.
+    reference_genes, reference
+        From `reference_contrast`.
+    predictable
+        Columns ``tissue`` and ``gene_id``: the model's predictable genes; None leaves the gene
+        set "predictable" out.
+
+    Returns
+    -------
+    pd.DataFrame
+        `AGREEMENT`: one row an alignment, set of genes and tissue, then the tissues that did not
+        run. The row of the source tissue is of the external expression itself, no prediction.
+    pd.DataFrame
+        From `compare_groups`.
+    pd.DataFrame
+        `GENES`, of the first alignment.
+
+    Raises
+    ------
+    InputError
+        Genes do not match, or the model needs a covariate that the external table lacks.
+    """
+    try:
+        expr_tpm, overlap = align_expression(
+            model, external.expr_tpm, external.gene_ids, source, settings.min_gene_overlap,
+            external.path,
+        )  # fmt: skip
+    except InputError as error:
+        if "--min-overlap" not in str(error):
+            raise
+        hint = (
+            "Missing genes would be filled with the source tissue's training mean. Accept that "
+            f"with a smaller transfer.min_gene_overlap (now {settings.min_gene_overlap:g})."
+        )
+        raise InputError(error.where, error.found, error.expected, hint) from None
+    log.info("%s: %s", external.path, overlap)
+    case = external.samples["case"].to_numpy(bool)
+    draws = _Draws.of(case, settings)
+    by_tissue = dict(iter(reference_genes.groupby("tissue", sort=False)))
+    sets = {} if predictable is None else dict(iter(predictable.groupby("tissue")["gene_id"]))
+    ran = reference[reference["status"] == RAN].set_index("tissue", drop=False)
+    rows, genes, null = [], [], {}
+    for alignment in settings.alignments:
+        aligned = align_moments(expr_tpm, training_tpm, alignment)
+        inputs = new_inputs(
+            model, aligned, external.samples.index, source, external.samples.drop(columns="case")
+        )
+        for tissue, values in _predicted(model, inputs, source, ran.index):
+            row = ran.loc[tissue].to_dict()
+            part = by_tissue[tissue]
+            place = model.genes.index.get_indexer(part["gene_id"])
+            compared = _Compared.of(values[:, place], part, case, draws, settings)
+            chosen = {"all": np.ones(len(part), bool)}
+            own = part["gene_id"].isin(sets.get(tissue, ())).to_numpy()
+            if predictable is not None and row["role"] == TARGET:
+                chosen["predictable"] = own
+            for gene_set, kept in chosen.items():
+                key = {"model": name, "alignment": alignment, "genes": gene_set}
+                fields_, null_rho = compared.agreement(kept, settings)
+                counts = {"n_cases": case.sum(), "n_controls": (~case).sum()}
+                rows.append(key | row | counts | fields_)
+                null[(alignment, gene_set, tissue)] = null_rho
+            if alignment == settings.alignments[0]:
+                genes.append(
+                    part[["tissue", "gene_id", "log2fc_reference", "q_reference"]].assign(
+                        model=name,
+                        alignment=alignment,
+                        log2fc_predicted=compared.log2fc,
+                        q_predicted=compared.q,
+                        predictable=own,
+                    )
+                )
+    table = pd.DataFrame(rows, columns=AGREEMENT)
+    targets = table["role"] == TARGET
+    groups = [table[column].where(targets) for column in ("alignment", "genes")]
+    table["q"] = table.groupby(groups)["p"].transform(lambda p: benjamini_hochberg(p.to_numpy()))
+    left_out = reference[reference["status"] != RAN].assign(model=name)
+    left_out = left_out.reindex(columns=AGREEMENT)
+    summary = compare_groups(table, null)
+    table = pd.concat([table, left_out], ignore_index=True) if len(left_out) else table
+    return table, summary, pd.concat(genes, ignore_index=True)[GENES]
+
+
+def _predicted(
+    model: Predictor, inputs: Cohort, source: str, tissues: Sequence[str]
+) -> Iterator[tuple[str, np.ndarray]]:
+    """Yield the source tissue as it is, then every target, TPM of all people."""
+    if source in tissues:
+        yield source, inputs.expr_tpm
+    targets = [tissue for tissue in targets_of(model, source) if tissue in tissues]
+    blocks: list[np.ndarray] = []
+    for tissue, part, values in predict_new(model, inputs, targets, "tpm"):
+        blocks.append(values)
+        if part.stop == inputs.n_samples:
+            yield tissue, np.concatenate(blocks)
+            blocks = []
+
+
+@dataclass(frozen=True)
+class _Draws:
+    """Permuted groups ``(n_permutations, n_samples)``, bool, and bootstrap weights."""
+
+    permuted: np.ndarray
+    weights: np.ndarray
+
+    @classmethod
+    def of(cls, case: np.ndarray, settings: TransferSettings) -> "_Draws":
+        rng = np.random.default_rng([settings.seed, len(case)])
+        permuted = rng.permuted(np.tile(case, (settings.permutations, 1)), axis=1)
+        weights = np.zeros((settings.bootstraps, len(case)), np.float32)
+        for rows in (np.flatnonzero(case), np.flatnonzero(~case)):
+            share = np.full(len(rows), 1 / len(rows))
+            weights[:, rows] = rng.multinomial(len(rows), share, settings.bootstraps)
+        return cls(permuted, weights)
+
+
+@dataclass(frozen=True)
+class _Compared:
+    """Fold changes of one tissue's genes: the reference's, predicted, permuted and drawn."""
+
+    reference: np.ndarray
+    log2fc: np.ndarray
+    q: np.ndarray
+    permuted: np.ndarray
+    drawn: np.ndarray
+    level_error_log2: np.ndarray
+    n_samples: int
+
+    @classmethod
+    def of(
+        cls,
+        expr_tpm: np.ndarray,
+        reference: pd.DataFrame,
+        case: np.ndarray,
+        draws: _Draws,
+        settings: TransferSettings,
+    ) -> "_Compared":
+        """Test predicted expression ``(n_samples, n_genes)``."""
+        pseudo, permuted, weights = settings.pseudo_count, draws.permuted, draws.weights
+        return cls(
+            reference["log2fc_reference"].to_numpy(),
+            fold_changes(expr_tpm, case[None], ~case[None], pseudo)[0],
+            benjamini_hochberg(rank_sum(expr_tpm, case)),
+            fold_changes(expr_tpm, permuted, ~permuted, pseudo),
+            fold_changes(expr_tpm, weights * case, weights * ~case, pseudo),
+            np.abs(log2_tpm(expr_tpm[~case]).mean(0) - reference["controls_log2_reference"]),
+            len(case),
+        )
+
+    def agreement(
+        self, kept: np.ndarray, settings: TransferSettings
+    ) -> tuple[dict[str, float], np.ndarray]:
+        """Measure the agreement over some genes; return it and the null's correlations."""
+        fields_: dict[str, float] = {"n_genes": int(kept.sum())}
+        if kept.sum() < 3:
+            return fields_, np.full(len(self.permuted), np.nan)
+        reference, predicted = self.reference[kept], self.log2fc[kept]
+        rho = float(row_correlation(predicted, reference)[0])
+        null = row_correlation(self.permuted[:, kept], reference)
+        drawn = row_correlation(self.drawn[:, kept], reference)
+        z, drawn_z = (np.arctanh(np.clip(r, -FISHER_LIMIT, FISHER_LIMIT)) for r in (rho, drawn))
+        interval = t_interval(float(z), drawn_z, self.n_samples, 2)
+        known = null[np.isfinite(null)]
+        low, high = np.quantile(known, (0.025, 0.975)) if len(known) else (np.nan, np.nan)
+        fields_ |= {
+            "n_de_predicted": int((self.q[kept] < settings.q_below).sum()),
+            "rho_log2fc": rho,
+            "ci_low": float(np.tanh(interval["ci_low"])),
+            "ci_high": float(np.tanh(interval["ci_high"])),
+            "null_mean": float(known.mean()) if len(known) else np.nan,
+            "null_low": float(low),
+            "null_high": float(high),
+            "p": permutation_p(rho, null),
+            "sign_consistency": float((np.sign(predicted) == np.sign(reference)).mean()),
+            "level_error_log2": float(np.median(self.level_error_log2[kept])),
+        }
+        return fields_, null

@@ -1,0 +1,1 @@
+"""A cohort: its files read and checked, filtered, folded, scaled."""

@@ -1,0 +1,296 @@
+"""From GTEx's files to a cohort: filters, and expression turned to samples x genes by blocks."""
+
+import logging
+from collections.abc import Collection, Sequence
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pandas as pd
+from anndata.io import write_elem
+from tqdm import tqdm
+
+from mtm.cohort.filters import GeneFilter, _count, check_source, filter_samples, join_attributes
+from mtm.cohort.matrices import BLOCK_GENES, iter_expression_blocks, read_expression_header
+from mtm.cohort.tables import (
+    SAMPLE_COVARIATES,
+    read_controlled_phenotypes,
+    read_sample_attributes,
+    read_subject_phenotypes,
+)
+from mtm.errors import InputError
+from mtm.io import atomic_path, write_tsv
+
+logger = logging.getLogger(__name__)
+
+
+_CHUNK_SAMPLES = 256
+
+
+_OPEN_COLUMNS = {"SEX": "sex", "DTHHRDY": "hardy"}
+
+
+def merge_phenotypes(
+    donor_ids: Sequence[str],
+    phenotypes: pd.DataFrame,
+    controlled: pd.DataFrame | None = None,
+    where: str | Path = "subject phenotypes",
+    where_controlled: str | Path | None = "controlled-access phenotypes",
+) -> pd.DataFrame:
+    """Make the donor table of the cohort.
+
+    Parameters
+    ----------
+    donor_ids
+        Donors of the cohort.
+    phenotypes
+        What `mtm.cohort.tables.read_subject_phenotypes` returns.
+    controlled
+        What `mtm.cohort.tables.read_controlled_phenotypes` returns. AGE replaces the bracket's
+        middle, donor by donor; SEX and DTHHRDY must agree; every other column is added under its name.
+
+    Returns
+    -------
+    pd.DataFrame
+        One row a donor, sorted: ``donor``, ``sex``, ``age_bracket``, ``age``, ``hardy``, then the
+        controlled-access columns.
+
+    Raises
+    ------
+    InputError
+        A donor has no phenotypes, or the two files contradict each other.
+    """
+    donor_ids = pd.Index(sorted(donor_ids), name="donor")
+    missing = donor_ids.difference(phenotypes.index)
+    if len(missing):
+        raise InputError(
+            where, f"no row for {len(missing)} donors, first {missing[0]}", "every donor's row"
+        )
+    donors = phenotypes.loc[donor_ids]
+    if controlled is None:
+        return donors.reset_index()
+    common = donor_ids.intersection(controlled.index)
+    if not len(common):
+        raise InputError(
+            where_controlled,
+            f"donors such as {controlled.index[0]}" if len(controlled) else "no donor",
+            f"donors of the cohort, such as {donor_ids[0]}",
+        )
+    for theirs, ours in _OPEN_COLUMNS.items():
+        if theirs in controlled:
+            _demand_equal(
+                controlled.loc[common, theirs], donors.loc[common, ours], where_controlled
+            )
+    donors = donors.copy()
+    if "AGE" in controlled:
+        exact = controlled["AGE"].reindex(donor_ids)
+        bounds = donors["age_bracket"].str.split("-", expand=True).astype(float)
+        outside = (exact < bounds[0]) | (exact >= bounds[1] + 1)
+        if outside.any():
+            donor = donor_ids[outside][0]
+            raise InputError(
+                f"{where_controlled}, column AGE of {donor}",
+                f"{exact[donor]:g} years",
+                f"an age within the bracket {donors.loc[donor, 'age_bracket']} of {where}",
+                "The two files are of different releases, or their donors are mixed up.",
+            )
+        donors["age"] = exact.fillna(donors["age"])
+    extra = controlled.columns.drop(["AGE", *_OPEN_COLUMNS], errors="ignore")
+    clash = extra.intersection(donors.columns)
+    if len(clash):
+        raise InputError(where_controlled, f"a column {clash[0]}", "no column named like ours")
+    return donors.join(controlled[extra]).reset_index()
+
+
+def _demand_equal(theirs: pd.Series, ours: pd.Series, where: str | Path) -> None:
+    """Demand equal codes wherever both files have one."""
+    numbers = pd.to_numeric(theirs, errors="coerce")
+    ours = ours.astype("Float64").to_numpy(dtype=float, na_value=np.nan)
+    differs = numbers.notna() & ~np.isnan(ours) & (numbers != ours)
+    if differs.any():
+        donor = differs.index[differs][0]
+        raise InputError(
+            f"{where}, column {theirs.name} of {donor}",
+            f"{theirs[donor]}",
+            f"{ours[differs.argmax()]:g}, as the open-access file says",
+            "The two files are of different releases, or their donors are mixed up.",
+        )
+
+
+def write_expression(
+    expression: str | Path,
+    samples: pd.DataFrame,
+    path: str | Path,
+    genes: GeneFilter,
+    *,
+    block_genes: int = BLOCK_GENES,
+    progress: bool | None = None,
+) -> int:
+    """Turn an expression file into an h5ad of samples x genes, block of genes by block.
+
+    Memory holds one block, of shape ``(block_genes, n_samples)``, whatever the size of the file.
+
+    Parameters
+    ----------
+    samples
+        Samples wanted, in order, indexed by sample id: ``column`` (position in the expression
+        file), ``donor``, ``tissue`` and covariates.
+    path
+        File to write. It is not written atomically here.
+    genes
+        Which genes to keep.
+    progress
+        A progress bar on stderr; None shows one only on a terminal.
+
+    Returns
+    -------
+    int
+        Number of genes written.
+    """
+    n_samples = len(samples)
+    n_declared = read_expression_header(expression).n_genes
+    gene_ids: list[str] = []
+    symbols: list[str] = []
+    blocks = iter_expression_blocks(
+        expression, samples["column"].to_numpy(), keep=genes.keep, block_genes=block_genes
+    )
+    bar = tqdm(
+        total=n_declared,
+        desc="expression",
+        unit="genes",
+        disable=None if progress is None else not progress,
+    )
+    with h5py.File(path, "w") as file, bar:
+        expr_tpm = file.create_dataset(
+            "X",
+            shape=(n_samples, 0),
+            maxshape=(n_samples, None),
+            chunks=(min(n_samples, _CHUNK_SAMPLES), min(n_declared or block_genes, block_genes)),
+            dtype=np.float32,
+        )
+        for block in blocks:
+            start = len(gene_ids)
+            gene_ids += block.gene_ids
+            symbols += block.symbols
+            expr_tpm.resize(len(gene_ids), axis=1)
+            expr_tpm[:, start:] = block.expr_tpm.T
+            bar.update(len(genes.seen) - bar.n)
+        bar.update(len(genes.seen) - bar.n)
+        expr_tpm.attrs.update({"encoding-type": "array", "encoding-version": "0.2.0"})
+        file.attrs.update({"encoding-type": "anndata", "encoding-version": "0.1.0"})
+        write_elem(file, "obs", _obs(samples))
+        var = pd.DataFrame({"symbol": symbols}, index=pd.Index(gene_ids, name="gene_id"))
+        write_elem(file, "var", var)
+        write_elem(file, "uns", {"scale": "tpm", "units": "TPM"})
+        for group in ("layers", "obsm", "varm", "obsp", "varp"):
+            write_elem(file, group, {})
+    return len(gene_ids)
+
+
+def _obs(samples: pd.DataFrame) -> pd.DataFrame:
+    """Columns of obs: donor, tissue and the sample covariates there are; text as categories."""
+    covariates = [name for name in SAMPLE_COVARIATES.values() if name in samples]
+    obs = samples[["donor", "tissue", *covariates]].copy()
+    for name in obs.columns:
+        if obs[name].dtype == object:
+            obs[name] = obs[name].astype("category")
+    return obs
+
+
+def build_cohort(
+    expression: str | Path,
+    sample_attributes: str | Path,
+    subject_phenotypes: str | Path,
+    *,
+    gene_model: str | Path | None = None,
+    gene_biotypes: Collection[str] | None = ("protein_coding",),
+    gene_list: str | Path | None = None,
+    min_samples_per_tissue: int = 50,
+    min_samples_per_donor: int = 2,
+    exclude_tissues: Collection[str] = (),
+    controlled_phenotypes: str | Path | None = None,
+    source: str | None = None,
+    out_expression: str | Path,
+    out_donors: str | Path,
+    out_filtering: str | Path,
+    progress: bool | None = None,
+) -> pd.DataFrame:
+    """Build a cohort from GTEx's files and write its three files (docs/contracts.md).
+
+    Parameters
+    ----------
+    expression
+        TPM of all samples: GCT, h5ad or wide table.
+    sample_attributes, subject_phenotypes, controlled_phenotypes
+        As the readers of `mtm.cohort.matrices` describe them. Attributes of further samples are
+        ignored and counted.
+    gene_model, gene_biotypes, gene_list
+        As `GeneFilter` describes them; both filters are applied where both files are given.
+    min_samples_per_tissue, min_samples_per_donor, exclude_tissues
+        As `filter_samples` describes them.
+    source
+        Tissue that must be in the cohort; None demands none.
+    progress
+        A progress bar on stderr; None shows one only on a terminal.
+
+    Returns
+    -------
+    pd.DataFrame
+        The filtering table.
+
+    Raises
+    ------
+    InputError
+        An input cannot be used; nothing is written then.
+    """
+    header = read_expression_header(expression)
+    attributes = read_sample_attributes(sample_attributes)
+    samples = join_attributes(header.sample_ids, attributes, expression, sample_attributes)
+    n_unused = len(attributes) - len(samples)
+    detail = f"{n_unused} further samples in the sample attributes have no expression"
+    if gene_model is None and gene_biotypes:
+        detail += "; genes are not filtered by biotype: there is no gene model"
+    counts = [_count("expression file", samples, detail)]
+    samples, sample_counts = filter_samples(
+        samples,
+        min_samples_per_tissue=min_samples_per_tissue,
+        min_samples_per_donor=min_samples_per_donor,
+        exclude_tissues=exclude_tissues,
+        where=sample_attributes,
+    )
+    counts += sample_counts
+    if source is not None:
+        check_source(set(samples["tissue"]), source)
+    controlled = None
+    if controlled_phenotypes is not None:
+        controlled = read_controlled_phenotypes(controlled_phenotypes)
+    donors = merge_phenotypes(
+        samples["donor"].unique(),
+        read_subject_phenotypes(subject_phenotypes),
+        controlled,
+        subject_phenotypes,
+        controlled_phenotypes,
+    )
+    if controlled is not None:
+        n_with = int(donors["donor"].isin(controlled.index).sum())
+        counts[-1]["detail"] += f"; {n_with} donors with controlled-access phenotypes"
+    genes = GeneFilter(gene_model, gene_biotypes, gene_list)
+    with atomic_path(out_expression) as temporary:
+        write_expression(expression, samples, temporary, genes, progress=progress)
+        n_genes = len(genes.seen)
+        if not n_genes:
+            raise InputError(expression, "no gene", "at least one row of values")
+        for count in counts:
+            count["n_genes"] = n_genes
+        for step, n_left, detail in genes.counts():
+            counts.append(_count(step, samples, detail) | {"n_genes": n_left})
+        columns = ["step", "n_samples", "n_donors", "n_tissues", "n_genes", "detail"]
+        filtering = pd.DataFrame(counts)[columns]
+        write_tsv(donors, out_donors)
+        write_tsv(filtering, out_filtering)
+    for count in counts:
+        logger.info(
+            "%s: %s samples, %s donors, %s tissues, %s genes (%s)",
+            *(count[column] for column in columns),
+        )
+    return filtering

@@ -1,0 +1,120 @@
+"""Genes: their ids, the gene model (GTF) and lists of genes."""
+
+import re
+from contextlib import closing
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
+
+from mtm.cohort.lines import text_lines
+from mtm.errors import InputError
+
+_ENSEMBL_ID = re.compile(r"(ENS[A-Z]*G\d{11})(?:\.\d+)?(_PAR_Y)?")
+
+
+_GTF_ATTRIBUTE = re.compile(r'(\w+) "([^"]*)"')
+
+
+class GeneKey(NamedTuple):
+    """What makes two gene ids the same gene (methods 1.1)."""
+
+    stable_id: str
+    par_y: bool
+
+
+def gene_key(gene_id: str) -> GeneKey:
+    """Return the key that gene ids of different sources are joined on.
+
+    Ensembl ids lose their version and keep their ``_PAR_Y`` mark; any other id stays as it is
+    (methods 1.1).
+    """
+    match = _ENSEMBL_ID.fullmatch(gene_id)
+    return GeneKey(match[1], match[2] is not None) if match else GeneKey(gene_id, False)
+
+
+def read_gtf_genes(path: str | Path) -> pd.DataFrame:
+    """Read the gene rows of a GTF file.
+
+    Returns
+    -------
+    pd.DataFrame
+        Indexed by gene id: ``symbol`` (gene_name, else the gene id), ``biotype`` (gene_type or
+        gene_biotype), ``chrom``, ``strand`` ("+", "-" or "."), ``start`` and ``end`` (1-based,
+        inclusive).
+
+    Raises
+    ------
+    InputError
+        A gene row without its nine fields, gene_id or biotype; a gene twice; no gene row at all.
+    """
+    records = []
+    with closing(text_lines(Path(path))) as lines:
+        for line_number, line in enumerate(lines, 1):
+            if line.startswith("#") or "\tgene\t" not in line:
+                continue
+            fields = line.split("\t")
+            attributes = dict(_GTF_ATTRIBUTE.findall(fields[-1]))
+            biotype = attributes.get("gene_type", attributes.get("gene_biotype"))
+            gene_id = attributes.get("gene_id")
+            position = fields[3:5]
+            if (
+                len(fields) != 9
+                or not gene_id
+                or biotype is None
+                or not all(bound.isdecimal() for bound in position)
+            ):
+                raise InputError(
+                    f"{path}, line {line_number}",
+                    repr(line[:80]),
+                    "nine fields, the last with gene_id and gene_type or gene_biotype",
+                )
+            symbol = attributes.get("gene_name", gene_id)
+            start, end = map(int, position)
+            records.append((gene_id, symbol, biotype, fields[0], fields[6], start, end))
+    if not records:
+        raise InputError(path, "no gene row", "a GTF with rows whose third field is gene")
+    names = ["gene_id", "symbol", "biotype", "chrom", "strand", "start", "end"]
+    genes = pd.DataFrame(records, columns=names).set_index("gene_id")
+    _demand_unique(path, genes.index)
+    return genes
+
+
+def read_gene_list(path: str | Path) -> pd.Index:
+    """Read gene ids: a table with a column ensembl_gene_id or gene_id, or one id a line.
+
+    Raises
+    ------
+    InputError
+        Several columns and none of those names; an empty id; a gene twice; no gene.
+    """
+    path = Path(path)
+    with closing(text_lines(path)) as lines:
+        rows = [line.split("\t") for line in lines if line.strip()]
+    if not rows:
+        raise InputError(path, "an empty file", "gene ids")
+    names = ("ensembl_gene_id", "gene_id")
+    column = next((rows[0].index(name) for name in names if name in rows[0]), None)
+    if column is None and len(rows[0]) > 1:
+        raise InputError(
+            f"{path}, line 1", f"columns {rows[0]}", "a column ensembl_gene_id or gene_id"
+        )
+    body = rows if column is None else rows[1:]
+    gene_ids = [row[column or 0].strip() if len(row) > (column or 0) else "" for row in body]
+    if "" in gene_ids or not gene_ids:
+        raise InputError(path, "a row without a gene id, or no row", "a gene id in every row")
+    index = pd.Index(gene_ids, name="gene_id")
+    _demand_unique(path, index)
+    return index
+
+
+def _demand_unique(path: str | Path, gene_ids: pd.Index) -> None:
+    """Refuse a gene that stands twice, whatever its versions."""
+    duplicated = pd.Series([gene_key(gene_id) for gene_id in gene_ids]).duplicated()
+    if duplicated.any():
+        raise InputError(
+            path,
+            f"duplicate gene {gene_ids[duplicated.argmax()]}",
+            "every gene once, whatever its version",
+            "The copies of pseudo-autosomal genes on Y carry the suffix _PAR_Y.",
+        )

@@ -1,0 +1,93 @@
+"""The two scales of the project, and the way between each of them and TPM (methods 1.1, 6.4)."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from mtm.errors import InputError
+from mtm.settings.scaling import Scaling
+from mtm.vocabulary import SCALES, Scale
+
+UNITS = {
+    "tpm_z": "z-score of TPM within tissue, training donors' mean and sd",
+    "log2_z": "z-score of log2(1+TPM) within tissue, training donors' mean and sd",
+}
+
+
+def log2_tpm(expr_tpm: np.ndarray) -> np.ndarray:
+    """Return log2(1+TPM), same shape."""
+    return np.log2(1 + expr_tpm)
+
+
+@dataclass(frozen=True)
+class TissueScaler:
+    """Per-tissue, per-gene z-scores with statistics of training donors, invertible to TPM.
+
+    Parameters
+    ----------
+    scale
+        - ``"tpm_z"``: z-scores of raw TPM, as the paper
+        - ``"log2_z"``: z-scores of log2(1+TPM)
+    mean, sd
+        Shape ``(n_tissues, n_genes)``, float32, in TPM or log2(1+TPM). A tissue without training
+        samples holds NaN.
+    clip
+        z-scores are limited to ``[-clip, clip]``; None leaves them.
+    """
+
+    scale: Scale
+    mean: np.ndarray
+    sd: np.ndarray
+    clip: float | None = None
+
+    @classmethod
+    def fit(
+        cls,
+        expr_tpm: np.ndarray,
+        tissue: np.ndarray,
+        n_tissues: int,
+        scale: Scale,
+        scaling: Scaling = Scaling(),
+    ) -> "TissueScaler":
+        """Fit on training samples.
+
+        Parameters
+        ----------
+        expr_tpm
+            Shape ``(n_samples, n_genes)``, TPM.
+        tissue
+            Shape ``(n_samples,)``, 0 to `n_tissues` - 1.
+        n_tissues, scale
+            Tissues of the statistics, and their scale.
+        scaling
+            How sds are made and z-scores clipped.
+        """
+        if scale not in SCALES:
+            raise InputError("scale", repr(scale), f"one of {', '.join(SCALES)}")
+        shape = (n_tissues, expr_tpm.shape[1])
+        mean, sd = np.full(shape, np.nan, np.float32), np.full(shape, np.nan, np.float32)
+        for index in np.unique(tissue):
+            block = expr_tpm[tissue == index].astype(np.float64)
+            if scale == "log2_z":
+                block = log2_tpm(block)
+            mean[index], spread = block.mean(0), block.std(0)
+            # Deviation: the published code divides by a zero sd where the mean is 1 or more.
+            unit = spread <= 1e-6 * np.maximum(np.abs(mean[index]), 1e-6)
+            if scale == "tpm_z" and scaling.sd_rule == "unit_below_one":
+                unit |= mean[index] < 1
+            sd[index] = np.where(unit, 1, spread)
+        return cls(scale, mean, sd, scaling.log2_clip if scale == "log2_z" else None)
+
+    def transform(self, expr_tpm: np.ndarray, tissue: np.ndarray) -> np.ndarray:
+        """TPM to z, both of shape ``(n_samples, n_genes)``; `tissue` of shape ``(n_samples,)``."""
+        values = log2_tpm(expr_tpm) if self.scale == "log2_z" else expr_tpm
+        expr_z = ((values - self.mean[tissue]) / self.sd[tissue]).astype(np.float32)
+        return expr_z if self.clip is None else np.clip(expr_z, -self.clip, self.clip)
+
+    def inverse(self, expr_z: np.ndarray, tissue: np.ndarray) -> np.ndarray:
+        """Z to TPM (never below 0), both of shape ``(n_samples, n_genes)``."""
+        values = expr_z * self.sd[tissue] + self.mean[tissue]
+        if self.scale == "log2_z":
+            # 2^24 TPM is beyond any real sample; the bound keeps a wild prediction finite.
+            values = np.exp2(np.clip(values, 0, 24)) - 1
+        return np.maximum(values, 0).astype(np.float32)

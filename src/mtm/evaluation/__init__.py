@@ -1,1 +1,0 @@
-"""How well predictions match observations."""

@@ -1,0 +1,153 @@
+"""Traits of a donor and of the source sample as standardised columns (methods 4, b2)."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from mtm.cohort.cohort import Cohort
+from mtm.errors import InputError
+
+COVARIATES = ("sex", "age", "hardy", "ischemic_minutes", "rin", "center")
+"""Columns of the cohort that move expression in every tissue (methods 6.3)."""
+CATEGORICAL = frozenset({"sex", "hardy", "center"})
+
+
+def covariate_table(cohort: Cohort, rows: np.ndarray, names: Sequence[str]) -> pd.DataFrame:
+    """Collect covariates of samples: traits of their donors, then the samples' own.
+
+    Parameters
+    ----------
+    rows
+        Samples of `cohort`, shape ``(n_rows,)``.
+    names
+        Columns of ``cohort.donors`` or ``cohort.samples``.
+
+    Returns
+    -------
+    pd.DataFrame
+        One row a sample; those of `names` that the cohort has, in their order.
+    """
+    columns = {}
+    for name in names:
+        if name in cohort.donors:
+            columns[name] = cohort.donors[name].to_numpy()[cohort.donor[rows]]
+        elif name in cohort.samples:
+            columns[name] = cohort.samples[name].to_numpy()[rows]
+    return pd.DataFrame(columns, index=cohort.samples.index[rows])
+
+
+def _levels(values: pd.Series) -> pd.Series:
+    """Return categories as text, so that 1, 1.0 and "1" are one level; missing stays missing."""
+    numbers = pd.to_numeric(values, errors="coerce")
+    text = values.astype(object).where(numbers.isna(), numbers.map("{:g}".format))
+    return text.where(values.notna(), None)
+
+
+def _raw_column(table: pd.DataFrame, column: dict) -> np.ndarray:
+    """Return one column before it is standardised, float64; NaN where training says nothing."""
+    name, values = column["covariate"], table[column["covariate"]]
+    if column["kind"] == "missing":
+        return values.isna().to_numpy(float)
+    if column["kind"] == "level":
+        levels = _levels(values)
+        raw = (levels.isna() if column["level"] is None else levels == column["level"]).to_numpy()
+        seen = levels.isin([level for level in column["known"] if level is not None])
+        if None in column["known"]:
+            seen |= levels.isna()
+        return np.where(seen, raw.astype(float), np.nan)
+    numbers = pd.to_numeric(values, errors="coerce")
+    wrong = numbers.isna() & values.notna()
+    if wrong.any():
+        raise InputError(
+            f"covariate {name} of {wrong.idxmax()}", repr(values[wrong].iloc[0]), "a number"
+        )
+    return numbers.to_numpy(float)
+
+
+@dataclass(frozen=True)
+class CovariateDesign:
+    """How covariates become columns, learned from training samples.
+
+    A number becomes its z-score, missing ones the training mean, with one more column that marks
+    them; a category becomes one column a level (one alone where there are two levels), a missing
+    one a level of its own. Every column is standardised over the training samples. What training
+    did not see (a new level, a value missing where none was) stands at the training mean.
+
+    Parameters
+    ----------
+    columns
+        One dict a column: ``covariate``, ``kind`` ("value", "missing", "level"), for a level
+        ``level`` and all ``known`` ones (None: missing), and ``mean`` and ``sd``.
+    """
+
+    columns: tuple[dict, ...]
+
+    @property
+    def covariates(self) -> list[str]:
+        """Names of the covariates in use."""
+        return list(dict.fromkeys(column["covariate"] for column in self.columns))
+
+    def __len__(self) -> int:
+        return len(self.columns)
+
+    @classmethod
+    def fit(cls, table: pd.DataFrame) -> "CovariateDesign":
+        """Learn levels, means and sds from `table` (see `covariate_table`).
+
+        Columns that do not vary are left out.
+        """
+        specs = []
+        for name in table:
+            if name in CATEGORICAL:
+                levels = _levels(table[name])
+                known = sorted(levels.dropna().unique())
+                if levels.isna().any():
+                    known.append(None)
+                spec = {"covariate": name, "kind": "level", "known": known}
+                shown = known[1:] if len(known) == 2 else known
+                specs += [spec | {"level": level} for level in shown]
+            else:
+                specs.append({"covariate": name, "kind": "value"})
+                specs.append({"covariate": name, "kind": "missing"})
+        columns = []
+        for spec in specs:
+            raw = _raw_column(table, spec)
+            seen = raw[~np.isnan(raw)]
+            if len(seen) and np.ptp(seen) > 1e-9 * max(1, np.abs(seen).max()):
+                mean = float(seen.mean())
+                sd = float(np.where(np.isnan(raw), mean, raw).std())
+                columns.append(spec | {"mean": mean, "sd": sd})
+        return cls(tuple(columns))
+
+    def transform(self, table: pd.DataFrame) -> np.ndarray:
+        """Return the standardised columns of `table`, shape ``(n_rows, n_columns)``, float64.
+
+        Raises
+        ------
+        InputError
+            `table` lacks a covariate, or holds text where a number belongs.
+        """
+        for name in self.covariates:
+            if name not in table:
+                raise InputError(
+                    "covariates of the input",
+                    f"no column {name}",
+                    ", ".join(self.covariates),
+                    "Add it to the donors' or samples' table; its fields may be empty.",
+                )
+        result = np.zeros((len(table), len(self)))
+        for index, column in enumerate(self.columns):
+            result[:, index] = (_raw_column(table, column) - column["mean"]) / column["sd"]
+        return np.nan_to_num(result, copy=False, nan=0.0)
+
+    def to_array(self) -> np.ndarray:
+        """Return the design as JSON bytes, uint8, for a bundle."""
+        return np.frombuffer(json.dumps(self.columns).encode(), dtype=np.uint8)
+
+    @classmethod
+    def from_array(cls, array: np.ndarray) -> "CovariateDesign":
+        """Take over what `to_array` returned."""
+        return cls(tuple(json.loads(array.tobytes().decode())))

@@ -1,0 +1,1 @@
+"""The per-tissue network, S3 of He et al. 2023."""

@@ -1,0 +1,102 @@
+"""Rival S3: a network of its own for every target tissue (methods 2, He et al. 2023)."""
+
+import numpy as np
+import pandas as pd
+import torch
+
+from mtm.cohort.cohort import Cohort
+from mtm.errors import InputError
+from mtm.models.base import Predictor, Requests, Training
+from mtm.models.mlp.stack import DISTANCES, PRODUCT_DTYPES, Layers, forward
+from mtm.models.mlp.training import _Run, training_pairs
+from mtm.models.registry import register
+from mtm.settings.models.mlp import MLPParameters
+
+
+@register("mlp")
+class MLP(Predictor):
+    """A multi-layer perceptron from source to target z-scores, one for every target tissue."""
+
+    Parameters = MLPParameters
+
+    def __init__(self, parameters=None):
+        super().__init__(parameters)
+        self.fits: dict[int, Layers] = {}
+
+    def _fit(self, training: Training) -> pd.DataFrame:
+        _check(self.parameters)
+        pairs, too_few = training_pairs(training, self.parameters.min_pairs)
+        names = self.tissues
+        self.fits = {}
+        run = _Run(self, training, pairs)
+        self.provenance.notes.update(
+            device=run.device,
+            precision=run.precision,
+            tissues_not_fitted="; ".join(f"{names[t]} ({n} pairs)" for t, n in too_few.items()),
+        )
+        table = run.train()
+        return table.assign(n_tissues=len(pairs), n_tissues_not_fitted=len(too_few))
+
+    @torch.inference_mode()
+    def predict(self, inputs: Cohort, requests: Requests, batch: int = 1024) -> np.ndarray:
+        """Predict from the one source sample of each request; see `Predictor.predict`.
+
+        Raises
+        ------
+        InputError
+            A request's source is not the tissue this model was fitted on.
+        """
+        rows = requests.single_source(self.name)
+        expr_z = np.zeros((len(requests), len(self.genes)), np.float32)
+        wrong = np.flatnonzero(inputs.tissue[rows] != self.tissues.index(self.provenance.source))
+        if len(wrong):
+            raise InputError(
+                f"model {self.name}",
+                f"a source sample of {self.tissues[inputs.tissue[rows[wrong[0]]]]}",
+                f"{self.provenance.source}, the tissue it was fitted on",
+            )
+        for target in np.intersect1d(requests.target, list(self.fits)):
+            layers = self.fits[target]
+            wanted = np.flatnonzero(requests.target == target)
+            for part in np.split(wanted, range(batch, len(wanted), batch)):
+                x = self.scaler.transform(inputs.expr_tpm[rows[part]], inputs.tissue[rows[part]])
+                y = forward(torch.from_numpy(x).to(layers[0][0]), layers, self.parameters)
+                expr_z[part] = y.float().cpu().numpy()
+        return expr_z
+
+    def state(self) -> dict[str, np.ndarray]:
+        """Weights and biases of every fitted tissue."""
+        return {
+            f"{target}/{place}/{name}": tensor.detach().cpu().numpy()
+            for target, layers in self.fits.items()
+            for place, layer in enumerate(layers)
+            for name, tensor in zip(("weight", "bias"), layer, strict=True)
+        }
+
+    def restore(self, state: dict[str, np.ndarray]) -> None:
+        """Take over what `state` returned, on the CPU."""
+        n_layers = len(self.parameters.rectified())
+        self.fits = {
+            int(target): [
+                tuple(
+                    torch.from_numpy(state[f"{target}/{place}/{name}"])
+                    for name in ("weight", "bias")
+                )
+                for place in range(n_layers)
+            ]
+            for target in sorted({key.split("/", 1)[0] for key in state}, key=int)
+        }
+
+
+def _check(parameters: MLPParameters) -> None:
+    """Refuse parameters that name nothing known."""
+    p = parameters
+    for name, value, known in (
+        ("loss", p.loss, DISTANCES),
+        ("precision", p.precision, ("auto", *PRODUCT_DTYPES)),
+    ):
+        if value not in known:
+            raise InputError(f"{name} of model mlp", repr(value), f"one of {', '.join(known)}")
+    for name in ("batch_size", "epochs", "min_pairs"):
+        if getattr(p, name) < 1:
+            raise InputError(f"{name} of model mlp", str(getattr(p, name)), "1 or more")

@@ -1,0 +1,1 @@
+"""MTM (He et al. 2023): networks, training engine, model."""

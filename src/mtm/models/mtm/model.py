@@ -1,0 +1,146 @@
+"""MTM: one encoder and one generator for every pair of tissues (He et al. 2023, methods 1)."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+from mtm.cohort.cohort import Cohort
+from mtm.cohort.scaling import log2_tpm
+from mtm.errors import InputError
+from mtm.models.base import Predictor, Requests, Training
+from mtm.models.covariate_design import CovariateDesign, covariate_table
+from mtm.models.device import choose_device
+from mtm.models.mtm.engine import Engine
+from mtm.models.mtm.networks import ConditionedStack
+from mtm.models.mtm.stopping import stopping_score, stopping_split
+from mtm.models.mtm.training import train
+from mtm.models.registry import register
+from mtm.settings.models.mtm import MTMParameters
+from mtm.vocabulary import Scale
+
+
+@register("mtm")
+class MTM(Predictor):
+    """Multi-tissue transcriptome mapping.
+
+    Several source tissues of a donor are used by averaging their codes (methods 6.13); the paper
+    uses one.
+    """
+
+    Parameters = MTMParameters
+    several_sources = True
+    networks: nn.ModuleDict
+    design: CovariateDesign
+    _device = "cpu"
+
+    @property
+    def scale(self) -> Scale:
+        """Scale of what `predict` returns."""
+        return self.parameters.target_scale
+
+    def _fit(self, training: Training) -> pd.DataFrame:
+        p, stop_score = self.parameters, None
+        self._device = choose_device(training.device)
+        if p.stop_patience:
+            if p.schedule != "constant":
+                raise InputError(
+                    "model parameter stop_patience",
+                    f"{p.stop_patience} with the schedule {p.schedule}",
+                    "0, or the schedule constant",
+                    "A schedule that is cut off never reaches its low learning rates.",
+                )
+            learned_from, stop_by = stopping_split(
+                training.cohort, training.source, p.stop_donors, training.seed
+            )
+            training = replace(training, cohort=learned_from)
+            score = stopping_score(stop_by, training.source)
+            stop_score = lambda: score(self)  # noqa: E731
+        engine = Engine(self.parameters, training.cohort, self.scaler, self._device, training.seed)
+        self.networks, self.design = engine.networks, engine.design
+        table = train(engine, training, lambda: training.monitor(self), stop_score)
+        self.provenance.notes.update(engine.notes())
+        return table
+
+    @torch.inference_mode()
+    def codes(self, inputs: Cohort, rows: np.ndarray) -> Tensor:
+        """Return latent codes of the samples `rows`, shape ``(n_rows, code_width)``, float32."""
+        expr_tpm, tissue = inputs.expr_tpm[rows], inputs.tissue[rows]
+        if self.parameters.encoder_input == "z":
+            expr = self.scaler.transform(expr_tpm, tissue)
+        else:
+            expr = log2_tpm(expr_tpm)
+        x, t = self._tensor(expr), self._tensor(tissue)
+        return self.networks["encoder"](x, t)
+
+    @torch.inference_mode()
+    def predict(self, inputs: Cohort, requests: Requests, batch: int = 1024) -> np.ndarray:
+        """Predict from the mean code of each request's sources; see `Predictor.predict`.
+
+        Covariates are those of the donor and of the first source sample.
+        """
+        seen = requests.source_rows >= 0
+        if not seen.any(1).all():
+            raise InputError("model mtm", "a request without a source", "at least one source")
+        rows, place = np.unique(requests.source_rows[seen], return_inverse=True)
+        codes = torch.cat(
+            [self.codes(inputs, rows[i : i + batch]) for i in range(0, len(rows), batch)]
+        )
+        request_of = self._tensor(np.nonzero(seen)[0])
+        code = codes.new_zeros(len(requests), codes.shape[1])
+        code.index_add_(0, request_of, codes[self._tensor(place)])
+        code /= self._tensor(seen.sum(1, keepdims=True)).to(code.dtype)
+        if len(self.design):
+            names = self.design.covariates
+            table = covariate_table(inputs, requests.source_rows[:, 0], names)
+            code += self.networks["covariates"](self._tensor(self.design.transform(table)))
+        target = self._tensor(requests.target)
+        expr_z = np.empty((len(requests), len(self.genes)), np.float32)
+        for i in range(0, len(requests), batch):
+            part = self.networks["generator"](code[i : i + batch], target[i : i + batch])
+            expr_z[i : i + batch] = part.float().cpu().numpy()
+        return expr_z
+
+    def _tensor(self, array: np.ndarray) -> Tensor:
+        tensor = torch.from_numpy(np.ascontiguousarray(array)).to(self._device)
+        if not tensor.is_floating_point():
+            return tensor
+        return tensor.to(self.networks["encoder"].last.weight.dtype)
+
+    def state(self) -> dict[str, np.ndarray]:
+        """Weights of the encoder, the generator and the covariates' map; others are not needed."""
+        arrays = {
+            f"{name}/{key}": value.detach().cpu().numpy()
+            for name in ("encoder", "generator", "covariates")
+            if name in self.networks
+            for key, value in self.networks[name].state_dict().items()
+        }
+        return arrays | {"design": self.design.to_array()}
+
+    def restore(self, state: dict[str, np.ndarray]) -> None:
+        """Rebuild the networks that predict, on the CPU."""
+        p, n_genes, n_tissues = self.parameters, len(self.genes), len(self.tissues)
+        self.design = CovariateDesign.from_array(state["design"])
+        self.networks = nn.ModuleDict(
+            {
+                "encoder": ConditionedStack((n_genes, *p.encoder_widths, p.code_width), n_tissues),
+                "generator": ConditionedStack(
+                    (p.code_width, *p.generator_widths, n_genes), n_tissues
+                ),
+            }
+        )
+        if len(self.design):
+            self.networks["covariates"] = nn.Linear(len(self.design), p.code_width, bias=False)
+        self.networks.to(torch.from_numpy(state["encoder/last.weight"]).dtype)
+        for name, network in self.networks.items():
+            prefix = f"{name}/"
+            network.load_state_dict(
+                {
+                    key.removeprefix(prefix): torch.from_numpy(value)
+                    for key, value in state.items()
+                    if key.startswith(prefix)
+                }
+            )
+        self._device = "cpu"

@@ -1,0 +1,1 @@
+"""Batched solvers of linear models over all genes at once."""

@@ -1,0 +1,1 @@
+"""What rules and scripts of the workflow alone use."""

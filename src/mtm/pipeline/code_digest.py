@@ -1,0 +1,164 @@
+"""Digests of the code a workflow rule runs, so that reruns follow content and not time stamps.
+
+A digest covers a script or module and every module of this package that it imports, directly or
+through others. Comments, docstrings and layout do not enter it. Nothing is executed: imports are
+read from the syntax tree.
+"""
+
+import ast
+import hashlib
+from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
+
+from mtm.errors import InputError
+from mtm.registered import SOURCE_ROOT, registered_modules
+
+PACKAGE = "mtm"
+
+
+def code_digest(
+    script: str | Path,
+    modules: Iterable[str] = (),
+    without: Iterable[str] = (),
+    source_root: Path = SOURCE_ROOT,
+) -> str:
+    """Digest of a script and of all modules of the package that it uses.
+
+    Parameters
+    ----------
+    script
+        Path of the script.
+    modules
+        Further modules that the script uses without importing them by name
+        ("mtm.models.mtm.model").
+    without
+        Modules that cannot change the script's output; they and what they alone import are left
+        out.
+    source_root
+        Folder that holds the package.
+
+    Returns
+    -------
+    str
+        16 hexadecimal digits.
+
+    Raises
+    ------
+    InputError
+        The script or one of `modules` does not exist or is no Python.
+    """
+    script = Path(script)
+    digest = hashlib.sha256(_code_text(script).encode())
+    used = set(_imports(script, "", source_root))
+    for module in modules:
+        if _file_of(module, source_root) is None:
+            raise InputError("code digest", f"module {module!r}", f"a module in {source_root}")
+        used.add(module)
+    for module in sorted(_closure(used, set(without), source_root)):
+        path = _file_of(module, source_root)
+        digest.update(f"\0{module}\0{_code_text(path)}".encode())
+    return digest.hexdigest()[:16]
+
+
+def model_module(name: str, source_root: Path = SOURCE_ROOT) -> str:
+    """Return the module that defines the model registered as `name`.
+
+    Raises
+    ------
+    InputError
+        No model is registered under that name.
+    """
+    return _named(registered_modules(f"{PACKAGE}.models", "register", source_root), name, "model")
+
+
+def figure_module(name: str, source_root: Path = SOURCE_ROOT) -> str:
+    """Return the module that defines the figure registered as `name`.
+
+    Raises
+    ------
+    InputError
+        No figure is registered under that name.
+    """
+    return _named(registered_modules(f"{PACKAGE}.figures", "figure", source_root), name, "figure")
+
+
+def _named(known: dict[str, str], name: str, kind: str) -> str:
+    if name not in known:
+        raise InputError(kind, repr(name), f"one of {', '.join(sorted(known))}")
+    return known[name]
+
+
+@cache
+def _tree(path: Path) -> tuple[ast.Module, list[ast.Import | ast.ImportFrom]]:
+    """Syntax tree of a file without its docstrings, and its import statements: one walk."""
+    try:
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+    except (OSError, SyntaxError) as error:
+        raise InputError(path, f"no readable code ({error})", "a Python file") from error
+    scopes = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+    imports = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            imports.append(node)
+        elif isinstance(node, scopes) and ast.get_docstring(node, clean=False) is not None:
+            node.body = node.body[1:] or [ast.Pass()]
+    return tree, imports
+
+
+@cache
+def _code_text(path: Path) -> str:
+    """Return the code of a file in one layout, without comments and docstrings."""
+    return ast.unparse(_tree(path)[0])
+
+
+@cache
+def _file_of(module: str, source_root: Path) -> Path | None:
+    """File of a module of the package; None where `module` is no module of it."""
+    if module.split(".")[0] != PACKAGE:
+        return None
+    base = source_root.joinpath(*module.split("."))
+    candidates = (base / "__init__.py", base.with_suffix(".py"))
+    return next((path for path in candidates if path.is_file()), None)
+
+
+@cache
+def _imports(path: Path, module: str, source_root: Path) -> frozenset[str]:
+    """Return the modules of the package that a file imports itself, with the packages around them.
+
+    `module` is the file's own name, "" for a script; relative imports start from it.
+    """
+    named = set()
+    for node in _tree(path)[1]:
+        if isinstance(node, ast.Import):
+            named.update(alias.name for alias in node.names)
+        else:
+            origin = _origin(node, path, module)
+            named.add(origin)
+            named.update(f"{origin}.{alias.name}" for alias in node.names)
+    with_parents = {
+        ".".join(name.split(".")[: depth + 1])
+        for name in named
+        for depth in range(len(name.split(".")))
+    }
+    return frozenset(name for name in with_parents if _file_of(name, source_root))
+
+
+def _origin(node: ast.ImportFrom, path: Path, module: str) -> str:
+    """Absolute name of the module that a ``from`` import names."""
+    if not node.level:
+        return node.module
+    package = module.split(".") if path.name == "__init__.py" else module.split(".")[:-1]
+    package = package[: len(package) - node.level + 1]
+    return ".".join([*package, node.module] if node.module else package)
+
+
+def _closure(modules: Iterable[str], without: set[str], source_root: Path) -> set[str]:
+    """Return `modules` and all that they import, directly or not, stopping at `without`."""
+    seen, waiting = set(), list(modules)
+    while waiting:
+        module = waiting.pop()
+        if module not in seen | without:
+            seen.add(module)
+            waiting.extend(_imports(_file_of(module, source_root), module, source_root))
+    return seen

@@ -1,0 +1,197 @@
+"""The external files by name: origin, checksum, and which of them a configuration needs."""
+
+import hashlib
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from mtm.errors import InputError
+from mtm.io import read_tsv
+
+PATTERNS = {
+    "name": r"[a-z][a-z0-9_]*",
+    "version": r".+",
+    "file": r"[A-Za-z0-9][A-Za-z0-9._-]*",
+    "url": r"https?://\S+",
+    "bytes": r"([1-9][0-9]*)?",
+    "checksum": r"(sha256:[0-9a-f]{64}|md5:[0-9a-f]{32})?",
+    "licence": r".+",
+    "access": r"open|controlled",
+    "verified": r"yes|no",
+    "needed_for": r".+",
+    "description": r".+",
+}
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """One external file, one row of the manifest.
+
+    Attributes
+    ----------
+    name
+        Key used in the configuration.
+    version
+        Release of the source.
+    file
+        Name under the resources folder.
+    url
+        Where the file is published; for controlled access, where to apply for it.
+    bytes
+        Exact size, None if unknown.
+    checksum
+        "sha256:" or "md5:" and the hexadecimal digest, None if unknown.
+    licence, needed_for, description
+        Text for people.
+    access
+        "open": anybody may download; "controlled": given on application, never downloaded here.
+    verified
+        Whether the project has ever opened `url`.
+    """
+
+    name: str
+    version: str
+    file: str
+    url: str
+    bytes: int | None
+    checksum: str | None
+    licence: str
+    access: Literal["open", "controlled"]
+    verified: bool
+    needed_for: str
+    description: str
+
+
+def read_manifest(path: str | Path) -> dict[str, Dataset]:
+    """Read the table of external files.
+
+    Parameters
+    ----------
+    path
+        Tab-separated, with exactly the columns of `PATTERNS`; `bytes` and `checksum` may be empty.
+
+    Returns
+    -------
+    dict
+        Dataset name to `Dataset`, in the order of the file.
+
+    Raises
+    ------
+    InputError
+        A column is missing or unknown, a field has a form that is not allowed, or a name or file
+        occurs twice.
+    """
+    table = read_tsv(path, PATTERNS, dtype=str).fillna("")
+    if unknown := [column for column in table if column not in PATTERNS]:
+        raise InputError(path, f"columns {unknown}", f"only the columns {list(PATTERNS)}")
+    for column, pattern in PATTERNS.items():
+        wrong = ~table[column].str.fullmatch(pattern)
+        if wrong.any():
+            row = int(wrong.to_numpy().argmax())
+            raise InputError(
+                f"{path}, line {row + 2}, column {column}",
+                repr(table[column].iloc[row]),
+                f"text of the form {pattern}",
+            )
+    for column in ("name", "file"):
+        repeated = table[column][table[column].duplicated()]
+        if len(repeated):
+            raise InputError(
+                f"{path}, column {column}", f"{repeated.iloc[0]!r} more than once", "one row each"
+            )
+    return {
+        row["name"]: Dataset(
+            **row
+            | {
+                "bytes": int(row["bytes"]) if row["bytes"] else None,
+                "checksum": row["checksum"] or None,
+                "verified": row["verified"] == "yes",
+            }
+        )
+        for row in table.to_dict("records")
+    }
+
+
+def needed_files(
+    manifest: Mapping[str, Dataset],
+    inputs: Mapping[str, object],
+    local_files: Collection[str],
+    folder: str | Path,
+) -> dict[str, Path]:
+    """Return where the open datasets that a configuration uses belong.
+
+    Parameters
+    ----------
+    manifest
+        As `read_manifest` returns it.
+    inputs
+        Role to a dataset name, a path or None, as in the configuration.
+    local_files
+        Names of the datasets of which the user has a copy elsewhere.
+    folder
+        The resources folder.
+    """
+    return {
+        name: Path(folder) / dataset.file
+        for name, dataset in manifest.items()
+        if name in inputs.values() and name not in local_files and dataset.access == "open"
+    }
+
+
+def missing_report(manifest: Mapping[str, Dataset], destinations: Mapping[str, Path]) -> str:
+    """Return what to do about every file of `destinations` that is not in place.
+
+    Parameters
+    ----------
+    manifest
+        Dataset name to `Dataset`.
+    destinations
+        Dataset name to where its file belongs.
+
+    Returns
+    -------
+    str
+        A text of several lines; empty if every file is in place.
+    """
+    missing = {name: path for name, path in destinations.items() if not Path(path).exists()}
+    if not missing:
+        return ""
+    lines = [
+        f"Files still missing: {len(missing)}. Download each where there is internet access and "
+        "put it in place, or name your copy in the configuration:"
+    ]
+    for name, path in missing.items():
+        dataset = manifest[name]
+        size = f", {dataset.bytes:,} bytes" if dataset.bytes else ""
+        lines += [
+            f"  {name} ({dataset.description}{size})",
+            f"    from    {dataset.url}",
+            f"    to      {path}",
+            f"    or set  local_files.{name}: /path/to/your/copy",
+        ]
+    return "\n".join(lines)
+
+
+def checksum_of(path: str | Path, algorithm: str) -> str:
+    """Return "algorithm:hexdigest" of a file; `algorithm` is "sha256" or "md5"."""
+    with open(path, "rb") as file:
+        digest = hashlib.file_digest(file, lambda: hashlib.new(algorithm, usedforsecurity=False))
+    return f"{algorithm}:{digest.hexdigest()}"
+
+
+def verify(dataset: Dataset, path: str | Path, hint: str = "") -> None:
+    """Compare the file at `path` with the size and checksum of `dataset`, where known.
+
+    Raises
+    ------
+    InputError
+        Either differs; `hint` is its advice.
+    """
+    size = Path(path).stat().st_size
+    if dataset.bytes is not None and size != dataset.bytes:
+        raise InputError(path, f"{size:,} bytes", f"{dataset.bytes:,} bytes", hint)
+    if dataset.checksum is not None:
+        found = checksum_of(path, dataset.checksum.partition(":")[0])
+        if found != dataset.checksum:
+            raise InputError(path, found, dataset.checksum, hint)

@@ -1,0 +1,1 @@
+"""From a fitted model to predictions: requests, files, tissues, new people."""

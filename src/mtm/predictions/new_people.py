@@ -1,0 +1,260 @@
+"""From a fitted model to predictions: what to ask, the prediction file, and new people's data."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Literal, get_args
+
+import numpy as np
+import pandas as pd
+
+from mtm.cohort.cohort import Cohort
+from mtm.cohort.matrices import iter_expression_blocks, read_expression_header
+from mtm.cohort.scaling import log2_tpm
+from mtm.errors import InputError
+from mtm.models.base import Predictor, Requests
+from mtm.predictions.gene_overlap import GeneOverlap, match_genes
+from mtm.predictions.requests import BLOCK, predict_in_blocks
+from mtm.settings.transfer import MIN_OVERLAP
+
+OutputScale = Literal["z", "log2", "tpm"]
+
+
+OUTPUT_SCALES: tuple[str, ...] = get_args(OutputScale)
+
+
+def align_expression(
+    model: Predictor,
+    expr_tpm: np.ndarray,
+    gene_ids: Sequence[str],
+    source: str,
+    min_overlap: float = MIN_OVERLAP,
+    where: object = "expression",
+) -> tuple[np.ndarray, GeneOverlap]:
+    """Bring new samples of one tissue to a model's genes.
+
+    Parameters
+    ----------
+    model
+        A fitted model.
+    expr_tpm
+        Shape ``(n_samples, n_data_genes)``, TPM.
+    gene_ids
+        Ensembl ids of the columns, versioned or not.
+    source
+        Tissue of the samples; genes that the data lack get its training mean, z = 0.
+    min_overlap, where
+        See `match_genes`.
+
+    Returns
+    -------
+    np.ndarray
+        Shape ``(n_samples, n_model_genes)``, TPM, float32.
+    GeneOverlap
+        The counts.
+
+    Raises
+    ------
+    InputError
+        Genes do not match, or `source` is unknown to the model.
+    """
+    index = tissue_of(model, source)
+    columns, overlap = match_genes(model.genes, gene_ids, min_overlap, where)
+    mean_tpm = model.scaler.inverse(np.zeros((1, len(columns)), np.float32), np.array([index]))
+    aligned = np.repeat(mean_tpm, len(expr_tpm), axis=0)
+    found = columns >= 0
+    aligned[:, found] = np.asarray(expr_tpm)[:, columns[found]]
+    return aligned, overlap
+
+
+def tissue_of(model: Predictor, name: str) -> int:
+    """Index of tissue `name` in the model.
+
+    Raises
+    ------
+    InputError
+        The model does not know it, or had no training sample of it.
+    """
+    if name not in model.tissues:
+        raise InputError(
+            f"tissues of model {model.name}", repr(name), f"one of {', '.join(model.tissues)}"
+        )
+    index = model.tissues.index(name)
+    if np.isnan(model.scaler.mean[index]).all():
+        raise InputError(
+            f"tissues of model {model.name}",
+            f"{name!r}, of which the training had no sample",
+            "a tissue with training samples",
+        )
+    return index
+
+
+def check_source(model: Predictor, name: str) -> int:
+    """Index of tissue `name` in the model.
+
+    Raises
+    ------
+    InputError
+        The model cannot predict from it.
+    """
+    if not model.several_sources and name != model.provenance.source:
+        raise InputError(
+            f"source of model {model.name}",
+            repr(name),
+            f"{model.provenance.source!r}, the tissue it was trained to predict from",
+        )
+    return tissue_of(model, name)
+
+
+def targets_of(model: Predictor, source: str) -> list[str]:
+    """Names of the tissues that the model can predict from `source`: all trained ones but it."""
+    trained = ~np.isnan(model.scaler.mean).all(axis=1)
+    return [
+        name
+        for name, known in zip(model.tissues, trained, strict=True)
+        if known and name != source
+    ]
+
+
+def read_new_expression(path: str | Path) -> tuple[tuple[str, ...], list[str], np.ndarray]:
+    """Read an expression file of new people.
+
+    Formats are those of `mtm.cohort.matrices.iter_expression_blocks`.
+
+    Returns
+    -------
+    tuple of str, list of str, np.ndarray
+        Sample ids, gene ids, and values of shape ``(n_samples, n_genes)``, float32, in the units
+        of the file.
+    """
+    sample_ids = read_expression_header(path).sample_ids
+    blocks = list(iter_expression_blocks(path))
+    gene_ids = [gene_id for block in blocks for gene_id in block.gene_ids]
+    if not gene_ids:
+        raise InputError(path, "no gene", "one row a gene")
+    return sample_ids, gene_ids, np.concatenate([block.expr_tpm for block in blocks]).T
+
+
+def new_inputs(
+    model: Predictor,
+    aligned_tpm: np.ndarray,
+    sample_ids: Sequence[str],
+    source: str,
+    traits: pd.DataFrame | None = None,
+) -> Cohort:
+    """Wrap new people's samples of one tissue as input of a model, one donor a sample.
+
+    Parameters
+    ----------
+    model
+        A fitted model.
+    aligned_tpm
+        Shape ``(n_samples, n_model_genes)``, TPM, from `align_expression`.
+    sample_ids
+        Unique names of the samples; each is its own donor.
+    source
+        Tissue of the samples.
+    traits
+        Covariates of each sample and its donor, indexed by sample id; models that use none do
+        not need it.
+
+    Raises
+    ------
+    InputError
+        A sample stands twice or has no row in `traits`, or the model predicts from another
+        tissue alone.
+    """
+    index_of_source = check_source(model, source)
+    index = pd.Index(sample_ids, name="sample_id").astype(str)
+    if index.has_duplicates:
+        raise InputError(
+            "expression", f"sample {index[index.duplicated()][0]} twice", "every sample once"
+        )
+    traits = pd.DataFrame(index=index) if traits is None else traits
+    for sample in index[~index.isin(traits.index)][:1]:
+        raise InputError("traits", f"no row for sample {sample}", "a row for every sample")
+    for sample in traits.index[traits.index.duplicated()][:1]:
+        raise InputError("traits", f"several rows for sample {sample}", "one row a sample")
+    donors = traits.loc[index.sort_values()].rename_axis("donor")
+    return Cohort(
+        expr_tpm=aligned_tpm,
+        samples=traits.loc[index].rename_axis("sample_id"),
+        donor=donors.index.get_indexer(index).astype(np.int64),
+        tissue=np.full(len(index), index_of_source, np.int64),
+        donors=donors,
+        tissues=model.tissues,
+        genes=model.genes,
+    )
+
+
+def predict_new(
+    model: Predictor,
+    inputs: Cohort,
+    targets: Sequence[str],
+    scale: OutputScale = "z",
+    block: int = BLOCK,
+) -> Iterator[tuple[str, slice, np.ndarray]]:
+    """Predict target tissues of new people from one sample each.
+
+    Parameters
+    ----------
+    model
+        A fitted model.
+    inputs
+        One sample a person, from `new_inputs`.
+    targets
+        Names of the tissues to predict.
+    scale
+        - ``"z"``: z-score in the target tissue, on the model's own scale
+        - ``"log2"``: log2(1+TPM)
+        - ``"tpm"``: TPM
+    block
+        People predicted at a time.
+
+    Yields
+    ------
+    tuple of str, slice, np.ndarray
+        Target tissue, rows of `inputs`, and their predictions of shape
+        ``(at most block, n_genes)``, float32.
+
+    Raises
+    ------
+    InputError
+        A target or the scale is unknown, or a target is the source.
+    """
+    if scale not in OUTPUT_SCALES:
+        raise InputError("scale", repr(scale), f"one of {', '.join(OUTPUT_SCALES)}")
+    indices = [tissue_of(model, name) for name in targets]
+    for name, index in zip(targets, indices, strict=True):
+        if (inputs.tissue == index).any():
+            raise InputError("target", repr(name), "a tissue other than the source")
+    for name, index in zip(targets, indices, strict=True):
+        requests = Requests(
+            np.arange(inputs.n_samples)[:, None], np.full(inputs.n_samples, index, np.int64)
+        )
+        start = 0
+        for values in predict_in_blocks(model, inputs, requests, block):
+            part = slice(start, start + len(values))
+            if scale != "z":
+                values = model.scaler.inverse(values, requests.target[part])
+            yield name, part, log2_tpm(values) if scale == "log2" else values
+            start = part.stop
+
+
+def new_rows(
+    sample_ids: Sequence[str], source: str, targets: Sequence[str], scale: str
+) -> pd.DataFrame:
+    """Describe the rows that `predict_new` yields, in its order.
+
+    Returns
+    -------
+    pd.DataFrame
+        Columns ``sample_id``, ``source``, ``target``, ``scale``; one row a target and sample.
+    """
+    return pd.DataFrame(
+        {
+            "sample_id": np.tile(np.asarray(sample_ids, dtype=object), len(targets)),
+            "source": source,
+            "target": np.repeat(np.asarray(targets, dtype=object), len(sample_ids)),
+            "scale": scale,
+        }
+    )

@@ -1,0 +1,142 @@
+"""What to predict of held-out donors, and the predictions of it, block by block."""
+
+import logging
+from collections.abc import Collection, Iterator, Sequence
+from typing import Literal
+
+import numpy as np
+
+from mtm.cohort.cohort import Cohort
+from mtm.errors import InputError
+from mtm.models.base import Predictor, Requests
+
+log = logging.getLogger(__name__)
+
+
+BLOCK = 256
+
+
+SourceChoice = Literal["source", "others"]
+
+
+def held_out_requests(
+    cohort: Cohort,
+    donors: Collection[str],
+    source: str,
+    sources: SourceChoice | Sequence[str] = "source",
+) -> tuple[Requests, np.ndarray]:
+    """Request every observed target tissue of held-out donors (methods 1.3).
+
+    The predictions are the same samples whatever `sources` is, so that models are compared on
+    equal terms: every tissue other than `source` of every donor in `donors` who has `source`.
+
+    Parameters
+    ----------
+    cohort
+        The whole cohort; requests point into its rows.
+    donors
+        Ids of the held-out donors.
+    source
+        Name of the tissue that single-source models predict from.
+    sources
+        - ``"source"``: `source` alone
+        - ``"others"``: every tissue the donor has, except the target
+        - tissue names: those of them the donor has, except the target; a sample for which none
+          is left is dropped, and the log says how many were
+
+    Returns
+    -------
+    Requests
+        One request a prediction, in the order of the cohort's rows.
+    np.ndarray
+        Row of `cohort` that each request predicts, shape ``(n_requests,)``, int64.
+
+    Raises
+    ------
+    InputError
+        A tissue or donor is unknown, or a donor has two samples of one tissue.
+    """
+    source_index = cohort.tissue_index(source)
+    unknown = sorted(set(donors) - set(cohort.donors.index))
+    if unknown:
+        raise InputError("held-out donors", unknown[0], "donors of the cohort")
+    row_of = _rows_by_donor_and_tissue(cohort)
+    held_out = cohort.donors.index.isin(list(donors)) & (row_of[:, source_index] >= 0)
+    target_rows = np.flatnonzero(held_out[cohort.donor] & (cohort.tissue != source_index))
+    target = cohort.tissue[target_rows]
+
+    if sources == "source":
+        allowed = [source_index]
+    elif sources == "others":
+        allowed = list(range(len(cohort.tissues)))
+    elif isinstance(sources, str):
+        raise InputError("sources", repr(sources), "'source', 'others' or a list of tissue names")
+    else:
+        allowed = [cohort.tissue_index(name) for name in dict.fromkeys(sources)]
+    rows = row_of[cohort.donor[target_rows]][:, allowed]
+    rows[np.asarray(allowed) == target[:, None]] = -1
+    rows = np.take_along_axis(rows, np.argsort(rows < 0, axis=1, kind="stable"), axis=1)
+    counts = (rows >= 0).sum(1)
+    if (counts == 0).any():
+        log.warning(
+            "%d of %d samples have no other sample of their donor in %s and are not predicted",
+            (counts == 0).sum(),
+            len(counts),
+            ", ".join(cohort.tissues[index] for index in allowed),
+        )
+    kept = counts > 0
+    width = max(int(counts.max(initial=0)), 1)
+    return Requests(rows[kept, :width], target[kept]), target_rows[kept]
+
+
+def _rows_by_donor_and_tissue(cohort: Cohort) -> np.ndarray:
+    """Row of the sample of each donor and tissue, shape ``(n_donors, n_tissues)``, -1 if none."""
+    shape = (len(cohort.donors), len(cohort.tissues))
+    flat = np.ravel_multi_index((cohort.donor, cohort.tissue), shape)
+    counts = np.bincount(flat, minlength=shape[0] * shape[1])
+    if (counts > 1).any():
+        donor, tissue = np.unravel_index(counts.argmax(), shape)
+        raise InputError(
+            f"samples of donor {cohort.donors.index[donor]}",
+            f"{counts.max()} samples of {cohort.tissues[tissue]}",
+            "at most one sample a donor and tissue",
+        )
+    row_of = np.full(shape, -1, np.int64)
+    row_of.reshape(-1)[flat] = np.arange(cohort.n_samples)
+    return row_of
+
+
+def predict_in_blocks(
+    model: Predictor, inputs: Cohort, requests: Requests, block: int = BLOCK
+) -> Iterator[np.ndarray]:
+    """Predict `block` requests at a time.
+
+    Yields
+    ------
+    np.ndarray
+        Shape ``(at most block, n_genes)``, float32, z in `model.scale`.
+
+    Raises
+    ------
+    InputError
+        `inputs` has other genes or tissues than the model, or a prediction is not finite.
+    """
+    if not inputs.genes.index.equals(model.genes.index) or inputs.tissues != model.tissues:
+        raise InputError(
+            f"input of model {model.name}",
+            f"{inputs.n_genes} genes and {len(inputs.tissues)} tissues",
+            f"the model's own {len(model.genes)} genes and {len(model.tissues)} tissues, in order",
+            "Use the cohort that the model was fitted on, or align new data to its genes first.",
+        )
+    for start in range(0, len(requests), block):
+        part = slice(start, start + block)
+        expr_z = model.predict(inputs, Requests(requests.source_rows[part], requests.target[part]))
+        if not np.isfinite(expr_z).all():
+            row = start + int(np.argmin(np.isfinite(expr_z).all(1)))
+            raise InputError(
+                f"model {model.name}",
+                f"a prediction that is not finite, for {model.tissues[requests.target[row]]}",
+                "finite values",
+                "The model has diverged, or its training had no sample of that tissue.",
+            )
+        yield expr_z

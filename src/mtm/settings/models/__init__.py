@@ -1,0 +1,1 @@
+"""The hyper-parameters of every class of model, one file each."""

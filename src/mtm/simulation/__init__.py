@@ -1,0 +1,1 @@
+"""A cohort in GTEx's formats, drawn from a known truth."""

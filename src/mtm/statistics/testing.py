@@ -1,0 +1,68 @@
+"""Tests, their P values and intervals, whatever they are about."""
+
+import numpy as np
+from scipy import stats
+
+
+def benjamini_hochberg(p: np.ndarray) -> np.ndarray:
+    """Benjamini and Hochberg's q-values, shape of `p`; NaN stays NaN and is not counted."""
+    # Imported here, as it takes half a second: most jobs that import this module never need it.
+    from scipy.stats import false_discovery_control
+
+    q = np.full(p.shape, np.nan)
+    known = np.isfinite(p)
+    q[known] = false_discovery_control(p[known], method="bh")
+    return q
+
+
+CONFIDENCE = 0.95
+
+
+def t_interval(
+    estimate: float, draws: np.ndarray, n_units: int, n_fitted: int
+) -> dict[str, float]:
+    """Test an estimate against 0 by its bootstrap standard error and Student's t.
+
+    Resampling n units leaves out the degrees of freedom that fold means and covariates took;
+    ``sqrt(n_units / (n_units - n_fitted))`` puts them back.
+
+    Parameters
+    ----------
+    estimate
+        The estimate from the data.
+    draws
+        The estimate in each bootstrap sample, shape ``(n_bootstraps,)``; NaN is left out.
+    n_units, n_fitted
+        Donors, and how many numbers were fitted to them (folds, covariates).
+
+    Returns
+    -------
+    dict
+        ``se``, ``ci_low``, ``ci_high`` (95%), ``p`` (two-sided); NaN without degrees of freedom.
+    """
+    known, degrees = draws[np.isfinite(draws)], n_units - n_fitted
+    if not np.isfinite(estimate) or len(known) < 2 or degrees < 1:
+        return dict.fromkeys(("se", "ci_low", "ci_high", "p"), np.nan)
+    se = float(known.std(ddof=1) * np.sqrt(n_units / degrees))
+    half = se * stats.t.ppf((1 + CONFIDENCE) / 2, degrees)
+    if se > 0:
+        p = 2 * stats.t.sf(abs(estimate) / se, degrees)
+    else:
+        p = float(estimate == 0)
+    return {"se": se, "ci_low": estimate - half, "ci_high": estimate + half, "p": float(p)}
+
+
+def rank_sum_p(a: np.ndarray, b: np.ndarray) -> float:
+    """Two-sided P of the unpaired Wilcoxon rank-sum test, corrected for ties; NaN left out."""
+    a, b = a[np.isfinite(a)], b[np.isfinite(b)]
+    if not len(a) or not len(b):
+        return np.nan
+    if (np.concatenate([a, b]) == a[0]).all():
+        return 1.0
+    return float(stats.mannwhitneyu(a, b, method="asymptotic").pvalue)
+
+
+def permutation_p(value: float, null: np.ndarray) -> float:
+    """One-sided P: (1 + null values at or above) / (1 + null values); NaN for no value."""
+    known = null[np.isfinite(null)]
+    return float((1 + (known >= value).sum()) / (1 + len(known))) if np.isfinite(value) else np.nan

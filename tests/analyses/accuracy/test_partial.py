@@ -1,0 +1,299 @@
+import runpy
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from mtm.analyses.accuracy.partial import MIN_LEFT, partial_accuracy
+from mtm.analyses.accuracy.score import score_predictions
+from mtm.cohort.cohort import Cohort
+from mtm.errors import InputError
+from mtm.predictions.held_out import read_held_out
+from mtm.settings.accuracy import AccuracySettings
+from mtm.settings.scaling import Scaling
+from mtm.statistics.resampling import donor_weights
+from mtm.vocabulary import MEAN_OF_TISSUES
+
+SOURCE = "Whole Blood"
+SETTINGS = AccuracySettings(permutations=4, bootstraps=30, null_genes=4)
+SCRIPT = Path(__file__).parents[3] / "scripts" / "score_partial.py"
+
+
+class Named(dict):
+    """Snakemake's named list, as far as the script uses it."""
+
+    __getattr__ = dict.__getitem__
+
+
+class Traits:
+    """Covariates of the small cohort, and the columns that they mean."""
+
+    def __init__(self, cohort, seed=3):
+        rng = np.random.default_rng(seed)
+        n = cohort.n_donors
+        self.donors = pd.DataFrame(
+            {
+                "donor": cohort.fold_of.index,
+                "sex": rng.integers(1, 3, n),
+                "age": rng.integers(20, 70, n),
+                "hardy": np.where(rng.random(n) < 0.05, np.nan, rng.choice([0, 0, 0, 2, 4], n)),
+            }
+        )
+        self.rin = rng.normal(7, 1, len(cohort.obs))
+        self.cohort = cohort
+        cohort.obs["rin"] = self.rin
+        cohort.write()
+        self.donors.to_csv(cohort.folder / "donors.tsv", sep="\t", index=False)
+
+    def read(self):
+        folder = self.cohort.folder
+        return Cohort.read(folder / "expression.h5ad", folder / "donors.tsv")
+
+    def columns(self):
+        """One row a donor: intercept, sex, age, classes of death, quality of the blood."""
+        obs = self.cohort.obs
+        blood = obs[obs["tissue"] == SOURCE].set_index("donor")["rin"]
+        hardy = self.donors["hardy"].fillna(9).to_numpy()
+        classes = np.unique(hardy)[1:, None]
+        return pd.DataFrame(
+            np.column_stack(
+                [
+                    np.ones(len(self.donors)),
+                    self.donors["sex"],
+                    self.donors["age"],
+                    *(hardy == classes),
+                    blood.loc[self.donors["donor"]],
+                ]
+            ),
+            index=self.donors["donor"],
+        )
+
+    def held_out(self, predicted, scale="log2_z"):
+        paths = self.cohort.write_predictions(predicted, scale)
+        folder = self.cohort.folder
+        return read_held_out(
+            folder / "expression.h5ad",
+            folder / "folds.tsv",
+            paths,
+            scaling=Scaling(log2_clip=None),
+        )
+
+
+@pytest.fixture
+def traits(make_cohort):
+    return Traits(make_cohort(n_donors=75, n_genes=8))
+
+
+def partial(traits, held_out, settings=SETTINGS, **options):
+    return partial_accuracy(
+        held_out, traits.read(), SOURCE, "m", settings, device="cpu", **options
+    )
+
+
+def value(table, adjustment, tissue, scale="log2_z"):
+    rows = table[(table["adjustment"] == adjustment) & (table["scale"] == scale)]
+    rows = rows[rows["tissue"] == tissue]
+    assert len(rows) == 1
+    return rows.iloc[0]
+
+
+def fold_rows(cohort, tissue, fold):
+    held_out = (cohort.obs["donor"].map(cohort.fold_of) == fold) & (cohort.obs["tissue"] == tissue)
+    return np.flatnonzero(held_out)
+
+
+def residuals(values, columns):
+    return values - columns @ np.linalg.lstsq(columns, values, rcond=None)[0]
+
+
+def reference_rho(traits, predicted, tissue, rho_of, adjusted, members=None, repeats=None):
+    """Per-fold rho of every gene, averaged by Fisher z, one gene and fold after the other."""
+    cohort, design = traits.cohort, traits.columns()
+    observed = cohort.observed_z("log2_z")
+    total, weight, n = np.zeros(cohort.n_genes), 0, 0
+    for fold in range(cohort.n_folds):
+        rows = fold_rows(cohort, tissue, fold)
+        if members is not None:
+            rows = rows[cohort.obs["donor"].iloc[rows].isin(members)]
+        columns = design.loc[cohort.obs["donor"].iloc[rows]].to_numpy()
+        rank = np.linalg.matrix_rank(columns) - 1 if adjusted else 0
+        if len(rows) - rank < (MIN_LEFT if adjusted else SETTINGS.min_donors_per_fold):
+            continue
+        for gene in range(cohort.n_genes):
+            p, o = predicted[rows, gene], observed[rows, gene]
+            if adjusted:
+                p, o = residuals(p, columns), residuals(o, columns)
+            if repeats is not None:
+                p, o = np.repeat(p, repeats[fold][tissue]), np.repeat(o, repeats[fold][tissue])
+            total[gene] += (len(rows) - rank - 3) * np.arctanh(rho_of(p, o))
+        weight += len(rows) - rank - 3
+        n += len(rows)
+    return np.tanh(total / weight), n
+
+
+def test_without_adjustment_it_is_the_headline(traits, noisy):
+    held_out = traits.held_out(noisy(traits.cohort))
+    table = partial(traits, held_out)
+    scores = score_predictions(held_out, "m", SETTINGS, device="cpu").by_tissue
+    rows = scores[(scores["convention"] == "per_fold")].set_index(["scale", "tissue"])
+    for scale in ("log2_z", "tpm_z"):
+        for tissue in ("Liver", "Lung", "Testis", MEAN_OF_TISSUES):
+            found = value(table, "none", tissue, scale)
+            assert found["mean_rho"] == pytest.approx(rows.loc[(scale, tissue), "mean_rho"])
+            assert found["n_samples"] == rows.loc[(scale, tissue), "n_samples"]
+            assert found["n_covariates"] == 0
+
+
+def test_given_covariates_it_is_the_correlation_of_residuals(traits, noisy, rho_of):
+    predicted = noisy(traits.cohort)
+    table = partial(traits, traits.held_out(predicted))
+    for tissue in ("Liver", "Lung"):
+        rho, n = reference_rho(traits, predicted, tissue, rho_of, adjusted=True)
+        found = value(table, "covariates", tissue)
+        assert found["mean_rho"] == pytest.approx(rho.mean(), abs=1e-6)
+        assert found["n_samples"] == n
+        assert found["n_genes"] == 8
+        assert 3 < found["n_covariates"] <= 6
+        assert found["mean_rho"] != pytest.approx(value(table, "none", tissue)["mean_rho"])
+
+
+def test_the_standard_error_resamples_residuals_of_donors(traits, noisy, rho_of):
+    cohort, predicted = traits.cohort, noisy(traits.cohort)
+    found = value(partial(traits, traits.held_out(predicted)), "covariates", "Lung")
+    drawn = {}
+    for fold in range(cohort.n_folds):
+        rows = [fold_rows(cohort, tissue, fold) for tissue in cohort.targets]
+        donors = sorted(set(cohort.obs["donor"].iloc[np.concatenate(rows)]))
+        rng = np.random.default_rng([SETTINGS.seed, fold])
+        weights = pd.DataFrame(donor_weights(len(donors), 30, rng), columns=donors)
+        lung = cohort.obs["donor"].iloc[fold_rows(cohort, "Lung", fold)]
+        drawn[fold] = weights[lung].to_numpy().astype(int)
+    means = [
+        reference_rho(
+            traits, predicted, "Lung", rho_of, True,
+            repeats={fold: {"Lung": weights[index]} for fold, weights in drawn.items()},
+        )[0].mean()
+        for index in range(30)
+    ]  # fmt: skip
+    n, fitted = found["n_samples"], cohort.n_folds * (1 + found["n_covariates"])
+    expected = np.std(means, ddof=1) * np.sqrt(n / (n - fitted))
+    assert found["se"] == pytest.approx(expected, rel=1e-3)
+
+
+def test_a_prediction_of_covariates_alone_is_nothing_given_covariates(traits):
+    """Coefficients of other folds' donors would come out far below 0 with pooled regressions."""
+    cohort, design = traits.cohort, traits.columns()
+    rng = np.random.default_rng(0)
+    observed = cohort.observed_z("log2_z")
+    of_sample = design.loc[cohort.obs["donor"]].to_numpy()
+    effect = rng.normal(size=(design.shape[1], cohort.n_genes))
+    effect /= of_sample.std(0)[:, None] + 1e-9
+    effect[0] = 0
+    expr_log2 = 5 + 0.7 * of_sample @ effect + rng.normal(size=observed.shape)
+    cohort.expr_tpm = (np.exp2(np.maximum(expr_log2, 0)) - 1).astype(np.float32)
+    cohort.write()
+    predicted = np.zeros_like(observed)
+    for fold in range(cohort.n_folds):
+        for tissue in cohort.targets:
+            train = np.concatenate(
+                [fold_rows(cohort, tissue, f) for f in range(cohort.n_folds) if f != fold]
+            )
+            values = cohort.observed_z("log2_z")[train]
+            coefficients = np.linalg.lstsq(of_sample[train], values, rcond=None)[0]
+            rows = fold_rows(cohort, tissue, fold)
+            predicted[rows] = of_sample[rows] @ coefficients
+    table = partial(traits, traits.held_out(predicted))
+    for tissue in cohort.targets:
+        assert value(table, "none", tissue)["mean_rho"] > 0.3
+        assert abs(value(table, "covariates", tissue)["mean_rho"]) < 1e-3
+    mean = value(table, "none", MEAN_OF_TISSUES)
+    assert (mean["n_tissues"], mean["n_above_zero"]) == (3, 3)
+
+
+def test_within_a_class_of_death_only_its_donors_count(traits, noisy, rho_of):
+    predicted = noisy(traits.cohort)
+    table = partial(traits, traits.held_out(predicted))
+    donors = traits.donors.set_index("donor")["hardy"]
+    for adjustment, members in (
+        ("ventilator", donors.index[donors == 0]),
+        ("other_deaths", donors.index[donors > 0]),
+    ):
+        rho, n = reference_rho(traits, predicted, "Liver", rho_of, False, members=set(members))
+        found = value(table, adjustment, "Liver")
+        assert found["mean_rho"] == pytest.approx(rho.mean(), abs=1e-6)
+        assert found["n_samples"] == n
+
+
+def test_too_few_donors_for_the_covariates_leave_the_tissue_empty(make_cohort, noisy):
+    traits = Traits(make_cohort(n_donors=36, n_genes=4))
+    table = partial(traits, traits.held_out(noisy(traits.cohort)))
+    found = value(table, "covariates", "Liver")
+    assert found["n_samples"] == 0
+    assert np.isnan(found["mean_rho"])
+    assert np.isfinite(value(table, "none", "Liver")["mean_rho"])
+    assert value(table, "covariates", MEAN_OF_TISSUES)["n_tissues"] == 0
+
+
+def test_results_do_not_depend_on_the_block_of_genes(traits, noisy):
+    held_out = traits.held_out(noisy(traits.cohort))
+    expected = partial(traits, held_out)
+    pd.testing.assert_frame_equal(partial(traits, held_out, block_genes=3), expected)
+
+
+def test_a_constant_prediction_has_no_partial_rho(traits):
+    table = partial(traits, traits.held_out(np.ones_like(traits.cohort.expr_tpm)))
+    rows = table[(table["scale"] == "log2_z") & (table["adjustment"] != "ventilator")]
+    assert (rows["mean_rho"] == 0).all()
+    assert (rows["p"] == 1).all()
+
+
+def test_without_hardy_classes_there_are_no_rows_of_them(traits, noisy):
+    held_out = traits.held_out(noisy(traits.cohort))
+    cohort = traits.read()
+    cohort = replace(cohort, donors=cohort.donors.drop(columns="hardy"))
+    table = partial_accuracy(held_out, cohort, SOURCE, "m", SETTINGS, device="cpu")
+    assert set(table["adjustment"]) == {"none", "covariates"}
+
+
+def test_no_covariate_and_no_source_sample_are_refused(traits, noisy):
+    held_out = traits.held_out(noisy(traits.cohort))
+    with pytest.raises(InputError, match="no covariate"):
+        partial(traits, held_out, covariates=("batch",))
+    with pytest.raises(InputError, match="no sample of Lung"):
+        partial_accuracy(held_out, traits.read(), "Lung", "m", SETTINGS, device="cpu")
+
+
+def test_the_script_writes_the_table(traits, noisy, tmp_path):
+    held_out = traits.held_out(noisy(traits.cohort))
+    folder = traits.cohort.folder
+    output = Named(partial=tmp_path / "out" / "m.tsv")
+    runpy.run_path(
+        str(SCRIPT),
+        {
+            "snakemake": SimpleNamespace(
+                input=Named(
+                    expression=folder / "expression.h5ad",
+                    donors=folder / "donors.tsv",
+                    folds=folder / "folds.tsv",
+                    predictions=[str(path) for path in held_out.predictions],
+                ),
+                params=Named(
+                    source=SOURCE,
+                    accuracy={"permutations": 4, "bootstraps": 30, "null_genes": 4},
+                    scaling={"sd_rule": "unit_below_one", "log2_clip": None},
+                ),
+                wildcards=SimpleNamespace(model="m"),
+                output=output,
+                log=[str(tmp_path / "log.txt")],
+                threads=1,
+                rule="score_partial",
+            )
+        },
+    )
+    written = pd.read_csv(output.partial, sep="\t")
+    expected = partial(traits, held_out)
+    np.testing.assert_allclose(written["mean_rho"], expected["mean_rho"])
+    assert list(written.columns) == list(expected.columns)

@@ -1,0 +1,154 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from mtm.analyses.disease.contrasts import (
+    contrast_table,
+    contrasts,
+    held_out_samples,
+    history_columns,
+    noted,
+)
+from mtm.cohort.cohort import Cohort
+from mtm.errors import InputError
+from mtm.settings.disease import DiseaseSettings
+
+BLOOD = "Whole Blood"
+
+
+def make_cohort(n_donors=120, **columns):
+    """Every donor has blood and lung; liver is missing from every third one."""
+    donors = pd.DataFrame(index=[f"D{i:03d}" for i in range(n_donors)], data=columns)
+    rows = [
+        (donor, tissue)
+        for donor in range(n_donors)
+        for tissue in ("Liver", "Lung", BLOOD)
+        if tissue != "Liver" or donor % 3
+    ]
+    tissues = ("Liver", "Lung", BLOOD)
+    samples = pd.DataFrame(index=[f"D{d:03d}-{t}" for d, t in rows])
+    return Cohort(
+        expr_tpm=np.zeros((len(rows), 1), np.float32),
+        samples=samples,
+        donor=np.array([donor for donor, _ in rows]),
+        tissue=np.array([tissues.index(tissue) for _, tissue in rows]),
+        donors=donors,
+        tissues=tissues,
+        genes=pd.DataFrame({"symbol": ["g"]}, index=["ENSG1.1"]),
+    )
+
+
+def folds_of(cohort, left_out=()):
+    fold = [-1 if name in left_out else i % 5 for i, name in enumerate(cohort.donors.index)]
+    return pd.DataFrame({"donor": cohort.donors.index, "fold": fold})
+
+
+def table_of(cohort, settings, left_out=()):
+    samples = held_out_samples(cohort, folds_of(cohort, left_out), BLOOD)
+    return contrast_table(cohort, samples, settings)
+
+
+@pytest.mark.parametrize(
+    ("note", "status"),
+    [
+        ("2 pieces, moderate Fibrosis", 1),
+        ("fibrotic", 0),
+        ("no fibrosis", 0),
+        ("no significant fibrosis, congestion", 0),
+        ("no congestion; patchy fibrosis", 1),
+        ("no necrosis, fibrosis", 1),
+        ("myelofibrosis", 0),
+        ("without fibrosis; another piece with fibrosis", 1),
+        (None, np.nan),
+    ],
+)
+def test_a_note_makes_a_case_where_it_has_the_term_unnegated(note, status):
+    np.testing.assert_array_equal(noted(pd.Series([note]), "fibrosis"), [status])
+
+
+def test_a_disease_with_49_cases_is_listed_with_its_counts_and_the_others_run():
+    cohort = make_cohort(MHRARE=[1] * 49 + [0] * 71, MHCOMMON=[0, 1] * 60)
+    labels, table = table_of(cohort, DiseaseSettings(min_cases=50, min_controls=50))
+    lung = table[table["tissue"] == "Lung"].set_index("contrast")
+    assert lung.loc["MHRARE", ["n_cases", "n_controls", "status"]].tolist() == [49, 71, "skipped"]
+    assert lung.loc["MHRARE", "reason"] == "49 cases, fewer than 50"
+    assert lung.loc["MHCOMMON", "status"] == "ran"
+    assert set(labels["contrast"]) == {"MHCOMMON"}
+    assert set(labels["tissue"]) == {"Lung"}
+    assert len(labels) == 120
+
+
+def test_counts_are_of_held_out_donors_with_the_source():
+    cohort = make_cohort(MHX=[1, 0] * 60)
+    blood_of_first = (cohort.donor == 0) & (cohort.tissue == 2)
+    kept = ~blood_of_first
+    cohort = Cohort(
+        cohort.expr_tpm[kept], cohort.samples[kept], cohort.donor[kept], cohort.tissue[kept],
+        cohort.donors, cohort.tissues, cohort.genes,
+    )  # fmt: skip
+    _, table = table_of(cohort, DiseaseSettings(), left_out={"D001", "D003"})
+    lung = table[table["tissue"] == "Lung"].iloc[0]
+    assert (lung["n_cases"], lung["n_controls"]) == (59, 58)
+
+
+def test_unknown_codes_are_neither_cases_nor_controls():
+    cohort = make_cohort(MHX=[1.0, 0.0, 99.0, np.nan] * 30)
+    labels = contrasts(cohort, DiseaseSettings())
+    lung = labels[labels["tissue"] == "Lung"]
+    assert lung["case"].value_counts().to_dict() == {0: 30, 1: 30}
+    assert list(labels.columns) == ["contrast", "kind", "tissue", "sample_id", "donor", "case"]
+
+
+def test_open_data_take_notes_and_the_class_of_death():
+    cohort = make_cohort(hardy=[0, 2, np.nan] * 40)
+    notes = np.where(cohort.tissue == 0, "steatosis", "2 pieces")
+    cohort.samples["pathology_notes"] = notes
+    settings = DiseaseSettings(pathology_terms=["Steatosis"], min_cases=30, min_controls=30)
+    labels, table = table_of(cohort, settings)
+    assert set(table["kind"]) == {"medical_history", "pathology", "hardy"}
+    by_tissue = table.set_index(["contrast", "tissue"])
+    assert by_tissue.loc[("Steatosis", "Liver"), ["n_cases", "n_controls"]].tolist() == [80, 0]
+    assert by_tissue.loc[("Steatosis", "Lung"), ["n_cases", "n_controls"]].tolist() == [0, 120]
+    assert by_tissue.loc[("hardy_0", "Lung"), ["n_cases", "n_controls"]].tolist() == [40, 40]
+    history = table[table["kind"] == "medical_history"].iloc[0]
+    assert (history["status"], history["tissue"]) == ("skipped", "")
+    assert "controlled-access" in history["reason"]
+    assert set(labels["contrast"]) == {"hardy_0"}
+
+
+def test_medical_history_is_used_alone_where_it_is_known():
+    cohort = make_cohort(MHX=[1, 0] * 60, MHTEXT=["a", "b"] * 60, hardy=[0, 1] * 60)
+    _, table = table_of(cohort, DiseaseSettings())
+    reasons = table.set_index("kind")["reason"]
+    assert "stand in" in reasons["hardy"]
+    assert table.set_index("contrast").loc["MHTEXT", "reason"] == "not coded 0 and 1"
+    assert set(table.loc[table["status"] == "ran", "contrast"]) == {"MHX"}
+
+
+def test_a_cohort_without_any_label_gives_tables_that_say_so():
+    labels, table = table_of(make_cohort(), DiseaseSettings())
+    assert labels.empty
+    assert table["status"].eq("skipped").all()
+    assert table["reason"].str.len().gt(0).all()
+
+
+BAD = [
+    ({"medical_history": ["MHT2"]}, ["MHT2'", "Did you mean 'MHT2D'"]),
+    ({"medical_history": ["MHTEXT"]}, ["MHTEXT", "'yes'", "0 (no), 1 (yes)"]),
+    ({"kinds": ["notes"]}, ["disease.kinds", "'notes'", "pathology"]),
+    ({"min_cases": 0}, ["disease.min_cases", "1 or more"]),
+    ({"pseudo_count": 0}, ["disease.pseudo_count", "more than 0"]),
+]
+
+
+@pytest.mark.parametrize(("values", "words"), BAD)
+def test_bad_settings_are_named(values, words):
+    donors = make_cohort(MHT2D=[0, 1] * 60, MHTEXT=["yes", "no"] * 60).donors
+    with pytest.raises(InputError) as caught:
+        history_columns(donors, DiseaseSettings.of(values).medical_history)
+    for word in words:
+        assert word in str(caught.value)
+
+
+def test_keys_of_other_analyses_are_left_alone():
+    assert DiseaseSettings.of({"min_cases": 7, "models": ["mtm"]}).min_cases == 7

@@ -1,0 +1,400 @@
+"""Status from expression: planted truth, chance, references by scikit-learn and by hand."""
+
+import anndata
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+from sklearn.linear_model import LassoCV
+from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import StratifiedKFold
+
+from mtm.analyses.disease.contrasts import contrast_table, held_out_samples
+from mtm.analyses.disease.status import disease_status, tissues_of_part
+from mtm.analyses.disease.status_classifier import (
+    GeneChoice,
+    auroc,
+    choose_penalty,
+    cross_validate,
+    repeat_cross_validation,
+    standardised,
+)
+from mtm.analyses.disease.status_tables import (
+    KEY,
+    PART_CURVE,
+    PART_STATUS,
+    combine_status,
+    compare_inputs,
+)
+from mtm.cohort.cohort import Cohort
+from mtm.errors import InputError
+from mtm.io import read_tsv
+from mtm.predictions.held_out import read_held_out
+from mtm.settings.accuracy import AccuracySettings
+from mtm.settings.disease import DiseaseSettings
+from mtm.settings.disease_status import ClassifierSettings, StatusSettings
+from mtm.statistics.testing import benjamini_hochberg
+from mtm.vocabulary import BASELINE, OBSERVED, PREDICTED, SOURCE
+
+N_DONORS, N_GENES, N_FOLDS = 100, 40, 2
+QUICK = ClassifierSettings(
+    n_folds=4, repeats=2, inner_folds=3, n_penalties=15, patience=5, permutations=2
+)
+
+
+def two_groups(n=120, p=60, effect=1.0, seed=0):
+    """Draw expression of two groups that differ in five genes."""
+    rng = np.random.default_rng(seed)
+    case = rng.permutation(np.arange(n) < 0.4 * n)
+    values = rng.standard_normal((n, p)).astype(np.float32)
+    values[case, :5] += effect
+    return values, case
+
+
+def test_auroc_is_scikit_learns_with_ties_and_weights():
+    rng = np.random.default_rng(1)
+    score, case = rng.integers(0, 6, 40).astype(float), rng.random(40) < 0.4
+    assert auroc(score, case) == pytest.approx(roc_auc_score(case, score))
+    weights = rng.multinomial(40, np.full(40, 1 / 40), size=3)
+    drawn = [roc_auc_score(np.repeat(case, w), np.repeat(score, w)) for w in weights]
+    np.testing.assert_allclose(auroc(score, case, weights.astype(float)), drawn)
+    nobody = np.zeros((1, 40))
+    assert np.isnan(auroc(score, case, nobody)).all()
+
+
+def test_penalty_is_that_of_lasso_cv_on_the_same_path():
+    values, case = two_groups(n=90, effect=0.7)
+    rows = np.arange(90)
+    x = np.asfortranarray(standardised(values, rows), np.float32)
+    y = np.where(case, 1, -1).astype(np.float32)
+    settings = ClassifierSettings(n_penalties=30, patience=30)
+    penalty, tried = choose_penalty(x, y, settings, seed=4)
+    splits = StratifiedKFold(4, shuffle=True, random_state=4).split(x, y)
+    reference = LassoCV(eps=0.01, alphas=30, cv=splits).fit(x.astype(float), y.astype(float))
+    assert tried == 30
+    step = 0.01 ** (1 / 29)
+    assert step - 1e-6 <= penalty / reference.alpha_ <= 1 / step + 1e-6
+    early, fewer = choose_penalty(x, y, ClassifierSettings(n_penalties=30, patience=8), seed=4)
+    assert fewer < tried
+    assert early == penalty
+
+
+def test_constant_genes_are_zero_and_training_rows_alone_set_the_scale():
+    values = np.column_stack([np.full(6, 3.0), [1, 2, 3, 4, 100, -100]]).astype(np.float32)
+    x = standardised(values, np.arange(4))
+    assert (x[:, 0] == 0).all()
+    expected = (values[:, 1] - 2.5) / np.std([1, 2, 3, 4])
+    np.testing.assert_allclose(x[:, 1], expected, rtol=1e-6)
+
+
+def test_planted_status_is_found_and_permuted_labels_are_at_chance():
+    values, case = two_groups()
+    noise = np.random.default_rng(5).standard_normal(values.shape).astype(np.float32)
+    settings = ClassifierSettings(
+        n_folds=5, repeats=2, inner_folds=3, n_penalties=15, patience=5, permutations=20
+    )
+    runs, permuted = repeat_cross_validation(
+        {"telling": values, "noise": noise}, case, GeneChoice(np.ones(60, bool)), settings
+    )
+    means = pd.DataFrame([run.auroc(case) for run in runs]).mean()
+    assert means["telling"] > 0.8
+    # 2.5 standard errors of an auROC of 48 cases and 72 controls without any information.
+    chance = 2.5 * np.sqrt(121 / (12 * 48 * 72))
+    assert abs(means["noise"] - 0.5) < chance
+    null = pd.DataFrame(permuted)
+    assert (abs(null.mean() - 0.5) < chance / np.sqrt(len(null)) * 1.5).all()
+    assert (abs(null - 0.5) < 1.7 * chance).all().all()
+
+
+def test_every_input_sees_the_same_stratified_folds_and_repeats_differ():
+    values, case = two_groups(n=50, p=10)
+    choice = GeneChoice(np.ones(10, bool))
+    runs, _ = repeat_cross_validation({"a": values, "b": values}, case, choice, QUICK)
+    for run in runs:
+        np.testing.assert_array_equal(run.score["a"], run.score["b"])
+        cases = [case[run.test_fold == fold].sum() for fold in range(4)]
+        assert sorted(cases) == [5, 5, 5, 5]
+    assert (runs[0].test_fold != runs[1].test_fold).any()
+    again, _ = repeat_cross_validation({"a": values, "b": values}, case, choice, QUICK)
+    np.testing.assert_array_equal(again[0].score["a"], runs[0].score["a"])
+
+
+def test_auroc_is_the_mean_over_folds_not_pooled():
+    values, case = two_groups(n=48, p=8)
+    run = cross_validate({"a": values}, case, GeneChoice(np.ones(8, bool)), QUICK, (0,))
+    folds = [run.test_fold == fold for fold in range(4)]
+    by_fold = [roc_auc_score(case[rows], run.score["a"][rows]) for rows in folds]
+    assert run.auroc(case)["a"] == pytest.approx(np.mean(by_fold))
+
+
+def test_nested_genes_are_those_predictable_over_the_training_donors():
+    rng = np.random.default_rng(3)
+    observed = rng.standard_normal((60, 30))
+    predicted = observed + np.linspace(0.3, 5, 30) * rng.standard_normal((60, 30))
+    predicted[:, 4], observed[:, 5] = 1.0, 2.0
+    fold = np.repeat([0, 1, 2], 20)
+    training = np.sort(rng.permutation(60)[:45])
+    choice = GeneChoice(None, predicted, observed, fold, 0.3, 0.05, 5)
+    total_z, total = np.zeros(30), 0
+    for index in range(3):
+        rows = training[fold[training] == index]
+        rho = np.array([
+            0.0 if np.ptp(predicted[rows, g]) == 0 or np.ptp(observed[rows, g]) == 0
+            else stats.pearsonr(predicted[rows, g], observed[rows, g]).statistic
+            for g in range(30)
+        ])  # fmt: skip
+        total_z, total = total_z + (len(rows) - 3) * np.arctanh(rho), total + len(rows) - 3
+    mean_z = total_z / total
+    mean_z[5] = np.nan
+    q = benjamini_hochberg(np.where(np.isnan(mean_z), np.nan, stats.norm.sf(mean_z * total**0.5)))
+    expected = np.flatnonzero((np.tanh(mean_z) > 0.3) & (q < 0.05))
+    assert 3 < len(expected) < 25
+    np.testing.assert_array_equal(choice.of(training), expected)
+    held_out = np.setdiff1d(np.arange(60), training)
+    predicted[held_out] = 100 * rng.standard_normal((15, 30))
+    np.testing.assert_array_equal(choice.of(training), expected)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Write a cohort whose disease shows in Lung, at a third in blood, and not in Liver."""
+    folder, rng = tmp_path_factory.mktemp("status"), np.random.default_rng(0)
+    donors = pd.Index([f"D{i:03d}" for i in range(N_DONORS)], name="donor")
+    case = rng.random(N_DONORS) < 0.45
+    fold = rng.permutation(np.arange(N_DONORS) % N_FOLDS)
+    own = rng.standard_normal((N_DONORS, N_GENES))
+    blocks, obs = [], []
+    for tissue, effect in (("Liver", 0.0), ("Lung", 1.2), ("Whole Blood", 0.2)):
+        log2 = 5 + own + 0.8 * rng.standard_normal(own.shape)
+        log2[case, :4] += effect
+        blocks.append(np.exp2(log2))
+        obs.append(
+            pd.DataFrame({"donor": list(donors), "tissue": tissue}, list(donors + f"-{tissue}"))
+        )
+    obs, expr_tpm = pd.concat(obs), np.concatenate(blocks).astype(np.float32)
+    order = np.lexsort([obs["tissue"], obs["donor"]])
+    obs, expr_tpm = obs.iloc[order], expr_tpm[order]
+    genes = pd.DataFrame({"symbol": "G"}, index=[f"ENSG{i:011d}.1" for i in range(N_GENES)])
+    anndata.AnnData(X=expr_tpm, obs=obs, var=genes, uns={"scale": "tpm"}).write_h5ad(
+        folder / "expression.h5ad"
+    )
+    table = pd.DataFrame({"donor": donors, "MHX": case.astype(int), "sex": 1})
+    table.to_csv(folder / "donors.tsv", sep="\t", index=False)
+    pd.DataFrame({"donor": donors, "fold": fold}).to_csv(
+        folder / "folds.tsv", sep="\t", index=False
+    )
+    target = (obs["tissue"] != "Whole Blood").to_numpy()
+    observed_z = np.log2(1 + expr_tpm) - 5
+    for model, noise in (("good", 0.7), ("covariates", 5.0)):
+        for index in range(N_FOLDS):
+            rows = np.flatnonzero(target & (obs["donor"].map(dict(zip(donors, fold, strict=True)))
+                                            == index).to_numpy())  # fmt: skip
+            part = obs.iloc[rows].rename(columns={"tissue": "target"})
+            part = part.assign(sources="Whole Blood", fold=index)
+            values = observed_z[rows] + noise * rng.standard_normal((len(rows), N_GENES))
+            # Models of different folds are off by a constant.
+            values = (values + 0.5 * index).astype(np.float32)
+            anndata.AnnData(
+                X=values, obs=part, var=genes, uns={"scale": "log2_z", "model": model}
+            ).write_h5ad(folder / f"{model}{index}.h5ad")
+    return folder
+
+
+def held_out_of(folder, model):
+    files = [folder / f"{model}{index}.h5ad" for index in range(N_FOLDS)]
+    return read_held_out(folder / "expression.h5ad", folder / "folds.tsv", files, "Whole Blood")
+
+
+def gene_table(predictable=True):
+    genes = [f"ENSG{i:011d}.1" for i in range(N_GENES)]
+    parts = [
+        pd.DataFrame({"scale": scale, "tissue": tissue, "gene_id": genes,
+                      "predictable": predictable, "predictable_paper": predictable})
+        for scale in ("log2_z", "tpm_z") for tissue in ("Liver", "Lung")
+    ]  # fmt: skip
+    return pd.concat(parts, ignore_index=True)
+
+
+def run_status(folder, n_parts=1, **changes):
+    cohort = Cohort.read(folder / "expression.h5ad", folder / "donors.tsv")
+    disease = DiseaseSettings(min_cases=20, min_controls=20)
+    samples = held_out_samples(cohort, read_tsv(folder / "folds.tsv"), "Whole Blood")
+    labels, _ = contrast_table(cohort, samples, disease)
+    settings = StatusSettings(
+        **{"bootstraps": 40, "classifier": QUICK} | changes.pop("settings", {})
+    )
+    options = {"gene_wise": gene_table(), "baseline": held_out_of(folder, "covariates")}
+    parts = [
+        disease_status(
+            held_out_of(folder, "good"), "good", cohort, "Whole Blood", labels,
+            settings=settings, accuracy=AccuracySettings(permutations=1, bootstraps=1),
+            tissues=tissues_of_part(labels, part, n_parts), **options | changes,
+        )
+        for part in range(n_parts)
+    ]  # fmt: skip
+    return combine_status(*map(list, zip(*parts, strict=True)), settings)
+
+
+@pytest.fixture(scope="module")
+def results(folder):
+    return run_status(folder)
+
+
+def test_tissue_tells_more_than_blood_where_it_was_planted(results):
+    table, curves, summary = results
+    assert set(table["status"]) == {"ran"}
+    assert set(table["input"]) == {OBSERVED, PREDICTED, SOURCE, BASELINE}
+    auc = table.set_index(["selection", "tissue", "input"])["auroc"].sort_index()
+    for selection in ("all_folds", "nested"):
+        lung = auc.xs((selection, "Lung"))
+        assert lung[OBSERVED] > lung[SOURCE] + 0.1
+        assert lung[PREDICTED] > max(lung[SOURCE], lung[BASELINE]) + 0.05
+        assert abs(auc[selection, "Liver", OBSERVED] - 0.5) < 0.2
+    assert ((table["ci_low"] <= table["auroc"]) & (table["auroc"] <= table["ci_high"])).all()
+    assert abs(table["null_mean"].mean() - 0.5) < 0.1
+    shown = curves[curves["shown"]]
+    assert set(shown["tissue"]) == {"Lung"}
+    one = shown[(shown["selection"] == "nested") & (shown["input"] == OBSERVED)]
+    area = np.trapezoid(one["true_positive_rate"], one["false_positive_rate"])
+    assert area == pytest.approx(auc["nested", "Lung", OBSERVED], abs=0.05)
+    assert set(summary["pairs"]) == {"informative", "all"}
+
+
+def test_parts_give_the_same_tables_as_the_whole(folder, results):
+    # Two tissues: the third part is empty.
+    for whole, joined in zip(results, run_status(folder, n_parts=3), strict=True):
+        pd.testing.assert_frame_equal(whole, joined)
+
+
+def test_tissues_are_dealt_out_by_labelled_samples():
+    tissues = ["Lung"] * 5 + ["Liver"] * 9 + ["Colon"] * 5 + ["Heart"] * 2
+    labels = pd.DataFrame({"tissue": tissues})
+    parts = [tissues_of_part(labels, part, 3) for part in range(3)]
+    assert parts == [["Liver", "Heart"], ["Colon"], ["Lung"]]
+    assert tissues_of_part(labels, 4, 5) == []
+
+
+def test_summary_compares_over_pairs(results):
+    table, _, summary = results
+    wide = table[table["selection"] == "nested"].pivot(
+        index="tissue", columns="input", values="auroc"
+    )
+    row = summary.set_index(["selection", "pairs", "input_a", "input_b"]).loc[
+        ("nested", "all", PREDICTED, SOURCE)
+    ]
+    assert row["difference"] == pytest.approx((wide[PREDICTED] - wide[SOURCE]).mean())
+    assert row["n_pairs"] == row["n_pairs_all"] == 2
+    assert row["ci_low"] < row["difference"] < row["ci_high"]
+
+
+def test_offsets_between_folds_of_the_model_do_not_matter(folder, results):
+    held_out = held_out_of(folder, "good")
+    for index in range(N_FOLDS):
+        data = anndata.read_h5ad(folder / f"good{index}.h5ad")
+        data.X = data.X - np.float32(0.5 * index)
+        data.write_h5ad(folder / f"level{index}.h5ad")
+    level = held_out_of(folder, "level")
+    settings = {"settings": {"selections": ["all_folds"]}, "baseline": None}
+    aucs = []
+    for model in (held_out, level):
+        cohort = Cohort.read(folder / "expression.h5ad", folder / "donors.tsv")
+        labels, _ = contrast_table(
+            cohort,
+            pd.Index(model.rows["sample_id"]),
+            DiseaseSettings(min_cases=20, min_controls=20),
+        )
+        table, _, _ = disease_status(
+            model, "m", cohort, "Whole Blood", labels[labels["tissue"] == "Lung"], gene_table(),
+            StatusSettings(bootstraps=4, classifier=QUICK, **settings["settings"]),
+        )  # fmt: skip
+        aucs.append(table.set_index("input")["auroc"])
+    # Not exactly: log2(1+TPM) below 0 is cut at 0.
+    assert aucs[0][PREDICTED] == pytest.approx(aucs[1][PREDICTED], abs=0.03)
+    assert aucs[0][OBSERVED] == aucs[1][OBSERVED]
+
+
+def test_pairs_without_enough_genes_or_donors_are_rows_with_a_reason(folder):
+    table, curves, summary = run_status(
+        folder, gene_wise=gene_table(False), settings={"selections": ["all_folds"]}
+    )
+    assert (table["status"] == "skipped").all()
+    assert (table["reason"] == "0 predictable genes, fewer than 10").all()
+    assert curves.empty
+    assert summary.empty
+    few = ClassifierSettings(n_folds=5, inner_folds=40)
+    table, _, _ = run_status(folder, settings={"classifier": few, "selections": ["nested"]})
+    assert table["reason"].str.contains("which the folds need").all()
+
+
+def test_paper_reading_is_on_tpm(folder):
+    table, _, _ = run_status(
+        folder, settings={"definition": "predictable_paper", "selections": ["nested"]}
+    )
+    assert set(table["status"]) == {"ran"}
+    assert table["n_genes"].between(1, N_GENES).all()
+
+
+def test_informative_pairs_are_the_papers():
+    rows = []
+    values = {"a": (0.7, 0.65, 0.6), "b": (0.7, 0.65, 0.72), "c": (0.55, 0.5, 0.5)}
+    key = {"model": "m", "definition": "predictable", "selection": "nested", "contrast": "X"}
+    drawn = []
+    for tissue, scores in values.items():
+        sides = dict(zip((OBSERVED, PREDICTED, SOURCE), scores, strict=True))
+        drawn += [
+            key | {"tissue": tissue, "input": name, "draw": draw, "auroc": score + shift}
+            for name, score in sides.items()
+            for draw, shift in enumerate((-0.01, 0.01))
+        ]
+        rows += [
+            key | {"tissue": tissue, "input": name, "auroc": score, "status": "ran",
+                   "n_cases": 50, "n_controls": 60}
+            for name, score in sides.items()
+        ]  # fmt: skip
+    summary = compare_inputs(pd.DataFrame(rows), pd.DataFrame(drawn), StatusSettings())
+    first = summary.set_index(["pairs", "input_a", "input_b"])
+    assert first.loc[("informative", OBSERVED, PREDICTED), "n_pairs"] == 1
+    row = first.loc[("all", OBSERVED, PREDICTED)]
+    assert row["n_pairs"] == 3
+    gaps = [0.05, 0.05, 0.05]
+    assert row["wilcoxon_p"] == pytest.approx(stats.wilcoxon(gaps).pvalue)
+    assert first.loc[("informative", PREDICTED, SOURCE), "paper_mean_a"] == 0.62
+
+
+def test_without_the_pair_asked_for_the_one_shown_is_not_told_by_covariates():
+    key = {"model": "m", "definition": "predictable", "selection": "nested", "contrast": "X"}
+    values = {"Liver": {OBSERVED: 1.0, SOURCE: 0.9, BASELINE: 1.0},
+              "Lung": {OBSERVED: 0.8, SOURCE: 0.7, BASELINE: 0.55}}  # fmt: skip
+    rows = [
+        key | {"tissue": tissue, "input": name, "auroc": auc}
+        for tissue, sides in values.items()
+        for name, auc in sides.items()
+    ]
+    rows = pd.DataFrame(rows).assign(status="ran", n_cases=50, n_controls=60)
+    predicted = rows[rows["input"] == SOURCE].assign(input=PREDICTED)
+    rows = pd.concat([rows, predicted]).reindex(columns=PART_STATUS)
+    drawn = pd.concat([rows[[*KEY, "input", "auroc"]].assign(draw=draw) for draw in range(3)])
+    curves = rows[[*KEY, "input"]].reindex(columns=PART_CURVE)
+    _, shown, _ = combine_status([rows], [curves], [drawn], StatusSettings())
+    assert set(shown.loc[shown["shown"], "tissue"]) == {"Lung"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"definition": "predictible"}, ("disease_status.definition", "'predictible'")),
+        ({"selections": ["nestd"]}, ("disease_status.selections", "'nestd'")),
+    ],
+)
+def test_bad_settings(changes, words):
+    with pytest.raises(InputError) as caught:
+        StatusSettings(**changes)
+    assert all(word in str(caught.value) for word in words)
+
+
+def test_baseline_without_the_samples(folder):
+    held_out = held_out_of(folder, "covariates")
+    rows = held_out.rows[held_out.rows["tissue"] == "Liver"].reset_index(drop=True)
+    lacking = type(held_out)(**{**vars(held_out), "rows": rows})
+    with pytest.raises(InputError, match="no prediction of some samples of Lung"):
+        run_status(folder, baseline=lacking)

@@ -1,0 +1,372 @@
+import gzip
+import threading
+
+import anndata
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.sparse
+
+from mtm.cohort.genes import gene_key, read_gene_list, read_gtf_genes
+from mtm.cohort.matrices import iter_expression_blocks, iter_gct_blocks, read_expression_header
+from mtm.cohort.tables import (
+    read_controlled_phenotypes,
+    read_sample_attributes,
+    read_subject_phenotypes,
+)
+from mtm.errors import InputError
+
+
+def gct_text(values, ids, names, end="\n"):
+    lines = ["#1.2", f"{len(ids)}\t{len(names)}", "\t".join(["Name", "Description", *names])]
+    for gene_id, row in zip(ids, values, strict=True):
+        lines.append("\t".join([gene_id, f"S{gene_id[-3:]}", *(f"{x:.4g}" for x in row)]))
+    return end.join(lines) + end
+
+
+@pytest.fixture
+def table(rng):
+    """61 genes x 23 samples, as GTEx prints them (four digits, many zeros)."""
+    values = rng.lognormal(0, 3, (61, 23)) * (rng.random((61, 23)) < 0.7)
+    ids = [f"ENSG{i:011d}.{i % 7}" for i in range(61)]
+    return values, ids, [f"GTEX-{i:03d}-0001" for i in range(23)]
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(5)
+
+
+def read_all(path, *args, **options):
+    blocks = list(iter_expression_blocks(path, *args, **options))
+    ids = [gene_id for block in blocks for gene_id in block.gene_ids]
+    symbols = [symbol for block in blocks for symbol in block.symbols]
+    return ids, symbols, np.concatenate([block.expr_tpm for block in blocks]), blocks
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("suffix", [".gct", ".gct.gz"])
+@pytest.mark.parametrize("block_genes", [1, 7, 16, 40, 61, 500])
+def test_gct_agrees_with_pandas(tmp_path, table, suffix, block_genes, end):
+    path = tmp_path / f"x{suffix}"
+    text = gct_text(*table, end=end).encode()
+    path.write_bytes(gzip.compress(text) if suffix.endswith("gz") else text)
+    expected = pd.read_csv(path, sep="\t", skiprows=2)
+    ids, symbols, expr, blocks = read_all(path, block_genes=block_genes)
+    assert ids == list(expected["Name"])
+    assert symbols == list(expected["Description"])
+    assert expr.dtype == np.float32
+    np.testing.assert_array_equal(expr, expected.iloc[:, 2:].to_numpy().astype(np.float32))
+    assert all(len(block.gene_ids) == block_genes for block in blocks[:-1])
+    header = read_expression_header(path)
+    assert header.sample_ids == tuple(expected.columns[2:])
+    assert header.n_genes == 61
+
+
+def test_columns_and_genes_are_selected_in_the_order_asked_for(tmp_path, table):
+    path = tmp_path / "x.gct"
+    path.write_text(gct_text(*table))
+    expected = pd.read_csv(path, sep="\t", skiprows=2)
+    seen = []
+
+    def keep(gene_id):
+        seen.append(gene_id)
+        return len(seen) % 3 == 0
+
+    ids, _, expr, _ = read_all(path, [20, 0, 7], keep=keep, block_genes=4)
+    assert seen == list(expected["Name"])
+    assert ids == list(expected["Name"])[2::3]
+    wanted = expected.iloc[2::3, [22, 2, 9]].to_numpy()
+    np.testing.assert_array_equal(expr, wanted.astype(np.float32))
+
+
+def test_rows_that_are_not_kept_are_not_parsed(tmp_path, table):
+    path = tmp_path / "x.gct"
+    lines = gct_text(*table).split("\n")
+    lines[10] = lines[10].split("\t")[0] + "\tno\tnumbers\there"
+    path.write_text("\n".join(lines))
+    skipped = table[1][7]
+    ids, *_ = read_all(path, keep=lambda gene_id: gene_id != skipped)
+    assert len(ids) == 60
+    with pytest.raises(InputError, match=f"line 11 .gene {skipped}.: found 4 fields"):
+        read_all(path)
+
+
+def test_gct_with_the_id_column_of_files_per_tissue(tmp_path):
+    path = tmp_path / "x.gct"
+    path.write_text("#1.2\n2\t2\nid\tName\tDescription\ta\tb\n0\tg1\tA\t1\t2\n1\tg2\tB\t3\t4\n")
+    ids, symbols, expr, _ = read_all(path)
+    assert (ids, symbols) == (["g1", "g2"], ["A", "B"])
+    np.testing.assert_array_equal(expr, [[1, 2], [3, 4]])
+
+
+def test_lines_longer_than_a_chunk_and_files_of_several_gzip_members(tmp_path, table, monkeypatch):
+    monkeypatch.setattr("mtm.cohort.lines._CHUNK_BYTES", 37)
+    text = gct_text(*table).encode()
+    path = tmp_path / "x.gct.gz"
+    path.write_bytes(gzip.compress(text[:900]) + gzip.compress(text[900:]))
+    expected = pd.read_csv(path, sep="\t", skiprows=2)
+    _, _, expr, _ = read_all(path)
+    np.testing.assert_array_equal(expr, expected.iloc[:, 2:].to_numpy().astype(np.float32))
+
+
+def test_no_thread_is_left_by_a_reader_given_up_half_way(tmp_path, table):
+    path = tmp_path / "x.gct"
+    path.write_text(gct_text(*table))
+    before = threading.active_count()
+    blocks = iter_gct_blocks(path, block_genes=5)
+    next(blocks)
+    blocks.close()
+    assert threading.active_count() == before
+
+
+@pytest.mark.parametrize(
+    "text", ["0.1", "1e-3", "3E+2", "7", "12345.678", ".5", "5.", "-0", " 7", "7  ", "7\r"]
+)
+def test_every_spelling_of_a_number(tmp_path, text):
+    path = tmp_path / "x.gct"
+    path.write_text(f"#1.2\n1\t2\nName\tDescription\ta\tb\ng\tG\t{text}\t1\n")
+    _, _, expr, _ = read_all(path)
+    assert expr[0, 0] == np.float32(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("x", "non-numeric value 'x'"),
+        ("", "non-numeric value ''"),
+        ("NA", "non-numeric value 'NA'"),
+        ("1,5", "non-numeric value '1,5'"),
+        ("0x1F", "non-numeric"),
+        ("-0.5", "negative value '-0.5'"),
+        ("nan", "NaN value 'nan'"),
+        ("inf", "infinite value 'inf'"),
+        ("-Infinity", "infinite value '-Infinity'"),
+        ("1e60", "infinite"),
+        ('"1"', "non-numeric"),
+        ("1\r2", "non-numeric"),
+        ("1 2", "non-numeric value '1 2'"),
+        ("\xff", "non-numeric"),
+    ],
+)
+def test_bad_values_are_named(tmp_path, table, text, words):
+    lines = gct_text(*table).split("\n")
+    fields = lines[40].split("\t")
+    fields[2 + 17] = text
+    lines[40] = "\t".join(fields)
+    path = tmp_path / "x.gct"
+    path.write_text("\n".join(lines), newline="", encoding="latin-1")
+    with pytest.raises(InputError) as caught:
+        read_all(path)
+    for word in (words, "line 41", f"gene {table[1][37]}", f"sample {table[2][17]}"):
+        assert word in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("line", "text", "words"),
+    [
+        (0, "#1.3", "line 1: found '#1.3'"),
+        (1, "61", "line 2: found '61'"),
+        (1, "61\tx", "line 2"),
+        (1, "61\t24", "found 23 sample columns; expected 24"),
+        (1, "60\t23", "header of 60 genes and more rows"),
+        (1, "62\t23", "header of 62 genes over 61 rows"),
+        (2, "Gene\tDescription\ta", "columns Name and Description"),
+    ],
+)
+def test_bad_gct_headers(tmp_path, table, line, text, words):
+    lines = gct_text(*table).split("\n")
+    lines[line] = text
+    path = tmp_path / "x.gct"
+    path.write_text("\n".join(lines))
+    with pytest.raises(InputError, match=words):
+        read_all(path)
+
+
+def test_damaged_gzip(tmp_path, table):
+    path = tmp_path / "x.gct.gz"
+    whole = bytearray(gzip.compress(gct_text(*table).encode()))
+    whole[-8] ^= 0xFF
+    path.write_bytes(whole)
+    with pytest.raises(InputError, match="unreadable file"):
+        read_all(path)
+
+
+@pytest.mark.parametrize("symbol", [True, False])
+def test_wide_table(tmp_path, table, symbol):
+    values, ids, names = table
+    frame = pd.DataFrame(values, index=pd.Index(ids, name="gene"), columns=names)
+    if symbol:
+        frame.insert(0, "symbol", [f"S{i}" for i in range(61)])
+    path = tmp_path / "x.tsv.gz"
+    frame.to_csv(path, sep="\t")
+    assert read_expression_header(path).sample_ids == tuple(names)
+    read_ids, symbols, expr, _ = read_all(path, [3, 1], block_genes=10)
+    assert read_ids == ids
+    assert symbols == ([f"S{i}" for i in range(61)] if symbol else ids)
+    np.testing.assert_array_equal(expr, values[:, [3, 1]].astype(np.float32))
+
+
+@pytest.mark.parametrize("form", [np.asarray, scipy.sparse.csr_matrix, scipy.sparse.csc_matrix])
+def test_h5ad(tmp_path, table, form):
+    values, ids, names = table
+    var = pd.DataFrame({"gene_name": [f"S{i}" for i in range(61)]}, index=ids)
+    data = anndata.AnnData(form(values.T), obs=pd.DataFrame(index=names), var=var)
+    path = tmp_path / "x.h5ad"
+    data.write_h5ad(path)
+    assert read_expression_header(path).n_genes == 61
+    wanted = set(ids[3:50:2])
+    read_ids, symbols, expr, _ = read_all(
+        path, [3, 1], keep=lambda gene_id: gene_id in wanted, block_genes=10
+    )
+    assert read_ids == ids[3:50:2]
+    assert symbols == [f"S{i}" for i in range(3, 50, 2)]
+    np.testing.assert_array_equal(expr, values[3:50:2][:, [3, 1]].astype(np.float32))
+
+    data.X = form(np.where(np.arange(61) == 5, -values.T - 1, values.T))
+    data.write_h5ad(path)
+    with pytest.raises(InputError, match=f"gene {ids[5]}, sample {names[0]}"):
+        read_all(path)
+    data.uns["scale"] = "log2_z"
+    data.write_h5ad(path)
+    with pytest.raises(InputError, match="log2_z"):
+        read_expression_header(path)
+
+
+def test_h5ad_without_x_and_files_that_are_none(tmp_path):
+    path = tmp_path / "x.h5ad"
+    anndata.AnnData(obs=pd.DataFrame(index=["a"]), var=pd.DataFrame(index=["g"])).write_h5ad(path)
+    with pytest.raises(InputError, match="no X"):
+        read_expression_header(path)
+    path.write_text("not hdf5")
+    with pytest.raises(InputError, match="unreadable"):
+        read_expression_header(path)
+    with pytest.raises(InputError, match="no such file"):
+        read_expression_header(tmp_path / "absent.gct")
+    with pytest.raises(InputError, match="expression file: .gct"):
+        read_expression_header(tmp_path / "x.xlsx")
+
+
+@pytest.mark.parametrize(
+    ("gene_id", "key"),
+    [
+        ("ENSG00000182378.13", ("ENSG00000182378", False)),
+        ("ENSG00000182378", ("ENSG00000182378", False)),
+        ("ENSG00000182378.13_PAR_Y", ("ENSG00000182378", True)),
+        ("ENSMUSG00000000001.4", ("ENSMUSG00000000001", False)),
+        ("RP11-34P13.7", ("RP11-34P13.7", False)),
+    ],
+)
+def test_gene_key(gene_id, key):
+    assert gene_key(gene_id) == key
+
+
+def test_sample_attributes(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text(
+        "SAMPID\tSMTSD\tSMRIN\tSMCENTER\tSMPTHNTS\tSMAFRZE\tOTHER\n"
+        'GTEX-1-0001-SM\tWhole Blood\t7.5\tB1\tsome "odd note\tRNASEQ\t1\n'
+        "GTEX-2-0001-SM\tLung\t\tNA\t\tEXCLUDE\t1\n"
+    )
+    table = read_sample_attributes(path)
+    assert list(table.columns) == [
+        "donor",
+        "tissue",
+        "freeze",
+        "rin",
+        "center",
+        "pathology_notes",
+    ]
+    assert list(table["donor"]) == ["GTEX-1", "GTEX-2"]
+    assert table.loc["GTEX-1-0001-SM", "rin"] == 7.5
+    assert np.isnan(table.loc["GTEX-2-0001-SM", "rin"])
+    assert table.loc["GTEX-2-0001-SM", "center"] == "NA"
+    path.write_text("SAMPID\tSMTSD\tSUBJID\ns1\tLung\tp1\n")
+    assert list(read_sample_attributes(path)["donor"]) == ["p1"]
+    path.write_text("SAMPID\tSMTSD\tSMRIN\ns1\tLung\thigh\n")
+    with pytest.raises(InputError, match="column SMRIN of s1: found 'high'"):
+        read_sample_attributes(path)
+    path.write_text("SAMPID\tSMTSD\ns1\tLung\ns1\tLung\n")
+    with pytest.raises(InputError, match="s1 twice"):
+        read_sample_attributes(path)
+
+
+def test_subject_phenotypes(tmp_path):
+    path = tmp_path / "p.txt"
+    path.write_text("SUBJID\tSEX\tAGE\tDTHHRDY\nd1\t1\t60-69\t4\nd2\t2\t43\t\n")
+    table = read_subject_phenotypes(path)
+    assert list(table["sex"]) == [1, 2]
+    assert list(table["age_bracket"]) == ["60-69", "40-49"]
+    assert list(table["age"]) == [64.5, 43]
+    assert table["hardy"].isna().tolist() == [False, True]
+    for row, words in [
+        ("d1\t3\t60-69\t0", "column SEX of d1: found '3'"),
+        ("d1\t\t60-69\t0", "column SEX of d1: found nothing"),
+        ("d1\t1\tx60-69\t0", "column AGE of d1"),
+        ("d1\t1\t\t0", "column AGE of d1: found nothing"),
+        ("d1\t1\t60-69\t5", "column DTHHRDY of d1"),
+        ("d1\t1\t60-69\t0\nd1\t1\t60-69\t0", "d1 twice"),
+        ("\t1\t60-69\t0", "row 1: found an empty SUBJID"),
+    ]:
+        path.write_text(f"SUBJID\tSEX\tAGE\tDTHHRDY\n{row}\n")
+        with pytest.raises(InputError, match=words):
+            read_subject_phenotypes(path)
+
+
+@pytest.mark.parametrize("column", ["SUBJID", "donor"])
+def test_controlled_phenotypes_as_dbgap_writes_them(tmp_path, column):
+    path = tmp_path / "c.txt.gz"
+    text = (
+        "# Study accession: phs0\n# Table\n\n##\tphv1\tphv2\n"
+        f"dbGaP_Subject_ID\t{column}\tAGE\tBMI\tMHTXT\n1\tGTEX-1\t61\t25.4\tyes #1\n"
+        "2\tGTEX-2\t44\t\tno\n"
+    )
+    path.write_bytes(gzip.compress(text.encode()))
+    table = read_controlled_phenotypes(path)
+    assert list(table.index) == ["GTEX-1", "GTEX-2"]
+    assert list(table.columns) == ["dbGaP_Subject_ID", "AGE", "BMI", "MHTXT"]
+    assert table.loc["GTEX-1", "BMI"] == 25.4
+    assert table.loc["GTEX-1", "MHTXT"] == "yes #1"
+    path.write_bytes(gzip.compress(b"#\nID\tAGE\n1\t2\n"))
+    with pytest.raises(InputError, match="SUBJID"):
+        read_controlled_phenotypes(path)
+
+
+def test_gtf_genes(tmp_path):
+    path = tmp_path / "g.gtf"
+    path.write_text(
+        "#!genome\n"
+        'chr1\tHAVANA\tgene\t11\t20\t.\t+\t.\tgene_id "ENSG00000000001.2"; gene_type "lncRNA"; '
+        'gene_name "A"; level 2;\n'
+        'chr1\tHAVANA\texon\t11\t20\t.\t+\t.\tgene_id "ENSG00000000001.2"; gene_type "lncRNA";\n'
+        'chrY\tHAVANA\tgene\t5\t9\t.\t-\t.\tgene_id "ENSG00000000002.1_PAR_Y"; '
+        'gene_biotype "protein_coding";\n'
+    )
+    genes = read_gtf_genes(path)
+    assert genes.loc["ENSG00000000001.2"].tolist() == ["A", "lncRNA", "chr1", "+", 11, 20]
+    assert genes.loc["ENSG00000000002.1_PAR_Y", "biotype"] == "protein_coding"
+    assert genes.loc["ENSG00000000002.1_PAR_Y", "symbol"] == "ENSG00000000002.1_PAR_Y"
+    path.write_text('chr1\tx\tgene\t1\t2\t.\t+\t.\tgene_id "a";\n')
+    with pytest.raises(InputError, match="line 1"):
+        read_gtf_genes(path)
+    path.write_text("#only\n")
+    with pytest.raises(InputError, match="no gene row"):
+        read_gtf_genes(path)
+
+
+def test_gene_list(tmp_path):
+    path = tmp_path / "g.txt"
+    path.write_text("ENSG00000000001.2\nENSG00000000001.2_PAR_Y\n")
+    assert len(read_gene_list(path)) == 2
+    path.write_text("symbol\tgene_id\nA\tENSG00000000001\n")
+    assert list(read_gene_list(path)) == ["ENSG00000000001"]
+    for text, words in [
+        ("ENSG00000000001.2\nENSG00000000001.3\n", "duplicate gene ENSG00000000001.3"),
+        ("a\tb\n1\t2\n", "ensembl_gene_id or gene_id"),
+        ("gene_id\n", "without a gene id"),
+        ("symbol\tgene_id\nA\n", "without a gene id"),
+        ("", "empty file"),
+    ]:
+        path.write_text(text)
+        with pytest.raises(InputError, match=words):
+            read_gene_list(path)

@@ -1,0 +1,128 @@
+import importlib
+import shutil
+from pathlib import Path
+
+import pytest
+
+from mtm.errors import InputError
+from mtm.figures import registry
+from mtm.models.registry import model_class, model_names
+from mtm.pipeline import code_digest as module
+from mtm.pipeline.code_digest import code_digest, figure_module, model_module, registered_modules
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def code(tmp_path):
+    """Return a copy of scripts and library, and a function that digests it afresh."""
+    for folder in ("scripts", "src"):
+        shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("*.pyc"))
+
+    def digest(script, *modules, **options):
+        for cached in (module._tree, module._code_text, module._file_of, module._imports):
+            cached.cache_clear()
+        return code_digest(
+            tmp_path / "scripts" / script, modules, source_root=tmp_path / "src", **options
+        )
+
+    return tmp_path, digest
+
+
+def training(digest, name):
+    return digest("train_fold.py", model_module(name), without=["mtm.predictions.monitoring"])
+
+
+def edit(path, old, new):
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+
+
+def test_comment_docstring_and_layout_change_nothing(code):
+    folder, digest = code
+    before = digest("train_fold.py", "mtm.models.mtm.model")
+    path = folder / "src/mtm/models/mtm/networks.py"
+    path.write_text(
+        "# A remark.\n\n\n" + path.read_text().replace("NORM_EPS = 2e-5", "NORM_EPS=2e-5")
+    )
+    edit(folder / "src/mtm/cohort/scaling.py", '"""', '"""Another docstring. ')
+    edit(folder / "scripts/train_fold.py", '"""', '"""Another docstring. ')
+    assert digest("train_fold.py", "mtm.models.mtm.model") == before
+
+
+@pytest.mark.parametrize(
+    ("path", "old", "new"),
+    [
+        ("src/mtm/models/mtm/networks.py", "NORM_EPS = 2e-5", "NORM_EPS = 3e-5"),
+        ("src/mtm/models/registry.py", "n=1", "n=2"),
+        ("src/mtm/io.py", ".partial.", ".part."),
+        ("src/mtm/__init__.py", "0+checkout", "0+unknown"),
+        ("scripts/train_fold.py", "number = int(fold)", "number = int(fold) + 1"),
+    ],
+)
+def test_edit_of_the_code_in_use_changes_the_digest(code, path, old, new):
+    folder, digest = code
+    before = training(digest, "mtm")
+    edit(folder / path, old, new)
+    assert training(digest, "mtm") != before
+
+
+def test_edit_of_one_model_leaves_the_others_alone(code):
+    folder, digest = code
+    before = {name: training(digest, name) for name in model_names()}
+    edit(folder / "src/mtm/models/train_mean.py", "np.zeros(", "np.ones(")
+    after = {name: training(digest, name) for name in model_names()}
+    assert [name for name in before if before[name] != after[name]] == ["train_mean"]
+
+
+def test_edit_of_the_contract_concerns_every_model(code):
+    folder, digest = code
+    before = {name: training(digest, name) for name in model_names()}
+    edit(folder / "src/mtm/models/base.py", "BUNDLE_VERSION = 1", "BUNDLE_VERSION = 2")
+    assert all(training(digest, name) != before[name] for name in before)
+
+
+def test_scoring_code_concerns_no_training(code):
+    folder, digest = code
+    before = training(digest, "mtm"), digest("score_model.py")
+    path = folder / "src/mtm/analyses/accuracy/score.py"
+    path.write_text(path.read_text() + "\nANOTHER = 1\n")
+    assert training(digest, "mtm") == before[0]
+    assert digest("score_model.py") != before[1]
+
+
+def test_imports_inside_functions_and_relative_ones_are_followed(tmp_path):
+    package = tmp_path / "src/mtm"
+    (package / "deep").mkdir(parents=True)
+    for name in ("__init__.py", "deep/__init__.py"):
+        (package / name).write_text("")
+    (package / "deep/one.py").write_text("def f():\n    from . import two\n    return two\n")
+    (package / "deep/two.py").write_text("from ..three import X\n")
+    (package / "three.py").write_text("X = 1\n")
+    script = tmp_path / "script.py"
+    script.write_text("import mtm.deep.one\n")
+    before = code_digest(script, source_root=tmp_path / "src")
+    (package / "three.py").write_text("X = 2\n")
+    for cached in (module._tree, module._code_text):
+        cached.cache_clear()
+    assert code_digest(script, source_root=tmp_path / "src") != before
+
+
+def test_registered_names_are_found_without_importing():
+    models = registered_modules("mtm.models", "register")
+    assert models == {name: model_class(name).__module__ for name in model_names()}
+    figures = registered_modules("mtm.figures", "figure")
+    for name in set(figures.values()):
+        importlib.import_module(name)
+    assert set(figures) == set(registry._FIGURES)
+    assert figure_module("fig2a") == "mtm.figures.accuracy"
+
+
+def test_unknown_names_are_refused(tmp_path):
+    with pytest.raises(InputError, match="model: found 'nothing'"):
+        model_module("nothing")
+    with pytest.raises(InputError, match="mtm.nothing"):
+        code_digest(ROOT / "scripts/train_fold.py", ["mtm.nothing"])
+    with pytest.raises(InputError, match="no readable code"):
+        code_digest(tmp_path / "absent.py")

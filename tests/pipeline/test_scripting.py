@@ -1,0 +1,88 @@
+import logging
+import sys
+import warnings
+from types import SimpleNamespace
+
+import pytest
+
+from mtm.errors import InputError
+from mtm.pipeline.scripting import run
+
+
+@pytest.fixture
+def snakemake(tmp_path):
+    return SimpleNamespace(log=[str(tmp_path / "logs" / "rule.log")], threads=2, rule="count")
+
+
+def log_text(snakemake):
+    with open(snakemake.log[0], encoding="utf-8") as file:
+        return file.read()
+
+
+def test_records_and_warnings_reach_the_log_at_once_and_stderr_stays_free(snakemake, capsys):
+    with run(snakemake) as log:
+        log.info("twelve samples")
+        logging.getLogger("mtm.cohort.cohort").info("from the library")
+        logging.getLogger("elsewhere").info("chatter")
+        warnings.warn("odd value", UserWarning, stacklevel=1)
+        sys.stderr.write("progress")
+        text = log_text(snakemake)
+    assert "INFO mtm.count: twelve samples" in text
+    assert "from the library" in text
+    assert "odd value" in text
+    assert "chatter" not in text
+    assert capsys.readouterr().err == "progress"
+
+
+def test_log_is_created_without_any_record_and_started_afresh(snakemake):
+    with run(snakemake) as log:
+        log.info("first run")
+    with run(snakemake):
+        pass
+    assert log_text(snakemake) == ""
+
+
+def test_input_error_is_one_line_in_log_and_stderr_with_exit_code_1(snakemake, capsys):
+    with pytest.raises(SystemExit) as stop, run(snakemake):
+        raise InputError("samples.tsv", "no column 'donor'", "a column named donor")
+    message = "samples.tsv: found no column 'donor'; expected a column named donor."
+    assert stop.value.code == 1
+    assert capsys.readouterr().err == message + "\n"
+    text = log_text(snakemake)
+    assert text.count(message) == 1
+    assert "Traceback" not in text
+
+
+def test_other_errors_keep_their_type_and_leave_a_traceback_in_the_log(snakemake):
+    with pytest.raises(ZeroDivisionError), run(snakemake):
+        _ = 1 / 0
+    text = log_text(snakemake)
+    assert "Traceback" in text
+    assert "ZeroDivisionError" in text
+
+
+@pytest.mark.parametrize("empty", [[], ""])
+def test_without_a_log_file_everything_goes_to_stderr_once(snakemake, capsys, empty):
+    snakemake.log = empty
+    with pytest.raises(SystemExit), run(snakemake):
+        raise InputError("config", "x", "y")
+    assert capsys.readouterr().err.count("config: found x; expected y.") == 1
+
+
+def test_logging_is_left_as_it_was(snakemake):
+    root, library = logging.getLogger(), logging.getLogger("mtm")
+    before = list(root.handlers), library.level, warnings.showwarning
+    with run(snakemake):
+        assert warnings.showwarning is not before[2]
+    assert (list(root.handlers), library.level, warnings.showwarning) == before
+
+
+def test_torch_threads_are_set_only_where_torch_was_imported(snakemake, monkeypatch):
+    seen = []
+    monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(set_num_threads=seen.append))
+    with run(snakemake):
+        pass
+    assert seen == [2]
+    monkeypatch.delitem(sys.modules, "torch")
+    with run(snakemake):
+        assert "torch" not in sys.modules
