@@ -3,6 +3,7 @@
 Nothing of the library is imported here: whoever reads a table needs nothing of what made it.
 """
 
+from dataclasses import dataclass
 from typing import Literal, get_args
 
 # Scales and units of expression.
@@ -10,12 +11,41 @@ Scale = Literal["tpm_z", "log2_z"]
 SCALES: tuple[str, ...] = get_args(Scale)
 Units = Literal["tpm", "log2"]
 
+
+@dataclass(frozen=True)
+class Reading:
+    """One way to read a result: scale, pooling of folds and what makes a gene predictable.
+
+    Parameters
+    ----------
+    scale
+        Scale of predictions and observations.
+    convention
+        How gene-wise correlations of several folds become one; of `GENE_CONVENTIONS`.
+    definition
+        Column of the gene-wise table that says whether a gene is predictable.
+    title
+        In words, for figures.
+    """
+
+    scale: Scale
+    convention: str
+    definition: str
+    title: str
+
+
+HEADLINE = Reading("log2_z", "per_fold", "predictable", "log2(1+TPM), within folds")
+PAPER = Reading("tpm_z", "pooled_raw", "predictable_paper", "TPM, folds pooled, as the paper")
+READINGS = (HEADLINE, PAPER)
+# Each definition of a predictable gene is counted on the scale it belongs to.
+DEFINITIONS = {reading.definition: reading.scale for reading in READINGS}
+
 # Accuracy tables: what a row is about, and the measures that stand first.
 ACCURACY_KEY = ["scale", "level", "convention"]
 MEAN_OF_TISSUES = "(mean of tissues)"
 GENE_CONVENTIONS = ("per_fold", "pooled_z", "pooled_raw")
 SAMPLE_CONVENTION = "per_sample"
-HEADLINE = (
+HEADLINE_MEASURES = (
     ("log2_z", "gene_wise", "per_fold"),
     ("log2_z", "sample_wise", SAMPLE_CONVENTION),
     ("tpm_z", "gene_wise", "pooled_raw"),
@@ -23,9 +53,7 @@ HEADLINE = (
 
 # Comparisons of models.
 PAIR = ["model_a", "model_b"]
-TABLE_MEASURES = (*HEADLINE, ("tpm_z", "sample_wise", SAMPLE_CONVENTION))
-# Each definition of a predictable gene is counted on the scale it belongs to.
-DEFINITIONS = {"predictable": "log2_z", "predictable_paper": "tpm_z"}
+TABLE_MEASURES = (*HEADLINE_MEASURES, ("tpm_z", "sample_wise", SAMPLE_CONVENTION))
 VENN_SETS = (2, 3)
 # How the models of a region stand in one field.
 AND = ";"

@@ -6,6 +6,7 @@ import scipy.sparse
 
 from mtm.errors import InputError
 from mtm.predictions.held_out import read_held_out
+from mtm.predictions.tissues import tissues
 
 
 @pytest.fixture
@@ -42,13 +43,13 @@ def test_predictions_meet_their_observations(case):
     cohort, _ = case
     held_out = read(case)
     seen = []
-    for tissue, rows, predicted, tissue_tpm in held_out.tissue_matrices():
-        assert (rows["tissue"] == tissue).all()
+    for tissue in tissues(held_out):
+        rows = tissue.rows
+        assert (rows["tissue"] == tissue.name).all()
         assert rows["fold"].is_monotonic_increasing
         cohort_rows = cohort.obs.index.get_indexer(rows["sample_id"])
-        np.testing.assert_array_equal(predicted, 4 * cohort_rows[:, None] + np.arange(4))
-        in_tissue = (cohort.obs["tissue"] == tissue).to_numpy()
-        np.testing.assert_array_equal(tissue_tpm, cohort.expr_tpm[in_tissue])
+        np.testing.assert_array_equal(tissue.predicted, 4 * cohort_rows[:, None] + np.arange(4))
+        np.testing.assert_array_equal(tissue.observed_tpm, cohort.expr_tpm[cohort_rows])
         assert (cohort.fold_of[rows["donor"]].to_numpy() == rows["fold"]).all()
         seen.extend(rows["sample_id"])
     assert sorted(seen) == sorted(cohort.obs.index[cohort.obs["tissue"] != "Whole Blood"])
@@ -187,4 +188,4 @@ def test_predictions_must_be_finite(case):
     rewrite(case[1][2], spoil)
     held_out = read(case)
     with pytest.raises(InputError, match="nan for ENSG00000000003.1 in"):
-        list(held_out.tissue_matrices())
+        list(tissues(held_out))

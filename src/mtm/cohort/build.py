@@ -47,7 +47,7 @@ def merge_phenotypes(
         What `mtm.cohort.tables.read_subject_phenotypes` returns.
     controlled
         What `mtm.cohort.tables.read_controlled_phenotypes` returns. AGE replaces the bracket's
-        middle, donor by donor; SEX and DTHHRDY must agree; every other column is added under its name.
+        middle, donor by donor; SEX and DTHHRDY must agree; every other column is added as named.
 
     Returns
     -------

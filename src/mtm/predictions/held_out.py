@@ -1,6 +1,6 @@
 """Held-out predictions of one model, checked and lined up with the cohort they predict."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -54,41 +54,37 @@ class HeldOut:
         kept = self.rows["tissue"].isin(list(tissues))
         return replace(self, rows=self.rows[kept].reset_index(drop=True))
 
-    def tissue_matrices(self) -> Iterator[tuple[str, pd.DataFrame, np.ndarray, np.ndarray]]:
-        """Read one target tissue after the other.
+    def predicted(self, rows: pd.DataFrame) -> np.ndarray:
+        """Read predictions.
 
-        Yields
-        ------
-        str
-            The tissue.
-        pd.DataFrame
-            Its part of `rows`.
+        Parameters
+        ----------
+        rows
+            A part of `rows`, in any order.
+
+        Returns
+        -------
         np.ndarray
-            Predictions in `scale`, in that order, shape ``(n_rows, n_genes)``, float32.
-        np.ndarray
-            TPM of every sample of the tissue, in the order of `samples`, float32.
+            Shape ``(n_rows, n_genes)``, float32, in `scale`, in the order of `rows`.
 
         Raises
         ------
         InputError
             A prediction is not finite.
         """
-        with h5py.File(self.expression) as cohort:
-            for tissue, rows in self.rows.groupby("tissue", sort=True):
-                predicted = np.empty((len(rows), len(self.gene_ids)), np.float32)
-                for index, part in rows.groupby("file").indices.items():
-                    with h5py.File(self.predictions[index]) as file:
-                        predicted[part] = _read_rows(file["X"], rows["file_row"].to_numpy()[part])
-                if not np.isfinite(predicted).all():
-                    row, gene = np.argwhere(~np.isfinite(predicted))[0]
-                    raise InputError(
-                        self.predictions[rows["file"].iloc[row]],
-                        f"{predicted[row, gene]} for {self.gene_ids[gene]} "
-                        f"in {rows['sample_id'].iloc[row]}",
-                        "finite predictions",
-                    )
-                members = np.flatnonzero((self.samples["tissue"] == tissue).to_numpy())
-                yield str(tissue), rows, predicted, _read_rows(cohort["X"], members)
+        predicted = np.empty((len(rows), len(self.gene_ids)), np.float32)
+        for index, part in rows.groupby("file").indices.items():
+            with h5py.File(self.predictions[index]) as file:
+                predicted[part] = read_rows(file["X"], rows["file_row"].to_numpy()[part])
+        if not np.isfinite(predicted).all():
+            row, gene = np.argwhere(~np.isfinite(predicted))[0]
+            raise InputError(
+                self.predictions[rows["file"].iloc[row]],
+                f"{predicted[row, gene]} for {self.gene_ids[gene]} "
+                f"in {rows['sample_id'].iloc[row]}",
+                "finite predictions",
+            )
+        return predicted
 
 
 def read_held_out(
@@ -286,7 +282,7 @@ def _check_complete(
         )
 
 
-def _read_rows(matrix: h5py.Dataset, rows: np.ndarray) -> np.ndarray:
+def read_rows(matrix: h5py.Dataset, rows: np.ndarray) -> np.ndarray:
     """Read rows of a dense HDF5 matrix in any order, float32; neighbours are read together."""
     order = np.argsort(rows, kind="stable")
     in_order = np.empty((len(rows), matrix.shape[1]), np.float32)

@@ -1,22 +1,31 @@
-"""The samples of one tissue, predicted and observed, lined up."""
+"""The samples of one tissue, predicted and observed, lined up: what every analysis loops over.
 
-from collections.abc import Mapping, Sequence
+    for tissue in tissues(held_out):
+        values = tissue.values("log2_z", slice(None))
+
+The tissue is the unit of work: memory is that of one tissue's samples, and the arrays derived
+from them are made for some genes at a time.
+"""
+
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import cached_property
 
+import h5py
 import numpy as np
 import pandas as pd
 import torch
 
 from mtm.cohort.scaling import TissueScaler, log2_tpm
 from mtm.errors import InputError
-from mtm.predictions.held_out import HeldOut
+from mtm.predictions.held_out import HeldOut, read_rows
 from mtm.settings.scaling import Scaling
-from mtm.statistics.correlation import (
-    CONSTANT_TOLERANCE,
-)
-from mtm.vocabulary import SCALES, Scale
+from mtm.statistics.correlation import CONSTANT_TOLERANCE
+from mtm.vocabulary import SCALES, Reading, Scale
 
+# Genes worked on at a time; no result depends on it.
+BLOCK_GENES = 2048
 # Statistics of a single tissue have one row, which broadcasts over samples.
 ONLY_TISSUE = np.zeros(1, np.int64)
 
@@ -38,20 +47,47 @@ class Values:
 
 
 @dataclass(frozen=True)
-class TissueSamples:
-    """Held-out samples of one tissue, sorted by fold, with the training statistics of each fold.
+class Tissue:
+    """Held-out samples of one tissue, sorted by fold, predicted and observed.
 
-    `predicted` is in the model's scale, `observed_tpm` in TPM, both ``(n_samples, n_genes)``;
-    `scalers` holds one scaler a scale and fold, of this tissue alone.
+    Parameters
+    ----------
+    name
+        The tissue.
+    rows
+        One row a sample, a part of `HeldOut.rows`.
+    gene_ids
+        Genes, the columns of the arrays.
+    predicted
+        Shape ``(n_samples, n_genes)``, float32, in `model_scale`.
+    observed_tpm
+        Shape ``(n_samples, n_genes)``, float32, TPM.
+    folds, parts
+        Folds of the samples, and the slice of `rows` that is each fold's.
+    train_tpm
+        TPM of every fold's training samples of the tissue.
+    model_scale
+        Scale of `predicted`.
+    scaling
+        How z-scores are made.
+    device
+        Where `values` are.
+    beside
+        The same samples as another model predicts them; None where `tissues` got no other.
     """
 
+    name: str
+    rows: pd.DataFrame
+    gene_ids: pd.Index
     predicted: np.ndarray
     observed_tpm: np.ndarray
     folds: tuple[int, ...]
     parts: tuple[slice, ...]
-    scalers: Mapping[str, Sequence[TissueScaler]]
+    train_tpm: tuple[np.ndarray, ...]
     model_scale: Scale
+    scaling: Scaling
     device: torch.device
+    beside: "Tissue | None" = None
 
     @property
     def n_samples(self) -> int:
@@ -62,6 +98,41 @@ class TissueSamples:
     def n_genes(self) -> int:
         """Number of genes."""
         return self.predicted.shape[1]
+
+    @cached_property
+    def scalers(self) -> dict[str, list[TissueScaler]]:
+        """Training statistics of this tissue alone, by scale, one a fold."""
+        return _fit_scalers(self.train_tpm, self.scaling)
+
+    def of_genes(self, genes: slice | np.ndarray) -> "Tissue":
+        """Return the same samples with some genes alone."""
+        return replace(
+            self,
+            gene_ids=self.gene_ids[genes],
+            predicted=self.predicted[:, genes],
+            observed_tpm=self.observed_tpm[:, genes],
+            train_tpm=tuple(expr_tpm[:, genes] for expr_tpm in self.train_tpm),
+            beside=None if self.beside is None else self.beside.of_genes(genes),
+        )
+
+    def predictable(self, gene_wise: pd.DataFrame, reading: Reading) -> np.ndarray:
+        """Whether each gene is predictable in this tissue.
+
+        Parameters
+        ----------
+        gene_wise
+            ``accuracy/gene_wise/{model}.parquet``.
+        reading
+            Scale and definition; a gene without a row there is not predictable.
+
+        Returns
+        -------
+        np.ndarray
+            Shape ``(n_genes,)``, bool.
+        """
+        mine = (gene_wise["tissue"] == self.name) & (gene_wise["scale"] == reading.scale)
+        chosen = gene_wise[mine].set_index("gene_id")[reading.definition]
+        return chosen.reindex(self.gene_ids, fill_value=False).to_numpy(bool)
 
     def values(self, scale: Scale, genes: slice | np.ndarray) -> Values:
         """Bring predictions and observations of `genes` to `scale` and to its expression units."""
@@ -92,6 +163,98 @@ class TissueSamples:
         return Values(*(torch.from_numpy(array).to(self.device).double() for array in arrays))
 
 
+def tissues(
+    held_out: HeldOut, beside: HeldOut | None = None, device: str = "cpu"
+) -> Iterator[Tissue]:
+    """Read one target tissue after the other.
+
+    Parameters
+    ----------
+    held_out
+        From `mtm.predictions.held_out.read_held_out`.
+    beside
+        Held-out predictions of another model, of the same samples at least.
+    device
+        ``"cpu"`` or ``"cuda"``, where `Tissue.values` are.
+
+    Yields
+    ------
+    Tissue
+        In the order of their names.
+
+    Raises
+    ------
+    InputError
+        A prediction is not finite, a fold has no training sample of a predicted tissue, or
+        `beside` does not predict a sample.
+    """
+    where = torch.device(device)
+    with h5py.File(held_out.expression) as cohort:
+        for name, rows in held_out.rows.groupby("tissue", sort=True):
+            members = np.flatnonzero((held_out.samples["tissue"] == name).to_numpy())
+            tissue_tpm = read_rows(cohort["X"], members)
+            tissue = _line_up(held_out, rows, held_out.predicted(rows), tissue_tpm, where)
+            if beside is not None:
+                rows = _same_samples(beside, str(name), tissue.rows)
+                predicted = beside.predicted(rows)
+                other = replace(
+                    tissue, predicted=predicted, model_scale=beside.scale, scaling=beside.scaling
+                )
+                tissue = replace(tissue, beside=other)
+            yield tissue
+
+
+def _same_samples(beside: HeldOut, name: str, rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows of another model's predictions for the same samples, in their order."""
+    theirs = beside.rows[beside.rows["tissue"] == name]
+    position = pd.Index(theirs["sample_id"]).get_indexer(rows["sample_id"])
+    if (position < 0).any():
+        raise InputError(
+            beside.predictions[0],
+            f"no prediction of some samples of {name}",
+            "the samples that the model predicts",
+            "Predict with both models from the same source tissue.",
+        )
+    return theirs.iloc[position]
+
+
+def _line_up(
+    held_out: HeldOut,
+    rows: pd.DataFrame,
+    predicted: np.ndarray,
+    tissue_tpm: np.ndarray,
+    device: torch.device,
+) -> Tissue:
+    """Put the held-out samples of a tissue beside the training samples of their folds."""
+    name = str(rows["tissue"].iloc[0])
+    samples = held_out.samples[held_out.samples["tissue"] == name]
+    folds, starts = np.unique(rows["fold"].to_numpy(), return_index=True)
+    stops = [*starts[1:], len(rows)]
+    train_tpm = tuple(tissue_tpm[samples["fold"].to_numpy() != fold] for fold in folds)
+    for fold, expr_tpm in zip(folds, train_tpm, strict=True):
+        if not len(expr_tpm):
+            raise InputError(
+                held_out.expression,
+                f"no training sample of {name} in fold {fold}",
+                "training samples of every predicted tissue",
+                "Filter out the tissue, or use fewer folds.",
+            )
+    row_of = pd.Series(np.arange(len(samples)), index=samples.index.astype(str))
+    return Tissue(
+        name=name,
+        rows=rows,
+        gene_ids=held_out.gene_ids,
+        predicted=predicted,
+        observed_tpm=tissue_tpm[row_of[rows["sample_id"]].to_numpy()],
+        folds=tuple(int(fold) for fold in folds),
+        parts=tuple(slice(int(a), int(b)) for a, b in zip(starts, stops, strict=True)),
+        train_tpm=train_tpm,
+        model_scale=held_out.scale,
+        scaling=held_out.scaling,
+        device=device,
+    )
+
+
 def _of_genes(scaler: TissueScaler, genes: slice | np.ndarray) -> TissueScaler:
     """Return the scaler of some genes."""
     return replace(scaler, mean=scaler.mean[:, genes], sd=scaler.sd[:, genes])
@@ -105,11 +268,12 @@ def _constant(values: np.ndarray) -> np.ndarray:
 
 
 def _fit_scalers(
-    train_tpm: Sequence[np.ndarray], scaling: Scaling, block_genes: int
+    train_tpm: Sequence[np.ndarray], scaling: Scaling
 ) -> dict[str, list[TissueScaler]]:
     """Fit scalers of one tissue on each fold's training samples, in blocks of genes."""
     blocks = [
-        slice(start, start + block_genes) for start in range(0, train_tpm[0].shape[1], block_genes)
+        slice(start, start + BLOCK_GENES)
+        for start in range(0, max(train_tpm[0].shape[1], 1), BLOCK_GENES)
     ]
 
     def fit(job: tuple[str, np.ndarray, slice]) -> TissueScaler:
@@ -130,37 +294,3 @@ def _fit_scalers(
     ]
     n_folds = len(train_tpm)
     return {scale: whole[i * n_folds : (i + 1) * n_folds] for i, scale in enumerate(SCALES)}
-
-
-def line_up(
-    held_out: HeldOut,
-    rows: pd.DataFrame,
-    predicted: np.ndarray,
-    tissue_tpm: np.ndarray,
-    device: torch.device,
-    block_genes: int,
-) -> TissueSamples:
-    """Put the held-out samples of a tissue beside the training statistics of their folds."""
-    name = rows["tissue"].iloc[0]
-    samples = held_out.samples[held_out.samples["tissue"] == name]
-    folds, starts = np.unique(rows["fold"].to_numpy(), return_index=True)
-    stops = [*starts[1:], len(rows)]
-    train_tpm = [tissue_tpm[samples["fold"].to_numpy() != fold] for fold in folds]
-    for fold, expr_tpm in zip(folds, train_tpm, strict=True):
-        if not len(expr_tpm):
-            raise InputError(
-                held_out.expression,
-                f"no training sample of {name} in fold {fold}",
-                "training samples of every predicted tissue",
-                "Filter out the tissue, or use fewer folds.",
-            )
-    row_of = pd.Series(np.arange(len(samples)), index=samples.index.astype(str))
-    return TissueSamples(
-        predicted=predicted,
-        observed_tpm=tissue_tpm[row_of[rows["sample_id"]].to_numpy()],
-        folds=tuple(int(fold) for fold in folds),
-        parts=tuple(slice(int(a), int(b)) for a, b in zip(starts, stops, strict=True)),
-        scalers=_fit_scalers(train_tpm, held_out.scaling, block_genes),
-        model_scale=held_out.scale,
-        device=device,
-    )

@@ -1,7 +1,6 @@
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 from cohorts import SmallCohort
 from scipy.stats import binom, hypergeom, mannwhitneyu, pearsonr
 from sklearn.metrics import f1_score, matthews_corrcoef
@@ -25,7 +24,7 @@ from mtm.analyses.disease.dysregulation import (
     predictable_elsewhere,
 )
 from mtm.predictions.held_out import read_held_out
-from mtm.predictions.tissues import line_up
+from mtm.predictions.tissues import tissues
 from mtm.settings.accuracy import AccuracySettings
 from mtm.settings.disease import DiseaseSettings
 from mtm.statistics.testing import benjamini_hochberg
@@ -188,9 +187,7 @@ class World:
         return pd.concat(parts, ignore_index=True)
 
     def tissue(self, name):
-        for tissue, rows, predicted, tpm in self.held_out.tissue_matrices():
-            if tissue == name:
-                return line_up(self.held_out, rows, predicted, tpm, torch.device("cpu"), 16)
+        return next(tissues(self.held_out.of_tissues([name])))
 
 
 @pytest.fixture(scope="module")

@@ -18,6 +18,7 @@ from mtm.analyses.genes.contrast import (
 )
 from mtm.errors import InputError
 from mtm.predictions.held_out import HeldOut, fold_weights
+from mtm.predictions.tissues import tissues
 from mtm.settings.accuracy import AccuracySettings
 from mtm.settings.scaling import Scaling
 from mtm.statistics.correlation import standardise, weighted_correlations
@@ -288,11 +289,9 @@ def test_resampled_rho_is_the_correlation_of_repeated_donors(tmp_path):
     draws = found["Lung"]
     assert draws.rho.shape == (12, 30)
     assert (draws.n_donors, draws.n_folds) == (40, 2)
-    _, rows, predicted, tissue_tpm = list(held_out.tissue_matrices())[1]
-    tpm = pd.DataFrame(
-        tissue_tpm, held_out.samples.index[held_out.samples["tissue"] == "Lung"]
-    ).loc[rows["sample_id"]]
-    observed = np.log2(1 + tpm.to_numpy(float))
+    lung = next(tissues(held_out.of_tissues(["Lung"])))
+    rows, predicted = lung.rows, lung.predicted
+    observed = np.log2(1 + lung.observed_tpm.astype(float))
     for draw, gene in ((0, 0), (11, 29)):
         total = 0.0
         for fold in (0, 1):

@@ -23,7 +23,7 @@ from mtm.analyses.accuracy.tables import known_mean
 from mtm.errors import InputError
 from mtm.models.device import choose_device
 from mtm.predictions.held_out import HeldOut, fold_weights
-from mtm.predictions.tissues import line_up
+from mtm.predictions.tissues import BLOCK_GENES, tissues
 from mtm.settings.accuracy import AccuracySettings
 from mtm.statistics.resampling import CPU_RESAMPLING_BLOCK
 from mtm.statistics.testing import benjamini_hochberg, rank_sum_p, t_interval
@@ -93,7 +93,7 @@ def compare_accuracy(
     pairs: Sequence[tuple[str, str]],
     settings: AccuracySettings | None = None,
     device: str = "auto",
-    block_genes: int = 2048,
+    block_genes: int = BLOCK_GENES,
 ) -> pd.DataFrame:
     """Compare pairs of models in every tissue, on the samples that both predict.
 
@@ -241,19 +241,8 @@ class _Model:
         keys = [(scale, convention) for scale in SCALES for convention in GENE_CONVENTIONS]
         if kept.empty:
             return dict.fromkeys(keys, _Correlations(np.empty(0), np.empty(0)))
-        _, rows, predicted, tissue_tpm = next(replace(self._held_out, rows=kept).tissue_matrices())
-
-        def lined_up(columns: slice | np.ndarray):
-            return line_up(
-                self._held_out,
-                rows,
-                predicted[:, columns],
-                tissue_tpm[:, columns],
-                self._device,
-                self._block,
-            )
-
-        sampled = lined_up(self._bootstrap_sample)
+        whole = next(tissues(replace(self._held_out, rows=kept), device=str(self._device)))
+        sampled = whole.of_genes(self._bootstrap_sample)
         draws = TissueDraws(
             left=[],
             right=[],
@@ -262,7 +251,6 @@ class _Model:
             block=self._block if self._device.type == "cuda" else CPU_RESAMPLING_BLOCK,
         )
         complete = len(kept) == len(self.samples_of(tissue))
-        whole = None if complete else lined_up(slice(None))
         result = {}
         for scale in SCALES:
             points = point_estimates(sampled, scale, self._settings, self._block)

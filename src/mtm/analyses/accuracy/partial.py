@@ -40,7 +40,7 @@ from mtm.models.covariate_design import COVARIATES, CovariateDesign, covariate_t
 from mtm.models.device import choose_device
 from mtm.models.per_tissue import sample_rows
 from mtm.predictions.held_out import HeldOut, fold_weights
-from mtm.predictions.tissues import TissueSamples, Values, line_up
+from mtm.predictions.tissues import BLOCK_GENES, Tissue, Values, tissues
 from mtm.settings.accuracy import AccuracySettings
 from mtm.statistics.correlation import fisher_z, standardise, weighted_correlations
 from mtm.statistics.resampling import CPU_RESAMPLING_BLOCK
@@ -97,7 +97,7 @@ def partial_accuracy(
     settings: AccuracySettings | None = None,
     covariates: Sequence[str] = COVARIATES,
     device: str = "auto",
-    block_genes: int = 2048,
+    block_genes: int = BLOCK_GENES,
 ) -> pd.DataFrame:
     """Average gene-wise rho as it is, given covariates, and within classes of death.
 
@@ -146,24 +146,16 @@ def partial_accuracy(
     order = np.random.default_rng([settings.seed]).permutation(len(held_out.gene_ids))
     sample = np.sort(order[: settings.bootstrap_genes])
     rows, resampled = [], {}
-    for name, tissue_rows, predicted, tissue_tpm in held_out.tissue_matrices():
-        tissue = line_up(
-            held_out,
-            tissue_rows,
-            predicted,
-            tissue_tpm,
-            torch_device,
-            block_genes,
-        )
-        design = _design(cohort, tissue_rows, source, covariates)
-        views = _views(cohort, tissue_rows, design, weights, settings, torch_device)
+    for tissue in tissues(held_out, device=str(torch_device)):
+        design = _design(cohort, tissue.rows, source, covariates)
+        views = _views(cohort, tissue.rows, design, weights, settings, torch_device)
         for scale in SCALES:
             measured = _measure(tissue, scale, views, sample, block_genes)
             for view, (fields, draws) in zip(views, measured, strict=True):
                 key = (model, scale, view.adjustment)
-                rows.append(dict(zip(ROW, key, strict=True)) | {"tissue": name} | fields)
+                rows.append(dict(zip(ROW, key, strict=True)) | {"tissue": tissue.name} | fields)
                 resampled.setdefault(key, []).append(draws)
-        log.info("%s: %.1f covariates taken out", name, views[1].n_covariates)
+        log.info("%s: %.1f covariates taken out", tissue.name, views[1].n_covariates)
     n_donors = sum(fold.shape[1] for fold in weights.values())
     return _with_means(pd.DataFrame(rows), resampled, n_donors, len(weights))
 
@@ -274,7 +266,7 @@ class _KnownMean:
 
 
 def _measure(
-    tissue: TissueSamples,
+    tissue: Tissue,
     scale: Scale,
     views: Sequence[_View],
     sample: np.ndarray,

@@ -10,7 +10,7 @@ import torch
 from mtm.analyses.accuracy.points import POOLED_CONVENTIONS, Points
 from mtm.analyses.accuracy.predictable_genes import PooledNull
 from mtm.analyses.accuracy.tables import known_mean
-from mtm.predictions.tissues import TissueSamples
+from mtm.predictions.tissues import Tissue
 from mtm.settings.accuracy import AccuracySettings
 from mtm.statistics.correlation import (
     fisher_z,
@@ -64,8 +64,7 @@ class TissueDraws:
 
 
 def _draws_of(
-    rows: pd.DataFrame,
-    tissue: TissueSamples,
+    tissue: Tissue,
     draws: Mapping[int, _FoldDraws],
     settings: AccuracySettings,
     block_genes: int,
@@ -74,7 +73,7 @@ def _draws_of(
     left, right, weights = [], [], []
     for fold, part in zip(tissue.folds, tissue.parts, strict=True):
         of_fold = draws[fold]
-        members = of_fold.donors.get_indexer(rows["donor"].iloc[part])
+        members = of_fold.donors.get_indexer(tissue.rows["donor"].iloc[part])
         for factors, permutations in ((left, of_fold.left), (right, of_fold.right)):
             induced = induced_permutations(permutations, members)
             factors.append(torch.from_numpy(induced).to(tissue.device))
@@ -102,7 +101,7 @@ class _MeanOverGenes:
 
 
 def _permute_genes(
-    tissue: TissueSamples, scale: Scale, points: Points, draws: TissueDraws, sample: np.ndarray
+    tissue: Tissue, scale: Scale, points: Points, draws: TissueDraws, sample: np.ndarray
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """Mean rho of sampled genes under each permutation, and p-values of all genes."""
     device = tissue.device
@@ -164,7 +163,7 @@ def _gene_blocks(
 
 
 def bootstrap_means(
-    tissue: TissueSamples, scale: Scale, points: Points, draws: TissueDraws, sample: np.ndarray
+    tissue: Tissue, scale: Scale, points: Points, draws: TissueDraws, sample: np.ndarray
 ) -> dict[str, np.ndarray]:
     """Mean rho over genes in each bootstrap sample, moved to average at the point estimate.
 

@@ -18,7 +18,6 @@ from them are made for `block_genes` genes at a time.
 
 import numpy as np
 import pandas as pd
-import torch
 
 from mtm.analyses.accuracy.points import point_estimates
 from mtm.analyses.accuracy.resampled import (
@@ -31,7 +30,7 @@ from mtm.analyses.accuracy.resampled import (
 from mtm.analyses.accuracy.tables import Scores, Tables
 from mtm.models.device import choose_device
 from mtm.predictions.held_out import HeldOut
-from mtm.predictions.tissues import line_up
+from mtm.predictions.tissues import BLOCK_GENES, tissues
 from mtm.settings.accuracy import MIN_DONORS, AccuracySettings
 from mtm.vocabulary import SCALES
 
@@ -41,7 +40,7 @@ def score_predictions(
     model: str,
     settings: AccuracySettings | None = None,
     device: str = "auto",
-    block_genes: int = 2048,
+    block_genes: int = BLOCK_GENES,
 ) -> Scores:
     """Score held-out predictions on both scales (methods 3, 6.1, 6.2).
 
@@ -73,24 +72,16 @@ def score_predictions(
     bootstrap_genes = np.sort(order[: settings.bootstrap_genes])
     fold_draws = _draw(held_out.rows, settings)
     tables = Tables(held_out.gene_ids, settings.predictable_rho, settings.predictable_q)
-    for name, rows, predicted, tissue_tpm in held_out.tissue_matrices():
-        tissue = line_up(
-            held_out,
-            rows,
-            predicted,
-            tissue_tpm,
-            torch.device(choose_device(device)),
-            block_genes,
-        )
-        draws = _draws_of(rows, tissue, fold_draws, settings, block_genes)
+    for tissue in tissues(held_out, device=choose_device(device)):
+        draws = _draws_of(tissue, fold_draws, settings, block_genes)
         for scale in SCALES:
             points = point_estimates(tissue, scale, settings, block_genes)
             null_means, p = _permute_genes(tissue, scale, points, draws, null_genes)
             resampled = bootstrap_means(tissue, scale, points, draws, bootstrap_genes)
             rho = {key: value.cpu().numpy() for key, value in points.rho.items()}
-            tables.add_genes(scale, name, len(rows), rho, p, null_means, resampled)
+            tables.add_genes(scale, tissue.name, tissue.n_samples, rho, p, null_means, resampled)
             fold_means = dict(zip(tissue.folds, points.fold_means, strict=True))
-            tables.add_samples(scale, rows, *_resample_samples(points, draws), fold_means)
+            tables.add_samples(scale, tissue.rows, *_resample_samples(points, draws), fold_means)
     return tables.scores(model)
 
 

@@ -12,7 +12,7 @@ from mtm.statistics.testing import benjamini_hochberg
 from mtm.vocabulary import (
     ACCURACY_KEY,
     GENE_CONVENTIONS,
-    HEADLINE,
+    HEADLINE_MEASURES,
     MEAN_OF_TISSUES,
     SAMPLE_CONVENTION,
 )
@@ -250,17 +250,17 @@ def join_summaries(
 
 
 def headline(summary: pd.DataFrame) -> pd.DataFrame:
-    """Pick the rows that are quoted: the mean over tissues of each `HEADLINE` measure.
+    """Pick the rows that are quoted: the mean over tissues of each `HEADLINE_MEASURES` measure.
 
     Returns
     -------
     pd.DataFrame
         Columns of `summary` without ``tissue``, plus ``n_tissues``; one row a model and measure,
-        measures in the order of `HEADLINE`, models in that of `summary`.
+        measures in the order of `HEADLINE_MEASURES`, models in that of `summary`.
     """
     is_mean = summary["tissue"] == MEAN_OF_TISSUES
     known = summary[~is_mean & summary["mean_rho"].notna()]
     n_tissues = known.groupby(["model", *ACCURACY_KEY]).size().rename("n_tissues").reset_index()
     means = summary[is_mean].merge(n_tissues, how="left", on=["model", *ACCURACY_KEY])
-    parts = [means[(means[ACCURACY_KEY] == measure).all(axis=1)] for measure in HEADLINE]
+    parts = [means[(means[ACCURACY_KEY] == measure).all(axis=1)] for measure in HEADLINE_MEASURES]
     return pd.concat(parts, ignore_index=True).drop(columns="tissue")

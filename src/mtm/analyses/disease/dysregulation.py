@@ -27,20 +27,19 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-import torch
 from scipy import stats
 
 from mtm.analyses.accuracy.predictable_genes import PAPER_RHO
 from mtm.analyses.disease.agreement import AGREEMENT, GENES, KEY, _agreement, _log2_ratio
 from mtm.analyses.disease.contrasts import too_few
 from mtm.predictions.held_out import HeldOut
-from mtm.predictions.tissues import TissueSamples, line_up
+from mtm.predictions.tissues import BLOCK_GENES, Tissue, tissues
 from mtm.settings.accuracy import AccuracySettings
 from mtm.settings.disease import DiseaseSettings
 from mtm.statistics.correlation import centre, fisher_z, pearson
 from mtm.statistics.rank_sum import RankedGenes
 from mtm.statistics.testing import benjamini_hochberg
-from mtm.vocabulary import DEFINITIONS, RAN, SELECTIONS, SKIPPED
+from mtm.vocabulary import DEFINITIONS, RAN, READINGS, SELECTIONS, SKIPPED, Reading
 
 log = logging.getLogger(__name__)
 
@@ -64,7 +63,6 @@ def differential_expression(
     gene_wise: pd.DataFrame,
     settings: DiseaseSettings,
     accuracy: AccuracySettings | None = None,
-    block_genes: int = 2048,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Compare predicted and observed differential expression in every tissue and contrast.
 
@@ -82,8 +80,6 @@ def differential_expression(
         The disease section of the config.
     accuracy
         The accuracy section, which defines predictable genes of the nested selection.
-    block_genes
-        As in `mtm.analyses.accuracy.score.score_predictions`, with the values of that call.
 
     Returns
     -------
@@ -96,20 +92,16 @@ def differential_expression(
     accuracy = AccuracySettings() if accuracy is None else accuracy
     genes, rows = [], []
     by_tissue = dict(iter(labels.groupby("tissue", sort=False)))
-    for name, samples, predicted, tissue_tpm in held_out.tissue_matrices():
-        if name not in by_tissue:
-            continue
-        tissue = line_up(
-            held_out, samples, predicted, tissue_tpm, torch.device("cpu"), block_genes
-        )
-        for definition, scale in DEFINITIONS.items():
-            choices = _selected(tissue, gene_wise, name, held_out.gene_ids, definition, accuracy)
+    for tissue in tissues(held_out.of_tissues(by_tissue)):
+        name, samples = tissue.name, tissue.rows
+        for reading in READINGS:
+            choices = _selected(tissue, gene_wise, reading, accuracy)
             union = np.flatnonzero(np.any([chosen.any(0) for chosen in choices.values()], 0))
-            observed, values = expression_tpm(tissue, union, scale)
+            observed, values = expression_tpm(tissue, union, reading.scale)
             for contrast, labelled in by_tissue[name].groupby("contrast", sort=False):
                 status = labelled.set_index("sample_id")["case"].reindex(samples["sample_id"])
                 for selection, chosen in choices.items():
-                    key = (model, definition, selection, name, contrast)
+                    key = (model, reading.definition, selection, name, contrast)
                     part, row = _compare_labelled(
                         observed,
                         values,
@@ -129,9 +121,7 @@ def differential_expression(
     return table[[*KEY, *GENES]], agreement
 
 
-def expression_tpm(
-    tissue: TissueSamples, genes: np.ndarray, scale: str
-) -> tuple[np.ndarray, np.ndarray]:
+def expression_tpm(tissue: Tissue, genes: np.ndarray, scale: str) -> tuple[np.ndarray, np.ndarray]:
     """Observed and predicted TPM of some genes, ``(n_samples, n_genes)``, float32.
 
     On ``"log2_z"`` the mean predicted log2(1+TPM) of every fold is moved to that of all folds.
@@ -143,25 +133,18 @@ def expression_tpm(
 
 
 def _selected(
-    tissue: TissueSamples,
-    gene_wise: pd.DataFrame,
-    name: str,
-    gene_ids: pd.Index,
-    definition: str,
-    accuracy: AccuracySettings,
+    tissue: Tissue, gene_wise: pd.DataFrame, reading: Reading, accuracy: AccuracySettings
 ) -> dict[str, np.ndarray]:
     """Which genes each fold's donors are tested on, ``(n_folds, n_genes)``, by selection."""
-    rows = (gene_wise["tissue"] == name) & (gene_wise["scale"] == DEFINITIONS[definition])
-    yes = gene_wise[rows].set_index("gene_id")[definition].reindex(gene_ids, fill_value=False)
     chosen = (
-        np.tile(yes.to_numpy(bool), (len(tissue.folds), 1)),
-        predictable_elsewhere(tissue, definition, accuracy),
+        np.tile(tissue.predictable(gene_wise, reading), (len(tissue.folds), 1)),
+        predictable_elsewhere(tissue, reading.definition, accuracy),
     )
     return dict(zip(SELECTIONS, chosen, strict=True))
 
 
 def predictable_elsewhere(
-    tissue: TissueSamples, definition: str, accuracy: AccuracySettings, block_genes: int = 2048
+    tissue: Tissue, definition: str, accuracy: AccuracySettings, block_genes: int = BLOCK_GENES
 ) -> np.ndarray:
     """Which genes are predictable over the held-out donors of all folds but one.
 

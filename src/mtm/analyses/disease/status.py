@@ -27,7 +27,6 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
-import torch
 from sklearn.metrics import roc_curve
 
 from mtm.analyses.accuracy.predictable_genes import PAPER_RHO
@@ -42,7 +41,8 @@ from mtm.cohort.scaling import log2_tpm
 from mtm.errors import InputError
 from mtm.models.per_tissue import sample_rows
 from mtm.predictions.held_out import HeldOut
-from mtm.predictions.tissues import TissueSamples, line_up
+from mtm.predictions.tissues import BLOCK_GENES, Tissue
+from mtm.predictions.tissues import tissues as tissues_of
 from mtm.settings.accuracy import AccuracySettings
 from mtm.settings.disease_status import ClassifierSettings, StatusSettings
 from mtm.statistics.correlation import centre
@@ -54,6 +54,7 @@ from mtm.vocabulary import (
     OBSERVED,
     PREDICTED,
     RAN,
+    READINGS,
     SELECTIONS,
     SKIPPED,
     SOURCE,
@@ -89,7 +90,7 @@ def disease_status(
     baseline: HeldOut | None = None,
     accuracy: AccuracySettings | None = None,
     n_jobs: int = 1,
-    block_genes: int = 2048,
+    block_genes: int = BLOCK_GENES,
     tissues: Sequence[str] | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """Predict status in tissues and contrasts from each input.
@@ -137,18 +138,13 @@ def disease_status(
     held_out = held_out.of_tissues(by_tissue)
     baseline = None if baseline is None else baseline.of_tissues(by_tissue)
     rows, curves, drawn = [], [], []
-    matrices = _beside(held_out, baseline)
-    for name, samples, predicted, tissue_tpm, baseline_z in matrices:
-        options = (torch.device("cpu"), block_genes)
-        tissue = line_up(held_out, samples, predicted, tissue_tpm, *options)
+    reading = next(item for item in READINGS if item.definition == settings.definition)
+    for tissue in tissues_of(held_out, beside=baseline):
+        name, samples = tissue.name, tissue.rows
         views = {PREDICTED: tissue}
-        if baseline_z is not None:
-            views[BASELINE] = line_up(baseline, samples, baseline_z, tissue_tpm, *options)
-        chosen = gene_wise[
-            (gene_wise["tissue"] == name)
-            & (gene_wise["scale"] == DEFINITIONS[settings.definition])
-        ].set_index("gene_id")[settings.definition]
-        chosen = chosen.reindex(held_out.gene_ids, fill_value=False).to_numpy(bool)
+        if tissue.beside is not None:
+            views[BASELINE] = tissue.beside
+        chosen = tissue.predictable(gene_wise, reading)
         source_tpm = _source_tpm(cohort, source, samples["donor"])
         columns = donors.get_indexer(samples["donor"])
         for selection in settings.selections:
@@ -195,29 +191,6 @@ def disease_status(
     )
 
 
-def _beside(
-    held_out: HeldOut, baseline: HeldOut | None
-) -> Iterator[tuple[str, pd.DataFrame, np.ndarray, np.ndarray, np.ndarray | None]]:
-    """Read the tissues of a model with the predictions of the baseline for the same samples."""
-    if baseline is None:
-        for tissue in held_out.tissue_matrices():
-            yield *tissue, None
-        return
-    others, nothing = baseline.tissue_matrices(), ("", baseline.rows[:0], None, None)
-    name, samples, values, _ = next(others, nothing)
-    for tissue, rows, predicted, tissue_tpm in held_out.tissue_matrices():
-        while "" < name < tissue:
-            name, samples, values, _ = next(others, nothing)
-        position = pd.Index(samples["sample_id"]).get_indexer(rows["sample_id"])
-        if name != tissue or (position < 0).any():
-            raise InputError(
-                baseline.predictions[0],
-                f"no prediction of some samples of {tissue}",
-                "the samples that the model predicts",
-            )
-        yield tissue, rows, predicted, tissue_tpm, values[position]
-
-
 def _source_tpm(cohort: Cohort, source: str, donors: pd.Series) -> np.ndarray:
     """Source expression of donors, TPM, shape ``(n_donors, n_genes)``."""
     rows = sample_rows(cohort)[cohort.donors.index.get_indexer(donors)]
@@ -229,7 +202,7 @@ def _source_tpm(cohort: Cohort, source: str, donors: pd.Series) -> np.ndarray:
 
 
 def _inputs(
-    views: Mapping[str, TissueSamples],
+    views: Mapping[str, Tissue],
     source_tpm: np.ndarray,
     definition: str,
     genes: np.ndarray | None,
@@ -253,7 +226,7 @@ def _inputs(
 
 
 def _choice(
-    tissue: TissueSamples,
+    tissue: Tissue,
     definition: str,
     genes: np.ndarray | None,
     accuracy: AccuracySettings,

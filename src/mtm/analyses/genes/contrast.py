@@ -33,7 +33,7 @@ from mtm.analyses.genes.matching import is_second_copy
 from mtm.errors import InputError
 from mtm.models.device import choose_device
 from mtm.predictions.held_out import HeldOut, fold_weights
-from mtm.predictions.tissues import line_up
+from mtm.predictions.tissues import tissues
 from mtm.settings.accuracy import AccuracySettings
 from mtm.statistics.correlation import fisher_z, standardise, weighted_correlations
 from mtm.statistics.resampling import CPU_RESAMPLING_BLOCK
@@ -100,10 +100,9 @@ def resampled_rho(
     """
     weights = fold_weights([held_out], settings)
     torch_device = torch.device(choose_device(device))
-    for name, rows, predicted, tissue_tpm in held_out.tissue_matrices():
-        tissue = line_up(held_out, rows, predicted, tissue_tpm, torch_device, 2048)
+    for tissue in tissues(held_out, device=str(torch_device)):
         counted = [
-            (part, torch.from_numpy(weights[fold][rows["donor"].iloc[part]].to_numpy()))
+            (part, torch.from_numpy(weights[fold][tissue.rows["donor"].iloc[part]].to_numpy()))
             for fold, part in zip(tissue.folds, tissue.parts, strict=True)
             if part.stop - part.start >= settings.min_donors_per_fold
         ]
@@ -124,7 +123,7 @@ def resampled_rho(
             averaged = torch.tanh(statistic / total).masked_fill_(total == 0, torch.nan)
             rho[:, genes] = averaged.cpu().numpy()
         n_donors = sum(part.stop - part.start for part, _ in counted)
-        yield RhoDraws(name, pd.Index(held_out.gene_ids), rho, n_donors, len(counted))
+        yield RhoDraws(tissue.name, pd.Index(held_out.gene_ids), rho, n_donors, len(counted))
 
 
 @dataclass(frozen=True)

@@ -19,12 +19,11 @@ is centred at 0. A trait that the covariates-only model is given (age, sex) leav
 """
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-import torch
 
 from mtm.analyses.traits.draws import _Draws
 from mtm.analyses.traits.summary import (
@@ -37,12 +36,11 @@ from mtm.analyses.traits.summary import (
     _with_medians,
 )
 from mtm.analyses.traits.trait import Trait, read_trait
-from mtm.errors import InputError
 from mtm.predictions.held_out import HeldOut
-from mtm.predictions.tissues import TissueSamples, line_up
+from mtm.predictions.tissues import Tissue, tissues
 from mtm.settings.traits import TraitSettings
 from mtm.statistics.correlation import CONSTANT_TOLERANCE
-from mtm.vocabulary import DEFINITIONS, RAN, SKIPPED
+from mtm.vocabulary import RAN, READINGS, SKIPPED
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +56,6 @@ def trait_associations(
     gene_wise: pd.DataFrame,
     settings: TraitSettings,
     reference: HeldOut | None = None,
-    block_genes: int = 2048,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Compare trait associations of predicted and observed expression in every tissue.
 
@@ -76,8 +73,6 @@ def trait_associations(
         The traits section of the config.
     reference
         Held-out predictions of the covariates-only model; None where the run has none.
-    block_genes
-        As in `mtm.analyses.accuracy.score.score_predictions`, with the values of that call.
 
     Returns
     -------
@@ -96,76 +91,32 @@ def trait_associations(
     """
     traits = [read_trait(donors, column) for column in settings.columns]
     draws = _Draws.of(held_out, traits, settings)
-    others = reference.tissue_matrices() if reference is not None else None
     genes, rows, resampled = [], [], {}
-    for name, samples, predicted, tissue_tpm in held_out.tissue_matrices():
-        mine = (gene_wise["tissue"] == name) & (gene_wise["scale"].isin(DEFINITIONS.values()))
-        chosen = _predictable(gene_wise[mine], held_out.gene_ids)
+    for tissue in tissues(held_out, beside=reference):
+        chosen = {reading: tissue.predictable(gene_wise, reading) for reading in READINGS}
         union = np.flatnonzero(np.any(list(chosen.values()), 0))
-        compared = _covariates_of(others, name, samples, union)
-        sides = [predicted[:, union], compared]
-        tissues = [
-            line_up(
-                held_out if index == 0 else reference,
-                samples,
-                side,
-                tissue_tpm[:, union],
-                torch.device("cpu"),
-                block_genes,
-            )
-            for index, side in enumerate(sides)
-            if side is not None and len(union)
-        ]
-        for definition, scale in DEFINITIONS.items():
-            at = np.flatnonzero(chosen[definition][union])
+        tissue = tissue.of_genes(union)
+        for reading in READINGS:
+            at = np.flatnonzero(chosen[reading][union])
             for trait in traits:
-                key = dict(zip(KEY, (model, definition, trait.name, name), strict=True))
-                values = trait.values.reindex(samples["donor"]).to_numpy(float)
+                key = (model, reading.definition, trait.name, tissue.name)
+                key = dict(zip(KEY, key, strict=True))
+                values = trait.values.reindex(tissue.rows["donor"]).to_numpy(float)
                 counts = _counts(trait, values, len(at), settings)
                 rows.append(key | counts)
                 if counts["status"] == SKIPPED:
                     continue
                 known = np.flatnonzero(np.isfinite(values))
-                view = _View.of(tissues, at, scale, samples, known, values, settings)
+                view = _View.of(tissue, at, reading.scale, known, values, settings)
                 part, measures, drawn = view.compare(draws, trait.name, settings)
                 rows[-1] |= measures
-                part["gene_id"] = held_out.gene_ids[union[at[part["gene_id"]]]]
+                part["gene_id"] = tissue.gene_ids[at[part["gene_id"]]]
                 genes.append(part.assign(**key))
-                resampled.setdefault((model, definition, trait.name), []).append(drawn)
-        log.info("%s: %d genes", name, len(union))
+                resampled.setdefault((model, reading.definition, trait.name), []).append(drawn)
+        log.info("%s: %d genes", tissue.name, len(union))
     table = pd.concat(genes, ignore_index=True) if genes else pd.DataFrame(columns=[*KEY, *GENES])
     agreement = pd.DataFrame(rows, columns=[*KEY, *COUNTS, *MEASURES])
     return table[[*KEY, *GENES]], _with_medians(agreement, resampled, draws)
-
-
-def _predictable(rows: pd.DataFrame, gene_ids: pd.Index) -> dict[str, np.ndarray]:
-    """Whether each gene is predictable, by definition."""
-    chosen = {}
-    for definition, scale in DEFINITIONS.items():
-        yes = rows[rows["scale"] == scale].set_index("gene_id")[definition]
-        chosen[definition] = yes.reindex(gene_ids, fill_value=False).to_numpy(bool)
-    return chosen
-
-
-def _covariates_of(
-    others: Iterator | None, name: str, samples: pd.DataFrame, genes: np.ndarray
-) -> np.ndarray | None:
-    """Predictions of the reference for `samples`, in their order; None without a reference."""
-    if others is None:
-        return None
-    for tissue, rows, predicted, _ in others:
-        if tissue < name:
-            continue
-        at = pd.Index(rows["sample_id"]).get_indexer(samples["sample_id"])
-        if tissue != name or (at < 0).any():
-            break
-        return predicted[np.ix_(at, genes)]
-    raise InputError(
-        f"predictions of the covariates-only model, {name}",
-        "other samples",
-        "the samples that the model predicts",
-        "Predict with both models from the same source tissue.",
-    )
 
 
 def _counts(
@@ -210,20 +161,20 @@ class _View:
     @classmethod
     def of(
         cls,
-        tissues: Sequence[TissueSamples],
+        tissue: Tissue,
         genes: np.ndarray,
         scale: str,
-        samples: pd.DataFrame,
         known: np.ndarray,
         values: np.ndarray,
         settings: TraitSettings,
     ) -> "_View":
         """Bring expression to the definition's scale: log2(1+TPM) by fold, or TPM as it is."""
-        fold = samples["fold"].to_numpy()[known]
+        fold = tissue.rows["fold"].to_numpy()[known]
         whole = np.zeros(len(known), int)
         groups = fold if scale == "log2_z" else whole
         parts = [np.flatnonzero(groups == index) for index in np.unique(groups)]
-        loaded = [tissue.values(scale, genes) for tissue in tissues]
+        views = [tissue, *([tissue.beside] if tissue.beside is not None else [])]
+        loaded = [view.values(scale, genes) for view in views]
         sides = [loaded[0].observed_raw, *(item.predicted_raw for item in loaded)]
         scaled = [_scaled(side.cpu().numpy()[known], parts) for side in sides]
         rng = np.random.default_rng([settings.seed, 2])
@@ -233,7 +184,7 @@ class _View:
             predicted=scaled[1],
             covariates=scaled[2] if len(scaled) > 2 else None,
             trait=_scaled(values[known][:, None], parts)[:, 0],
-            donors=pd.Index(samples["donor"].to_numpy()[known]),
+            donors=pd.Index(tissue.rows["donor"].to_numpy()[known]),
             parts=parts,
             sample=np.sort(drawn),
         )
