@@ -4,34 +4,21 @@ import pandas as pd
 
 from mtm.analyses.traits.associations import trait_associations
 from mtm.io import read_tsv, write_parquet, write_tsv
+from mtm.pipeline.held_out import held_out
 from mtm.pipeline.scripting import run
-from mtm.predictions.held_out import read_held_out
-from mtm.settings.scaling import Scaling
 from mtm.settings.traits import TraitSettings
 
 
 def main(snakemake):
     """Read the predictions of all folds and the donors' traits, write genes and agreement."""
     inputs, params, output = snakemake.input, snakemake.params, snakemake.output
-    model, reference = (
-        read_held_out(
-            inputs.expression,
-            inputs.folds,
-            files,
-            source=params.source,
-            scaling=Scaling.of(params.scaling),
-        )
-        if files
-        else None
-        for files in (list(inputs.predictions), list(inputs.reference))
-    )
     genes, agreement = trait_associations(
-        model,
+        held_out(snakemake),
         snakemake.wildcards.model,
         read_tsv(inputs.donors, ["donor"], dtype={"donor": str}).set_index("donor"),
         pd.read_parquet(inputs.gene_wise),
         TraitSettings.of(params.traits),
-        reference=reference,
+        reference=held_out(snakemake, inputs.reference) if inputs.reference else None,
     )
     write_parquet(genes, output.associations)
     write_tsv(agreement, output.agreement)

@@ -4,24 +4,17 @@ import pandas as pd
 
 from mtm.analyses.disease.dysregulation import differential_expression
 from mtm.io import write_parquet, write_tsv
+from mtm.pipeline.held_out import held_out
 from mtm.pipeline.scripting import run
-from mtm.predictions.held_out import read_held_out
 from mtm.settings.accuracy import AccuracySettings
 from mtm.settings.disease import DiseaseSettings
-from mtm.settings.scaling import Scaling
 
 
 def main(snakemake):
     """Read the predictions of all folds and the labels, write genes and agreement."""
     inputs, params, output = snakemake.input, snakemake.params, snakemake.output
     genes, agreement = differential_expression(
-        read_held_out(
-            inputs.expression,
-            inputs.folds,
-            inputs.predictions,
-            source=params.source,
-            scaling=Scaling.of(params.scaling),
-        ),
+        held_out(snakemake),
         snakemake.wildcards.model,
         pd.read_parquet(inputs.labels),
         pd.read_parquet(inputs.gene_wise),

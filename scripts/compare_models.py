@@ -15,10 +15,9 @@ from mtm.analyses.accuracy.overlaps import (
 )
 from mtm.analyses.accuracy.pair_counts import pair_counts
 from mtm.io import read_tsv, write_tsv
+from mtm.pipeline.held_out import held_out
 from mtm.pipeline.scripting import run
-from mtm.predictions.held_out import read_held_out
 from mtm.settings.accuracy import AccuracySettings
-from mtm.settings.scaling import Scaling
 
 
 def main(snakemake):
@@ -31,15 +30,8 @@ def main(snakemake):
     for model, genes, samples in zip(
         params.models, inputs.gene_wise, inputs.sample_wise, strict=True
     ):
-        held_out = read_held_out(
-            inputs.expression,
-            inputs.folds,
-            files[model],
-            source=params.source,
-            scaling=Scaling.of(params.scaling),
-        )
         tables = pd.read_parquet(genes), pd.read_parquet(samples)
-        scored[model] = Scored(*tables, held_out)
+        scored[model] = Scored(*tables, held_out(snakemake, files[model]))
     pairs = comparison_pairs(params.models, params.roles, params.pairs)
     compared = compare_accuracy(scored, pairs, AccuracySettings.of(params.accuracy))
     write_tsv(compared, output.pairs)

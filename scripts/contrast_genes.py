@@ -7,10 +7,9 @@ import pandas as pd
 
 from mtm.analyses.genes.contrast import contrast_genes, resampled_rho
 from mtm.io import read_tsv, write_tsv
+from mtm.pipeline.held_out import held_out
 from mtm.pipeline.scripting import run
-from mtm.predictions.held_out import read_held_out
 from mtm.settings.accuracy import AccuracySettings
-from mtm.settings.scaling import Scaling
 
 
 def main(snakemake):
@@ -20,19 +19,12 @@ def main(snakemake):
         Path(path).stem: pd.read_parquet(path) if path.endswith(".parquet") else read_tsv(path)
         for path in inputs.characteristics
     }
-    held_out = read_held_out(
-        inputs.expression,
-        inputs.folds,
-        inputs.predictions,
-        source=params.source,
-        scaling=Scaling.of(params.scaling),
-    )
     settings = replace(AccuracySettings.of(params.accuracy), bootstraps=params.bootstraps)
     table = contrast_genes(
         snakemake.wildcards.model,
         pd.read_parquet(inputs.gene_wise),
         characteristics,
-        resampled_rho(held_out, settings),
+        resampled_rho(held_out(snakemake), settings),
         quantile=params.quantile,
     )
     write_tsv(table, snakemake.output.contrasts)

@@ -5,36 +5,25 @@ import pandas as pd
 from mtm.analyses.disease.status import disease_status, tissues_of_part
 from mtm.cohort.cohort import Cohort
 from mtm.io import write_parquet
+from mtm.pipeline.held_out import held_out
 from mtm.pipeline.scripting import run
-from mtm.predictions.held_out import read_held_out
 from mtm.settings.accuracy import AccuracySettings
 from mtm.settings.disease_status import StatusSettings
-from mtm.settings.scaling import Scaling
 
 
 def main(snakemake):
     """Read the predictions of all folds and the labels, write auROC, curves and draws."""
     inputs, params, output = snakemake.input, snakemake.params, snakemake.output
-
-    def predictions(files):
-        return read_held_out(
-            inputs.expression,
-            inputs.folds,
-            files,
-            source=params.source,
-            scaling=Scaling.of(params.scaling),
-        )
-
     labels = pd.read_parquet(inputs.labels)
     status, curves, draws = disease_status(
-        predictions(inputs.predictions),
+        held_out(snakemake),
         snakemake.wildcards.model,
         Cohort.read(inputs.expression, inputs.donors),
         params.source,
         labels,
         pd.read_parquet(inputs.gene_wise),
         StatusSettings.of(params.status),
-        predictions(inputs.covariates) if inputs.covariates else None,
+        held_out(snakemake, inputs.covariates) if inputs.covariates else None,
         AccuracySettings.of(params.accuracy),
         n_jobs=snakemake.threads,
         tissues=tissues_of_part(labels, int(snakemake.wildcards.part), params.status["parts"]),

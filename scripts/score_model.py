@@ -2,23 +2,15 @@
 
 from mtm.analyses.accuracy.score import score_predictions
 from mtm.io import write_parquet, write_tsv
+from mtm.pipeline.held_out import held_out
 from mtm.pipeline.scripting import run
-from mtm.predictions.held_out import read_held_out
 from mtm.settings.accuracy import AccuracySettings
-from mtm.settings.scaling import Scaling
 
 
 def main(snakemake):
     """Read the predictions of all folds, score them on both scales, write three tables."""
-    held_out = read_held_out(
-        snakemake.input.expression,
-        snakemake.input.folds,
-        snakemake.input.predictions,
-        source=snakemake.params.get("source"),
-        scaling=Scaling.of(snakemake.params.scaling),
-    )
     scores = score_predictions(
-        held_out,
+        held_out(snakemake),
         snakemake.wildcards.model,
         AccuracySettings.of(snakemake.params.accuracy),
     )

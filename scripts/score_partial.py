@@ -3,24 +3,16 @@
 from mtm.analyses.accuracy.partial import partial_accuracy
 from mtm.cohort.cohort import Cohort
 from mtm.io import write_tsv
+from mtm.pipeline.held_out import held_out
 from mtm.pipeline.scripting import run
-from mtm.predictions.held_out import read_held_out
 from mtm.settings.accuracy import AccuracySettings
-from mtm.settings.scaling import Scaling
 
 
 def main(snakemake):
     """Read the predictions of all folds and the cohort's covariates, write one table."""
     inputs, params = snakemake.input, snakemake.params
-    held_out = read_held_out(
-        inputs.expression,
-        inputs.folds,
-        inputs.predictions,
-        source=params.source,
-        scaling=Scaling.of(params.scaling),
-    )
     table = partial_accuracy(
-        held_out,
+        held_out(snakemake),
         Cohort.read(inputs.expression, inputs.donors),
         params.source,
         snakemake.wildcards.model,

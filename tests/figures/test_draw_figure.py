@@ -1,16 +1,5 @@
-import runpy
-from pathlib import Path
-from types import SimpleNamespace
-
 import pandas as pd
-
-SCRIPT = Path(__file__).parents[2] / "scripts" / "draw_figure.py"
-
-
-class Named(dict):
-    """Snakemake's named list, as far as the script uses it."""
-
-    __getattr__ = dict.__getitem__
+from scripts import Named, run_script
 
 
 def test_the_script_reads_one_or_several_tables_and_writes_three_files(tmp_path):
@@ -23,18 +12,12 @@ def test_the_script_reads_one_or_several_tables_and_writes_three_files(tmp_path)
         ).to_csv(path, sep="\t", index=False)
         paths.append(str(path))
     outputs = Named({suffix: tmp_path / f"f.{suffix}" for suffix in ("pdf", "png", "tsv")})
-    runpy.run_path(
-        str(SCRIPT),
-        {
-            "snakemake": SimpleNamespace(
-                input=Named(table=paths),
-                params=SimpleNamespace(figure="learning_curve"),
-                output=outputs,
-                log=[str(tmp_path / "log.txt")],
-                threads=1,
-                rule="draw_learning_curve",
-            )
-        },
+    run_script(
+        "draw_figure",
+        tmp_path / "log.txt",
+        input={"table": paths},
+        params={"figure": "learning_curve"},
+        output=outputs,
     )
     table = pd.read_csv(outputs.tsv, sep="\t")
     assert set(table["run"]) == {"fold0", "fold1"}

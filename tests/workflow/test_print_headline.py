@@ -1,12 +1,9 @@
-import runpy
-from pathlib import Path
-
 import pandas as pd
 import pytest
+from scripts import load_script
 
 from mtm.errors import InputError
 
-ROOT = Path(__file__).parents[2]
 COLUMNS = [
     "model", "scale", "level", "mean_rho", "ci_low", "ci_high", "n_genes", "n_predictable",
 ]  # fmt: skip
@@ -22,8 +19,7 @@ ROWS = [
 
 
 def lines_of(model):
-    script = runpy.run_path(str(ROOT / "scripts/print_headline.py"))
-    return script["headline_lines"](pd.DataFrame(ROWS, columns=COLUMNS), model)
+    return load_script("print_headline").headline_lines(pd.DataFrame(ROWS, columns=COLUMNS), model)
 
 
 def test_three_numbers_of_one_model():

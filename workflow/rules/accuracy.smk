@@ -1,13 +1,9 @@
 rule score_model:
     input:
-        expression=rules.build_cohort.output.expression,
+        **HELD_OUT,
         donors=rules.build_cohort.output.donors,
-        folds=rules.make_folds.output.folds,
-        predictions=expand(
-            "results/{{cohort}}/predictions/{{model}}/fold{fold}.h5ad", fold=FOLDS
-        ),
     output:
-        gene_wise="results/{cohort}/accuracy/gene_wise/{model}.parquet",
+        gene_wise=GENE_WISE,
         sample_wise="results/{cohort}/accuracy/sample_wise/{model}.parquet",
         by_tissue="results/{cohort}/accuracy/by_tissue/{model}.tsv",
     log:
@@ -22,9 +18,8 @@ rule score_model:
         runtime=120,
         gpu=gpu_resource,
     params:
+        **HELD_OUT_PARAMS,
         accuracy=config["accuracy"],
-        scaling=config["scaling"],
-        source=config["source"],
         code=code_of("score_model.py"),
     message:
         "Scoring {wildcards.model}"

@@ -194,6 +194,30 @@ def needs_no_covariates(name):
     )
 
 
+def models_of(section, *preferred, otherwise=MODELS[:1]):
+    """Return the models of an analysis: those its section names, else the preferred ones of the run.
+
+    Where the run has none of these, `otherwise`, which is its first model.
+    """
+    named = config[section]["models"]
+    for name in named or ():
+        if name not in MODELS:
+            raise InputError(
+                f"config key {section}.models",
+                repr(name),
+                f"models of the run: {', '.join(MODELS)}",
+            )
+    preferred = [name for name in dict.fromkeys(preferred) if name in MODELS]
+    return named or preferred or otherwise
+
+
+# Models in the parts that He et al. 2023 give them, and the first covariates-only model.
+ROLES = config["comparison"]["roles"]
+REFERENCE_MODELS = [
+    name for name in MODELS if config["models"][name]["class"] == "covariates"
+][:1]
+
+
 # What later .smk files add to, each in its own place: figures (see figures.smk), tables that
 # belong to the whole run, and analyses left out.
 FIGURES = {}

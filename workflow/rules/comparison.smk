@@ -2,14 +2,8 @@ rule compare_models:
     input:
         expression=rules.build_cohort.output.expression,
         folds=rules.make_folds.output.folds,
-        predictions=expand(
-            "results/{{cohort}}/predictions/{model}/fold{fold}.h5ad",
-            model=MODELS,
-            fold=FOLDS,
-        ),
-        gene_wise=expand(
-            "results/{{cohort}}/accuracy/gene_wise/{model}.parquet", model=MODELS
-        ),
+        predictions=predictions_of(MODELS),
+        gene_wise=expand(GENE_WISE, model=MODELS, allow_missing=True),
         sample_wise=expand(
             "results/{{cohort}}/accuracy/sample_wise/{model}.parquet", model=MODELS
         ),
@@ -48,14 +42,13 @@ rule compare_models:
         **RULE_RESOURCES["compare_models"],
         runtime=240,
     params:
+        **HELD_OUT_PARAMS,
         models=MODELS,
-        roles=config["comparison"]["roles"],
+        roles=ROLES,
         pairs=config["comparison"]["pairs"],
         venn_models=config["comparison"]["venn_models"],
         venn_tissue=config["comparison"]["venn_tissue"],
-        source=config["source"],
         accuracy=config["accuracy"],
-        scaling=config["scaling"],
         code=code_of("compare_models.py"),
     message:
         "Comparing {params.models}"
@@ -87,7 +80,7 @@ rule compare_with_paper:
         **RULE_RESOURCES["compare_with_paper"],
         runtime=15,
     params:
-        roles=config["comparison"]["roles"],
+        roles=ROLES,
         models=MODELS,
         cohort=config["cohort"],
         code=code_of("compare_with_paper.py"),
@@ -99,12 +92,8 @@ rule compare_with_paper:
 
 rule score_partial:
     input:
-        expression=rules.build_cohort.output.expression,
+        **HELD_OUT,
         donors=rules.build_cohort.output.donors,
-        folds=rules.make_folds.output.folds,
-        predictions=expand(
-            "results/{{cohort}}/predictions/{{model}}/fold{fold}.h5ad", fold=FOLDS
-        ),
     output:
         partial=report(
             "results/{cohort}/accuracy/partial/{model}.tsv",
@@ -125,9 +114,8 @@ rule score_partial:
         **RULE_RESOURCES["score_partial"],
         runtime=120,
     params:
-        source=config["source"],
+        **HELD_OUT_PARAMS,
         accuracy=config["accuracy"],
-        scaling=config["scaling"],
         code=code_of("score_partial.py"),
     message:
         "Scoring {wildcards.model} beyond covariates"

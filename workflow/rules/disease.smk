@@ -1,23 +1,7 @@
 DISEASE = config["disease"]
-DISEASE_MODELS = (
-    DISEASE["models"]
-    or [
-        name
-        for name in dict.fromkeys(
-            [config["comparison"]["roles"]["MTM"], DISEASE["baseline"]]
-            + REFERENCE_MODELS
-        )
-        if name in MODELS
-    ]
-    or MODELS[:1]
+DISEASE_MODELS = models_of(
+    "disease", ROLES["MTM"], DISEASE["baseline"], *REFERENCE_MODELS
 )
-for name in DISEASE_MODELS:
-    if name not in MODELS:
-        raise InputError(
-            "config key disease.models",
-            repr(name),
-            f"models of the run: {', '.join(MODELS)}",
-        )
 
 
 rule find_contrasts:
@@ -57,12 +41,8 @@ rule find_contrasts:
 
 rule compare_dysregulation:
     input:
-        expression=rules.build_cohort.output.expression,
-        folds=rules.make_folds.output.folds,
-        predictions=expand(
-            "results/{{cohort}}/predictions/{{model}}/fold{fold}.h5ad", fold=FOLDS
-        ),
-        gene_wise="results/{cohort}/accuracy/gene_wise/{model}.parquet",
+        **HELD_OUT,
+        gene_wise=GENE_WISE,
         labels=rules.find_contrasts.output.labels,
     output:
         genes="results/{cohort}/disease/expression/{model}.parquet",
@@ -80,10 +60,9 @@ rule compare_dysregulation:
         **RULE_RESOURCES["compare_dysregulation"],
         runtime=120,
     params:
-        source=config["source"],
+        **HELD_OUT_PARAMS,
         disease=DISEASE,
         accuracy=config["accuracy"],
-        scaling=config["scaling"],
         code=code_of("compare_dysregulation.py"),
     message:
         "Comparing differential expression of {wildcards.model} with observed one"

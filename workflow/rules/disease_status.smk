@@ -1,33 +1,14 @@
 STATUS = config["disease_status"]
 STATUS_PARTS = range(STATUS["parts"])
-STATUS_MODELS = (
-    STATUS["models"]
-    or [name for name in [config["comparison"]["roles"]["MTM"]] if name in MODELS]
-    or MODELS[:1]
-)
-for name in STATUS_MODELS:
-    if name not in MODELS:
-        raise InputError(
-            "config key disease_status.models",
-            repr(name),
-            f"models of the run: {', '.join(MODELS)}",
-        )
+STATUS_MODELS = models_of("disease_status", ROLES["MTM"])
 
 
 rule predict_status:
     input:
-        expression=rules.build_cohort.output.expression,
+        **HELD_OUT,
         donors=rules.build_cohort.output.donors,
-        folds=rules.make_folds.output.folds,
-        predictions=expand(
-            "results/{{cohort}}/predictions/{{model}}/fold{fold}.h5ad", fold=FOLDS
-        ),
-        covariates=expand(
-            "results/{{cohort}}/predictions/{reference}/fold{fold}.h5ad",
-            reference=REFERENCE_MODELS,
-            fold=FOLDS,
-        ),
-        gene_wise="results/{cohort}/accuracy/gene_wise/{model}.parquet",
+        covariates=predictions_of(REFERENCE_MODELS),
+        gene_wise=GENE_WISE,
         labels=rules.find_contrasts.output.labels,
     output:
         status="results/{cohort}/disease/status_parts/{model}/{part}.status.parquet",
@@ -47,10 +28,9 @@ rule predict_status:
         **RULE_RESOURCES["predict_status"],
         runtime=480,
     params:
-        source=config["source"],
+        **HELD_OUT_PARAMS,
         status=STATUS,
         accuracy=config["accuracy"],
-        scaling=config["scaling"],
         code=code_of("predict_status.py"),
     message:
         "Predicting disease status from expression predicted by {wildcards.model}, part {wildcards.part}"

@@ -1,24 +1,8 @@
 CONTRAST = config["gene_characteristics"]
-# The paper's model, its strongest rival there, and the best baseline, as far as the run has them.
-CONTRASTED_MODELS = (
-    CONTRAST["models"]
-    or [
-        name
-        for name in dict.fromkeys(
-            [*(config["comparison"]["roles"][role] for role in ("MTM", "S2"))]
-            + [CONTRAST["baseline"]]
-        )
-        if name in MODELS
-    ]
-    or MODELS[:1]
+# The paper's model, its strongest rival there, and the best baseline.
+CONTRASTED_MODELS = models_of(
+    "gene_characteristics", ROLES["MTM"], ROLES["S2"], CONTRAST["baseline"]
 )
-for name in CONTRASTED_MODELS:
-    if name not in MODELS:
-        raise InputError(
-            "config key gene_characteristics.models",
-            repr(name),
-            f"models of the run: {', '.join(MODELS)}",
-        )
 
 
 rule measure_expression_level:
@@ -131,12 +115,8 @@ else:
 
 rule contrast_genes:
     input:
-        expression=rules.build_cohort.output.expression,
-        folds=rules.make_folds.output.folds,
-        predictions=expand(
-            "results/{{cohort}}/predictions/{{model}}/fold{fold}.h5ad", fold=FOLDS
-        ),
-        gene_wise="results/{cohort}/accuracy/gene_wise/{model}.parquet",
+        **HELD_OUT,
+        gene_wise=GENE_WISE,
         characteristics=[files.genes for files in MEASURED.values()],
     output:
         contrasts="results/{cohort}/gene_characteristics/contrasts/{model}.tsv",
@@ -153,9 +133,8 @@ rule contrast_genes:
         **RULE_RESOURCES["contrast_genes"],
         runtime=120,
     params:
-        source=config["source"],
+        **HELD_OUT_PARAMS,
         accuracy=config["accuracy"],
-        scaling=config["scaling"],
         quantile=CONTRAST["quantile"],
         bootstraps=CONTRAST["bootstraps"],
         code=code_of("contrast_genes.py"),

@@ -91,6 +91,30 @@ rule predict_fold:
         "../../scripts/predict_fold.py"
 
 
+# What every rule that reads a model's held-out predictions names, and needs to read them.
+HELD_OUT = {
+    "expression": rules.build_cohort.output.expression,
+    "folds": rules.make_folds.output.folds,
+    "predictions": expand(
+        rules.predict_fold.output.predictions, fold=FOLDS, allow_missing=True
+    ),
+}
+
+
+def predictions_of(models):
+    """Return the held-out predictions of models, all folds."""
+    return expand(
+        rules.predict_fold.output.predictions,
+        model=models,
+        fold=FOLDS,
+        allow_missing=True,
+    )
+
+
+GENE_WISE = "results/{cohort}/accuracy/gene_wise/{model}.parquet"
+HELD_OUT_PARAMS = {"source": config["source"], "scaling": config["scaling"]}
+
+
 if config["simulation"] is not None:
 
     rule predict_oracle:

@@ -3,25 +3,13 @@ MTM_MODELS = [
     name for name, model in config["models"].items() if model["class"] == "mtm"
 ]
 # The paper's model, its strongest rival there, a baseline, and further models of MTM's kind.
-SIMILARITY_MODELS = (
-    REPRESENTATIONS["models"]
-    or [
-        name
-        for name in dict.fromkeys(
-            [config["comparison"]["roles"][role] for role in ("MTM", "S2")]
-            + [REPRESENTATIONS["baseline"], *MTM_MODELS]
-        )
-        if name in MODELS
-    ]
-    or MODELS[:1]
+SIMILARITY_MODELS = models_of(
+    "representations",
+    ROLES["MTM"],
+    ROLES["S2"],
+    REPRESENTATIONS["baseline"],
+    *MTM_MODELS,
 )
-for name in SIMILARITY_MODELS:
-    if name not in MODELS:
-        raise InputError(
-            "config key representations.models",
-            repr(name),
-            f"models of the run: {', '.join(MODELS)}",
-        )
 
 
 # Whether tissues can be compared in pairs; only a simulation says so beforehand.
@@ -41,10 +29,7 @@ rule compare_tissue_similarity:
     input:
         expression=rules.build_cohort.output.expression,
         donors=rules.build_cohort.output.donors,
-        gene_wise=expand(
-            "results/{{cohort}}/accuracy/gene_wise/{model}.parquet",
-            model=SIMILARITY_MODELS,
-        ),
+        gene_wise=expand(GENE_WISE, model=SIMILARITY_MODELS, allow_missing=True),
     output:
         pairs="results/{cohort}/representations/tissue_similarity.tsv",
         summary=report(

@@ -1,26 +1,5 @@
 TRAITS = config["traits"]
-REFERENCE_MODELS = [n for n in MODELS if config["models"][n]["class"] == "covariates"][
-    :1
-]
-TRAIT_MODELS = (
-    TRAITS["models"]
-    or [
-        name
-        for name in dict.fromkeys(
-            [config["comparison"]["roles"]["MTM"], TRAITS["baseline"]]
-            + REFERENCE_MODELS
-        )
-        if name in MODELS
-    ]
-    or MODELS[:1]
-)
-for name in TRAIT_MODELS:
-    if name not in MODELS:
-        raise InputError(
-            "config key traits.models",
-            repr(name),
-            f"models of the run: {', '.join(MODELS)}",
-        )
+TRAIT_MODELS = models_of("traits", ROLES["MTM"], TRAITS["baseline"], *REFERENCE_MODELS)
 
 # Columns of cohort/donors.tsv that open data give.
 OPEN_TRAITS = ("age", "sex", "hardy")
@@ -45,18 +24,10 @@ if TRAIT_COLUMNS:
 
     rule associate_traits:
         input:
-            expression=rules.build_cohort.output.expression,
+            **HELD_OUT,
             donors=rules.build_cohort.output.donors,
-            folds=rules.make_folds.output.folds,
-            predictions=expand(
-                "results/{{cohort}}/predictions/{{model}}/fold{fold}.h5ad", fold=FOLDS
-            ),
-            reference=expand(
-                "results/{{cohort}}/predictions/{reference}/fold{fold}.h5ad",
-                reference=REFERENCE_MODELS,
-                fold=FOLDS,
-            ),
-            gene_wise="results/{cohort}/accuracy/gene_wise/{model}.parquet",
+            reference=predictions_of(REFERENCE_MODELS),
+            gene_wise=GENE_WISE,
         output:
             associations="results/{cohort}/traits/associations/{model}.parquet",
             agreement="results/{cohort}/traits/agreement/{model}.tsv",
@@ -73,9 +44,8 @@ if TRAIT_COLUMNS:
             **RULE_RESOURCES["associate_traits"],
             runtime=120,
         params:
-            source=config["source"],
+            **HELD_OUT_PARAMS,
             traits=TRAITS | {"columns": TRAIT_COLUMNS},
-            scaling=config["scaling"],
             code=code_of("associate_traits.py"),
         message:
             "Comparing the trait associations of {wildcards.model} with observed ones"

@@ -1,18 +1,13 @@
 TRANSFER = config["transfer"]
-TRANSFER_MODELS = TRANSFER["models"] or [
-    name
-    for name in dict.fromkeys(
-        [config["comparison"]["roles"]["MTM"], "ridge", "same_gene"]
-    )
-    if name in MODELS and needs_no_covariates(name)
-]
-for name in TRANSFER_MODELS:
-    if name not in MODELS:
-        raise InputError(
-            "config key transfer.models",
-            repr(name),
-            f"models of the run: {', '.join(MODELS)}",
-        )
+TRANSFER_MODELS = models_of(
+    "transfer",
+    *(
+        name
+        for name in (ROLES["MTM"], "ridge", "same_gene")
+        if name in MODELS and needs_no_covariates(name)
+    ),
+    otherwise=[],
+)
 EXTERNAL = [
     name
     for name in ("external_expression", "external_samples")
@@ -84,7 +79,7 @@ else:
             external_samples=resolve_input("external_samples"),
             reference_genes=rules.contrast_reference.output.genes,
             reference=rules.contrast_reference.output.tissues,
-            gene_wise="results/{cohort}/accuracy/gene_wise/{model}.parquet",
+            gene_wise=GENE_WISE,
         output:
             agreement="results/{cohort}/transfer/agreement/{model}.tsv",
             groups=report(

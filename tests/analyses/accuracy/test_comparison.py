@@ -1,12 +1,10 @@
-import runpy
 from dataclasses import replace
-from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
+from scripts import Named, run_script
 
 from mtm.analyses.accuracy.comparison import Scored, compare_accuracy, comparison_pairs
 from mtm.analyses.accuracy.overlaps import (
@@ -26,13 +24,6 @@ from mtm.vocabulary import ACCURACY_KEY, GENE_CONVENTIONS, MEAN_OF_TISSUES
 
 SETTINGS = AccuracySettings(permutations=4, bootstraps=40, null_genes=4)
 HEADLINE = ("log2_z", "gene_wise", "per_fold")
-SCRIPT = Path(__file__).parents[3] / "scripts" / "compare_models.py"
-
-
-class Named(dict):
-    """Snakemake's named list, as far as the script uses it."""
-
-    __getattr__ = dict.__getitem__
 
 
 def scored(cohort, name, predicted, scale="log2_z", settings=SETTINGS):
@@ -357,27 +348,21 @@ def test_the_script_writes_every_table(two_models, tmp_path):
     summary.to_csv(inputs["summary"], sep="\t", index=False)
     names = ("pairs", "pair_counts", "overlaps", "fold_changes", "venn", "s1", "s2")
     output = Named({name: tmp_path / "out" / f"{name}.tsv" for name in names})
-    runpy.run_path(
-        str(SCRIPT),
-        {
-            "snakemake": SimpleNamespace(
-                input=Named(inputs),
-                params=Named(
-                    models=["good", "bad"],
-                    roles={"MTM": "good", "S2": "bad"},
-                    pairs=[],
-                    source="Whole Blood",
-                    accuracy={"permutations": 4, "bootstraps": 40, "null_genes": 4},
-                    scaling={"sd_rule": "unit_below_one", "log2_clip": None},
-                    venn_models=None,
-                    venn_tissue="Lung",
-                ),
-                output=output,
-                log=[str(tmp_path / "log.txt")],
-                threads=1,
-                rule="compare_models",
-            )
+    run_script(
+        "compare_models",
+        tmp_path / "log.txt",
+        input=inputs,
+        params={
+            "models": ["good", "bad"],
+            "roles": {"MTM": "good", "S2": "bad"},
+            "pairs": [],
+            "source": "Whole Blood",
+            "accuracy": {"permutations": 4, "bootstraps": 40, "null_genes": 4},
+            "scaling": {"sd_rule": "unit_below_one", "log2_clip": None},
+            "venn_models": None,
+            "venn_tissue": "Lung",
         },
+        output=output,
     )
     written = {name: pd.read_csv(path, sep="\t") for name, path in output.items()}
     expected = compare(models, [("good", "bad")])

@@ -1,11 +1,8 @@
-import runpy
-from pathlib import Path
-from types import SimpleNamespace
-
 import numpy as np
 import pandas as pd
 import pytest
 from scipy.stats import spearmanr
+from scripts import Named, run_script
 
 from mtm.analyses.accuracy.comparison import PAPER_PAIRS
 from mtm.analyses.accuracy.overlaps import fold_changes
@@ -13,7 +10,6 @@ from mtm.analyses.accuracy.paper import CONVENTIONS, STATISTICS, Results, paper_
 from mtm.errors import InputError
 from mtm.vocabulary import DEFINITIONS, MEAN_OF_TISSUES
 
-SCRIPT = Path(__file__).parents[3] / "scripts" / "compare_with_paper.py"
 ROLES = {"MTM": "mtm", "S1": "bgex", "S2": "teebot", "S3": "mlp"}
 TISSUES = ["Esophagus - Muscularis", "Liver", "Lung", "Ovary"]
 MEASURES = [
@@ -26,12 +22,6 @@ MEASURES = [
         ("sample_wise", "per_sample"),
     )
 ]
-
-
-class Named(dict):
-    """Snakemake's named list, as far as the script uses it."""
-
-    __getattr__ = dict.__getitem__
 
 
 @pytest.fixture
@@ -167,18 +157,12 @@ def test_the_script_reads_tables_and_writes_one(results, tmp_path):
         inputs[name] = tmp_path / f"{name}.tsv"
         getattr(results, name).to_csv(inputs[name], sep="\t", index=False)
     output = Named(table=tmp_path / "out" / "paper.tsv")
-    runpy.run_path(
-        str(SCRIPT),
-        {
-            "snakemake": SimpleNamespace(
-                input=Named(inputs),
-                params=Named(roles=ROLES, models=list(ROLES.values()), cohort="demo"),
-                output=output,
-                log=[str(tmp_path / "log.txt")],
-                threads=1,
-                rule="compare_with_paper",
-            )
-        },
+    run_script(
+        "compare_with_paper",
+        tmp_path / "log.txt",
+        input=inputs,
+        params={"roles": ROLES, "models": list(ROLES.values()), "cohort": "demo"},
+        output=output,
     )
     written = pd.read_csv(output.table, sep="\t")
     expected = paper_table(results, ROLES, list(ROLES.values()), "demo")

@@ -1,11 +1,9 @@
-import runpy
 from dataclasses import replace
-from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
+from scripts import Named, run_script
 
 from mtm.analyses.accuracy.partial import MIN_LEFT, partial_accuracy
 from mtm.analyses.accuracy.score import score_predictions
@@ -19,13 +17,6 @@ from mtm.vocabulary import MEAN_OF_TISSUES
 
 SOURCE = "Whole Blood"
 SETTINGS = AccuracySettings(permutations=4, bootstraps=30, null_genes=4)
-SCRIPT = Path(__file__).parents[3] / "scripts" / "score_partial.py"
-
-
-class Named(dict):
-    """Snakemake's named list, as far as the script uses it."""
-
-    __getattr__ = dict.__getitem__
 
 
 class Traits:
@@ -270,28 +261,22 @@ def test_the_script_writes_the_table(traits, noisy, tmp_path):
     held_out = traits.held_out(noisy(traits.cohort))
     folder = traits.cohort.folder
     output = Named(partial=tmp_path / "out" / "m.tsv")
-    runpy.run_path(
-        str(SCRIPT),
-        {
-            "snakemake": SimpleNamespace(
-                input=Named(
-                    expression=folder / "expression.h5ad",
-                    donors=folder / "donors.tsv",
-                    folds=folder / "folds.tsv",
-                    predictions=[str(path) for path in held_out.predictions],
-                ),
-                params=Named(
-                    source=SOURCE,
-                    accuracy={"permutations": 4, "bootstraps": 30, "null_genes": 4},
-                    scaling={"sd_rule": "unit_below_one", "log2_clip": None},
-                ),
-                wildcards=SimpleNamespace(model="m"),
-                output=output,
-                log=[str(tmp_path / "log.txt")],
-                threads=1,
-                rule="score_partial",
-            )
+    run_script(
+        "score_partial",
+        tmp_path / "log.txt",
+        input={
+            "expression": folder / "expression.h5ad",
+            "donors": folder / "donors.tsv",
+            "folds": folder / "folds.tsv",
+            "predictions": [str(path) for path in held_out.predictions],
         },
+        params={
+            "source": SOURCE,
+            "accuracy": {"permutations": 4, "bootstraps": 30, "null_genes": 4},
+            "scaling": {"sd_rule": "unit_below_one", "log2_clip": None},
+        },
+        wildcards={"model": "m"},
+        output=output,
     )
     written = pd.read_csv(output.partial, sep="\t")
     expected = partial(traits, held_out)

@@ -72,7 +72,9 @@ def tables(make_cohort, noisy):
                     predictions=[str(path) for path in files],
                 ),
                 params=Named(
-                    accuracy=ACCURACY, scaling={"sd_rule": "unit_below_one", "log2_clip": 5.0}
+                    accuracy=ACCURACY,
+                    scaling={"sd_rule": "unit_below_one", "log2_clip": 5.0},
+                    source="Whole Blood",
                 ),
                 wildcards=SimpleNamespace(model=model),
                 output=output,
