@@ -1,0 +1,88 @@
+"""Compare two results folders, file by file, after a change of the code that changes no number.
+
+Usage: python bench/compare_results.py results/before results/after [--tolerance 1e-9]
+
+Tables (.tsv, .parquet), matrices (.h5ad) and bundles (.safetensors) are compared by value, in the
+order of their rows; columns that measure time are left out. Prints a line for every file that
+differs or stands on one side alone, and exits with 1 if there is one.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+import anndata
+import numpy as np
+import pandas as pd
+from safetensors.numpy import load_file
+
+TIMES = {"seconds", "s"}
+READERS = {
+    ".tsv": lambda path: pd.read_csv(path, sep="\t", low_memory=False),
+    ".parquet": pd.read_parquet,
+    ".h5ad": lambda path: _of_anndata(anndata.read_h5ad(path)),
+    ".safetensors": load_file,
+}
+
+
+def _of_anndata(data: anndata.AnnData) -> dict[str, np.ndarray]:
+    obs = data.obs.reset_index()
+    columns = {f"obs/{name}": obs[name].to_numpy() for name in obs}
+    return {"X": np.asarray(data.X), "var": data.var_names.to_numpy(str), **columns}
+
+
+def _text(values: np.ndarray) -> np.ndarray:
+    return pd.Series(values.ravel()).fillna("").astype(str).to_numpy()
+
+
+def difference(before, after, tolerance: float) -> str:
+    """Say in a few words how two contents differ; empty where they do not."""
+    names = [[key for key in side if key not in TIMES] for side in (before, after)]
+    if names[0] != names[1]:
+        return f"columns {sorted(set(names[0]) ^ set(names[1])) or 'in another order'}"
+    found = []
+    for name in names[0]:
+        a, b = np.asarray(before[name]), np.asarray(after[name])
+        if a.shape != b.shape:
+            return f"{name}: shape {a.shape} and {b.shape}"
+        if a.dtype.kind in "fiub" and b.dtype.kind in "fiub":
+            a, b = a.astype(float), b.astype(float)
+            other = (a != b) & ~(np.isnan(a) & np.isnan(b))
+            # Relative for values above 1, such as TPM.
+            apart = np.abs(a - b)[other] / np.maximum(1, np.abs(a[other]))
+            if np.isnan(apart).any() or (apart > tolerance).any():
+                found.append(f"{name}: {other.sum()} of {a.size}, by {apart.max():.1e}")
+        elif (_text(a) != _text(b)).any():
+            found.append(f"{name}: other text")
+    return "; ".join(found[:4])
+
+
+def main() -> int:
+    """Compare the folders of the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("before", type=Path)
+    parser.add_argument("after", type=Path)
+    parser.add_argument("--tolerance", type=float, default=1e-9)
+    options = parser.parse_args()
+    sides = [
+        {path.relative_to(folder) for path in folder.rglob("*") if path.suffix in READERS}
+        for folder in (options.before, options.after)
+    ]
+    differing = 0
+    for path in sorted(sides[0] | sides[1]):
+        if path not in sides[0] or path not in sides[1]:
+            text = "stands on one side alone"
+        else:
+            read = READERS[path.suffix]
+            text = difference(
+                read(options.before / path), read(options.after / path), options.tolerance
+            )
+        if text:
+            differing += 1
+            print(f"{path}: {text}")
+    print(f"{len(sides[0] | sides[1])} files compared, {differing} differ")
+    return int(differing > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
