@@ -3,8 +3,8 @@
     .venv/bin/python bench/bench_step.py
     .venv/bin/python bench/bench_step.py --genes 59 --width 1
 
-The plain loop is the literal step of methods 1.3 (tests/models/mtm_reference.py): float32, a
-DataLoader that ships batches, no fusion. The loops are timed in turns, so that a machine whose
+The plain loop is the literal step of methods 1.3 (tests/models/mtm/mtm_reference.py): float32,
+a DataLoader that ships batches, no fusion. The loops are timed in turns, so that a machine whose
 speed drifts treats all alike, and the matrix-product and copy rates they are held against are
 measured in the same run. Data are random: only the time is of interest. Without a GPU the hidden
 layers have a tenth of the published width.
@@ -34,7 +34,7 @@ from mtm.models.mtm.graph import WARM_UP_STEPS, StepRunner
 from mtm.models.mtm.pairs import PairSampler, ordered_pairs
 from mtm.settings.models.mtm import MTMParameters
 
-REFERENCE = Path(__file__).parents[1] / "tests" / "models" / "mtm_reference.py"
+REFERENCE = Path(__file__).parents[1] / "tests" / "models" / "mtm" / "mtm_reference.py"
 # Steps of a fold of GTEx v8 (methods 1.6), and an H200's rates as given there.
 STEPS_A_FOLD = 214_000
 H200_FLOPS, H200_BYTES = 790e12, 4.3e12
