@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 from scipy.stats import kstest
 
-from mtm.analyses.accuracy.score import score_predictions, section7_means
+from mtm.analyses.accuracy.score import mean_of_fold_means, score_predictions
 from mtm.errors import InputError
 from mtm.predictions.held_out import read_held_out
 from mtm.predictions.monitoring import held_out_accuracy
@@ -298,7 +298,7 @@ def test_light_accuracy_and_published_means(make_cohort, noisy, rho_of):
         plain.append(np.mean(means, axis=0))
     found = pd.DataFrame(light)[["gene_wise", "sample_wise"]]
     np.testing.assert_allclose(found, plain, atol=1e-6)
-    published = section7_means(scores.by_fold).set_index("scale").loc["log2_z"]
+    published = mean_of_fold_means(scores.by_fold).set_index("scale").loc["log2_z"]
     np.testing.assert_allclose(published.astype(float), np.mean(plain, axis=0), atol=1e-5)
 
 

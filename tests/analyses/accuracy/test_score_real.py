@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from real_data import PANEL, needs_panel
 
-from mtm.analyses.accuracy.score import score_predictions, section7_means
+from mtm.analyses.accuracy.score import mean_of_fold_means, score_predictions
 from mtm.cohort.scaling import TissueScaler
 from mtm.predictions.held_out import read_held_out
 from mtm.settings.accuracy import AccuracySettings
@@ -87,7 +87,7 @@ def accuracy(panel, predict):
     scores = score_predictions(held_out, "panel", settings, device="cpu")
     table = scores.by_tissue
     keep = (table["scale"] == "log2_z") & (table["tissue"] == MEAN_OF_TISSUES)
-    return table[keep].set_index("convention"), section7_means(scores.by_fold)
+    return table[keep].set_index("convention"), mean_of_fold_means(scores.by_fold)
 
 
 def test_training_mean(panel):

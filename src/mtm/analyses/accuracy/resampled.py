@@ -9,7 +9,6 @@ import torch
 
 from mtm.analyses.accuracy.points import POOLED_CONVENTIONS, Points
 from mtm.analyses.accuracy.predictable_genes import PooledNull
-from mtm.analyses.accuracy.tables import known_mean
 from mtm.predictions.tissues import Tissue
 from mtm.settings.accuracy import AccuracySettings
 from mtm.statistics.correlation import (
@@ -18,6 +17,7 @@ from mtm.statistics.correlation import (
     standardise,
     weighted_correlations,
 )
+from mtm.statistics.means import RunningMean, known_mean
 from mtm.statistics.resampling import (
     CPU_RESAMPLING_BLOCK,
     donor_permutations,
@@ -30,8 +30,13 @@ from mtm.vocabulary import GENE_CONVENTIONS, Scale
 MIN_NULL_GENES = 50
 
 
+def sampled_genes(n_genes: int, wanted: int, seed: int) -> np.ndarray:
+    """Positions of `wanted` genes drawn at random, sorted; all where there are no more."""
+    return np.sort(np.random.default_rng([seed]).permutation(n_genes)[:wanted])
+
+
 @dataclass(frozen=True)
-class _FoldDraws:
+class FoldDraws:
     """Permutations and bootstrap draws of the held-out donors of one fold, for all tissues."""
 
     donors: pd.Index
@@ -40,7 +45,7 @@ class _FoldDraws:
     weights: np.ndarray
 
 
-def _draw(rows: pd.DataFrame, settings: AccuracySettings) -> dict[int, _FoldDraws]:
+def draw_folds(rows: pd.DataFrame, settings: AccuracySettings) -> dict[int, FoldDraws]:
     """Draw permutations and bootstrap samples of every fold's predicted donors."""
     draws = {}
     for fold, part in rows.groupby("fold"):
@@ -48,7 +53,7 @@ def _draw(rows: pd.DataFrame, settings: AccuracySettings) -> dict[int, _FoldDraw
         rng = np.random.default_rng([settings.seed, int(fold)])
         left, right = donor_permutations(len(donors), settings.permutations, rng)
         weights = donor_weights(len(donors), settings.bootstraps, rng)
-        draws[int(fold)] = _FoldDraws(donors, left, right, weights)
+        draws[int(fold)] = FoldDraws(donors, left, right, weights)
     return draws
 
 
@@ -63,9 +68,9 @@ class TissueDraws:
     block: int
 
 
-def _draws_of(
+def draws_of(
     tissue: Tissue,
-    draws: Mapping[int, _FoldDraws],
+    draws: Mapping[int, FoldDraws],
     settings: AccuracySettings,
     block_genes: int,
 ) -> TissueDraws:
@@ -83,29 +88,12 @@ def _draws_of(
     return TissueDraws(left, right, weights, settings.permutations, block)
 
 
-class _MeanOverGenes:
-    """Mean over genes of resampled correlations, gene block after gene block."""
-
-    def __init__(self, n_resamples: int, device: torch.device):
-        self._sum = torch.zeros(n_resamples, dtype=torch.float64, device=device)
-        self._count = torch.zeros_like(self._sum)
-
-    def add(self, rho: torch.Tensor, gene_dim: int) -> None:
-        """Add correlations of shape ``(n_genes, n_resamples)`` or transposed, NaN aside."""
-        self._sum += rho.nansum(gene_dim)
-        self._count += (~rho.isnan()).sum(gene_dim)
-
-    def mean(self) -> np.ndarray:
-        """Mean of each resample; NaN where no gene was known."""
-        return torch.where(self._count > 0, self._sum / self._count, torch.nan).cpu().numpy()
-
-
-def _permute_genes(
+def permute_genes(
     tissue: Tissue, scale: Scale, points: Points, draws: TissueDraws, sample: np.ndarray
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """Mean rho of sampled genes under each permutation, and p-values of all genes."""
     device = tissue.device
-    means = {key: _MeanOverGenes(draws.n_permutations, device) for key in GENE_CONVENTIONS}
+    means = {key: RunningMean((draws.n_permutations,), device) for key in GENE_CONVENTIONS}
     null = PooledNull(points.statistic, points.informative, points.weights.float())
     sampled = torch.from_numpy(sample).to(device)
     further = null.top_up(points.informative, sampled, MIN_NULL_GENES).cpu().numpy()
@@ -171,7 +159,7 @@ def bootstrap_means(
     chance; neither belongs into the interval. Folds keep the weights of the data, n - 3.
     """
     weights = torch.cat(draws.weights, 1)
-    means = {key: _MeanOverGenes(len(weights), tissue.device) for key in GENE_CONVENTIONS}
+    means = {key: RunningMean((len(weights),), tissue.device) for key in GENE_CONVENTIONS}
     for genes, _ in _gene_blocks(sample, sample[:0], draws.block):
         values = tissue.values(scale, genes)
         statistic = torch.zeros((len(weights), len(genes)), device=tissue.device)
@@ -201,7 +189,7 @@ def bootstrap_means(
     }
 
 
-def _resample_samples(
+def resample_samples(
     points: Points, draws: TissueDraws
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Sample-wise rho, its mean under each permutation, and in each bootstrap sample."""

@@ -8,7 +8,9 @@ import pandas as pd
 
 from mtm.analyses.accuracy.predictable_genes import is_predictable, is_predictable_paper
 from mtm.errors import InputError
-from mtm.statistics.testing import benjamini_hochberg
+from mtm.statistics.means import known_mean
+from mtm.statistics.over_tissues import averaged, over_tissues
+from mtm.statistics.testing import benjamini_hochberg, quantile_interval
 from mtm.vocabulary import (
     ACCURACY_KEY,
     GENE_CONVENTIONS,
@@ -16,8 +18,6 @@ from mtm.vocabulary import (
     MEAN_OF_TISSUES,
     SAMPLE_CONVENTION,
 )
-
-INTERVAL = (0.025, 0.975)
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Scores:
     by_fold
         One row a scale, tissue and fold: ``n`` held-out samples, ``gene_wise`` (mean over genes
         of Pearson's rho in the fold) and ``sample_wise`` (mean over its samples); the input of
-        `section7_means`.
+        `mtm.analyses.accuracy.score.mean_of_fold_means`.
     """
 
     gene_wise: pd.DataFrame
@@ -177,20 +177,15 @@ class Tables:
 
     def scores(self, model: str) -> Scores:
         """Join the tables and add the rows of the mean over tissues."""
+
+        def mean_of_tissues(key: tuple, part: pd.DataFrame) -> dict[str, float]:
+            resampled, null = (np.stack(of[key]) for of in (self._resampled, self._null))
+            columns = ["mean_rho", "n_predictable", "n_predictable_paper"]
+            mean = averaged(part, columns, counts=["n_genes"], totals=["n_samples"])
+            return mean | _intervals(known_mean(resampled), known_mean(null))
+
         by_tissue = pd.DataFrame(self._by_tissue)
-        means = []
-        for key, part in by_tissue.groupby(ACCURACY_KEY, sort=False):
-            null_mean = known_mean(np.stack(self._null[key]))
-            resampled = known_mean(np.stack(self._resampled[key]))
-            averages = part[["mean_rho", "n_predictable", "n_predictable_paper"]].mean()
-            means.append(
-                dict(zip(ACCURACY_KEY, key, strict=True))
-                | {"tissue": MEAN_OF_TISSUES, "n_samples": part["n_samples"].sum()}
-                | {"n_genes": round(part["n_genes"].mean())}
-                | averages.to_dict()
-                | _intervals(resampled, null_mean)
-            )
-        by_tissue = pd.concat([by_tissue, pd.DataFrame(means)], ignore_index=True)
+        by_tissue = over_tissues(by_tissue, ACCURACY_KEY, MEAN_OF_TISSUES, mean_of_tissues)
         by_tissue = by_tissue.sort_values(ACCURACY_KEY, kind="stable", ignore_index=True)
         by_tissue.insert(0, "model", model)
         by_scale = {"by": "scale", "kind": "stable", "ignore_index": True}
@@ -202,23 +197,11 @@ class Tables:
         )
 
 
-def known_mean(values: np.ndarray) -> float | np.ndarray:
-    """Mean along the first axis without NaN; NaN where nothing else stands."""
-    count = np.isfinite(values).sum(0)
-    return np.where(count > 0, np.nansum(values, 0) / np.maximum(count, 1), np.nan)[()]
-
-
 def _intervals(resampled: np.ndarray, null_mean: np.ndarray) -> dict[str, float]:
     """Confidence and null interval from bootstrap samples and permutations."""
     names = ("ci_low", "ci_high", "null_low", "null_high")
-    ends = (*_interval(resampled), *_interval(null_mean))
+    ends = (*quantile_interval(resampled), *quantile_interval(null_mean))
     return dict(zip(names, ends, strict=True))
-
-
-def _interval(values: np.ndarray) -> tuple[float, float]:
-    """Return the ends of the 95% interval of the finite values; NaN where there is none."""
-    finite = values[np.isfinite(values)]
-    return tuple(np.quantile(finite, INTERVAL)) if len(finite) else (np.nan, np.nan)
 
 
 def join_summaries(
