@@ -105,10 +105,8 @@ def partial_accuracy(
 
     Parameters
     ----------
-    held_out
-        From `mtm.predictions.held_out.read_held_out`.
-    cohort
-        The whole cohort that the predictions are of.
+    held_out, cohort
+        From `mtm.predictions.held_out.read_held_out`, and the whole cohort it is of.
     source
         The cohort's source tissue, whose sample gives covariates.
     model
@@ -124,14 +122,13 @@ def partial_accuracy(
     Returns
     -------
     pd.DataFrame
-        ``model``, ``scale``, ``adjustment`` ("none", "covariates", "ventilator", "other_deaths";
-        the latter two where donors have a ``hardy`` class), ``tissue``, ``n_samples`` (in the
-        folds that count), ``n_covariates`` (independent columns taken out of a fold, on
-        average), ``n_genes`` (with a correlation), ``mean_rho``, ``se``, ``ci_low``,
-        ``ci_high``, ``p`` (two-sided, of `mtm.statistics.testing.t_interval`); empty where no
-        fold has enough donors. Tissue "(mean of tissues)" is their mean;
-        there, ``n_tissues`` counts those with a value and ``n_above_zero`` those whose interval
-        is above 0.
+        ``model``, ``scale``, ``adjustment`` ("none", "covariates" and, where donors have a
+        ``hardy`` class, "ventilator", "other_deaths"), ``tissue``, ``n_samples`` (in the folds
+        that count), ``n_covariates`` (independent columns taken out of a fold, on average),
+        ``n_genes`` (with a correlation), ``mean_rho`` and the fields of
+        `mtm.statistics.testing.t_interval`; empty where no fold has enough donors. Tissue
+        "(mean of tissues)" is their mean; there, ``n_tissues`` counts those with a value and
+        ``n_above_zero`` those whose interval is above 0.
 
     Raises
     ------
