@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 from scipy import stats
+from statsmodels.stats.multitest import multipletests
 
 from mtm.statistics.testing import (
     benjamini_hochberg,
@@ -12,12 +13,22 @@ from mtm.statistics.testing import (
 )
 
 
+def test_benjamini_hochberg_is_statsmodels():
+    p = np.random.default_rng(0).random(200) ** 2
+    p[[3, 50]] = np.nan
+    p[10:20] = p[9]
+    known = ~np.isnan(p)
+    q = benjamini_hochberg(p)
+    np.testing.assert_allclose(q[known], multipletests(p[known], method="fdr_bh")[1], rtol=1e-12)
+    assert np.isnan(q[[3, 50]]).all()
+    assert np.isnan(benjamini_hochberg(np.full(3, np.nan))).all()
+
+
 def test_q_values_leave_out_what_is_not_known():
     p = np.array([0.01, np.nan, 0.04, 0.03, 0.5])
     # By hand: 0.01 * 4 / 1; 0.03 * 4 / 2 = 0.06, but 0.04 * 4 / 3 is less; 0.5.
     expected = [0.04, np.nan, 0.16 / 3, 0.16 / 3, 0.5]
     np.testing.assert_allclose(benjamini_hochberg(p), expected)
-    assert np.isnan(benjamini_hochberg(np.full(3, np.nan))).all()
 
 
 def test_t_interval_with_every_degree_of_freedom_is_the_t_test_of_a_mean():

@@ -1,4 +1,4 @@
-"""Model against model: accuracy, predictable genes, and how both depend on the tissue (methods 3).
+"""Model against model: accuracy in every tissue, tested in two ways (methods 3).
 
 Two tests stand side by side. The paper's is an unpaired Wilcoxon rank-sum test over samples or
 genes, without correction for the number of tissues; genes and samples of one donor are far from

@@ -1,4 +1,4 @@
-"""Predictable genes that models share, and how many more one has."""
+"""Predictable genes that models share, and how many more one has, against sample size."""
 
 import logging
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Point estimates of accuracy: correlations per gene and per sample."""
+"""Point estimates of accuracy in a tissue: correlations per gene and per sample."""
 
 from dataclasses import dataclass
 
@@ -18,8 +18,8 @@ class Points:
 
     `rho` maps each gene-wise convention to ``(n_genes,)``; `statistic` is the weighted sum of
     Fisher z over eligible folds, `total` the weight of the folds it stands for; `informative` is
-    ``(n_genes, n_eligible_folds)``; `fold_means` is the mean over genes of rho in every fold;
-    `sample_rho` is ``(n_samples, n_samples)`` for each fold: prediction i with observation j.
+    ``(n_genes, n_eligible_folds)``; `sample_rho` is ``(n_samples, n_samples)`` for each fold:
+    prediction i with observation j.
     """
 
     rho: dict[str, torch.Tensor]
@@ -28,7 +28,6 @@ class Points:
     statistic: torch.Tensor
     total: torch.Tensor
     informative: torch.Tensor
-    fold_means: list[float]
     sample_rho: list[torch.Tensor]
 
 
@@ -70,7 +69,6 @@ def point_estimates(
         statistic=statistic,
         total=total,
         informative=(known & varying[eligible]).T.contiguous(),
-        fold_means=fold_rho.nanmean(1).tolist(),
         sample_rho=[part.correlations(n_genes) for part in sums],
     )
 

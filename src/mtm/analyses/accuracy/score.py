@@ -16,8 +16,6 @@ The tissue is the unit of work: memory is that of one tissue's samples, and the 
 from them are made for `block_genes` genes at a time.
 """
 
-import pandas as pd
-
 from mtm.analyses.accuracy.points import point_estimates
 from mtm.analyses.accuracy.resampled import (
     bootstrap_means,
@@ -31,7 +29,7 @@ from mtm.analyses.accuracy.tables import Scores, Tables
 from mtm.models.device import choose_device
 from mtm.predictions.held_out import HeldOut
 from mtm.predictions.tissues import BLOCK_GENES, tissues
-from mtm.settings.accuracy import MIN_DONORS, AccuracySettings
+from mtm.settings.accuracy import AccuracySettings
 from mtm.vocabulary import SCALES
 
 
@@ -80,30 +78,5 @@ def score_predictions(
             resampled = bootstrap_means(tissue, scale, points, draws, bootstrap_genes)
             rho = {key: value.cpu().numpy() for key, value in points.rho.items()}
             tables.add_genes(scale, tissue.name, tissue.n_samples, rho, p, null_means, resampled)
-            fold_means = dict(zip(tissue.folds, points.fold_means, strict=True))
-            tables.add_samples(scale, tissue.rows, *resample_samples(points, draws), fold_means)
+            tables.add_samples(scale, tissue.rows, *resample_samples(points, draws))
     return tables.scores(model)
-
-
-def mean_of_fold_means(by_fold: pd.DataFrame, min_donors: int = MIN_DONORS) -> pd.DataFrame:
-    """Average as the published benchmark rows do, to stand beside them (methods 7).
-
-    Pearson per fold, mean over genes (samples), then over the tissues with at least `min_donors`
-    held-out donors in the fold, then over folds.
-
-    Parameters
-    ----------
-    by_fold
-        `Scores.by_fold`.
-    min_donors
-        Tissues with fewer samples in a fold are left out there.
-
-    Returns
-    -------
-    pd.DataFrame
-        ``scale``, ``gene_wise``, ``sample_wise``; one row a scale.
-    """
-    kept = by_fold[by_fold["n"] >= min_donors]
-    columns = ["gene_wise", "sample_wise"]
-    folds = kept.groupby(["scale", "fold"])[columns].mean()
-    return folds.groupby("scale").mean().reset_index()

@@ -28,20 +28,15 @@ class Scores:
     ----------
     gene_wise, sample_wise, by_tissue
         The three tables of the accuracy rule.
-    by_fold
-        One row a scale, tissue and fold: ``n`` held-out samples, ``gene_wise`` (mean over genes
-        of Pearson's rho in the fold) and ``sample_wise`` (mean over its samples); the input of
-        `mtm.analyses.accuracy.score.mean_of_fold_means`.
     """
 
     gene_wise: pd.DataFrame
     sample_wise: pd.DataFrame
     by_tissue: pd.DataFrame
-    by_fold: pd.DataFrame
 
 
 class Tables:
-    """Collect the results of tissues into the four tables of `Scores`.
+    """Collect the results of tissues into the tables of `Scores`.
 
     Parameters
     ----------
@@ -55,8 +50,7 @@ class Tables:
     def __init__(self, gene_ids: pd.Index, predictable_rho: float, predictable_q: float):
         self._gene_ids = gene_ids
         self._thresholds = (predictable_rho, predictable_q)
-        self._genes, self._samples = [], []
-        self._by_tissue, self._by_fold = [], []
+        self._genes, self._samples, self._by_tissue = [], [], []
         self._null: dict[tuple, list[np.ndarray]] = {}
         self._resampled: dict[tuple, list[np.ndarray]] = {}
 
@@ -119,9 +113,8 @@ class Tables:
         rho: np.ndarray,
         null_mean: np.ndarray,
         resampled: np.ndarray,
-        gene_wise: Mapping[int, float],
     ) -> None:
-        """Add the sample-wise results of a tissue on a scale, and its means in each fold.
+        """Add the sample-wise results of a tissue on a scale.
 
         Parameters
         ----------
@@ -133,8 +126,6 @@ class Tables:
             Correlation of each sample, shape ``(n_samples,)``.
         null_mean, resampled
             Mean over samples under each permutation, and in each bootstrap sample.
-        gene_wise
-            Mean over genes of rho in each fold.
         """
         n_genes, tissue = len(self._gene_ids), rows["tissue"].iloc[0]
         table = rows[["tissue", "sample_id", "donor", "fold"]].reset_index(drop=True)
@@ -143,17 +134,6 @@ class Tables:
         self._samples.append(table)
         row = {"tissue": tissue, "n_samples": len(rows), "n_genes": n_genes}
         self._add((scale, "sample_wise", SAMPLE_CONVENTION), row, rho, null_mean, resampled, {})
-        for fold, part in table.groupby("fold"):
-            self._by_fold.append(
-                {
-                    "scale": scale,
-                    "tissue": tissue,
-                    "fold": fold,
-                    "n": len(part),
-                    "gene_wise": gene_wise[fold],
-                    "sample_wise": known_mean(part["rho"].to_numpy()),
-                }
-            )
 
     def _add(
         self,
@@ -193,7 +173,6 @@ class Tables:
             pd.concat(self._genes).sort_values(**by_scale),
             pd.concat(self._samples).sort_values(**by_scale),
             by_tissue,
-            pd.DataFrame(self._by_fold),
         )
 
 
