@@ -18,15 +18,14 @@ import pandas as pd
 import torch
 
 from mtm.analyses.accuracy.points import point_estimates
-from mtm.analyses.accuracy.resampled import TissueDraws, bootstrap_means, sampled_genes
+from mtm.analyses.accuracy.resampled import bootstrap_means, sampled_genes
 from mtm.errors import InputError
 from mtm.models.device import choose_device
 from mtm.predictions.held_out import HeldOut, fold_weights
-from mtm.predictions.tissues import BLOCK_GENES, tissues
+from mtm.predictions.tissues import tissues
 from mtm.settings.accuracy import AccuracySettings
 from mtm.statistics.means import known_mean
 from mtm.statistics.over_tissues import averaged, over_tissues
-from mtm.statistics.resampling import CPU_RESAMPLING_BLOCK
 from mtm.statistics.testing import rank_sum_p, t_interval
 from mtm.vocabulary import (
     ACCURACY_KEY,
@@ -248,23 +247,19 @@ class _Model:
             return dict.fromkeys(keys, self._unknown())
         whole = next(tissues(replace(self._held_out, rows=kept), device=str(self._device)))
         sampled = whole.of_genes(self._bootstrap_sample)
-        draws = TissueDraws(
-            left=[],
-            right=[],
-            weights=[torch.from_numpy(w).to(self._device) for w in _weights_of(kept, weights)],
-            n_permutations=0,
-            block=BLOCK_GENES if self._device.type == "cuda" else CPU_RESAMPLING_BLOCK,
-        )
+        draws = [
+            torch.from_numpy(of_fold).to(self._device) for of_fold in _weights_of(kept, weights)
+        ]
         complete = len(kept) == len(self.samples_of(tissue))
         result = {}
         for scale in SCALES:
-            points = point_estimates(sampled, scale, self._settings, BLOCK_GENES)
-            everything = np.arange(sampled.n_genes)
-            resampled = bootstrap_means(sampled, scale, points, draws, everything)
+            points = point_estimates(sampled, scale, self._settings)
+            all_sampled = np.arange(sampled.n_genes)
+            resampled = bootstrap_means(sampled, scale, points, draws, all_sampled)
             if complete:
                 rho = self._tabulated(scale, tissue, len(kept))
             else:
-                points = point_estimates(whole, scale, self._settings, BLOCK_GENES)
+                points = point_estimates(whole, scale, self._settings)
                 rho = {key: values.cpu().numpy() for key, values in points.rho.items()}
             for convention in GENE_CONVENTIONS:
                 result[scale, convention] = _Correlations(rho[convention], resampled[convention])

@@ -33,7 +33,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from mtm.analyses.accuracy.resampled import sampled_genes
+from mtm.analyses.accuracy.resampled import gene_blocks, sampled_genes
 from mtm.cohort.cohort import Cohort
 from mtm.errors import InputError
 from mtm.models.covariate_design import COVARIATES, CovariateDesign, covariate_table
@@ -45,7 +45,6 @@ from mtm.settings.accuracy import AccuracySettings
 from mtm.statistics.correlation import fisher_z, standardise, weighted_correlations
 from mtm.statistics.means import RunningMean, known_mean
 from mtm.statistics.over_tissues import averaged, over_tissues
-from mtm.statistics.resampling import CPU_RESAMPLING_BLOCK
 from mtm.statistics.testing import t_interval
 from mtm.vocabulary import MEAN_OF_TISSUES, SCALES, Scale
 
@@ -268,9 +267,8 @@ def _measure(
         values = tissue.values(scale, slice(start, start + block_genes))
         for view, mean, _ in measured:
             mean.add(_rho(values, view), 0)
-    block = block_genes if tissue.device.type == "cuda" else CPU_RESAMPLING_BLOCK
-    for start in range(0, len(sample), block):
-        values = tissue.values(scale, sample[start : start + block])
+    for genes in gene_blocks(tissue, sample, block_genes):
+        values = tissue.values(scale, genes)
         for view, _, drawn in measured:
             drawn.add(_resampled_rho(values, view).double(), 1)
     results = []

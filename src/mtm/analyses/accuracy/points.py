@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import torch
 
-from mtm.predictions.tissues import Tissue
+from mtm.predictions.tissues import BLOCK_GENES, Tissue
 from mtm.settings.accuracy import AccuracySettings
 from mtm.statistics.correlation import CONSTANT_TOLERANCE, fisher_z, pearson, standardise
 from mtm.vocabulary import GENE_CONVENTIONS, Scale
@@ -32,7 +32,7 @@ class Points:
 
 
 def point_estimates(
-    tissue: Tissue, scale: Scale, settings: AccuracySettings, block_genes: int
+    tissue: Tissue, scale: Scale, settings: AccuracySettings, block_genes: int = BLOCK_GENES
 ) -> Points:
     """Correlate all genes and all samples of one tissue on one scale."""
     n_folds, n_genes, device = len(tissue.folds), tissue.n_genes, tissue.device

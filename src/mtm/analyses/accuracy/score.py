@@ -71,11 +71,13 @@ def score_predictions(
     fold_draws = draw_folds(held_out.rows, settings)
     tables = Tables(held_out.gene_ids, settings.predictable_rho, settings.predictable_q)
     for tissue in tissues(held_out, device=choose_device(device)):
-        draws = draws_of(tissue, fold_draws, settings, block_genes)
+        draws = draws_of(tissue, fold_draws, settings)
         for scale in SCALES:
             points = point_estimates(tissue, scale, settings, block_genes)
-            null_means, p = permute_genes(tissue, scale, points, draws, null_genes)
-            resampled = bootstrap_means(tissue, scale, points, draws, bootstrap_genes)
+            null_means, p = permute_genes(tissue, scale, points, draws, null_genes, block_genes)
+            resampled = bootstrap_means(
+                tissue, scale, points, draws.weights, bootstrap_genes, block_genes
+            )
             rho = {key: value.cpu().numpy() for key, value in points.rho.items()}
             tables.add_genes(scale, tissue.name, tissue.n_samples, rho, p, null_means, resampled)
             tables.add_samples(scale, tissue.rows, *resample_samples(points, draws))
