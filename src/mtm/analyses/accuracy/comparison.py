@@ -92,7 +92,7 @@ def comparison_pairs(
 def compare_accuracy(
     scored: Mapping[str, Scored],
     pairs: Sequence[tuple[str, str]],
-    settings: AccuracySettings | None = None,
+    settings: AccuracySettings,
     device: str = "auto",
 ) -> pd.DataFrame:
     """Compare pairs of models in every tissue, on the samples that both predict.
@@ -126,7 +126,6 @@ def compare_accuracy(
     InputError
         Models predict different genes, or an accuracy table is not of the predictions.
     """
-    settings = AccuracySettings() if settings is None else settings
     used = list(dict.fromkeys(name for pair in pairs for name in pair))
     models = {name: _Model(name, scored[name], settings, device) for name in used}
     _check_genes(scored, used)

@@ -9,13 +9,7 @@ import pandas as pd
 from scipy import stats
 
 from mtm.errors import InputError
-from mtm.vocabulary import (
-    AND,
-    PAIR,
-    READINGS,
-    VENN_SETS,
-    Reading,
-)
+from mtm.vocabulary import AND, PAIR, READINGS, VENN_SETS, Reading
 
 log = logging.getLogger(__name__)
 

@@ -102,20 +102,10 @@ def paper_table(
 
 
 _COLUMNS = (
-    "id",
-    "quantity",
-    "statistic",
-    "tissue",
-    "role_a",
-    "role_b",
-    "model_a",
-    "model_b",
-    "paper",
+    *("id", "quantity", "statistic", "tissue", "role_a", "role_b", "model_a", "model_b", "paper"),
     *(f"ours_{name}" for name in READING_OF),
     *(f"n_tissues_{name}" for name in READING_OF),
-    "cohort",
-    "n_genes",
-    "remark",
+    *("cohort", "n_genes", "remark"),
 )
 
 
@@ -148,9 +138,8 @@ def _row(
                 known = known[known.index == value["tissue"]]
             if known.empty:
                 remarks.append(f"no {value['tissue'] or 'tissue'} with a value ({label})")
-        row[f"ours_{label}"] = (
-            float(STATISTICS[value["statistic"]](known)) if len(known) else np.nan
-        )
+        statistic = STATISTICS[value["statistic"]]
+        row[f"ours_{label}"] = float(statistic(known)) if len(known) else np.nan
         row[f"n_tissues_{label}"] = len(known)
     return row | {"remark": "; ".join(remarks)}
 

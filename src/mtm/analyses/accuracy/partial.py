@@ -95,7 +95,7 @@ def partial_accuracy(
     cohort: Cohort,
     source: str,
     model: str,
-    settings: AccuracySettings | None = None,
+    settings: AccuracySettings,
     covariates: Sequence[str] = COVARIATES,
     device: str = "auto",
     block_genes: int = BLOCK_GENES,
@@ -134,7 +134,6 @@ def partial_accuracy(
     InputError
         The cohort has none of `covariates`, or a prediction's donor no sample of `source`.
     """
-    settings = AccuracySettings() if settings is None else settings
     _demand_covariates(cohort, covariates)
     torch_device = torch.device(choose_device(device))
     weights = fold_weights([held_out], settings)

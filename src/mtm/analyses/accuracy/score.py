@@ -36,7 +36,7 @@ from mtm.vocabulary import SCALES
 def score_predictions(
     held_out: HeldOut,
     model: str,
-    settings: AccuracySettings | None = None,
+    settings: AccuracySettings,
     device: str = "auto",
     block_genes: int = BLOCK_GENES,
 ) -> Scores:
@@ -64,7 +64,6 @@ def score_predictions(
     InputError
         A prediction is not finite, or a fold has no training sample of a predicted tissue.
     """
-    settings = AccuracySettings() if settings is None else settings
     n_genes = len(held_out.gene_ids)
     null_genes = sampled_genes(n_genes, settings.null_genes, settings.seed)
     bootstrap_genes = sampled_genes(n_genes, settings.bootstrap_genes, settings.seed)

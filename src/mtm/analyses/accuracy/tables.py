@@ -97,8 +97,8 @@ class Tables:
             )
         )
         counts = {
-            "n_predictable": int(predictable.sum()),
-            "n_predictable_paper": int(predictable_paper.sum()),
+            "n_predictable": predictable.sum(),
+            "n_predictable_paper": predictable_paper.sum(),
         }
         for convention in GENE_CONVENTIONS:
             key = (scale, "gene_wise", convention)
@@ -178,9 +178,8 @@ class Tables:
 
 def _intervals(resampled: np.ndarray, null_mean: np.ndarray) -> dict[str, float]:
     """Confidence and null interval from bootstrap samples and permutations."""
-    names = ("ci_low", "ci_high", "null_low", "null_high")
-    ends = (*quantile_interval(resampled), *quantile_interval(null_mean))
-    return dict(zip(names, ends, strict=True))
+    ci, null = quantile_interval(resampled), quantile_interval(null_mean)
+    return {"ci_low": ci[0], "ci_high": ci[1], "null_low": null[0], "null_high": null[1]}
 
 
 def join_summaries(
