@@ -6,7 +6,6 @@ from scipy.stats import kstest
 from mtm.analyses.accuracy.score import score_predictions
 from mtm.errors import InputError
 from mtm.predictions.held_out import read_held_out
-from mtm.predictions.monitoring import held_out_accuracy
 from mtm.settings.accuracy import AccuracySettings
 from mtm.vocabulary import MEAN_OF_TISSUES
 
@@ -268,40 +267,6 @@ def test_same_seed_same_tables(make_cohort, noisy):
     ).by_tissue
     assert (first["ci_low"] != other["ci_low"]).all()
     assert (first["mean_rho"] == other["mean_rho"]).all()
-
-
-def test_light_accuracy_is_the_mean_within_tissues_of_a_fold(make_cohort, noisy, rho_of):
-    cohort = make_cohort(n_donors=50, present=0.6, seed=3)
-    predicted = np.float32(noisy(cohort))
-    predicted[:, 2] = 0
-    observed = np.float32(cohort.observed_z("log2_z", clip=5.0))
-    light, plain = [], []
-    for fold in range(cohort.n_folds):
-        rows = cohort.held_out_rows(fold)
-        tissue = cohort.obs["tissue"].to_numpy()[rows]
-        x, y = np.clip(predicted[rows], -5, 5), observed[rows]
-        light.append(held_out_accuracy(x, y, tissue))
-        means = []
-        for name in np.unique(tissue):
-            of_tissue = tissue == name
-            if of_tissue.sum() < 5:
-                continue
-            columns = zip(x[of_tissue].T, y[of_tissue].T, strict=True)
-            samples = zip(x[of_tissue], y[of_tissue], strict=True)
-            means.append(
-                (
-                    np.mean([rho_of(a, b) for a, b in columns]),
-                    np.mean([rho_of(a, b) for a, b in samples]),
-                )
-            )
-        plain.append(np.mean(means, axis=0))
-    found = pd.DataFrame(light)[["gene_wise", "sample_wise"]]
-    np.testing.assert_allclose(found, plain, atol=1e-6)
-
-
-def test_light_accuracy_without_tissues_is_nan():
-    values = np.zeros((4, 3))
-    assert np.isnan(held_out_accuracy(values, values, np.arange(4))["gene_wise"])
 
 
 def test_a_tissue_without_training_samples_is_refused(make_cohort):

@@ -31,7 +31,7 @@ from mtm.analyses.traits.summary import (
     GENES,
     KEY,
     MEASURES,
-    _with_medians,
+    with_medians,
 )
 from mtm.analyses.traits.trait import Trait, read_trait
 from mtm.predictions.held_out import HeldOut
@@ -114,7 +114,7 @@ def trait_associations(
         log.info("%s: %d genes", tissue.name, len(union))
     table = pd.concat(genes, ignore_index=True) if genes else pd.DataFrame(columns=[*KEY, *GENES])
     agreement = pd.DataFrame(rows, columns=[*KEY, *COUNTS, *MEASURES])
-    return table[[*KEY, *GENES]], _with_medians(agreement, resampled, draws)
+    return table[[*KEY, *GENES]], with_medians(agreement, resampled, draws)
 
 
 def _counts(

@@ -33,7 +33,7 @@ KEPT_RHO = 0.3
 PAPER = {"age": (0.81, 46, 48), "sex": (0.76, 43, 43), "BMI": (0.56, 39, 48)}
 
 
-def _with_medians(
+def with_medians(
     agreement: pd.DataFrame,
     resampled: Mapping[tuple, list[dict[str, np.ndarray]]],
     draws: _Draws,
