@@ -8,7 +8,7 @@ from scipy.stats import pearsonr
 from mtm.cohort.cohort import Cohort
 from mtm.errors import InputError
 from mtm.models.base import Predictor, Training
-from mtm.predictions.monitoring import held_out_monitor
+from mtm.predictions.monitoring import held_out_accuracy, held_out_monitor
 
 
 class CopySource(Predictor):
@@ -86,3 +86,37 @@ def test_a_fold_without_source_samples_is_refused(cohort):
     )
     with pytest.raises(InputError, match="no pair of samples"):
         held_out_monitor(no_blood, "Whole Blood")
+
+
+def test_light_accuracy_is_the_mean_within_tissues_of_a_fold(make_cohort, noisy, rho_of):
+    cohort = make_cohort(n_donors=50, present=0.6, seed=3)
+    predicted = np.float32(noisy(cohort))
+    predicted[:, 2] = 0
+    observed = np.float32(cohort.observed_z("log2_z", clip=5.0))
+    light, plain = [], []
+    for fold in range(cohort.n_folds):
+        rows = cohort.held_out_rows(fold)
+        tissue = cohort.obs["tissue"].to_numpy()[rows]
+        x, y = np.clip(predicted[rows], -5, 5), observed[rows]
+        light.append(held_out_accuracy(x, y, tissue))
+        means = []
+        for name in np.unique(tissue):
+            of_tissue = tissue == name
+            if of_tissue.sum() < 5:
+                continue
+            columns = zip(x[of_tissue].T, y[of_tissue].T, strict=True)
+            samples = zip(x[of_tissue], y[of_tissue], strict=True)
+            means.append(
+                (
+                    np.mean([rho_of(a, b) for a, b in columns]),
+                    np.mean([rho_of(a, b) for a, b in samples]),
+                )
+            )
+        plain.append(np.mean(means, axis=0))
+    found = pd.DataFrame(light)[["gene_wise", "sample_wise"]]
+    np.testing.assert_allclose(found, plain, atol=1e-6)
+
+
+def test_light_accuracy_without_tissues_is_nan():
+    values = np.zeros((4, 3))
+    assert np.isnan(held_out_accuracy(values, values, np.arange(4))["gene_wise"])

@@ -5,13 +5,13 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from mtm.analyses.accuracy.tables import known_mean
 from mtm.cohort.cohort import Cohort
 from mtm.errors import InputError
 from mtm.models.base import Predictor
 from mtm.predictions.requests import held_out_requests, predict_in_blocks
 from mtm.settings.accuracy import MIN_DONORS
 from mtm.statistics.correlation import pearson
+from mtm.statistics.means import known_mean
 
 
 def held_out_monitor(held_out: Cohort, source: str) -> Callable[[Predictor], dict[str, float]]:

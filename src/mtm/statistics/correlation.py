@@ -1,7 +1,8 @@
 """Pearson correlations of many genes at once: as they are, with donors permuted, and resampled.
 
-Everything here works on torch tensors, on the device they come from. A constant prediction has
-correlation 0; a constant observation has correlation NaN (docs/contracts.md).
+The kernels work on torch tensors, on the device they come from: there a constant prediction has
+correlation 0 and a constant observation has correlation NaN (docs/contracts.md). `centre`,
+`row_correlation` and `fisher_interval` work on arrays.
 """
 
 from collections.abc import Sequence
@@ -9,14 +10,12 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
+from mtm.statistics.testing import t_interval
+
 # Of float32 values, what varies by less than this share of the largest is rounding alone.
 CONSTANT_TOLERANCE = 1e-6
-
-
 # Weighted variances are differences of float32 sums; the tolerance is on their relative size.
 WEIGHTED_TOLERANCE = 1e-6
-
-
 FISHER_LIMIT = 1 - 1e-7
 
 
@@ -58,9 +57,27 @@ def pearson(predicted: torch.Tensor, observed: torch.Tensor, dim: int) -> torch.
     return (unit_predicted * unit_observed).sum(dim).masked_fill(constant, torch.nan)
 
 
-def fisher_z(rho: torch.Tensor) -> torch.Tensor:
+def fisher_z(rho: torch.Tensor | np.ndarray | float) -> torch.Tensor | np.ndarray:
     """Fisher's z of correlations, those of size 1 taken as 1 - 1e-7."""
-    return torch.atanh(rho.clamp(-FISHER_LIMIT, FISHER_LIMIT))
+    if isinstance(rho, torch.Tensor):
+        return torch.atanh(rho.clamp(-FISHER_LIMIT, FISHER_LIMIT))
+    return np.arctanh(np.clip(rho, -FISHER_LIMIT, FISHER_LIMIT))
+
+
+def fisher_interval(
+    rho: float, draws: np.ndarray, n_units: int, n_fitted: int
+) -> tuple[float, float]:
+    """95% limits of a correlation by the bootstrap standard error of its Fisher z.
+
+    Parameters
+    ----------
+    rho
+        The correlation.
+    draws, n_units, n_fitted
+        As in `mtm.statistics.testing.t_interval`; draws are correlations.
+    """
+    interval = t_interval(float(fisher_z(rho)), fisher_z(draws), n_units, n_fitted)
+    return float(np.tanh(interval["ci_low"])), float(np.tanh(interval["ci_high"]))
 
 
 def permuted_correlations(

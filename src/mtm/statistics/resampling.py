@@ -2,6 +2,9 @@
 
 import numpy as np
 
+# Genes resampled at a time on a CPU, so that their permutations stay in its cache.
+CPU_RESAMPLING_BLOCK = 256
+
 
 def donor_permutations(
     n_donors: int, n_permutations: int, rng: np.random.Generator
@@ -64,7 +67,3 @@ def donor_weights(n_donors: int, n_bootstraps: int, rng: np.random.Generator) ->
     """
     share = np.full(n_donors, 1 / n_donors)
     return rng.multinomial(n_donors, share, size=n_bootstraps).astype(np.float32)
-
-
-# Genes resampled at a time on a CPU, so that their permutations stay in its cache.
-CPU_RESAMPLING_BLOCK = 256

@@ -3,19 +3,16 @@
 import numpy as np
 from scipy import stats
 
+# Quantiles at the ends of a 95% interval.
+LIMITS = (0.025, 0.975)
+
 
 def benjamini_hochberg(p: np.ndarray) -> np.ndarray:
     """Benjamini and Hochberg's q-values, shape of `p`; NaN stays NaN and is not counted."""
-    # Imported here, as it takes half a second: most jobs that import this module never need it.
-    from scipy.stats import false_discovery_control
-
     q = np.full(p.shape, np.nan)
     known = np.isfinite(p)
-    q[known] = false_discovery_control(p[known], method="bh")
+    q[known] = stats.false_discovery_control(p[known], method="bh")
     return q
-
-
-CONFIDENCE = 0.95
 
 
 def t_interval(
@@ -44,12 +41,14 @@ def t_interval(
     if not np.isfinite(estimate) or len(known) < 2 or degrees < 1:
         return dict.fromkeys(("se", "ci_low", "ci_high", "p"), np.nan)
     se = float(known.std(ddof=1) * np.sqrt(n_units / degrees))
-    half = se * stats.t.ppf((1 + CONFIDENCE) / 2, degrees)
-    if se > 0:
-        p = 2 * stats.t.sf(abs(estimate) / se, degrees)
-    else:
-        p = float(estimate == 0)
-    return {"se": se, "ci_low": estimate - half, "ci_high": estimate + half, "p": float(p)}
+    return {"se": se} | t_limits(estimate, se, degrees)
+
+
+def t_limits(estimate: float, se: float, degrees: int) -> dict[str, float]:
+    """Test an estimate with a standard error by Student's t: ``ci_low``, ``ci_high``, ``p``."""
+    half = se * stats.t.ppf(LIMITS[1], degrees)
+    p = 2 * stats.t.sf(abs(estimate) / se, degrees) if se > 0 else estimate == 0
+    return {"ci_low": estimate - half, "ci_high": estimate + half, "p": float(p)}
 
 
 def rank_sum_p(a: np.ndarray, b: np.ndarray) -> float:
@@ -66,3 +65,9 @@ def permutation_p(value: float, null: np.ndarray) -> float:
     """One-sided P: (1 + null values at or above) / (1 + null values); NaN for no value."""
     known = null[np.isfinite(null)]
     return float((1 + (known >= value).sum()) / (1 + len(known))) if np.isfinite(value) else np.nan
+
+
+def quantile_interval(values: np.ndarray) -> tuple[float, float]:
+    """Return the ends of the central 95% of the finite values; NaN where there is none."""
+    finite = values[np.isfinite(values)]
+    return tuple(np.quantile(finite, LIMITS)) if len(finite) else (np.nan, np.nan)

@@ -6,9 +6,9 @@ from scripts import Named, run_script
 
 from mtm.analyses.accuracy.comparison import PAPER_PAIRS
 from mtm.analyses.accuracy.overlaps import fold_changes
-from mtm.analyses.accuracy.paper import CONVENTIONS, STATISTICS, Results, paper_table, paper_values
+from mtm.analyses.accuracy.paper import READING_OF, STATISTICS, Results, paper_table, paper_values
 from mtm.errors import InputError
-from mtm.vocabulary import DEFINITIONS, MEAN_OF_TISSUES
+from mtm.vocabulary import MEAN_OF_TISSUES, READINGS
 
 ROLES = {"MTM": "mtm", "S1": "bgex", "S2": "teebot", "S3": "mlp"}
 TISSUES = ["Esophagus - Muscularis", "Liver", "Lung", "Ovary"]
@@ -41,11 +41,15 @@ def results():
                 row = {"model_a": ROLES[a], "model_b": ROLES[b], "tissue": tissue}
                 row |= {"difference": rng.normal(), "q": rng.random() / 8}
                 pairs.append(key | row | {"p_rank_sum": rng.random() / 8})
-    for definition, scale in DEFINITIONS.items():
+    for reading in READINGS:
         for a, b in PAPER_PAIRS:
             for n_samples, tissue in enumerate(TISSUES, start=70):
                 row = {"model_a": ROLES[a], "model_b": ROLES[b], "tissue": tissue}
-                row |= {"definition": definition, "scale": scale, "n_samples": n_samples}
+                row |= {
+                    "definition": reading.definition,
+                    "scale": reading.scale,
+                    "n_samples": n_samples,
+                }
                 n_a, n_b = rng.integers(1, 90, 2)
                 shares = {"share_of_a_in_b": rng.random(), "share_of_b_in_a": rng.random()}
                 overlaps.append(row | {"n_a": n_a, "n_b": n_b} | shares)
@@ -130,7 +134,7 @@ def test_ours_are_taken_from_the_tables_under_both_conventions(results):
 def test_a_model_that_was_not_run_is_named(results):
     table = paper_table(results, ROLES, ["mtm", "bgex", "teebot"], "demo")
     of_s3 = (table["role_a"] == "S3") | (table["role_b"] == "S3")
-    ours = [f"ours_{label}" for label in CONVENTIONS]
+    ours = [f"ours_{label}" for label in READING_OF]
     assert table.loc[of_s3, ours].isna().all(axis=None)
     assert table.loc[of_s3, "remark"].str.endswith("not run: mlp").all()
     assert table.loc[~of_s3, ours].notna().all(axis=None)
@@ -166,5 +170,5 @@ def test_the_script_reads_tables_and_writes_one(results, tmp_path):
     )
     written = pd.read_csv(output.table, sep="\t")
     expected = paper_table(results, ROLES, list(ROLES.values()), "demo")
-    for label in CONVENTIONS:
+    for label in READING_OF:
         np.testing.assert_allclose(written[f"ours_{label}"], expected[f"ours_{label}"])

@@ -3,10 +3,9 @@ import pandas as pd
 import pytest
 from scipy.stats import kstest
 
-from mtm.analyses.accuracy.score import score_predictions, section7_means
+from mtm.analyses.accuracy.score import score_predictions
 from mtm.errors import InputError
 from mtm.predictions.held_out import read_held_out
-from mtm.predictions.monitoring import held_out_accuracy
 from mtm.settings.accuracy import AccuracySettings
 from mtm.vocabulary import MEAN_OF_TISSUES
 
@@ -246,7 +245,7 @@ def test_blocks_and_gene_samples_change_nothing_they_should_not(make_cohort, noi
     predicted = noisy(cohort)
     whole = score(cohort, predicted, "log2_z")
     blocks = score(cohort, predicted, "log2_z", block_genes=5)
-    for name in ("gene_wise", "sample_wise", "by_tissue", "by_fold"):
+    for name in ("gene_wise", "sample_wise", "by_tissue"):
         pd.testing.assert_frame_equal(getattr(whole, name), getattr(blocks, name), rtol=1e-4)
     settings = AccuracySettings(permutations=40, bootstraps=40, null_genes=8, bootstrap_genes=8)
     sampled = score(cohort, predicted, "log2_z", settings)
@@ -268,43 +267,6 @@ def test_same_seed_same_tables(make_cohort, noisy):
     ).by_tissue
     assert (first["ci_low"] != other["ci_low"]).all()
     assert (first["mean_rho"] == other["mean_rho"]).all()
-
-
-def test_light_accuracy_and_published_means(make_cohort, noisy, rho_of):
-    cohort = make_cohort(n_donors=50, present=0.6, seed=3)
-    predicted = np.float32(noisy(cohort))
-    predicted[:, 2] = 0
-    scores = score(cohort, predicted, "log2_z")
-    observed = np.float32(cohort.observed_z("log2_z", clip=5.0))
-    light, plain = [], []
-    for fold in range(cohort.n_folds):
-        rows = cohort.held_out_rows(fold)
-        tissue = cohort.obs["tissue"].to_numpy()[rows]
-        x, y = np.clip(predicted[rows], -5, 5), observed[rows]
-        light.append(held_out_accuracy(x, y, tissue))
-        means = []
-        for name in np.unique(tissue):
-            of_tissue = tissue == name
-            if of_tissue.sum() < 5:
-                continue
-            columns = zip(x[of_tissue].T, y[of_tissue].T, strict=True)
-            samples = zip(x[of_tissue], y[of_tissue], strict=True)
-            means.append(
-                (
-                    np.mean([rho_of(a, b) for a, b in columns]),
-                    np.mean([rho_of(a, b) for a, b in samples]),
-                )
-            )
-        plain.append(np.mean(means, axis=0))
-    found = pd.DataFrame(light)[["gene_wise", "sample_wise"]]
-    np.testing.assert_allclose(found, plain, atol=1e-6)
-    published = section7_means(scores.by_fold).set_index("scale").loc["log2_z"]
-    np.testing.assert_allclose(published.astype(float), np.mean(plain, axis=0), atol=1e-5)
-
-
-def test_light_accuracy_without_tissues_is_nan():
-    values = np.zeros((4, 3))
-    assert np.isnan(held_out_accuracy(values, values, np.arange(4))["gene_wise"])
 
 
 def test_a_tissue_without_training_samples_is_refused(make_cohort):

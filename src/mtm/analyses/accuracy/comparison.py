@@ -1,4 +1,4 @@
-"""Model against model: accuracy, predictable genes, and how both depend on the tissue (methods 3).
+"""Model against model: accuracy in every tissue, tested in two ways (methods 3).
 
 Two tests stand side by side. The paper's is an unpaired Wilcoxon rank-sum test over samples or
 genes, without correction for the number of tissues; genes and samples of one donor are far from
@@ -10,7 +10,7 @@ chance in fitting them.
 """
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -18,15 +18,15 @@ import pandas as pd
 import torch
 
 from mtm.analyses.accuracy.points import point_estimates
-from mtm.analyses.accuracy.resampled import TissueDraws, bootstrap_means
-from mtm.analyses.accuracy.tables import known_mean
+from mtm.analyses.accuracy.resampled import bootstrap_means, sampled_genes
 from mtm.errors import InputError
 from mtm.models.device import choose_device
 from mtm.predictions.held_out import HeldOut, fold_weights
-from mtm.predictions.tissues import BLOCK_GENES, tissues
+from mtm.predictions.tissues import tissues
 from mtm.settings.accuracy import AccuracySettings
-from mtm.statistics.resampling import CPU_RESAMPLING_BLOCK
-from mtm.statistics.testing import benjamini_hochberg, rank_sum_p, t_interval
+from mtm.statistics.means import known_mean
+from mtm.statistics.over_tissues import averaged, over_tissues
+from mtm.statistics.testing import rank_sum_p, t_interval
 from mtm.vocabulary import (
     ACCURACY_KEY,
     GENE_CONVENTIONS,
@@ -41,6 +41,7 @@ log = logging.getLogger(__name__)
 
 # The roles of the paper: the model itself, B-GEx, TEEBoT, and one network a tissue.
 PAPER_PAIRS = (("MTM", "S1"), ("MTM", "S2"), ("MTM", "S3"), ("S3", "S2"))
+GROUP = [*PAIR, *ACCURACY_KEY]
 
 
 @dataclass(frozen=True)
@@ -91,9 +92,8 @@ def comparison_pairs(
 def compare_accuracy(
     scored: Mapping[str, Scored],
     pairs: Sequence[tuple[str, str]],
-    settings: AccuracySettings | None = None,
+    settings: AccuracySettings,
     device: str = "auto",
-    block_genes: int = BLOCK_GENES,
 ) -> pd.DataFrame:
     """Compare pairs of models in every tissue, on the samples that both predict.
 
@@ -108,7 +108,7 @@ def compare_accuracy(
         The models by name.
     pairs
         Names of model A and model B.
-    settings, device, block_genes
+    settings, device
         As in `mtm.analyses.accuracy.score.score_predictions`, with the values of that call.
 
     Returns
@@ -126,32 +126,41 @@ def compare_accuracy(
     InputError
         Models predict different genes, or an accuracy table is not of the predictions.
     """
-    settings = AccuracySettings() if settings is None else settings
     used = list(dict.fromkeys(name for pair in pairs for name in pair))
-    models = {name: _Model(name, scored[name], settings, device, block_genes) for name in used}
+    models = {name: _Model(name, scored[name], settings, device) for name in used}
     _check_genes(scored, used)
     weights = fold_weights([scored[name].held_out for name in used], settings)
-    tissues = sorted({name for model in models.values() for name in model.samples})
     rows, resampled = [], {}
-    for tissue in tissues:
-        sides: dict[tuple, dict] = {}
-        for pair in pairs:
-            of_a, of_b = (models[name].samples_of(tissue) for name in pair)
-            common = of_a["sample_id"][of_a["sample_id"].isin(of_b["sample_id"])]
-            only = {"n_only_a": len(of_a) - len(common), "n_only_b": len(of_b) - len(common)}
-            for name in pair:
-                if (name, *common) not in sides:
-                    sides[name, *common] = models[name].correlations(tissue, common, weights)
-            a, b = (sides[name, *common] for name in pair)
-            n_folds = of_a["fold"][common.index].nunique()
-            for measure in a:
-                row = dict(zip((*PAIR, *ACCURACY_KEY), (*pair, *measure), strict=True))
-                row |= {"tissue": tissue, "n_samples": len(common)} | only
-                difference, draws = _compare(a[measure], b[measure], len(common), n_folds)
-                rows.append(row | difference)
-                resampled.setdefault((*pair, *measure), []).append(draws)
+    for tissue in sorted({name for model in models.values() for name in model.samples}):
+        for key, row, draws in _compare_tissue(tissue, models, pairs, weights):
+            rows.append(row)
+            resampled.setdefault(key, []).append(draws)
         log.info("%s compared", tissue)
-    return _finish(pd.DataFrame(rows), resampled, weights)
+    return _with_means(pd.DataFrame(rows), resampled, weights)
+
+
+def _compare_tissue(
+    tissue: str,
+    models: Mapping[str, "_Model"],
+    pairs: Sequence[tuple[str, str]],
+    weights: Mapping[int, pd.DataFrame],
+) -> Iterator[tuple[tuple, dict, np.ndarray]]:
+    """Yield pair and measure, row and draws of the difference."""
+    sides: dict[tuple, dict] = {}
+    for pair in pairs:
+        of_a, of_b = (models[name].samples_of(tissue) for name in pair)
+        common = of_a["sample_id"][of_a["sample_id"].isin(of_b["sample_id"])]
+        only = {"n_only_a": len(of_a) - len(common), "n_only_b": len(of_b) - len(common)}
+        for name in pair:
+            if (name, *common) not in sides:
+                sides[name, *common] = models[name].correlations(tissue, common, weights)
+        a, b = (sides[name, *common] for name in pair)
+        n_folds = of_a["fold"][common.index].nunique()
+        for measure in a:
+            key = (*pair, *measure)
+            row = dict(zip(GROUP, key, strict=True)) | {"tissue": tissue}
+            difference, draws = _compare(a[measure], b[measure], len(common), n_folds)
+            yield key, row | {"n_samples": len(common)} | only | difference, draws
 
 
 @dataclass(frozen=True)
@@ -165,21 +174,15 @@ class _Correlations:
 class _Model:
     """A model's correlations in any tissue, on any of its samples."""
 
-    def __init__(
-        self,
-        name: str,
-        scored: Scored,
-        settings: AccuracySettings,
-        device: str,
-        block_genes: int,
-    ):
+    def __init__(self, name: str, scored: Scored, settings: AccuracySettings, device: str):
         self._name, self._held_out, self._settings = name, scored.held_out, settings
-        self._device, self._block = torch.device(choose_device(device)), block_genes
+        self._device = torch.device(choose_device(device))
         self.samples = dict(iter(scored.held_out.rows.groupby("tissue", sort=True)))
         self._gene_wise = dict(iter(scored.gene_wise.groupby(["scale", "tissue"])))
         self._sample_wise = dict(iter(scored.sample_wise.groupby(["scale", "tissue"])))
-        order = np.random.default_rng([settings.seed]).permutation(len(scored.held_out.gene_ids))
-        self._bootstrap_sample = np.sort(order[: settings.bootstrap_genes])
+        self._bootstrap_sample = sampled_genes(
+            len(scored.held_out.gene_ids), settings.bootstrap_genes, settings.seed
+        )
 
     def samples_of(self, tissue: str) -> pd.DataFrame:
         """Rows of `HeldOut.rows` of a tissue; none where the model does not predict it."""
@@ -215,7 +218,7 @@ class _Model:
     ) -> _Correlations:
         """Correlate every sample; each counts as often as its donor is drawn."""
         if kept.empty:
-            return _Correlations(np.empty(0), np.empty(0))
+            return self._unknown()
         table = self._table(self._sample_wise, scale, tissue, "sample_id")
         rho = table["rho"].reindex(kept["sample_id"]).to_numpy()
         missing = ~kept["sample_id"].isin(table.index)
@@ -240,30 +243,30 @@ class _Model:
         """Correlate every gene, by scale and convention."""
         keys = [(scale, convention) for scale in SCALES for convention in GENE_CONVENTIONS]
         if kept.empty:
-            return dict.fromkeys(keys, _Correlations(np.empty(0), np.empty(0)))
+            return dict.fromkeys(keys, self._unknown())
         whole = next(tissues(replace(self._held_out, rows=kept), device=str(self._device)))
         sampled = whole.of_genes(self._bootstrap_sample)
-        draws = TissueDraws(
-            left=[],
-            right=[],
-            weights=[torch.from_numpy(w).to(self._device) for w in _weights_of(kept, weights)],
-            n_permutations=0,
-            block=self._block if self._device.type == "cuda" else CPU_RESAMPLING_BLOCK,
-        )
+        draws = [
+            torch.from_numpy(of_fold).to(self._device) for of_fold in _weights_of(kept, weights)
+        ]
         complete = len(kept) == len(self.samples_of(tissue))
         result = {}
         for scale in SCALES:
-            points = point_estimates(sampled, scale, self._settings, self._block)
-            everything = np.arange(sampled.n_genes)
-            resampled = bootstrap_means(sampled, scale, points, draws, everything)
+            points = point_estimates(sampled, scale, self._settings)
+            all_sampled = np.arange(sampled.n_genes)
+            resampled = bootstrap_means(sampled, scale, points, draws, all_sampled)
             if complete:
                 rho = self._tabulated(scale, tissue, len(kept))
             else:
-                points = point_estimates(whole, scale, self._settings, self._block)
+                points = point_estimates(whole, scale, self._settings)
                 rho = {key: values.cpu().numpy() for key, values in points.rho.items()}
             for convention in GENE_CONVENTIONS:
                 result[scale, convention] = _Correlations(rho[convention], resampled[convention])
         return result
+
+    def _unknown(self) -> _Correlations:
+        """No correlation, in any bootstrap sample."""
+        return _Correlations(np.empty(0), np.full(self._settings.bootstraps, np.nan))
 
     def _tabulated(self, scale: str, tissue: str, n_samples: int) -> dict[str, np.ndarray]:
         """Gene-wise correlations of a tissue from the accuracy table."""
@@ -318,21 +321,16 @@ def _compare(
     return fields | tested, draws
 
 
-def _finish(
+def _with_means(
     table: pd.DataFrame, resampled: Mapping[tuple, list[np.ndarray]], weights: Mapping
 ) -> pd.DataFrame:
     """Add q-values over tissues and the rows of the mean over tissues."""
-    group = [*PAIR, *ACCURACY_KEY]
     n_donors = sum(fold.shape[1] for fold in weights.values())
-    parts = []
-    for key, part in table.groupby(group, sort=False):
-        draws = [values for values in resampled[key] if len(values)]
-        columns = ["mean_a", "mean_b", "difference"]
-        mean = dict(zip(group, key, strict=True)) | {"tissue": MEAN_OF_TISSUES}
-        mean |= part[["n_samples", "n_only_a", "n_only_b"]].sum().to_dict()
-        mean |= {"n_values": round(part["n_values"].mean())} | part[columns].mean().to_dict()
-        averaged = known_mean(np.stack(draws)) if draws else np.empty(0)
-        mean |= t_interval(mean["difference"], averaged, n_donors, len(weights))
-        part = part.assign(q=benjamini_hochberg(part["p"].to_numpy()))
-        parts += [part, pd.DataFrame([mean])]
-    return pd.concat(parts, ignore_index=True)
+
+    def mean_of_tissues(key: tuple, part: pd.DataFrame) -> dict[str, float]:
+        columns, sizes = ["mean_a", "mean_b", "difference"], ["n_samples", "n_only_a", "n_only_b"]
+        mean = averaged(part, columns, counts=["n_values"], totals=sizes)
+        draws = known_mean(np.stack(resampled[key]))
+        return mean | t_interval(mean["difference"], draws, n_donors, len(weights))
+
+    return over_tissues(table, GROUP, MEAN_OF_TISSUES, mean_of_tissues, {"q": "p"})

@@ -2,12 +2,7 @@
 
 import pandas as pd
 
-from mtm.vocabulary import (
-    ACCURACY_KEY,
-    DEFINITIONS,
-    GENE_CONVENTIONS,
-    TABLE_MEASURES,
-)
+from mtm.vocabulary import ACCURACY_KEY, READINGS, TABLE_MEASURES
 
 
 def accuracy_table(summary: pd.DataFrame) -> pd.DataFrame:
@@ -35,11 +30,13 @@ def predictable_table(summary: pd.DataFrame) -> pd.DataFrame:
         column a model; the mean over tissues comes first.
     """
     parts = []
-    for order, (definition, scale) in enumerate(DEFINITIONS.items()):
-        rows = summary[(summary["scale"] == scale) & (summary["level"] == "gene_wise")]
-        rows = rows[rows["convention"] == GENE_CONVENTIONS[0]]
-        counts = rows[f"n_{definition}"]
-        parts.append(rows.assign(definition=definition, _order=order, n_genes_predictable=counts))
+    for order, reading in enumerate(READINGS):
+        measure = (reading.scale, "gene_wise", reading.convention)
+        rows = summary[(summary[ACCURACY_KEY] == measure).all(axis=1)]
+        counts = rows[f"n_{reading.definition}"]
+        parts.append(
+            rows.assign(definition=reading.definition, _order=order, n_genes_predictable=counts)
+        )
     table = pd.concat(parts, ignore_index=True)
     return _by_model(table, ["definition", "scale"], "n_genes_predictable")
 

@@ -1,4 +1,4 @@
-"""Predictable genes that models share, and how many more one has."""
+"""Predictable genes that models share, and how many more one has, against sample size."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -9,24 +9,18 @@ import pandas as pd
 from scipy import stats
 
 from mtm.errors import InputError
-from mtm.vocabulary import (
-    AND,
-    DEFINITIONS,
-    PAIR,
-    VENN_SETS,
-)
+from mtm.vocabulary import AND, PAIR, READINGS, VENN_SETS, Reading
 
 log = logging.getLogger(__name__)
-
 
 VENN_ROLES = ("S2", "S3", "MTM")
 
 
-def _predictable(gene_wise: pd.DataFrame, definition: str) -> pd.DataFrame:
-    """Whether each gene is predictable: index (tissue, gene_id), columns the gene and ``n``."""
-    rows = gene_wise[gene_wise["scale"] == DEFINITIONS[definition]]
-    table = rows[["tissue", "gene_id", "n", definition]].rename(columns={definition: "yes"})
-    return table.set_index(["tissue", "gene_id"])
+def _predictable(gene_wise: pd.DataFrame, reading: Reading) -> pd.DataFrame:
+    """Whether each gene is predictable: index (tissue, gene_id), columns ``yes`` and ``n``."""
+    rows = gene_wise[gene_wise["scale"] == reading.scale]
+    table = rows[["tissue", "gene_id", "n", reading.definition]]
+    return table.rename(columns={reading.definition: "yes"}).set_index(["tissue", "gene_id"])
 
 
 def predictable_overlaps(
@@ -49,9 +43,9 @@ def predictable_overlaps(
         n_both / n_a (empty without genes of A) and ``share_of_b_in_a``.
     """
     parts = []
-    for definition, scale in DEFINITIONS.items():
+    for reading in READINGS:
         tables = {
-            name: _predictable(gene_wise[name], definition)
+            name: _predictable(gene_wise[name], reading)
             for name in dict.fromkeys(name for pair in pairs for name in pair)
         }
         for a, b in pairs:
@@ -67,12 +61,9 @@ def predictable_overlaps(
             )
             part["share_of_a_in_b"] = part["n_both"] / part["n_a"].where(part["n_a"] > 0)
             part["share_of_b_in_a"] = part["n_both"] / part["n_b"].where(part["n_b"] > 0)
-            part = part.reset_index()
-            for place, (column, value) in enumerate(
-                {"model_a": a, "model_b": b, "definition": definition, "scale": scale}.items()
-            ):
-                part.insert(place, column, value)
-            parts.append(part)
+            columns = [*PAIR, "definition", "scale"]
+            key = pd.DataFrame([[a, b, reading.definition, reading.scale]], columns=columns)
+            parts.append(key.merge(part.reset_index(), how="cross"))
     return pd.concat(parts, ignore_index=True)
 
 
@@ -159,8 +150,8 @@ def venn_regions(
         raise InputError("models of the Venn diagram", f"{len(models)}", "two or three")
     chosen = _venn_tissue([gene_wise[name] for name in models], tissue)
     rows = []
-    for definition, scale in DEFINITIONS.items():
-        tables = [_predictable(gene_wise[name], definition).loc[chosen] for name in models]
+    for reading in READINGS:
+        tables = [_predictable(gene_wise[name], reading).loc[chosen] for name in models]
         member = pd.concat([table["yes"] for table in tables], axis=1, join="inner", keys=models)
         n_samples = max(int(table["n"].max()) for table in tables)
         for size in range(1, len(models) + 1):
@@ -168,8 +159,8 @@ def venn_regions(
                 pattern = [name in inside for name in models]
                 rows.append(
                     {
-                        "definition": definition,
-                        "scale": scale,
+                        "definition": reading.definition,
+                        "scale": reading.scale,
                         "tissue": chosen,
                         "n_samples": n_samples,
                         "region": AND.join(inside),

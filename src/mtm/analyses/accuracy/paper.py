@@ -1,6 +1,6 @@
 """The paper's accuracy numbers (methods 3, R1-R9) beside those of a run.
 
-Each number stands under two conventions, in columns of their own: the paper's (z-scores of TPM,
+Each number stands under two readings, in columns of their own: the paper's (z-scores of TPM,
 folds pooled, a gene predictable above rho 0.3, rank-sum tests) and the headline (z-scores of
 log2(1+TPM), rho within folds, permutation q, donor-paired tests).
 """
@@ -15,23 +15,18 @@ import pandas as pd
 
 from mtm.analyses.accuracy.pair_counts import SIGNIFICANT
 from mtm.errors import InputError
-from mtm.vocabulary import ACCURACY_KEY, MEAN_OF_TISSUES, SAMPLE_CONVENTION
+from mtm.vocabulary import (
+    ACCURACY_KEY,
+    HEADLINE,
+    MEAN_OF_TISSUES,
+    PAPER,
+    SAMPLE_CONVENTION,
+    Reading,
+)
 
-
-@dataclass(frozen=True)
-class Convention:
-    """How accuracy is measured, tested, and genes called predictable."""
-
-    scale: str
-    gene_convention: str
-    definition: str
-    significance: str
-
-
-CONVENTIONS = {
-    "tpm_z_pooled": Convention("tpm_z", "pooled_raw", "predictable_paper", "p_rank_sum"),
-    "log2_z_per_fold": Convention("log2_z", "per_fold", "predictable", "q"),
-}
+# The two readings by what their columns are called, and what a pair of models is significant by.
+READING_OF = {"tpm_z_pooled": PAPER, "log2_z_per_fold": HEADLINE}
+SIGNIFICANCE = {PAPER: "p_rank_sum", HEADLINE: "q"}
 STATISTICS: dict[str, Callable[[pd.Series], float]] = {
     "mean": lambda values: values.mean(),
     "sd": lambda values: values.std(ddof=1),
@@ -90,7 +85,7 @@ def paper_table(
     pd.DataFrame
         ``id``, ``quantity``, ``statistic``, ``tissue``, ``role_a``, ``role_b``, ``model_a``,
         ``model_b``, ``paper``; ``ours_tpm_z_pooled`` and ``ours_log2_z_per_fold`` (see
-        `CONVENTIONS`); ``n_tissues_tpm_z_pooled`` and ``n_tissues_log2_z_per_fold`` that they
+        `READING_OF`); ``n_tissues_tpm_z_pooled`` and ``n_tissues_log2_z_per_fold`` that they
         are of; ``cohort``, ``n_genes`` scored in it; ``remark``, which says why a number is
         missing: "not run: mlp" where that model is not in the run.
     """
@@ -107,20 +102,10 @@ def paper_table(
 
 
 _COLUMNS = (
-    "id",
-    "quantity",
-    "statistic",
-    "tissue",
-    "role_a",
-    "role_b",
-    "model_a",
-    "model_b",
-    "paper",
-    *(f"ours_{name}" for name in CONVENTIONS),
-    *(f"n_tissues_{name}" for name in CONVENTIONS),
-    "cohort",
-    "n_genes",
-    "remark",
+    *("id", "quantity", "statistic", "tissue", "role_a", "role_b", "model_a", "model_b", "paper"),
+    *(f"ours_{name}" for name in READING_OF),
+    *(f"n_tissues_{name}" for name in READING_OF),
+    *("cohort", "n_genes", "remark"),
 )
 
 
@@ -145,43 +130,42 @@ def _row(
         if name not in models
     ]
     remarks += missing
-    for label, convention in CONVENTIONS.items():
+    for label, reading in READING_OF.items():
         known = pd.Series(dtype=float)
         if not missing:
-            known = _values(value["measure"], names, convention, results).dropna()
+            known = _values(value["measure"], names, reading, results).dropna()
             if value["tissue"]:
                 known = known[known.index == value["tissue"]]
             if known.empty:
                 remarks.append(f"no {value['tissue'] or 'tissue'} with a value ({label})")
-        row[f"ours_{label}"] = (
-            float(STATISTICS[value["statistic"]](known)) if len(known) else np.nan
-        )
+        statistic = STATISTICS[value["statistic"]]
+        row[f"ours_{label}"] = float(statistic(known)) if len(known) else np.nan
         row[f"n_tissues_{label}"] = len(known)
     return row | {"remark": "; ".join(remarks)}
 
 
-def _values(measure: str, names: list[str], convention: Convention, results: Results) -> pd.Series:
+def _values(measure: str, names: list[str], reading: Reading, results: Results) -> pd.Series:
     """Values of a measure, one a tissue."""
     level = "sample_wise" if "sample_wise" in measure else "gene_wise"
-    of_level = SAMPLE_CONVENTION if level == "sample_wise" else convention.gene_convention
-    key = (convention.scale, level, of_level)
+    of_level = SAMPLE_CONVENTION if level == "sample_wise" else reading.convention
+    key = (reading.scale, level, of_level)
     if measure in ("sample_wise", "gene_wise", "predictable"):
         rows = _of_measure(results.summary, key)
         rows = rows[rows["model"] == names[0]].set_index("tissue")
-        return rows["mean_rho" if measure != "predictable" else f"n_{convention.definition}"]
+        return rows["mean_rho" if measure != "predictable" else f"n_{reading.definition}"]
     if "better" in measure:
         rows = _of_measure(results.pairs, key)
         rows = _of_pair(rows, names).dropna(subset=["difference"])
         better = rows["difference"] > 0
         if measure.startswith("significantly"):
-            better &= rows[convention.significance] < SIGNIFICANT
+            better &= rows[SIGNIFICANCE[reading]] < SIGNIFICANT
         return better.astype(float)
     if measure == "share":
-        rows = results.overlaps[results.overlaps["definition"] == convention.definition]
+        rows = results.overlaps[results.overlaps["definition"] == reading.definition]
         of_a, of_b = _of_pair(rows, names), _of_pair(rows, names[::-1])
         return pd.concat([of_a["share_of_a_in_b"], of_b["share_of_b_in_a"]])
     changes = results.fold_changes
-    rows = _of_pair(changes[changes["definition"] == convention.definition], names)
+    rows = _of_pair(changes[changes["definition"] == reading.definition], names)
     return rows.loc[~rows["excluded"].astype(bool), measure]
 
 

@@ -33,7 +33,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from mtm.analyses.accuracy.tables import known_mean
+from mtm.analyses.accuracy.resampled import gene_blocks, sampled_genes
 from mtm.cohort.cohort import Cohort
 from mtm.errors import InputError
 from mtm.models.covariate_design import COVARIATES, CovariateDesign, covariate_table
@@ -43,7 +43,8 @@ from mtm.predictions.held_out import HeldOut, fold_weights
 from mtm.predictions.tissues import BLOCK_GENES, Tissue, Values, tissues
 from mtm.settings.accuracy import AccuracySettings
 from mtm.statistics.correlation import fisher_z, standardise, weighted_correlations
-from mtm.statistics.resampling import CPU_RESAMPLING_BLOCK
+from mtm.statistics.means import RunningMean, known_mean
+from mtm.statistics.over_tissues import averaged, over_tissues
 from mtm.statistics.testing import t_interval
 from mtm.vocabulary import MEAN_OF_TISSUES, SCALES, Scale
 
@@ -94,7 +95,7 @@ def partial_accuracy(
     cohort: Cohort,
     source: str,
     model: str,
-    settings: AccuracySettings | None = None,
+    settings: AccuracySettings,
     covariates: Sequence[str] = COVARIATES,
     device: str = "auto",
     block_genes: int = BLOCK_GENES,
@@ -103,10 +104,8 @@ def partial_accuracy(
 
     Parameters
     ----------
-    held_out
-        From `mtm.predictions.held_out.read_held_out`.
-    cohort
-        The whole cohort that the predictions are of.
+    held_out, cohort
+        From `mtm.predictions.held_out.read_held_out`, and the whole cohort it is of.
     source
         The cohort's source tissue, whose sample gives covariates.
     model
@@ -122,35 +121,29 @@ def partial_accuracy(
     Returns
     -------
     pd.DataFrame
-        ``model``, ``scale``, ``adjustment`` ("none", "covariates", "ventilator", "other_deaths";
-        the latter two where donors have a ``hardy`` class), ``tissue``, ``n_samples`` (in the
-        folds that count), ``n_covariates`` (independent columns taken out of a fold, on
-        average), ``n_genes`` (with a correlation), ``mean_rho``, ``se``, ``ci_low``,
-        ``ci_high``, ``p`` (two-sided, of `mtm.statistics.testing.t_interval`); empty where no
-        fold has enough donors. Tissue "(mean of tissues)" is their mean;
-        there, ``n_tissues`` counts those with a value and ``n_above_zero`` those whose interval
-        is above 0.
+        ``model``, ``scale``, ``adjustment`` ("none", "covariates" and, where donors have a
+        ``hardy`` class, "ventilator", "other_deaths"), ``tissue``, ``n_samples`` (in the folds
+        that count), ``n_covariates`` (independent columns taken out of a fold, on average),
+        ``n_genes`` (with a correlation), ``mean_rho`` and the fields of
+        `mtm.statistics.testing.t_interval`; empty where no fold has enough donors. Tissue
+        "(mean of tissues)" is their mean; there, ``n_tissues`` counts those with a value and
+        ``n_above_zero`` those whose interval is above 0.
 
     Raises
     ------
     InputError
         The cohort has none of `covariates`, or a prediction's donor no sample of `source`.
     """
-    settings = AccuracySettings() if settings is None else settings
-    if not any(name in cohort.donors or name in cohort.samples for name in covariates):
-        raise InputError("cohort", "no covariate", f"at least one of {', '.join(covariates)}")
-    if "hardy" not in cohort.donors:
-        log.info("donors have no Hardy class: no rho within classes of death")
+    _demand_covariates(cohort, covariates)
     torch_device = torch.device(choose_device(device))
     weights = fold_weights([held_out], settings)
-    order = np.random.default_rng([settings.seed]).permutation(len(held_out.gene_ids))
-    sample = np.sort(order[: settings.bootstrap_genes])
+    sample = sampled_genes(len(held_out.gene_ids), settings.bootstrap_genes, settings.seed)
     rows, resampled = [], {}
     for tissue in tissues(held_out, device=str(torch_device)):
         design = _design(cohort, tissue.rows, source, covariates)
         views = _views(cohort, tissue.rows, design, weights, settings, torch_device)
         for scale in SCALES:
-            measured = _measure(tissue, scale, views, sample, block_genes)
+            measured = _measure(tissue, scale, views, sample, settings.bootstraps, block_genes)
             for view, (fields, draws) in zip(views, measured, strict=True):
                 key = (model, scale, view.adjustment)
                 rows.append(dict(zip(ROW, key, strict=True)) | {"tissue": tissue.name} | fields)
@@ -158,6 +151,14 @@ def partial_accuracy(
         log.info("%s: %.1f covariates taken out", tissue.name, views[1].n_covariates)
     n_donors = sum(fold.shape[1] for fold in weights.values())
     return _with_means(pd.DataFrame(rows), resampled, n_donors, len(weights))
+
+
+def _demand_covariates(cohort: Cohort, covariates: Sequence[str]) -> None:
+    """Raise unless the cohort has a covariate; log what it lacks else."""
+    if not any(name in cohort.donors or name in cohort.samples for name in covariates):
+        raise InputError("cohort", "no covariate", f"at least one of {', '.join(covariates)}")
+    if "hardy" not in cohort.donors:
+        log.info("donors have no Hardy class: no rho within classes of death")
 
 
 def _design(
@@ -249,44 +250,29 @@ def _averaged(rho: Sequence[torch.Tensor], view: _View) -> torch.Tensor:
     return torch.tanh(mean_z).masked_fill_(total == 0, torch.nan)
 
 
-class _KnownMean:
-    """Mean along the last axis, NaN aside, of blocks that arrive one after the other."""
-
-    def __init__(self):
-        self._sum, self.count = 0.0, 0
-
-    def add(self, values: torch.Tensor) -> None:
-        """Add a block."""
-        self._sum = self._sum + values.double().nansum(-1).cpu().numpy()
-        self.count = self.count + (~values.isnan()).sum(-1).cpu().numpy()
-
-    def mean(self) -> np.ndarray:
-        """Mean of all blocks; NaN where nothing was known."""
-        return np.where(self.count > 0, self._sum / np.maximum(self.count, 1), np.nan)
-
-
 def _measure(
     tissue: Tissue,
     scale: Scale,
     views: Sequence[_View],
     sample: np.ndarray,
+    n_bootstraps: int,
     block_genes: int,
 ) -> list[tuple[dict[str, float], np.ndarray]]:
     """Measure one tissue: for each view, the fields of its row and its bootstrapped mean."""
-    means, draws = [_KnownMean() for _ in views], [_KnownMean() for _ in views]
+    means = [RunningMean((), tissue.device) for _ in views]
+    draws = [RunningMean((n_bootstraps,), tissue.device) for _ in views]
     measured = [(v, m, d) for v, m, d in zip(views, means, draws, strict=True) if v.parts]
     for start in range(0, tissue.n_genes, block_genes):
         values = tissue.values(scale, slice(start, start + block_genes))
         for view, mean, _ in measured:
-            mean.add(_rho(values, view))
-    block = block_genes if tissue.device.type == "cuda" else CPU_RESAMPLING_BLOCK
-    for start in range(0, len(sample), block):
-        values = tissue.values(scale, sample[start : start + block])
+            mean.add(_rho(values, view), 0)
+    for genes in gene_blocks(tissue, sample, block_genes):
+        values = tissue.values(scale, genes)
         for view, _, drawn in measured:
-            drawn.add(_resampled_rho(values, view))
+            drawn.add(_resampled_rho(values, view).double(), 1)
     results = []
     for view, mean, drawn in zip(views, means, draws, strict=True):
-        mean_rho, resampled = float(mean.mean()), np.atleast_1d(drawn.mean())
+        mean_rho, resampled = float(mean.mean()), drawn.mean()
         fields = {
             "n_samples": len(view.rows),
             "n_covariates": view.n_covariates,
@@ -294,7 +280,7 @@ def _measure(
             "mean_rho": mean_rho,
         }
         fields |= t_interval(mean_rho, resampled, len(view.rows), view.n_fitted)
-        results.append((fields, resampled if view.parts else np.empty(0)))
+        results.append((fields, resampled))
     return results
 
 
@@ -324,18 +310,14 @@ def _with_means(
     table: pd.DataFrame, resampled: Mapping[tuple, list[np.ndarray]], n_donors: int, n_folds: int
 ) -> pd.DataFrame:
     """Add the rows of the mean over tissues."""
-    parts = []
-    for key, part in table.groupby(ROW, sort=False):
-        draws = [values for values in resampled[key] if len(values)]
-        mean = dict(zip(ROW, key, strict=True)) | {"tissue": MEAN_OF_TISSUES}
-        mean["n_samples"] = part["n_samples"].sum()
-        mean["n_covariates"] = part["n_covariates"].mean()
-        mean["n_genes"] = round(part["n_genes"].mean())
-        mean["mean_rho"] = part["mean_rho"].mean()
-        averaged = known_mean(np.stack(draws)) if draws else np.empty(0)
-        mean |= t_interval(mean["mean_rho"], averaged, n_donors, n_folds)
-        mean["n_tissues"] = int(part["mean_rho"].notna().sum())
-        mean["n_above_zero"] = int((part["ci_low"] > 0).sum())
-        parts += [part, pd.DataFrame([mean])]
-    joined = pd.concat(parts, ignore_index=True)
+
+    def mean_of_tissues(key: tuple, part: pd.DataFrame) -> dict[str, float]:
+        columns = ["n_covariates", "mean_rho"]
+        mean = averaged(part, columns, counts=["n_genes"], totals=["n_samples"])
+        draws = known_mean(np.stack(resampled[key]))
+        mean |= t_interval(mean["mean_rho"], draws, n_donors, n_folds)
+        above = int((part["ci_low"] > 0).sum())
+        return mean | {"n_tissues": int(part["mean_rho"].notna().sum()), "n_above_zero": above}
+
+    joined = over_tissues(table, ROW, MEAN_OF_TISSUES, mean_of_tissues)
     return joined.astype({"n_tissues": "Int64", "n_above_zero": "Int64"})

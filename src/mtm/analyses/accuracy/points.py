@@ -1,10 +1,10 @@
-"""Point estimates of accuracy: correlations per gene and per sample."""
+"""Point estimates of accuracy in a tissue: correlations per gene and per sample."""
 
 from dataclasses import dataclass
 
 import torch
 
-from mtm.predictions.tissues import Tissue
+from mtm.predictions.tissues import BLOCK_GENES, Tissue
 from mtm.settings.accuracy import AccuracySettings
 from mtm.statistics.correlation import CONSTANT_TOLERANCE, fisher_z, pearson, standardise
 from mtm.vocabulary import GENE_CONVENTIONS, Scale
@@ -18,8 +18,8 @@ class Points:
 
     `rho` maps each gene-wise convention to ``(n_genes,)``; `statistic` is the weighted sum of
     Fisher z over eligible folds, `total` the weight of the folds it stands for; `informative` is
-    ``(n_genes, n_eligible_folds)``; `fold_means` is the mean over genes of rho in every fold;
-    `sample_rho` is ``(n_samples, n_samples)`` for each fold: prediction i with observation j.
+    ``(n_genes, n_eligible_folds)``; `sample_rho` is ``(n_samples, n_samples)`` for each fold:
+    prediction i with observation j.
     """
 
     rho: dict[str, torch.Tensor]
@@ -28,12 +28,11 @@ class Points:
     statistic: torch.Tensor
     total: torch.Tensor
     informative: torch.Tensor
-    fold_means: list[float]
     sample_rho: list[torch.Tensor]
 
 
 def point_estimates(
-    tissue: Tissue, scale: Scale, settings: AccuracySettings, block_genes: int
+    tissue: Tissue, scale: Scale, settings: AccuracySettings, block_genes: int = BLOCK_GENES
 ) -> Points:
     """Correlate all genes and all samples of one tissue on one scale."""
     n_folds, n_genes, device = len(tissue.folds), tissue.n_genes, tissue.device
@@ -70,7 +69,6 @@ def point_estimates(
         statistic=statistic,
         total=total,
         informative=(known & varying[eligible]).T.contiguous(),
-        fold_means=fold_rho.nanmean(1).tolist(),
         sample_rho=[part.correlations(n_genes) for part in sums],
     )
 

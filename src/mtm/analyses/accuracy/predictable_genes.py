@@ -1,4 +1,4 @@
-"""Which genes a model predicts: permutation p-values, false discovery rate, two definitions.
+"""Which genes a model predicts: permutation p-values and two definitions.
 
 The paper calls a gene predictable where its pooled rho exceeds 0.3, whatever the number of
 donors (methods 3, R5); here it must also exceed what permuted donors give (methods 6.2).
@@ -11,7 +11,7 @@ PAPER_RHO = 0.3
 
 
 def is_predictable(
-    rho_per_fold: np.ndarray, q: np.ndarray, rho: float = 0.3, q_below: float = 0.05
+    rho_per_fold: np.ndarray, q: np.ndarray, rho: float, q_below: float
 ) -> np.ndarray:
     """Whether per-fold rho exceeds `rho` and q is below `q_below`; False where either is NaN."""
     return (rho_per_fold > rho) & (q < q_below)

@@ -1,6 +1,6 @@
 """Accuracy with donors permuted, and in bootstrap samples of donors."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,8 +9,7 @@ import torch
 
 from mtm.analyses.accuracy.points import POOLED_CONVENTIONS, Points
 from mtm.analyses.accuracy.predictable_genes import PooledNull
-from mtm.analyses.accuracy.tables import known_mean
-from mtm.predictions.tissues import Tissue
+from mtm.predictions.tissues import BLOCK_GENES, Tissue, Values
 from mtm.settings.accuracy import AccuracySettings
 from mtm.statistics.correlation import (
     fisher_z,
@@ -18,6 +17,7 @@ from mtm.statistics.correlation import (
     standardise,
     weighted_correlations,
 )
+from mtm.statistics.means import RunningMean, known_mean
 from mtm.statistics.resampling import (
     CPU_RESAMPLING_BLOCK,
     donor_permutations,
@@ -30,8 +30,13 @@ from mtm.vocabulary import GENE_CONVENTIONS, Scale
 MIN_NULL_GENES = 50
 
 
+def sampled_genes(n_genes: int, wanted: int, seed: int) -> np.ndarray:
+    """Positions of `wanted` genes drawn at random, sorted; all where there are no more."""
+    return np.sort(np.random.default_rng([seed]).permutation(n_genes)[:wanted])
+
+
 @dataclass(frozen=True)
-class _FoldDraws:
+class FoldDraws:
     """Permutations and bootstrap draws of the held-out donors of one fold, for all tissues."""
 
     donors: pd.Index
@@ -40,7 +45,7 @@ class _FoldDraws:
     weights: np.ndarray
 
 
-def _draw(rows: pd.DataFrame, settings: AccuracySettings) -> dict[int, _FoldDraws]:
+def draw_folds(rows: pd.DataFrame, settings: AccuracySettings) -> dict[int, FoldDraws]:
     """Draw permutations and bootstrap samples of every fold's predicted donors."""
     draws = {}
     for fold, part in rows.groupby("fold"):
@@ -48,7 +53,7 @@ def _draw(rows: pd.DataFrame, settings: AccuracySettings) -> dict[int, _FoldDraw
         rng = np.random.default_rng([settings.seed, int(fold)])
         left, right = donor_permutations(len(donors), settings.permutations, rng)
         weights = donor_weights(len(donors), settings.bootstraps, rng)
-        draws[int(fold)] = _FoldDraws(donors, left, right, weights)
+        draws[int(fold)] = FoldDraws(donors, left, right, weights)
     return draws
 
 
@@ -60,14 +65,10 @@ class TissueDraws:
     right: list[torch.Tensor]
     weights: list[torch.Tensor]
     n_permutations: int
-    block: int
 
 
-def _draws_of(
-    tissue: Tissue,
-    draws: Mapping[int, _FoldDraws],
-    settings: AccuracySettings,
-    block_genes: int,
+def draws_of(
+    tissue: Tissue, draws: Mapping[int, FoldDraws], settings: AccuracySettings
 ) -> TissueDraws:
     """Restrict the draws of each fold to the donors who have the tissue."""
     left, right, weights = [], [], []
@@ -78,120 +79,114 @@ def _draws_of(
             induced = induced_permutations(permutations, members)
             factors.append(torch.from_numpy(induced).to(tissue.device))
         weights.append(torch.from_numpy(of_fold.weights[:, members]).to(tissue.device))
+    return TissueDraws(left, right, weights, settings.permutations)
+
+
+def gene_blocks(tissue: Tissue, genes: np.ndarray, block_genes: int) -> Iterator[np.ndarray]:
+    """Yield as many of `genes` as are resampled at a time where the tissue's values are."""
     on_gpu = tissue.device.type == "cuda"
     block = block_genes if on_gpu else min(block_genes, CPU_RESAMPLING_BLOCK)
-    return TissueDraws(left, right, weights, settings.permutations, block)
+    for start in range(0, len(genes), block):
+        yield genes[start : start + block]
 
 
-class _MeanOverGenes:
-    """Mean over genes of resampled correlations, gene block after gene block."""
-
-    def __init__(self, n_resamples: int, device: torch.device):
-        self._sum = torch.zeros(n_resamples, dtype=torch.float64, device=device)
-        self._count = torch.zeros_like(self._sum)
-
-    def add(self, rho: torch.Tensor, gene_dim: int) -> None:
-        """Add correlations of shape ``(n_genes, n_resamples)`` or transposed, NaN aside."""
-        self._sum += rho.nansum(gene_dim)
-        self._count += (~rho.isnan()).sum(gene_dim)
-
-    def mean(self) -> np.ndarray:
-        """Mean of each resample; NaN where no gene was known."""
-        return torch.where(self._count > 0, self._sum / self._count, torch.nan).cpu().numpy()
+def _units(predicted: torch.Tensor, observed: torch.Tensor) -> list[torch.Tensor]:
+    """Standardise both over samples, float32."""
+    return [standardise(values, 0)[0].float() for values in (predicted, observed)]
 
 
-def _permute_genes(
-    tissue: Tissue, scale: Scale, points: Points, draws: TissueDraws, sample: np.ndarray
+def permute_genes(
+    tissue: Tissue,
+    scale: Scale,
+    points: Points,
+    draws: TissueDraws,
+    sample: np.ndarray,
+    block_genes: int = BLOCK_GENES,
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """Mean rho of sampled genes under each permutation, and p-values of all genes."""
     device = tissue.device
-    means = {key: _MeanOverGenes(draws.n_permutations, device) for key in GENE_CONVENTIONS}
+    means = {key: RunningMean((draws.n_permutations,), device) for key in GENE_CONVENTIONS}
     null = PooledNull(points.statistic, points.informative, points.weights.float())
-    sampled = torch.from_numpy(sample).to(device)
-    further = null.top_up(points.informative, sampled, MIN_NULL_GENES).cpu().numpy()
 
-    def permuted(
-        predicted: torch.Tensor, observed: torch.Tensor, index: int, part: slice
-    ) -> torch.Tensor:
-        return permuted_correlations(
-            predicted[part].float(),
-            observed[part].float(),
-            draws.left[index],
-            draws.right[index],
-            draws.n_permutations,
-        )
+    def permuted(units: Iterable[torch.Tensor], fold: int) -> torch.Tensor:
+        factors = draws.left[fold], draws.right[fold]
+        return permuted_correlations(*units, *factors, draws.n_permutations)
 
-    for genes, in_sample in _gene_blocks(sample, further, draws.block):
+    def permuted_folds(values: Values, genes: np.ndarray) -> torch.Tensor:
+        """Add to the null; return Fisher z, ``(n_folds, n_genes, n_permutations)``."""
+        permuted_z = []
+        for fold in points.eligible:
+            part = tissue.parts[fold]
+            units = _units(values.predicted_z[part], values.observed_z[part])
+            permuted_z.append(fisher_z(permuted(units, fold)))
+        stacked = torch.stack(permuted_z)
+        null.add(stacked, points.informative[genes])
+        return stacked
+
+    for genes in gene_blocks(tissue, sample, block_genes):
         values = tissue.values(scale, genes)
         if points.eligible:
-            permuted_z = []
-            for index in points.eligible:
-                part = tissue.parts[index]
-                unit_predicted, _ = standardise(values.predicted_z[part], 0)
-                unit_observed, _ = standardise(values.observed_z[part], 0)
-                rho = permuted(unit_predicted, unit_observed, index, slice(None))
-                permuted_z.append(fisher_z(rho))
-            stacked = torch.stack(permuted_z)
-            null.add(stacked, points.informative[genes])
-            if in_sample:
-                total = points.total[genes, None].float()
-                statistic = torch.einsum("f,fgb->gb", points.weights.float(), stacked)
-                rho = torch.tanh(statistic / total).masked_fill_(total == 0, torch.nan)
-                means["per_fold"].add(rho, 0)
-        if in_sample:
-            for convention in POOLED_CONVENTIONS:
-                predicted, observed = values.pooled(convention)
-                unit_predicted, _ = standardise(predicted, 0)
-                unit_observed, _ = standardise(observed, 0)
-                unknown = points.rho[convention][genes].isnan()
-                rho = sum(
-                    permuted(unit_predicted, unit_observed, index, part)
-                    for index, part in enumerate(tissue.parts)
-                )
-                means[convention].add(rho.masked_fill_(unknown[:, None], torch.nan), 0)
+            total = points.total[genes, None].float()
+            stacked = permuted_folds(values, genes)
+            statistic = torch.einsum("f,fgb->gb", points.weights.float(), stacked)
+            rho = torch.tanh(statistic / total).masked_fill_(total == 0, torch.nan)
+            means["per_fold"].add(rho, 0)
+        for convention in POOLED_CONVENTIONS:
+            units = _units(*values.pooled(convention))
+            unknown = points.rho[convention][genes].isnan()
+            rho = sum(
+                permuted((unit[part] for unit in units), fold)
+                for fold, part in enumerate(tissue.parts)
+            )
+            means[convention].add(rho.masked_fill_(unknown[:, None], torch.nan), 0)
+    sampled = torch.from_numpy(sample).to(device)
+    further = null.top_up(points.informative, sampled, MIN_NULL_GENES).cpu().numpy()
+    for genes in gene_blocks(tissue, further, block_genes) if points.eligible else ():
+        permuted_folds(tissue.values(scale, genes), genes)
     p = null.p_values().masked_fill_(points.total == 0, torch.nan)
     return {key: value.mean() for key, value in means.items()}, p.cpu().numpy()
 
 
-def _gene_blocks(
-    sample: np.ndarray, further: np.ndarray, block: int
-) -> Iterator[tuple[np.ndarray, bool]]:
-    """Yield blocks of the sampled genes and then of the further ones."""
-    for genes, in_sample in ((sample, True), (further, False)):
-        for start in range(0, len(genes), block):
-            yield genes[start : start + block], in_sample
-
-
 def bootstrap_means(
-    tissue: Tissue, scale: Scale, points: Points, draws: TissueDraws, sample: np.ndarray
+    tissue: Tissue,
+    scale: Scale,
+    points: Points,
+    weights: Sequence[torch.Tensor],
+    sample: np.ndarray,
+    block_genes: int = BLOCK_GENES,
 ) -> dict[str, np.ndarray]:
     """Mean rho over genes in each bootstrap sample, moved to average at the point estimate.
 
     Repeated donors shift correlations by themselves, and the sampled genes differ from all by
     chance; neither belongs into the interval. Folds keep the weights of the data, n - 3.
+
+    Parameters
+    ----------
+    tissue, scale, points
+        What is resampled, and its `point_estimates`.
+    weights
+        Draws of each fold's donors, each ``(n_bootstraps, n_fold_donors)``.
+    sample
+        Positions of the genes that are resampled.
+    block_genes
+        Genes worked on at a time on a GPU, at most on a CPU.
     """
-    weights = torch.cat(draws.weights, 1)
-    means = {key: _MeanOverGenes(len(weights), tissue.device) for key in GENE_CONVENTIONS}
-    for genes, _ in _gene_blocks(sample, sample[:0], draws.block):
+    of_all = torch.cat([*weights], 1)
+    means = {key: RunningMean((len(of_all),), tissue.device) for key in GENE_CONVENTIONS}
+    for genes in gene_blocks(tissue, sample, block_genes):
         values = tissue.values(scale, genes)
-        statistic = torch.zeros((len(weights), len(genes)), device=tissue.device)
+        statistic = torch.zeros((len(of_all), len(genes)), device=tissue.device)
         total = torch.zeros_like(statistic)
-        for fold_weight, index in zip(points.weights.tolist(), points.eligible, strict=True):
-            part = tissue.parts[index]
-            unit_predicted, _ = standardise(values.predicted_z[part], 0)
-            unit_observed, _ = standardise(values.observed_z[part], 0)
-            rho = weighted_correlations(
-                unit_predicted.float(), unit_observed.float(), draws.weights[index]
-            )
+        for fold_weight, fold in zip(points.weights.tolist(), points.eligible, strict=True):
+            part = tissue.parts[fold]
+            units = _units(values.predicted_z[part], values.observed_z[part])
+            rho = weighted_correlations(*units, weights[fold])
             total += fold_weight * ~rho.isnan()
             statistic += fold_weight * fisher_z(rho.nan_to_num_())
         rho = torch.tanh(statistic / total).masked_fill_(total == 0, torch.nan)
         means["per_fold"].add(rho, 1)
         for convention in POOLED_CONVENTIONS:
-            predicted, observed = values.pooled(convention)
-            unit_predicted, _ = standardise(predicted, 0)
-            unit_observed, _ = standardise(observed, 0)
-            rho = weighted_correlations(unit_predicted.float(), unit_observed.float(), weights)
+            rho = weighted_correlations(*_units(*values.pooled(convention)), of_all)
             unknown = points.rho[convention][genes].isnan()
             means[convention].add(rho.masked_fill_(unknown, torch.nan), 1)
     resampled = {key: value.mean() for key, value in means.items()}
@@ -201,7 +196,7 @@ def bootstrap_means(
     }
 
 
-def _resample_samples(
+def resample_samples(
     points: Points, draws: TissueDraws
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Sample-wise rho, its mean under each permutation, and in each bootstrap sample."""

@@ -16,29 +16,27 @@ The tissue is the unit of work: memory is that of one tissue's samples, and the 
 from them are made for `block_genes` genes at a time.
 """
 
-import numpy as np
-import pandas as pd
-
 from mtm.analyses.accuracy.points import point_estimates
 from mtm.analyses.accuracy.resampled import (
-    _draw,
-    _draws_of,
-    _permute_genes,
-    _resample_samples,
     bootstrap_means,
+    draw_folds,
+    draws_of,
+    permute_genes,
+    resample_samples,
+    sampled_genes,
 )
 from mtm.analyses.accuracy.tables import Scores, Tables
 from mtm.models.device import choose_device
 from mtm.predictions.held_out import HeldOut
 from mtm.predictions.tissues import BLOCK_GENES, tissues
-from mtm.settings.accuracy import MIN_DONORS, AccuracySettings
+from mtm.settings.accuracy import AccuracySettings
 from mtm.vocabulary import SCALES
 
 
 def score_predictions(
     held_out: HeldOut,
     model: str,
-    settings: AccuracySettings | None = None,
+    settings: AccuracySettings,
     device: str = "auto",
     block_genes: int = BLOCK_GENES,
 ) -> Scores:
@@ -66,44 +64,20 @@ def score_predictions(
     InputError
         A prediction is not finite, or a fold has no training sample of a predicted tissue.
     """
-    settings = AccuracySettings() if settings is None else settings
-    order = np.random.default_rng([settings.seed]).permutation(len(held_out.gene_ids))
-    null_genes = np.sort(order[: settings.null_genes])
-    bootstrap_genes = np.sort(order[: settings.bootstrap_genes])
-    fold_draws = _draw(held_out.rows, settings)
+    n_genes = len(held_out.gene_ids)
+    null_genes = sampled_genes(n_genes, settings.null_genes, settings.seed)
+    bootstrap_genes = sampled_genes(n_genes, settings.bootstrap_genes, settings.seed)
+    fold_draws = draw_folds(held_out.rows, settings)
     tables = Tables(held_out.gene_ids, settings.predictable_rho, settings.predictable_q)
     for tissue in tissues(held_out, device=choose_device(device)):
-        draws = _draws_of(tissue, fold_draws, settings, block_genes)
+        draws = draws_of(tissue, fold_draws, settings)
         for scale in SCALES:
             points = point_estimates(tissue, scale, settings, block_genes)
-            null_means, p = _permute_genes(tissue, scale, points, draws, null_genes)
-            resampled = bootstrap_means(tissue, scale, points, draws, bootstrap_genes)
+            null_means, p = permute_genes(tissue, scale, points, draws, null_genes, block_genes)
+            resampled = bootstrap_means(
+                tissue, scale, points, draws.weights, bootstrap_genes, block_genes
+            )
             rho = {key: value.cpu().numpy() for key, value in points.rho.items()}
             tables.add_genes(scale, tissue.name, tissue.n_samples, rho, p, null_means, resampled)
-            fold_means = dict(zip(tissue.folds, points.fold_means, strict=True))
-            tables.add_samples(scale, tissue.rows, *_resample_samples(points, draws), fold_means)
+            tables.add_samples(scale, tissue.rows, *resample_samples(points, draws))
     return tables.scores(model)
-
-
-def section7_means(by_fold: pd.DataFrame, min_donors: int = MIN_DONORS) -> pd.DataFrame:
-    """Average as the published benchmark rows do, to stand beside them (methods 7).
-
-    Pearson per fold, mean over genes (samples), then over the tissues with at least `min_donors`
-    held-out donors in the fold, then over folds.
-
-    Parameters
-    ----------
-    by_fold
-        `Scores.by_fold`.
-    min_donors
-        Tissues with fewer samples in a fold are left out there.
-
-    Returns
-    -------
-    pd.DataFrame
-        ``scale``, ``gene_wise``, ``sample_wise``; one row a scale.
-    """
-    kept = by_fold[by_fold["n"] >= min_donors]
-    columns = ["gene_wise", "sample_wise"]
-    folds = kept.groupby(["scale", "fold"])[columns].mean()
-    return folds.groupby("scale").mean().reset_index()

@@ -8,7 +8,9 @@ import pandas as pd
 
 from mtm.analyses.accuracy.predictable_genes import is_predictable, is_predictable_paper
 from mtm.errors import InputError
-from mtm.statistics.testing import benjamini_hochberg
+from mtm.statistics.means import known_mean
+from mtm.statistics.over_tissues import averaged, over_tissues
+from mtm.statistics.testing import benjamini_hochberg, quantile_interval
 from mtm.vocabulary import (
     ACCURACY_KEY,
     GENE_CONVENTIONS,
@@ -16,8 +18,6 @@ from mtm.vocabulary import (
     MEAN_OF_TISSUES,
     SAMPLE_CONVENTION,
 )
-
-INTERVAL = (0.025, 0.975)
 
 
 @dataclass(frozen=True)
@@ -28,20 +28,15 @@ class Scores:
     ----------
     gene_wise, sample_wise, by_tissue
         The three tables of the accuracy rule.
-    by_fold
-        One row a scale, tissue and fold: ``n`` held-out samples, ``gene_wise`` (mean over genes
-        of Pearson's rho in the fold) and ``sample_wise`` (mean over its samples); the input of
-        `section7_means`.
     """
 
     gene_wise: pd.DataFrame
     sample_wise: pd.DataFrame
     by_tissue: pd.DataFrame
-    by_fold: pd.DataFrame
 
 
 class Tables:
-    """Collect the results of tissues into the four tables of `Scores`.
+    """Collect the results of tissues into the tables of `Scores`.
 
     Parameters
     ----------
@@ -55,8 +50,7 @@ class Tables:
     def __init__(self, gene_ids: pd.Index, predictable_rho: float, predictable_q: float):
         self._gene_ids = gene_ids
         self._thresholds = (predictable_rho, predictable_q)
-        self._genes, self._samples = [], []
-        self._by_tissue, self._by_fold = [], []
+        self._genes, self._samples, self._by_tissue = [], [], []
         self._null: dict[tuple, list[np.ndarray]] = {}
         self._resampled: dict[tuple, list[np.ndarray]] = {}
 
@@ -103,8 +97,8 @@ class Tables:
             )
         )
         counts = {
-            "n_predictable": int(predictable.sum()),
-            "n_predictable_paper": int(predictable_paper.sum()),
+            "n_predictable": predictable.sum(),
+            "n_predictable_paper": predictable_paper.sum(),
         }
         for convention in GENE_CONVENTIONS:
             key = (scale, "gene_wise", convention)
@@ -119,9 +113,8 @@ class Tables:
         rho: np.ndarray,
         null_mean: np.ndarray,
         resampled: np.ndarray,
-        gene_wise: Mapping[int, float],
     ) -> None:
-        """Add the sample-wise results of a tissue on a scale, and its means in each fold.
+        """Add the sample-wise results of a tissue on a scale.
 
         Parameters
         ----------
@@ -133,8 +126,6 @@ class Tables:
             Correlation of each sample, shape ``(n_samples,)``.
         null_mean, resampled
             Mean over samples under each permutation, and in each bootstrap sample.
-        gene_wise
-            Mean over genes of rho in each fold.
         """
         n_genes, tissue = len(self._gene_ids), rows["tissue"].iloc[0]
         table = rows[["tissue", "sample_id", "donor", "fold"]].reset_index(drop=True)
@@ -143,17 +134,6 @@ class Tables:
         self._samples.append(table)
         row = {"tissue": tissue, "n_samples": len(rows), "n_genes": n_genes}
         self._add((scale, "sample_wise", SAMPLE_CONVENTION), row, rho, null_mean, resampled, {})
-        for fold, part in table.groupby("fold"):
-            self._by_fold.append(
-                {
-                    "scale": scale,
-                    "tissue": tissue,
-                    "fold": fold,
-                    "n": len(part),
-                    "gene_wise": gene_wise[fold],
-                    "sample_wise": known_mean(part["rho"].to_numpy()),
-                }
-            )
 
     def _add(
         self,
@@ -177,20 +157,15 @@ class Tables:
 
     def scores(self, model: str) -> Scores:
         """Join the tables and add the rows of the mean over tissues."""
+
+        def mean_of_tissues(key: tuple, part: pd.DataFrame) -> dict[str, float]:
+            resampled, null = (np.stack(of[key]) for of in (self._resampled, self._null))
+            columns = ["mean_rho", "n_predictable", "n_predictable_paper"]
+            mean = averaged(part, columns, counts=["n_genes"], totals=["n_samples"])
+            return mean | _intervals(known_mean(resampled), known_mean(null))
+
         by_tissue = pd.DataFrame(self._by_tissue)
-        means = []
-        for key, part in by_tissue.groupby(ACCURACY_KEY, sort=False):
-            null_mean = known_mean(np.stack(self._null[key]))
-            resampled = known_mean(np.stack(self._resampled[key]))
-            averages = part[["mean_rho", "n_predictable", "n_predictable_paper"]].mean()
-            means.append(
-                dict(zip(ACCURACY_KEY, key, strict=True))
-                | {"tissue": MEAN_OF_TISSUES, "n_samples": part["n_samples"].sum()}
-                | {"n_genes": round(part["n_genes"].mean())}
-                | averages.to_dict()
-                | _intervals(resampled, null_mean)
-            )
-        by_tissue = pd.concat([by_tissue, pd.DataFrame(means)], ignore_index=True)
+        by_tissue = over_tissues(by_tissue, ACCURACY_KEY, MEAN_OF_TISSUES, mean_of_tissues)
         by_tissue = by_tissue.sort_values(ACCURACY_KEY, kind="stable", ignore_index=True)
         by_tissue.insert(0, "model", model)
         by_scale = {"by": "scale", "kind": "stable", "ignore_index": True}
@@ -198,27 +173,13 @@ class Tables:
             pd.concat(self._genes).sort_values(**by_scale),
             pd.concat(self._samples).sort_values(**by_scale),
             by_tissue,
-            pd.DataFrame(self._by_fold),
         )
-
-
-def known_mean(values: np.ndarray) -> float | np.ndarray:
-    """Mean along the first axis without NaN; NaN where nothing else stands."""
-    count = np.isfinite(values).sum(0)
-    return np.where(count > 0, np.nansum(values, 0) / np.maximum(count, 1), np.nan)[()]
 
 
 def _intervals(resampled: np.ndarray, null_mean: np.ndarray) -> dict[str, float]:
     """Confidence and null interval from bootstrap samples and permutations."""
-    names = ("ci_low", "ci_high", "null_low", "null_high")
-    ends = (*_interval(resampled), *_interval(null_mean))
-    return dict(zip(names, ends, strict=True))
-
-
-def _interval(values: np.ndarray) -> tuple[float, float]:
-    """Return the ends of the 95% interval of the finite values; NaN where there is none."""
-    finite = values[np.isfinite(values)]
-    return tuple(np.quantile(finite, INTERVAL)) if len(finite) else (np.nan, np.nan)
+    ci, null = quantile_interval(resampled), quantile_interval(null_mean)
+    return {"ci_low": ci[0], "ci_high": ci[1], "null_low": null[0], "null_high": null[1]}
 
 
 def join_summaries(

@@ -26,9 +26,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 import torch
-from scipy import stats
 
-from mtm.analyses.accuracy.tables import known_mean
 from mtm.analyses.genes.matching import is_second_copy
 from mtm.errors import InputError
 from mtm.models.device import choose_device
@@ -36,8 +34,10 @@ from mtm.predictions.held_out import HeldOut, fold_weights
 from mtm.predictions.tissues import tissues
 from mtm.settings.accuracy import AccuracySettings
 from mtm.statistics.correlation import fisher_z, standardise, weighted_correlations
+from mtm.statistics.means import known_mean
+from mtm.statistics.over_tissues import averaged, over_tissues
 from mtm.statistics.resampling import CPU_RESAMPLING_BLOCK
-from mtm.statistics.testing import benjamini_hochberg, rank_sum_p, t_interval
+from mtm.statistics.testing import rank_sum_p, t_interval, t_limits
 from mtm.vocabulary import MEAN_OF_TISSUES, MIN_GROUP, PAPER_SCALE
 
 log = logging.getLogger(__name__)
@@ -51,7 +51,6 @@ PAPER = (PAPER_SCALE, "rho_pooled_raw", "predictable_paper")
 MEASURES = (HEADLINE, PAPER)
 ROW = ["characteristic", "model", "scale", "reading"]
 GROUPED = [*ROW, "tissue", "n_samples", "n_genes"]
-CONFIDENCE = 0.95
 INTERVAL = ("se_donors", "ci_low", "ci_high", "p")
 GENE_COLUMNS = ["gene_id", "value"]
 
@@ -285,12 +284,10 @@ def interval(
     se = np.hypot(se_donors, se_genes)
     if not np.isfinite(se) or se == 0:
         return dict.fromkeys(INTERVAL, np.nan) | {"se_donors": se_donors}
-    half = se * stats.t.ppf((1 + CONFIDENCE) / 2, n_donors - n_folds)
-    return {
-        "se_donors": se_donors,
-        "ci_low": max(-1.0, estimate - half),
-        "ci_high": min(1.0, estimate + half),
-        "p": float(2 * stats.t.sf(abs(estimate) / se, n_donors - n_folds)),
+    tested = {"se_donors": se_donors} | t_limits(estimate, se, n_donors - n_folds)
+    return tested | {
+        "ci_low": max(-1.0, tested["ci_low"]),
+        "ci_high": min(1.0, tested["ci_high"]),
     }
 
 
@@ -449,29 +446,22 @@ def _with_means(
 
     The tissues have the same genes, so what the choice of genes adds does not average out.
     """
-    averaged = ["mean_top", "mean_bottom", "median_top", "median_bottom", "auc", "cliffs_delta"]
-    parts = []
-    for key, part in table.groupby(ROW, sort=False):
-        part = part.assign(
-            q_rank_sum=benjamini_hochberg(part["p_rank_sum"].to_numpy()),
-            q=benjamini_hochberg(part["p"].to_numpy()),
-        )
+    columns = ["mean_top", "mean_bottom", "median_top", "median_bottom", "auc", "cliffs_delta"]
+    sizes = ["n_top", "n_bottom", "n_without_value"]
+
+    def mean_of_tissues(key: tuple, part: pd.DataFrame) -> dict[str, float]:
         known = part[part[["n_top", "n_bottom"]].min(axis=1) >= MIN_GROUP]
-        mean = dict(zip(ROW, key, strict=True)) | {"tissue": MEAN_OF_TISSUES}
-        mean["n_samples"] = part["n_samples"].sum()
-        mean |= {
-            name: round(known[name].mean()) if len(known) else 0
-            for name in ("n_genes", "n_top", "n_bottom", "n_without_value")
-        }
-        mean |= known[[*averaged, "se_genes"]].mean().to_dict()
+        mean = averaged(known, [*columns, "se_genes"], counts=["n_genes", *sizes])
         drawn = resampled.get(key, {})
         if len(known) and set(known["tissue"]) <= set(drawn):
             together = np.mean([drawn[name] for name in known["tissue"]], axis=0)
             mean |= interval(mean["cliffs_delta"], mean["se_genes"], together, n_donors, n_folds)
-        parts += [part, pd.DataFrame([mean])]
-    columns = [*GROUPED, "n_top", "n_bottom", "n_without_value", *averaged]
-    columns += ["p_rank_sum", "q_rank_sum", "se_genes", *INTERVAL, "q"]
-    return pd.concat(parts, ignore_index=True)[columns]
+        return mean | {"n_samples": part["n_samples"].sum()}
+
+    tested = {"q_rank_sum": "p_rank_sum", "q": "p"}
+    joined = over_tissues(table, ROW, MEAN_OF_TISSUES, mean_of_tissues, tested)
+    tests = ["p_rank_sum", "q_rank_sum", "se_genes", *INTERVAL, "q"]
+    return joined[[*GROUPED, *sizes, *columns, *tests]]
 
 
 def join_contrasts(tables: Sequence[pd.DataFrame], characteristic: str) -> pd.DataFrame:

@@ -27,19 +27,17 @@ import pandas as pd
 
 from mtm.analyses.traits.draws import _Draws
 from mtm.analyses.traits.summary import (
-    BOUND,
     COUNTS,
     GENES,
     KEY,
     MEASURES,
-    _interval,
-    _with_medians,
+    with_medians,
 )
 from mtm.analyses.traits.trait import Trait, read_trait
 from mtm.predictions.held_out import HeldOut
 from mtm.predictions.tissues import Tissue, tissues
 from mtm.settings.traits import TraitSettings
-from mtm.statistics.correlation import CONSTANT_TOLERANCE
+from mtm.statistics.correlation import CONSTANT_TOLERANCE, fisher_interval, fisher_z
 from mtm.vocabulary import RAN, READINGS, SKIPPED
 
 log = logging.getLogger(__name__)
@@ -116,7 +114,7 @@ def trait_associations(
         log.info("%s: %d genes", tissue.name, len(union))
     table = pd.concat(genes, ignore_index=True) if genes else pd.DataFrame(columns=[*KEY, *GENES])
     agreement = pd.DataFrame(rows, columns=[*KEY, *COUNTS, *MEASURES])
-    return table[[*KEY, *GENES]], _with_medians(agreement, resampled, draws)
+    return table[[*KEY, *GENES]], with_medians(agreement, resampled, draws)
 
 
 def _counts(
@@ -215,12 +213,12 @@ class _View:
         rho_drawn = correlate(drawn["predicted"], drawn["observed"])
         rho_null = correlate(null["predicted"], null["observed"])
         n_fitted = 1 + len(self.parts)
-        interval = _interval(rho, rho_drawn, len(self.donors), n_fitted)
+        interval = fisher_interval(rho, rho_drawn, len(self.donors), n_fitted)
         beyond, beyond_drawn = np.nan, np.full(len(weights), np.nan)
         if self.covariates is not None:
             beyond = float(_partial(r["predicted"], r["observed"], r["covariates"])[0])
             beyond_drawn = _partial(drawn["predicted"], drawn["observed"], drawn["covariates"])
-        beyond_interval = _interval(beyond, beyond_drawn, len(self.donors), n_fitted)
+        beyond_interval = fisher_interval(beyond, beyond_drawn, len(self.donors), n_fitted)
         known_null = rho_null[np.isfinite(rho_null)]
         measures = {
             "rho": rho,
@@ -294,9 +292,7 @@ def _mean_rho(rho: Sequence[np.ndarray]) -> float:
     """Mean of correlations as Fisher's z, NaN aside."""
     known = np.concatenate([*rho, np.empty(0)])
     known = known[np.isfinite(known)]
-    return (
-        float(np.tanh(np.arctanh(np.clip(known, -BOUND, BOUND)).mean())) if len(known) else np.nan
-    )
+    return float(np.tanh(fisher_z(known).mean())) if len(known) else np.nan
 
 
 def _scaled(values: np.ndarray, parts: Sequence[np.ndarray]) -> np.ndarray:

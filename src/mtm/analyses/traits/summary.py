@@ -7,7 +7,9 @@ import pandas as pd
 from scipy import stats
 
 from mtm.analyses.traits.draws import _Draws
-from mtm.statistics.testing import benjamini_hochberg, t_interval
+from mtm.statistics.correlation import FISHER_LIMIT, fisher_interval
+from mtm.statistics.over_tissues import over_tissues
+from mtm.statistics.testing import quantile_interval
 from mtm.vocabulary import MEDIAN_OF_TISSUES, RAN
 
 KEY = ["model", "definition", "trait", "tissue"]
@@ -27,33 +29,22 @@ COUNTS = ["n_donors", "n_low", "n_high", "n_genes", "status", "reason"]
 KEPT_RHO = 0.3
 
 
-BOUND = 1 - 1e-7
-
-
 # He et al. 2023, section 3.4: median rho, tissues kept, tissues.
 PAPER = {"age": (0.81, 46, 48), "sex": (0.76, 43, 43), "BMI": (0.56, 39, 48)}
 
 
-def _interval(rho: float, drawn: np.ndarray, n_donors: int, n_fitted: int) -> tuple[float, float]:
-    """95% limits of a correlation by the bootstrap standard error of its Fisher z."""
-    z = float(np.arctanh(np.clip(rho, -BOUND, BOUND)))
-    interval = t_interval(z, np.arctanh(np.clip(drawn, -BOUND, BOUND)), n_donors, n_fitted)
-    return float(np.tanh(interval["ci_low"])), float(np.tanh(interval["ci_high"]))
-
-
-def _with_medians(
+def with_medians(
     agreement: pd.DataFrame,
     resampled: Mapping[tuple, list[dict[str, np.ndarray]]],
     draws: _Draws,
 ) -> pd.DataFrame:
     """Add q-values over tissues, and medians over tissues with their interval and null."""
-    parts = []
     n_donors = draws.weights.shape[1]
-    for key, part in agreement.groupby(KEY[:3], sort=False):
+
+    def median_of_tissues(key: tuple, part: pd.DataFrame) -> dict[str, object] | None:
         ran = part[part["status"] == RAN]
-        parts.append(part.assign(q=benjamini_hochberg(part["p"].to_numpy(float))))
         if ran.empty:
-            continue
+            return None
         stacked = {
             name: np.stack([tissue[name] for tissue in resampled[key]])
             for name in ("drawn", "null", "beyond")
@@ -63,21 +54,18 @@ def _with_medians(
                 np.nanmedian(np.where(np.isfinite(values).any(0), values, 0), axis=0)
                 for values in stacked.values()
             )
-        median = dict(zip(KEY, (*key, MEDIAN_OF_TISSUES), strict=True))
-        median |= ran[[*MEASURES, "n_donors", "n_genes"]].astype(float).median().to_dict()
-        low, high = _interval(median["rho"], drawn, n_donors, draws.n_folds)
-        median |= {"ci_low": low, "ci_high": high, "status": RAN, "reason": ""}
-        low, high = _interval(median["rho_beyond"], beyond, n_donors, draws.n_folds)
-        median |= {"beyond_ci_low": low, "beyond_ci_high": high}
-        median |= {
-            "null_mean": null.mean(),
-            "null_low": np.quantile(null, 0.025),
-            "null_high": np.quantile(null, 0.975),
-            "p": (1 + (null >= median["rho"]).sum()) / (1 + len(null)),
-        }
+        median = ran[[*MEASURES, "n_donors", "n_genes"]].astype(float).median().to_dict()
+        for rho, limits, values in (("rho", "ci", drawn), ("rho_beyond", "beyond_ci", beyond)):
+            ends = fisher_interval(median[rho], values, n_donors, draws.n_folds)
+            median[f"{limits}_low"], median[f"{limits}_high"] = ends
+        median["null_low"], median["null_high"] = quantile_interval(null)
+        p = (1 + (null >= median["rho"]).sum()) / (1 + len(null))
+        median |= {"null_mean": null.mean(), "p": p}
         median |= {name: round(median[name]) for name in ("n_donors", "n_genes")}
-        parts.append(pd.DataFrame([median]))
-    joined = pd.concat(parts, ignore_index=True) if parts else agreement.assign(q=np.nan)
+        return median | {"status": RAN, "reason": ""}
+
+    tested = {"q": "p"}
+    joined = over_tissues(agreement, KEY[:3], MEDIAN_OF_TISSUES, median_of_tissues, tested)
     return joined.astype(dict.fromkeys(("n_donors", "n_low", "n_high", "n_genes"), "Int64"))
 
 
@@ -98,7 +86,7 @@ def summarise_traits(agreement: pd.DataFrame) -> pd.DataFrame:
         whole = part[part["tissue"] == MEDIAN_OF_TISSUES]
         # As the paper: rho > 0.3 and P < 0.05 of Pearson's test over genes.
         degrees = ran["n_genes"].astype(float) - 2
-        t = ran["rho"] * np.sqrt(degrees / (1 - ran["rho"].clip(-BOUND, BOUND) ** 2))
+        t = ran["rho"] * np.sqrt(degrees / (1 - ran["rho"].clip(-FISHER_LIMIT, FISHER_LIMIT) ** 2))
         significant = (ran["rho"] > KEPT_RHO) & (2 * stats.t.sf(t.abs(), degrees) < 0.05)
         quantities = {
             "tissues skipped": (len(tissues) - len(ran), np.nan),
