@@ -20,21 +20,21 @@ MODELS = {
     "bgex": ("S1 B-GEx", ORANGE, "D"),
     "teebot": ("S2 TEEBoT", SKY, "^"),
     "teebot_covariates": ("S2 TEEBoT + covariates", SKY, "v"),
-    "mlp": ("S3 per-tissue network", GREEN, "X"),
+    "mlp": ("S3 per-tissue network", GREEN, "s"),
     "ridge": ("Ridge", PINK, "o"),
-    "ridge_covariates": ("Ridge + covariates", PINK, "P"),
-    "reduced_rank": ("Reduced rank", SKY, "X"),
-    "reduced_rank_tpm": ("Reduced rank TPM", ORANGE, "P"),
-    "nearest_donors": ("Nearest donors", BLUE, "P"),
+    "ridge_covariates": ("Ridge + covariates", PINK, ">"),
+    "reduced_rank": ("Reduced rank", SKY, "<"),
+    "reduced_rank_tpm": ("Reduced rank TPM", ORANGE, "<"),
+    "nearest_donors": ("Nearest donors", BLUE, ">"),
     "tissue_average": ("Average of other tissues", BLUE, "s"),
     "same_gene": ("Same gene", ORANGE, "v"),
     "covariates": ("Covariates alone", GREY, "D"),
     "train_mean": ("Training mean", GREY, "o"),
-    "oracle": ("Oracle", INDIGO, "P"),
+    "oracle": ("Oracle", BROWN, "s"),
 }
 RANK = {name: rank for rank, name in enumerate(MODELS)}
 # Those of no model above, so that a name unknown here never looks like a known one.
-OTHER_STYLES = [(color, marker) for color in PALETTE for marker in ("<", ">", "p", "*", "d")]
+OTHER_STYLES = [(color, marker) for color in PALETTE for marker in "phd*PX"]
 
 
 def family(model: str) -> str:
