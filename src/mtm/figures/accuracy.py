@@ -11,21 +11,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator, StrMethodFormatter
 
 from mtm.errors import InputError
-from mtm.figures import names
-from mtm.figures.marks import (
-    DEFINITION_TITLES,
-    counted,
-    dodge,
-    interval_lines,
-    legend_mm,
-    minus,
-    model_legend,
-    null_band,
-    null_legend,
-    swarm,
-    tissue_axis,
-    tissue_legend_below,
-)
+from mtm.figures import marks, names
 from mtm.figures.registry import figure
 from mtm.figures.style import (
     INK,
@@ -139,7 +125,7 @@ def fig2a(table: pd.DataFrame) -> Figure:
     levels = list(dict.fromkeys(level for _, level, _ in panels))
     tissues = sorted(set(table["tissue"]) - {MEAN_OF_TISSUES})
     colors = tissue_colors(tissues)
-    fixed_mm = len(scales) * 9 + legend_mm(tissues, PAGE_MM) + 16
+    fixed_mm = len(scales) * 9 + marks.legend_mm(tissues, PAGE_MM) + 16
     row_mm = min(
         4.5 + 3.5 * min(1.0, len(tissues) / 48),
         (PAGE_HEIGHT_MM - fixed_mm) / (len(scales) * len(models)),
@@ -158,7 +144,7 @@ def fig2a(table: pd.DataFrame) -> Figure:
     drawing.legend(
         handles=_interval_legend(REFERENCE_MODEL in models), loc="outside upper left", ncols=4
     )
-    tissue_legend_below(drawing, tissues)
+    marks.tissue_legend_below(drawing, tissues)
     return drawing
 
 
@@ -182,21 +168,21 @@ def _draw_models(
         dots = rows[(rows["model"] == model) & (rows["tissue"] != MEAN_OF_TISSUES)].dropna(
             subset=["mean_rho"]
         )
-        swarm(
+        marks.swarm(
             ax, dots["mean_rho"].to_numpy(), place + SWARM_PLACE,
             [colors[name] for name in dots["tissue"]], mm_per_rho, row_mm,
         )  # fmt: skip
         if model not in means.index:
             continue
         mean = means.loc[model]
-        null_band(ax, place, mean["null_low"], mean["null_high"])
+        marks.null_band(ax, place, mean["null_low"], mean["null_high"])
         y = place + MEAN_PLACE
         ax.plot([mean["ci_low"], mean["ci_high"]], [y, y], color=INK, lw=1.4, zorder=4)
         ax.plot(mean["mean_rho"], y, "D", color=INK, ms=2.8, zorder=5)
         ax.text(
             1.01,
             place,
-            minus(f"{mean['mean_rho']:.3f}"),
+            marks.minus(f"{mean['mean_rho']:.3f}"),
             transform=ax.get_yaxis_transform(),
             va="center",
             fontsize=6,
@@ -216,7 +202,7 @@ def _interval_legend(reference: bool) -> list[Line2D | Patch]:
                label="mean of tissues, 95% interval over donors"),
         Line2D([], [], color="white", marker="o", ms=3.3, mfc="white", mec=INK, mew=0.4, lw=0,
                label="one tissue"),
-        null_legend("donors permuted"),
+        marks.null_legend("donors permuted"),
     ]  # fmt: skip
     if reference:
         handles.append(Patch(color=REFERENCE_COLOR, lw=0, label="covariates alone"))
@@ -240,9 +226,9 @@ def _tissue_panels(
     """Panels side by side, a row a tissue."""
     drawing = new_figure(PAGE_MM, len(tissues) * TISSUE_ROW_MM + 20)
     axes = drawing.subplots(1, n_panels, sharex=True, squeeze=False)[0]
-    labels = counted(tissues, table.groupby("tissue")["n_samples"].max())
+    labels = marks.counted(tissues, table.groupby("tissue")["n_samples"].max())
     for ax in axes:
-        tissue_axis(ax, tissues, labels if ax is axes[0] else None)
+        marks.tissue_axis(ax, tissues, labels if ax is axes[0] else None)
     axes[0].set_ylabel("Tissue and its number of samples")
     return drawing, axes
 
@@ -261,23 +247,23 @@ def accuracy_by_tissue(table: pd.DataFrame) -> Figure:
     tissues = _tissue_rows(table[(table[ACCURACY_KEY] == panels[0]).all(axis=1)], "mean_rho")
     drawing, axes = _tissue_panels(table, tissues, len(panels))
     limits = _rho_limits(table)
-    offsets = dodge(models, 0.3)
+    offsets = marks.dodge(models, 0.3)
     for ax, panel in zip(axes, panels, strict=True):
         rows = table[(table[ACCURACY_KEY] == panel).all(axis=1) & table["tissue"].isin(tissues)]
         null = rows.groupby("tissue").agg({"null_low": "min", "null_high": "max"})
         for name, bounds in null.iterrows():
-            null_band(ax, tissues.index(name), *bounds)
+            marks.null_band(ax, tissues.index(name), *bounds)
         for model, offset in offsets.items():
             mine, style = rows[rows["model"] == model], names.style(model)
             y = mine["tissue"].map(tissues.index).to_numpy() + offset
-            interval_lines(ax, mine, y, style["color"])
+            marks.interval_lines(ax, mine, y, style["color"])
             ax.plot(mine["mean_rho"], y, lw=0, ms=2.9, mec="white", mew=0.25, zorder=3, **style)
         ax.axvline(0, color=MUTED, lw=0.5, zorder=1)
         ax.set_xlim(*limits)
         ax.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
         ax.set_xlabel(RHO_LABEL)
         ax.set_title(PANEL_TITLES[panel])
-    handles = [*model_legend(models), null_legend("donors permuted")]
+    handles = [*marks.model_legend(models), marks.null_legend("donors permuted")]
     drawing.legend(handles=handles, loc="outside upper left", ncols=MODEL_COLUMNS)
     return drawing
 
@@ -339,9 +325,11 @@ def fig2b(table: pd.DataFrame) -> Figure:
                 **names.style(model),
             )
         _count_axis(ax, highest)
-        ax.set_title(DEFINITION_TITLES[definition.removeprefix("n_")])
+        ax.set_title(marks.DEFINITION_TITLES[definition.removeprefix("n_")])
     drawing.supxlabel("Number of predictable genes (square-root axis)", fontsize=7)
-    drawing.legend(handles=model_legend(models), loc="outside upper left", ncols=MODEL_COLUMNS)
+    drawing.legend(
+        handles=marks.model_legend(models), loc="outside upper left", ncols=MODEL_COLUMNS
+    )
     return drawing
 
 

@@ -1,5 +1,7 @@
 """Fold change of predictable genes against sample size (He et al. 2023, Fig 2d and 2e)."""
 
+from textwrap import fill
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -7,18 +9,14 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
-from mtm.figures import names
+from mtm.figures import marks, names
 from mtm.figures.comparison import first_pairs, note_pairs, pairs_of
-from mtm.figures.marks import (
-    DEFINITION_TITLES,
-    DOT_AREA,
-    legend_mm,
-    minus,
-    tissue_legend_below,
-)
 from mtm.figures.registry import figure
 from mtm.figures.style import INK, MUTED, PAGE_MM, new_figure, tissue_colors
 from mtm.vocabulary import PAIR
+
+# As many as stand beside a panel.
+LABEL_LETTERS = 36
 
 
 def fig2de_table(table: pd.DataFrame) -> pd.DataFrame:
@@ -39,11 +37,11 @@ def fig2de(table: pd.DataFrame) -> Figure:
         From `fig2de_table`.
     """
     pairs = pairs_of(table)
-    definitions = [name for name in DEFINITION_TITLES if name in set(table["definition"])]
+    definitions = [name for name in marks.DEFINITION_TITLES if name in set(table["definition"])]
     tissues = sorted(set(table["tissue"]))
     colors = tissue_colors(tissues)
     width = PAGE_MM if len(pairs) > 1 else 110.0
-    drawing = new_figure(width, len(definitions) * 55 + legend_mm(tissues, width) + 12)
+    drawing = new_figure(width, len(definitions) * 55 + marks.legend_mm(tissues, width) + 12)
     axes = drawing.subplots(len(definitions), len(pairs), sharex=True, sharey="row", squeeze=False)
     for row, definition in enumerate(definitions):
         of_definition = table[table["definition"] == definition]
@@ -51,8 +49,8 @@ def fig2de(table: pd.DataFrame) -> Figure:
         for ax, pair in zip(axes[row], pairs, strict=True):
             mine = of_definition[(of_definition[PAIR] == pair).all(axis=1)]
             _draw_pair(ax, mine, colors, limits)
-            ax.set_ylabel(" / ".join(map(names.title, pair)))
-        axes[row, 0].set_title(DEFINITION_TITLES[definition])
+            ax.set_ylabel(fill(" / ".join(map(names.title, pair)), LABEL_LETTERS))
+        axes[row, 0].set_title(marks.DEFINITION_TITLES[definition])
     for ax in axes[-1]:
         ax.set_xlabel("Donors with both tissues")
     axes[0, 0].set_xlim(0, 1.05 * table["n_samples"].max())
@@ -64,7 +62,7 @@ def fig2de(table: pd.DataFrame) -> Figure:
         )  # fmt: skip
         drawing.legend(handles=[zero], loc="outside upper left")
     note_pairs(drawing, table, "comparison/fold_changes.tsv")
-    tissue_legend_below(drawing, tissues)
+    marks.tissue_legend_below(drawing, tissues)
     return drawing
 
 
@@ -89,7 +87,7 @@ def _draw_pair(
         ax.scatter(
             part["n_samples"],
             part["fold_change"],
-            s=DOT_AREA,
+            s=marks.DOT_AREA,
             c=[colors[name] for name in part["tissue"]],
             marker=marker,
             edgecolors=INK,
@@ -116,7 +114,7 @@ def _statement(rows: pd.DataFrame) -> str:
     if np.isfinite(whole["spearman_rho"]):
         p = whole["spearman_p"]
         p = f"{p:.1e}".replace("e-0", "e-") if p < 1e-3 else f"{p:.3f}"
-        lines.insert(0, minus(f"Spearman {whole['spearman_rho']:.2f}, P {p}"))
+        lines.insert(0, marks.minus(f"Spearman {whole['spearman_rho']:.2f}, P {p}"))
     if whole["n_excluded"]:
         lines.append(f"{whole['n_excluded']} without fold change")
     return "\n".join(lines)

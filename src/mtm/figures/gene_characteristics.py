@@ -10,15 +10,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from mtm.errors import InputError
-from mtm.figures import names
-from mtm.figures.marks import (
-    counted,
-    dodge,
-    interval_lines,
-    model_legend,
-    note_first,
-    tissue_axis,
-)
+from mtm.figures import marks, names
 from mtm.figures.registry import figure
 from mtm.figures.style import MUTED, PAGE_MM, new_figure
 from mtm.vocabulary import MEAN_OF_TISSUES, MIN_GROUP, PAPER_SCALE
@@ -79,20 +71,22 @@ def _draw(table: pd.DataFrame, better: str) -> Figure:
     ]  # fmt: skip
     drawing = new_figure(PAGE_MM, max(len(tissues) * ROW_MM + 32, LEAST_MM))
     axes = drawing.subplots(1, len(panels), sharex=True, sharey=True, squeeze=False)[0]
-    labels = counted(tissues, single.groupby("tissue")["n_samples"].max())
+    labels = marks.counted(tissues, single.groupby("tissue")["n_samples"].max())
     limit = _limit(table)
     for ax, panel in zip(axes, panels, strict=True):
         rows = table[(table[KEY] == panel).all(axis=1)]
-        tissue_axis(ax, tissues, labels if ax is axes[0] else None)
+        marks.tissue_axis(ax, tissues, labels if ax is axes[0] else None)
         _draw_panel(ax, rows, models, tissues)
         ax.set_title(PANELS[panel])
         ax.set_xlim(-limit, limit)
     axes[0].set_ylabel("Tissue and its number of held-out samples")
     drawing.supxlabel(f"Cliff's δ of top against bottom genes (above 0: {better})", fontsize=7)
-    handles = model_legend(models, ms=3.4, mew=0.6, mec=None)
+    handles = marks.model_legend(models, ms=3.4, mew=0.6, mec=None)
     drawing.legend(handles=handles, loc="outside upper left", ncols=2)
     drawing.legend(handles=_mark_legend(), loc="outside upper right")
-    note_first(drawing, len(models), table["n_models"].iloc[0], "models", "gene_characteristics/")
+    marks.note_first(
+        drawing, len(models), table["n_models"].iloc[0], "models", "gene_characteristics/"
+    )
     return drawing
 
 
@@ -108,10 +102,10 @@ def _draw_panel(
 ) -> None:
     """Draw one reading."""
     ax.axvline(0, color=MUTED, lw=0.6, zorder=1)
-    for model, offset in dodge(models, 0.27).items():
+    for model, offset in marks.dodge(models, 0.27).items():
         mine, style = rows[rows["model"] == model], names.style(model)
         y = mine["tissue"].map(tissues.index).to_numpy() + offset
-        interval_lines(ax, mine, y, style["color"])
+        marks.interval_lines(ax, mine, y, style["color"])
         of_panel = "q_rank_sum" if (mine["scale"] == PAPER_SCALE).all() else "q"
         # The mean over tissues is one test.
         q = mine[of_panel].where(mine["tissue"] != MEAN_OF_TISSUES, mine["p"])

@@ -21,7 +21,7 @@ ROWS = {
     ("jaccard", HEADLINE.scale): "Jaccard index of predictable\ngenes, log2(1+TPM)",
 }
 EXPRESSION_LABEL = "Similarity in expression\n(Pearson's ρ)"
-HEADER_POINTS = 22.5
+HEADER_POINTS = 20.5
 STATISTICS = ["spearman_rho", "ci_low", "ci_high", "p"]
 # Most pairs first, so that the few lie on top.
 RELATION_STYLES = {

@@ -9,16 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from mtm.figures import names
-from mtm.figures.marks import (
-    counted,
-    dodge,
-    interval_lines,
-    model_legend,
-    null_band,
-    null_legend,
-    tissue_axis,
-)
+from mtm.figures import marks, names
 from mtm.figures.registry import figure
 from mtm.figures.style import INK, MUTED, PAGE_MM, new_figure
 from mtm.vocabulary import MEDIAN_OF_TISSUES, RAN, READINGS
@@ -122,12 +113,12 @@ def _draw(table: pd.DataFrame) -> Figure:
     tissues = [*([MEDIAN_OF_TISSUES] if has_median else []), *order, *rest]
     drawing = new_figure(PAGE_MM, len(tissues) * ROW_MM + 24)
     axes = drawing.subplots(1, len(panels), sharex=True, squeeze=False)[0]
-    labels = counted(tissues, table.groupby("tissue")["n_donors"].max())
+    labels = marks.counted(tissues, table.groupby("tissue")["n_donors"].max())
     low = np.nanmin([0.0, *ran[["rho", "null_low", "ci_low", "rho_split"]].min()])
     for ax, (trait, definition) in zip(axes, panels, strict=True):
         mine = table[(table["trait"] == trait) & (table["definition"] == definition)]
         _draw_panel(ax, mine, tissues, models)
-        tissue_axis(ax, tissues, labels if ax is axes[0] else None, bands=False)
+        marks.tissue_axis(ax, tissues, labels if ax is axes[0] else None, bands=False)
         ax.set_title(f"{trait}: {TITLES[definition]}" if len(panels) < 3 else trait)
         ax.set_xlim(max(low - 0.05, -1.02), 1.02)
     axes[0].set_ylabel("Tissue and its number of held-out donors")
@@ -142,18 +133,18 @@ def _draw_panel(
     ax: Axes, rows: pd.DataFrame, tissues: Sequence[str], models: Sequence[str]
 ) -> None:
     """Draw one trait under one definition."""
-    for model, offset in dodge(models, 0.28).items():
+    for model, offset in marks.dodge(models, 0.28).items():
         mine = rows[(rows["model"] == model) & (rows["status"] == RAN)]
         place = mine["tissue"].map(tissues.index).to_numpy(float)
         style = names.style(model)
         if model == models[0]:
             for at, low, high in zip(place, mine["null_low"], mine["null_high"], strict=True):
-                null_band(ax, at, low, high)
+                marks.null_band(ax, at, low, high)
             ax.plot(mine["rho_split"], place, "|", color=INK, ms=5, mew=1.0, zorder=4)
             ax.plot(
                 mine["rho_covariates"], place, "D", mfc="none", mec=INK, ms=3, mew=0.6, zorder=4
             )
-        interval_lines(ax, mine, place + offset, style["color"], lw=0.7, alpha=0.7)
+        marks.interval_lines(ax, mine, place + offset, style["color"], lw=0.7, alpha=0.7)
         ax.plot(
             mine["rho"], place + offset, lw=0, ms=3.2, mec="white", mew=0.25, zorder=3, **style
         )
@@ -176,10 +167,10 @@ def _legend(models: Sequence[str]) -> list[Line2D | Patch]:
     """Explain the marks."""
     first = names.title(models[0])
     return [
-        *model_legend(models, lw=0.7),
+        *marks.model_legend(models, lw=0.7),
         Line2D([], [], marker="D", lw=0, ms=3, mfc="none", mec=INK, mew=0.6,
                label=f"covariates alone, genes of {first}"),
         Line2D([], [], marker="|", lw=0, ms=5, color=INK, mew=1.0,
                label=f"{first}, disjoint donors"),
-        null_legend(f"{first}, trait permuted"),
+        marks.null_legend(f"{first}, trait permuted"),
     ]  # fmt: skip

@@ -11,16 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, MultipleLocator
 
-from mtm.figures import names
-from mtm.figures.marks import (
-    dodge,
-    interval_lines,
-    minus,
-    note_first,
-    null_band,
-    null_legend,
-    tissue_axis,
-)
+from mtm.figures import marks, names
 from mtm.figures.registry import figure
 from mtm.figures.style import (
     INK,
@@ -188,7 +179,7 @@ def _draw_tissue(ax: Axes, rows: pd.DataFrame, norm: LogNorm, color: str) -> Pol
     ax.xaxis.set_major_locator(MaxNLocator(3, symmetric=True))
     ax.yaxis.set_major_locator(MaxNLocator(3, symmetric=True))
     ax.tick_params(pad=1)
-    rho = minus("{rho_log2fc:.2f} ({ci_low:.2f}, {ci_high:.2f})".format_map(first))
+    rho = marks.minus("{rho_log2fc:.2f} ({ci_low:.2f}, {ci_high:.2f})".format_map(first))
     # The title keeps room above the panel; the text itself may be wider than the panel.
     ax.set_title("\n\n", fontsize=6, pad=1)
     name = _named(first["tissue"], first["related"])
@@ -270,8 +261,10 @@ def transfer_figure(table: pd.DataFrame) -> Figure:
     axes = drawing.subplots(1, len(models), sharex=True, sharey=True, squeeze=False)[0]
     labels = _labels(order)
     for ax, model in zip(axes, models, strict=True):
-        tissue_axis(ax, tissues, labels if ax is axes[0] else None, bands=False)
-        _draw_model(ax, rows[rows["model"] == model], tissues, dodge(alignments, 0.25), headline)
+        marks.tissue_axis(ax, tissues, labels if ax is axes[0] else None, bands=False)
+        _draw_model(
+            ax, rows[rows["model"] == model], tissues, marks.dodge(alignments, 0.25), headline
+        )
         ax.set_title(names.title(model), loc="left")
         ax.set_xlabel(_groups_text(groups[groups["model"] == model], headline), fontsize=6)
     _part_groups(axes, order)
@@ -282,12 +275,12 @@ def transfer_figure(table: pd.DataFrame) -> Figure:
         Line2D([], [], lw=0.8, ms=3.5, label=ALIGNMENT_NAMES[name], **ALIGNMENT_STYLES[name])
         for name in alignments
     ] + [
-        null_legend("groups permuted"),
+        marks.null_legend("groups permuted"),
         Line2D([], [], lw=0, marker="*", ms=5, color=INK, label="related in the reference"),
     ]
     drawing.legend(handles=handles, loc="outside upper left", ncols=3 if width < 140 else 5)
     total = int(table["n_models"].iloc[0])
-    note_first(drawing, len(models), total, "models", "transfer/agreement")
+    marks.note_first(drawing, len(models), total, "models", "transfer/agreement")
     return drawing
 
 
@@ -301,11 +294,11 @@ def _draw_model(
     """Draw one model: a row a tissue, a mark an alignment, the headline's null behind."""
     ax.axvline(0, color=MUTED, lw=0.5, zorder=1)
     for row in rows[rows["alignment"] == headline].itertuples():
-        null_band(ax, tissues.index(row.tissue), row.null_low, row.null_high, zorder=0)
+        marks.null_band(ax, tissues.index(row.tissue), row.null_low, row.null_high, zorder=0)
     for name, offset in offsets.items():
         part = rows[rows["alignment"] == name]
         y = part["tissue"].map(tissues.index).to_numpy(float) + offset
-        interval_lines(ax, part, y, ALIGNMENT_STYLES[name]["color"], lw=0.5, alpha=1)
+        marks.interval_lines(ax, part, y, ALIGNMENT_STYLES[name]["color"], lw=0.5, alpha=1)
         ax.plot(part["rho_log2fc"], y, lw=0, ms=2.6, zorder=3, **ALIGNMENT_STYLES[name])
     ax.set_xlim(-1, 1)
     ax.xaxis.set_major_locator(MultipleLocator(0.5))
