@@ -19,7 +19,7 @@ def main(snakemake):
     tables = [read_tsv(path, ["model", "tissue", "contrast"]) for path in inputs.agreement]
     agreement = with_q_values(pd.concat(tables, ignore_index=True))
     least = params.disease["min_de_genes"]
-    write_tsv(agreement, output.agreement)
+    write_tsv(agreement.assign(min_de_genes=least), output.agreement)
     write_tsv(kept_pairs(agreement, least), output.s3)
     write_tsv(summarise_agreement(agreement, least), output.summary)
     pair = volcano_pair(

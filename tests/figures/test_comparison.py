@@ -2,6 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from mtm.analyses.accuracy.pair_counts import pair_counts
 from mtm.figures import comparison, style
 from mtm.figures.registry import make_figure
 from mtm.vocabulary import ACCURACY_KEY, MEAN_OF_TISSUES, PAIR, TABLE_MEASURES
@@ -49,7 +50,7 @@ def assert_inside_the_page(figure):
 @pytest.mark.parametrize(("n_pairs", "n_tissues"), [(1, 5), (3, 48), (6, 20)])
 def test_it_draws_the_pairs_inside_the_page(tmp_path, n_pairs, n_tissues):
     table = pairs_table([(f"a{i}", f"b{i}") for i in range(n_pairs)], n_tissues)
-    figure, drawn = make_figure("fig_s6", {"table": table})
+    figure, drawn = make_figure("fig_s6", {"table": table, "counts": pair_counts(table)})
     style.save_figure(figure, drawn, tmp_path / "f.pdf", tmp_path / "f.png", tmp_path / "f.tsv")
     assert_inside_the_page(figure)
     shown = min(n_pairs, comparison.MAX_PAIRS)
@@ -62,7 +63,7 @@ def test_it_draws_the_pairs_inside_the_page(tmp_path, n_pairs, n_tissues):
 
 def test_dots_are_the_means_and_the_text_counts_them():
     table = pairs_table([("a", "b")], 30)
-    figure, _ = make_figure("fig_s6", {"table": table})
+    figure, _ = make_figure("fig_s6", {"table": table, "counts": pair_counts(table)})
     rows = table[(table[ACCURACY_KEY] == TABLE_MEASURES[0]).all(axis=1)]
     rows = rows[rows["tissue"] != MEAN_OF_TISSUES]
     ax = figure.axes[0]

@@ -32,7 +32,7 @@ def agreement(contrasts=("MHX", "MHY"), models=("mtm", "ridge", "covariates")):
          "contrast": contrast, "n_cases": 60, "n_controls": 60, "n_genes": 100, "status": "ran",
          "n_de_observed": 40, "n_up_observed": 30, "n_down_observed": 9, "f1_up": 0.75,
          "f1_down": 0.5, "mcc_up": 0.7, "mcc_down": 0.4, "p_overlap_up": 1e-20,
-         "p_overlap_down": 0.2}
+         "p_overlap_down": 0.2, "min_de_genes": 10}
         for model in models
         for definition in ("predictable", "predictable_paper")
         for selection in ("all_folds", "nested")
@@ -69,6 +69,14 @@ def test_fig_3b_has_a_value_a_pair_and_greys_those_with_few_genes():
     few, shown = (np.ma.filled(image.get_array().astype(float), np.nan) for image in down.images)
     assert (few == 1).all()
     assert np.isnan(shown).all()
+
+
+def test_fig_3b_asks_for_as_many_genes_as_its_table_says():
+    table = agreement().assign(min_de_genes=9)
+    drawing, _ = make_figure("fig3b", {"agreement": table, "contrasts": CONTRASTS})
+    assert [text.get_text() for text in drawing.axes[1].texts] == ["0.50"] * 4
+    legend = [text.get_text() for text in drawing.legends[0].get_texts()]
+    assert "fewer than 9 observed genes" in legend
 
 
 def test_fig_3b_names_how_many_contrasts_it_leaves_out():

@@ -4,7 +4,7 @@ import pytest
 
 from mtm.analyses.genes.contrast import MIN_GROUP, READINGS
 from mtm.errors import InputError
-from mtm.figures import gene_characteristics, style
+from mtm.figures import gene_characteristics, names, style
 from mtm.figures.registry import make_figure
 from mtm.vocabulary import MEAN_OF_TISSUES
 
@@ -62,11 +62,11 @@ def test_it_draws_every_tissue_inside_the_page(name, n_models, n_tissues):
         assert f"{tissue}  80" in texts(figure)
 
 
-def filled(figure):
+def filled(figure, marker):
     """Positions of the filled marks of each panel."""
     panels = []
     for ax in figure.axes:
-        marks = [line for line in ax.lines if line.get_marker() == "o"]
+        marks = [line for line in ax.lines if line.get_marker() == marker]
         panels.append(
             np.concatenate(
                 [line.get_xdata() for line in marks if line.get_markerfacecolor() != "white"]
@@ -79,7 +79,10 @@ def test_marks_are_filled_by_the_test_of_their_panel():
     table = contrasts(["m"], 10)
     figure, drawn = make_figure("fig_s10", {"table": table})
     for ax_marks, (scale, reading), column in zip(
-        filled(figure), gene_characteristics.PANELS, ["q", "q", "q_rank_sum"], strict=True
+        filled(figure, names.style("m")["marker"]),
+        gene_characteristics.PANELS,
+        ["q", "q", "q_rank_sum"],
+        strict=True,
     ):
         rows = drawn[(drawn["scale"] == scale) & (drawn["reading"] == reading)]
         single = rows["tissue"] != MEAN_OF_TISSUES

@@ -43,8 +43,8 @@ def test_table_names_models_and_runs_and_leaves_out_unwatched_steps():
 def test_the_thick_line_is_the_mean_over_runs():
     figure, _ = make_figure("learning_curve", {"table": PATHS})
     lines = {line.get_label(): line for line in figure.axes[0].lines}
-    np.testing.assert_allclose(lines["mtm"].get_ydata(), np.array([1, 2, 3]) / 3 * 0.25)
-    np.testing.assert_allclose(lines["mlp"].get_xdata(), [100, 250])
+    np.testing.assert_allclose(lines["MTM"].get_ydata(), np.array([1, 2, 3]) / 3 * 0.25)
+    np.testing.assert_allclose(lines["S3 per-tissue network"].get_xdata(), [100, 250])
 
 
 @pytest.mark.parametrize(

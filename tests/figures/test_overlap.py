@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from mtm.errors import InputError
-from mtm.figures import style
+from mtm.figures import names, style
 from mtm.figures.registry import make_figure
 
 
@@ -53,7 +53,7 @@ def test_every_number_stands_in_its_own_region(models):
                 named[model] = int(total.replace(",", ""))
         assert numbers == rows.to_dict()
         for model in models:
-            assert named[model] == sum(
+            assert named[names.title(model)] == sum(
                 count for region, count in rows.items() if model in region.split(";")
             )
 

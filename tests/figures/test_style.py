@@ -1,5 +1,4 @@
 import matplotlib as mpl
-import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.colors import to_rgb
@@ -22,32 +21,6 @@ def test_every_tissue_gets_a_color_known_or_not():
     assert colors["Lung"] == "#99FF00"
     assert all(len(to_rgb(color)) == 3 for color in colors.values())
     assert len(set(colors.values())) == 4
-    assert style.tissue_abbreviations(["Lung", "Moon dust"]) == {
-        "Lung": "LUNG",
-        "Moon dust": "Moon dust",
-    }
-
-
-def test_twelve_models_are_told_apart_by_color_or_marker():
-    styles = style.model_styles([f"m{i}" for i in range(12)])
-    assert len({tuple(entry.values()) for entry in styles.values()}) == 12
-
-
-@pytest.mark.parametrize("seed", range(3))
-def test_swarm_dots_do_not_cover_one_another(seed):
-    x = np.random.default_rng(seed).normal(0, 4, 40)
-    y = style.swarm_offsets(x, 1.0, 4.0)
-    distance = np.hypot(x[:, None] - x, y[:, None] - y)[~np.eye(40, dtype=bool)]
-    assert distance.min() >= 1 - 1e-9
-    assert np.abs(y).max() <= 4
-    np.testing.assert_array_equal(y, style.swarm_offsets(x, 1.0, 4.0))
-
-
-def test_a_swarm_without_room_still_places_every_dot():
-    y = style.swarm_offsets(np.zeros(20), 1.0, 1.0)
-    assert np.isfinite(y).all()
-    assert np.abs(y).max() <= 1
-    assert style.swarm_offsets(np.zeros(0), 1.0, 1.0).shape == (0,)
 
 
 def draw():

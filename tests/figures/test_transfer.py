@@ -109,7 +109,7 @@ def test_it_fits_the_page(name, given, n_tissues, models):
     assert box.x1 <= figure.get_figwidth() + 0.02
     assert box.y1 <= figure.get_figheight() + 0.02
     texts = [text for ax in figure.axes for text in ax.texts]
-    assert max(text.get_window_extent().x1 for text in texts) <= figure.bbox.x1 + 1
+    assert all(text.get_window_extent().x1 <= figure.bbox.x1 + 1 for text in texts)
     if name == "transfer":
         assert table["model"].nunique() == min(len(models), 3)
 

@@ -135,7 +135,6 @@ if len(MODELS) > 1:
     for FIGURE, TABLE, TITLE in [
         ("fig2c", "venn", "Overlap of predictable genes in one tissue"),
         ("fig2de", "fold_changes", "Gain in predictable genes against sample size"),
-        ("fig_s6", "pairs", "Accuracy, model against model"),
         ("fig_s7", "overlaps", "Overlap of predictable genes in all tissues"),
     ]:
         add_figure(
@@ -144,3 +143,10 @@ if len(MODELS) > 1:
             TITLE,
             table=rules.compare_models.output[TABLE],
         )
+    add_figure(
+        "fig_s6",
+        "Comparison of models",
+        "Accuracy, model against model",
+        table=rules.compare_models.output.pairs,
+        counts=rules.compare_models.output.pair_counts,
+    )

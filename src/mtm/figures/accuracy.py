@@ -11,78 +11,75 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator, StrMethodFormatter
 
 from mtm.errors import InputError
+from mtm.figures import marks, names
 from mtm.figures.registry import figure
 from mtm.figures.style import (
     INK,
     MUTED,
-    NULL_COLOR,
     PAGE_HEIGHT_MM,
     PAGE_MM,
     PALETTE,
     REFERENCE_COLOR,
-    model_styles,
     new_figure,
-    swarm_offsets,
     tissue_colors,
 )
-from mtm.vocabulary import ACCURACY_KEY, MEAN_OF_TISSUES, SAMPLE_CONVENTION
+from mtm.vocabulary import (
+    ACCURACY_KEY,
+    HEADLINE,
+    MEAN_OF_TISSUES,
+    PAPER,
+    READINGS,
+    SAMPLE_CONVENTION,
+)
 
 REFERENCE_MODEL = "covariates"
-# The headline first, then the paper's own way (methods 6.1).
-PANELS = (
-    ("log2_z", "gene_wise", "per_fold"),
-    ("log2_z", "sample_wise", SAMPLE_CONVENTION),
-    ("tpm_z", "gene_wise", "pooled_raw"),
-    ("tpm_z", "sample_wise", SAMPLE_CONVENTION),
-)
+# The headline first, then the paper's own way. Folds do not matter to a single sample.
 PANEL_TITLES = {
-    PANELS[0]: "Gene-wise, log2(1+TPM), per fold",
-    PANELS[1]: "Sample-wise, log2(1+TPM)",
-    PANELS[2]: "Gene-wise, TPM, folds pooled as in the paper",
-    PANELS[3]: "Sample-wise, TPM, as in the paper",
+    (HEADLINE.scale, "gene_wise", HEADLINE.convention): f"Gene-wise, {HEADLINE.title}",
+    (HEADLINE.scale, "sample_wise", SAMPLE_CONVENTION): "Sample-wise, log2(1+TPM)",
+    (PAPER.scale, "gene_wise", PAPER.convention): f"Gene-wise, {PAPER.title}",
+    (PAPER.scale, "sample_wise", SAMPLE_CONVENTION): "Sample-wise, TPM, as the paper",
+}
+PANELS = tuple(PANEL_TITLES)
+PREDICTABLE = {
+    f"n_{reading.definition}": (reading.scale, "gene_wise", reading.convention)
+    for reading in READINGS
 }
 VALUES = ["mean_rho", "ci_low", "ci_high", "null_low", "null_high"]
 RHO_LABEL = "Pearson's ρ of prediction and observation"
 
-DOT_MM = 1.15
 PANEL_WIDTH_MM = 52.0
 # Parts of a model's row in Fig 2a: dots above, their mean with its interval below.
-SWARM_PLACE, SWARM_HALF_HEIGHT, MEAN_PLACE = -0.09, 0.33, 0.36
+SWARM_PLACE, MEAN_PLACE = -0.09, 0.36
 TISSUE_ROW_MM = 3.9
-
-
-def model_order(summary: pd.DataFrame) -> list[str]:
-    """Models from the most to the least accurate on the first panel of `PANELS` there is."""
-    for panel in PANELS:
-        rows = summary[
-            (summary[ACCURACY_KEY] == panel).all(axis=1) & (summary["tissue"] == MEAN_OF_TISSUES)
-        ]
-        if len(rows):
-            return list(rows.sort_values("mean_rho", ascending=False, kind="stable")["model"])
-    raise InputError(
-        "accuracy summary",
-        f"no row of tissue {MEAN_OF_TISSUES!r} for any of {', '.join(map(str, PANELS))}",
-        "accuracy/summary.tsv",
-    )
+MODEL_COLUMNS = 5
 
 
 def _select(
     summary: pd.DataFrame, panels: Sequence[tuple[str, str, str]], values: Sequence[str]
 ) -> pd.DataFrame:
-    """Rows of `panels` in their order, models from best to worst, with the columns `values`."""
+    """Rows of `panels` in their order, models by name, with the columns `values`."""
     columns = [*ACCURACY_KEY, "model", "tissue", "n_samples", *values]
     missing = [name for name in columns if name not in summary]
     if missing:
         raise InputError(
             "accuracy summary", f"columns {list(summary)}", f"a column named {missing[0]}"
         )
-    order = model_order(summary)
-    table = summary[summary["model"].isin(order)]
-    measures = pd.MultiIndex.from_frame(table[ACCURACY_KEY])
-    rank = pd.MultiIndex.from_tuples(panels).get_indexer(measures)
-    table = table.assign(_panel=rank, _model=[order.index(name) for name in table["model"]])
-    table = table[table["_panel"] >= 0].sort_values(["_panel", "_model", "tissue"])
-    return table[columns].reset_index(drop=True)
+    measures = pd.MultiIndex.from_frame(summary[ACCURACY_KEY])
+    means = measures.isin(PANELS) & (summary["tissue"] == MEAN_OF_TISSUES)
+    if not means.any():
+        raise InputError(
+            "accuracy summary",
+            f"no row of tissue {MEAN_OF_TISSUES!r} for any of {', '.join(map(str, PANELS))}",
+            "accuracy/summary.tsv",
+        )
+    order = names.ordered(summary.loc[means, "model"])
+    table = summary.assign(
+        _panel=pd.MultiIndex.from_tuples(panels).get_indexer(measures),
+        _model=pd.Index(order).get_indexer(summary["model"]),
+    )
+    table = table[(table[["_panel", "_model"]] >= 0).all(axis=1)]
+    return table.sort_values(["_panel", "_model", "tissue"])[columns].reset_index(drop=True)
 
 
 def fig2a_table(table: pd.DataFrame) -> pd.DataFrame:
@@ -122,16 +119,13 @@ def fig2a(table: pd.DataFrame) -> Figure:
     table
         From `fig2a_table`.
     """
-    models = list(dict.fromkeys(table["model"]))
+    models = names.ordered(table["model"])
     panels = _panels(table)
     scales = list(dict.fromkeys(scale for scale, _, _ in panels))
     levels = list(dict.fromkeys(level for _, level, _ in panels))
     tissues = sorted(set(table["tissue"]) - {MEAN_OF_TISSUES})
     colors = tissue_colors(tissues)
-    legend = tissue_legend(colors)
-    n_columns = 4
-    legend_mm = 3.1 * int(np.ceil(len(legend) / n_columns))
-    fixed_mm = len(scales) * 9 + legend_mm + 16
+    fixed_mm = len(scales) * 9 + marks.legend_mm(tissues, PAGE_MM) + 16
     row_mm = min(
         4.5 + 3.5 * min(1.0, len(tissues) / 48),
         (PAGE_HEIGHT_MM - fixed_mm) / (len(scales) * len(models)),
@@ -150,7 +144,7 @@ def fig2a(table: pd.DataFrame) -> Figure:
     drawing.legend(
         handles=_interval_legend(REFERENCE_MODEL in models), loc="outside upper left", ncols=4
     )
-    drawing.legend(handles=legend, loc="outside lower center", ncols=n_columns)
+    marks.tissue_legend_below(drawing, tissues)
     return drawing
 
 
@@ -174,40 +168,26 @@ def _draw_models(
         dots = rows[(rows["model"] == model) & (rows["tissue"] != MEAN_OF_TISSUES)].dropna(
             subset=["mean_rho"]
         )
-        x = dots["mean_rho"].to_numpy()
-        offsets = swarm_offsets(x * mm_per_rho, DOT_MM, SWARM_HALF_HEIGHT * row_mm) / row_mm
-        ax.scatter(
-            x,
-            place + SWARM_PLACE + offsets,
-            s=(DOT_MM * 72 / 25.4) ** 2,
-            c=[colors[name] for name in dots["tissue"]],
-            edgecolors=INK,
-            linewidths=0.25,
-            zorder=3,
-        )
+        marks.swarm(
+            ax, dots["mean_rho"].to_numpy(), place + SWARM_PLACE,
+            [colors[name] for name in dots["tissue"]], mm_per_rho, row_mm,
+        )  # fmt: skip
         if model not in means.index:
             continue
         mean = means.loc[model]
-        ax.fill_betweenx(
-            [place - 0.42, place + 0.42],
-            mean["null_low"],
-            mean["null_high"],
-            color=NULL_COLOR,
-            lw=0,
-            zorder=1,
-        )
+        marks.null_band(ax, place, mean["null_low"], mean["null_high"])
         y = place + MEAN_PLACE
         ax.plot([mean["ci_low"], mean["ci_high"]], [y, y], color=INK, lw=1.4, zorder=4)
         ax.plot(mean["mean_rho"], y, "D", color=INK, ms=2.8, zorder=5)
         ax.text(
             1.01,
             place,
-            f"{mean['mean_rho']:.3f}".replace("-", "\N{MINUS SIGN}"),
+            marks.minus(f"{mean['mean_rho']:.3f}"),
             transform=ax.get_yaxis_transform(),
             va="center",
             fontsize=6,
         )
-    ax.set_yticks(range(len(models)), models)
+    ax.set_yticks(range(len(models)), map(names.title, models))
     ax.tick_params(axis="y", length=0)
     ax.set_ylim(len(models) - 0.5, -0.5)
     ax.set_xlim(*limits)
@@ -222,30 +202,11 @@ def _interval_legend(reference: bool) -> list[Line2D | Patch]:
                label="mean of tissues, 95% interval over donors"),
         Line2D([], [], color="white", marker="o", ms=3.3, mfc="white", mec=INK, mew=0.4, lw=0,
                label="one tissue"),
-        Patch(color=NULL_COLOR, lw=0, label="donors permuted"),
+        marks.null_legend("donors permuted"),
     ]  # fmt: skip
     if reference:
         handles.append(Patch(color=REFERENCE_COLOR, lw=0, label="covariates alone"))
     return handles
-
-
-def tissue_legend(colors: dict[str, str]) -> list[Line2D]:
-    """One entry a colour; tissues that share one are named by their organ and number."""
-    names: dict[str, list[str]] = {}
-    for tissue, color in colors.items():
-        names.setdefault(color, []).append(tissue)
-    labels = {
-        color: group[0]
-        if len(group) == 1
-        else f"{group[0].split(' - ')[0]} ({len(group)} regions)"
-        if len({name.split(" - ")[0] for name in group}) == 1
-        else ", ".join(group)
-        for color, group in names.items()
-    }
-    return [
-        Line2D([], [], marker="o", lw=0, ms=3.5, color=color, mec=INK, mew=0.25, label=label)
-        for color, label in labels.items()
-    ]
 
 
 def accuracy_by_tissue_table(table: pd.DataFrame) -> pd.DataFrame:
@@ -259,37 +220,17 @@ def _tissue_rows(table: pd.DataFrame, value: str) -> list[str]:
     return [MEAN_OF_TISSUES, *(name for name in best.index if name != MEAN_OF_TISSUES)]
 
 
-def _tissue_axis(ax: Axes, tissues: Sequence[str], n_samples: pd.Series, labels: bool) -> None:
-    """Name the tissue rows, with their colour and number of samples."""
-    colors = tissue_colors(set(tissues) - {MEAN_OF_TISSUES})
-    ax.set_ylim(len(tissues) - 0.5, -0.5)
-    ax.axhline(0.5, color=INK, lw=0.5)
-    ax.tick_params(axis="y", length=0)
-    ax.set_yticks(range(len(tissues)))
-    ax.grid(axis="x")
-    for place in range(1, len(tissues), 2):
-        ax.axhspan(place - 0.5, place + 0.5, color="#F6F6F6", lw=0, zorder=0)
-    if not labels:
-        ax.tick_params(axis="y", labelleft=False)
-        return
-    ax.set_yticklabels(
-        ["Mean of tissues", *(f"{name}  {int(n_samples[name])}" for name in tissues[1:])]
-    )
-    ax.tick_params(axis="y", pad=12)
-    ax.set_ylabel("Tissue and its number of samples")
-    for place, name in enumerate(tissues[1:], start=1):
-        ax.plot(
-            -0.045, place, "s", ms=3.8, color=colors[name], mec=INK, mew=0.25,
-            transform=ax.get_yaxis_transform(), clip_on=False,
-        )  # fmt: skip
-
-
-def _model_legend(styles: dict[str, dict[str, str]]) -> list[Line2D]:
-    """One entry a model."""
-    return [
-        Line2D([], [], lw=0, ms=4, mec="white", mew=0.3, label=name, **style)
-        for name, style in styles.items()
-    ]
+def _tissue_panels(
+    table: pd.DataFrame, tissues: list[str], n_panels: int
+) -> tuple[Figure, np.ndarray]:
+    """Panels side by side, a row a tissue."""
+    drawing = new_figure(PAGE_MM, len(tissues) * TISSUE_ROW_MM + 20)
+    axes = drawing.subplots(1, n_panels, sharex=True, squeeze=False)[0]
+    labels = marks.counted(tissues, table.groupby("tissue")["n_samples"].max())
+    for ax in axes:
+        marks.tissue_axis(ax, tissues, labels if ax is axes[0] else None)
+    axes[0].set_ylabel("Tissue and its number of samples")
+    return drawing, axes
 
 
 @figure("accuracy_by_tissue", reduce=accuracy_by_tissue_table)
@@ -301,54 +242,30 @@ def accuracy_by_tissue(table: pd.DataFrame) -> Figure:
     table
         From `accuracy_by_tissue_table`.
     """
-    models = list(dict.fromkeys(table["model"]))
-    styles = model_styles(models)
+    models = names.ordered(table["model"])
     panels = _panels(table)
     tissues = _tissue_rows(table[(table[ACCURACY_KEY] == panels[0]).all(axis=1)], "mean_rho")
-    n_samples = table.groupby("tissue")["n_samples"].max()
-    drawing = new_figure(PAGE_MM, len(tissues) * TISSUE_ROW_MM + 20)
-    axes = drawing.subplots(1, len(panels), sharex=True, squeeze=False)[0]
+    drawing, axes = _tissue_panels(table, tissues, len(panels))
     limits = _rho_limits(table)
-    dodge = np.linspace(-0.3, 0.3, len(models)) if len(models) > 1 else [0.0]
+    offsets = marks.dodge(models, 0.3)
     for ax, panel in zip(axes, panels, strict=True):
         rows = table[(table[ACCURACY_KEY] == panel).all(axis=1) & table["tissue"].isin(tissues)]
-        place = rows["tissue"].map(tissues.index).to_numpy()
-        _tissue_axis(ax, tissues, n_samples, labels=ax is axes[0])
-        null = rows.groupby("tissue")[["null_low", "null_high"]].agg(
-            {"null_low": "min", "null_high": "max"}
-        )
+        null = rows.groupby("tissue").agg({"null_low": "min", "null_high": "max"})
         for name, bounds in null.iterrows():
-            ax.fill_betweenx(
-                np.array([-0.42, 0.42]) + tissues.index(name), *bounds, color=NULL_COLOR, lw=0
-            )
-        for model, offset in zip(models, dodge, strict=True):
-            chosen = (rows["model"] == model).to_numpy()
-            y, mine = place[chosen] + offset, rows[chosen]
-            ax.hlines(
-                y, mine["ci_low"], mine["ci_high"], color=styles[model]["color"], lw=0.6, alpha=0.6
-            )
-            ax.plot(mine["mean_rho"], y, lw=0, ms=2.9, mec="white", mew=0.25, **styles[model])
+            marks.null_band(ax, tissues.index(name), *bounds)
+        for model, offset in offsets.items():
+            mine, style = rows[rows["model"] == model], names.style(model)
+            y = mine["tissue"].map(tissues.index).to_numpy() + offset
+            marks.interval_lines(ax, mine, y, style["color"])
+            ax.plot(mine["mean_rho"], y, lw=0, ms=2.9, mec="white", mew=0.25, zorder=3, **style)
         ax.axvline(0, color=MUTED, lw=0.5, zorder=1)
         ax.set_xlim(*limits)
         ax.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
         ax.set_xlabel(RHO_LABEL)
         ax.set_title(PANEL_TITLES[panel])
-    drawing.legend(
-        handles=[*_model_legend(styles), Patch(color=NULL_COLOR, lw=0, label="donors permuted")],
-        loc="outside upper left",
-        ncols=7,
-    )
+    handles = [*marks.model_legend(models), marks.null_legend("donors permuted")]
+    drawing.legend(handles=handles, loc="outside upper left", ncols=MODEL_COLUMNS)
     return drawing
-
-
-PREDICTABLE_PANELS = {
-    "n_predictable": ("log2_z", "gene_wise", "per_fold"),
-    "n_predictable_paper": ("tpm_z", "gene_wise", "pooled_raw"),
-}
-PREDICTABLE_TITLES = {
-    "n_predictable": "Significant: log2(1+TPM), per fold",
-    "n_predictable_paper": "As in the paper: TPM, folds pooled",
-}
 
 
 def fig2b_table(table: pd.DataFrame) -> pd.DataFrame:
@@ -364,7 +281,7 @@ def fig2b_table(table: pd.DataFrame) -> pd.DataFrame:
         _select(table, [panel], ["n_genes", definition])
         .rename(columns={definition: "n_predictable_genes"})
         .assign(definition=definition)
-        for definition, panel in PREDICTABLE_PANELS.items()
+        for definition, panel in PREDICTABLE.items()
     ]
     reduced = pd.concat(parts, ignore_index=True)
     return reduced[["definition", *reduced.columns.drop("definition")]]
@@ -379,17 +296,13 @@ def fig2b(table: pd.DataFrame) -> Figure:
     table
         From `fig2b_table`.
     """
-    models = list(dict.fromkeys(table["model"]))
-    styles = model_styles(models)
-    definitions = [name for name in PREDICTABLE_PANELS if name in set(table["definition"])]
+    models = names.ordered(table["model"])
+    definitions = [name for name in PREDICTABLE if name in set(table["definition"])]
     tissues = _tissue_rows(table[table["definition"] == definitions[0]], "n_predictable_genes")
-    n_samples = table.groupby("tissue")["n_samples"].max()
-    drawing = new_figure(PAGE_MM, len(tissues) * TISSUE_ROW_MM + 20)
-    axes = drawing.subplots(1, len(definitions), sharex=True, squeeze=False)[0]
+    drawing, axes = _tissue_panels(table, tissues, len(definitions))
     highest = max(float(table["n_predictable_genes"].max()), 10.0)
     for ax, definition in zip(axes, definitions, strict=True):
         rows = table[(table["definition"] == definition) & table["tissue"].isin(tissues)]
-        _tissue_axis(ax, tissues, n_samples, labels=ax is axes[0])
         span = rows.groupby("tissue")["n_predictable_genes"].agg(["min", "max"])
         ax.hlines(
             [tissues.index(name) for name in span.index],
@@ -409,12 +322,14 @@ def fig2b(table: pd.DataFrame) -> Figure:
                 mew=0.3,
                 clip_on=False,
                 zorder=3,
-                **styles[model],
+                **names.style(model),
             )
         _count_axis(ax, highest)
-        ax.set_title(PREDICTABLE_TITLES[definition])
+        ax.set_title(marks.DEFINITION_TITLES[definition.removeprefix("n_")])
     drawing.supxlabel("Number of predictable genes (square-root axis)", fontsize=7)
-    drawing.legend(handles=_model_legend(styles), loc="outside upper left", ncols=8)
+    drawing.legend(
+        handles=marks.model_legend(models), loc="outside upper left", ncols=MODEL_COLUMNS
+    )
     return drawing
 
 

@@ -7,15 +7,14 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from mtm.analyses.accuracy.pair_counts import pair_counts
-from mtm.figures.accuracy import PANEL_TITLES, tissue_legend
+from mtm.figures import names
+from mtm.figures.accuracy import PANEL_TITLES
+from mtm.figures.marks import DOT_AREA, legend_mm, note_first, tissue_legend_below
 from mtm.figures.registry import figure
-from mtm.figures.style import INK, MM_PER_INCH, MUTED, PAGE_MM, new_figure, tissue_colors
+from mtm.figures.style import INK, MUTED, PAGE_MM, new_figure, tissue_colors
 from mtm.vocabulary import ACCURACY_KEY, MEAN_OF_TISSUES, PAIR, TABLE_MEASURES
 
 MAX_PAIRS = 4
-DOT_AREA = 11.0
-LEGEND_COLUMN_MM = 45.0
 COUNTS = ["n_tissues", "n_better", "n_better_paired", "n_worse_paired"]
 
 
@@ -34,31 +33,16 @@ def pairs_of(table: pd.DataFrame) -> list[tuple[str, str]]:
 def note_pairs(drawing: Figure, table: pd.DataFrame, file: str) -> None:
     """Say in the figure that `file` has more pairs than are drawn, where it has."""
     drawn, total = len(pairs_of(table)), int(table["n_pairs"].iloc[0])
-    if total > drawn:
-        note = f"The first {drawn} of {total} pairs of models; all are in {file}."
-        drawing.suptitle(note, fontsize=6, color=MUTED, x=0.99, ha="right")
+    note_first(drawing, drawn, total, "pairs of models", file)
 
 
-def tissue_legend_below(drawing: Figure, tissues: list[str]) -> None:
-    """Put the colours of tissues below a figure."""
-    handles = tissue_legend(tissue_colors(tissues))
-    columns = _legend_columns(drawing.get_figwidth() * MM_PER_INCH)
-    drawing.legend(handles=handles, loc="outside lower center", ncols=columns)
-
-
-def _legend_columns(width_mm: float) -> int:
-    """Columns of tissue names that fit into a figure."""
-    return int(width_mm / LEGEND_COLUMN_MM + 1e-6)
-
-
-def legend_mm(tissues: list[str], width_mm: float) -> float:
-    """Height in mm of the legend of tissues in a figure of this width."""
-    n_colors = len(set(tissue_colors(tissues).values()))
-    return 3.1 * int(np.ceil(n_colors / _legend_columns(width_mm)))
-
-
-def fig_s6_table(table: pd.DataFrame) -> pd.DataFrame:
+def fig_s6_table(table: pd.DataFrame, counts: pd.DataFrame) -> pd.DataFrame:
     """Rows of ``comparison/pairs.tsv`` that Fig S6 draws, with the counts it states.
+
+    Parameters
+    ----------
+    table, counts
+        ``comparison/pairs.tsv`` and ``pair_counts.tsv``.
 
     Returns
     -------
@@ -72,7 +56,7 @@ def fig_s6_table(table: pd.DataFrame) -> pd.DataFrame:
     )
     rows = first_pairs(table[rank >= 0])
     key = [*PAIR, *ACCURACY_KEY]
-    rows = rows.merge(pair_counts(rows)[[*key, *COUNTS]], on=key)
+    rows = rows.merge(counts[[*key, *COUNTS]], on=key)
     rows = rows[(rows["tissue"] != MEAN_OF_TISSUES) & rows["difference"].notna()]
     values = ["tissue", "n_samples", "mean_a", "mean_b", "difference", "q"]
     return rows[[*PAIR, *ACCURACY_KEY, *values, *COUNTS, "n_pairs"]].reset_index(drop=True)
@@ -105,8 +89,8 @@ def fig_s6(table: pd.DataFrame) -> Figure:
         for ax, pair in zip(axes[row], pairs, strict=True):
             mine = of_measure[(of_measure[PAIR] == pair).all(axis=1)]
             _draw_pair(ax, mine, colors, limits)
-            ax.set_xlabel(f"ρ of {pair[1]}" if row == len(measures) - 1 else "")
-            ax.set_ylabel(f"ρ of {pair[0]}")
+            ax.set_xlabel(f"ρ of {names.title(pair[1])}" if row == len(measures) - 1 else "")
+            ax.set_ylabel(f"ρ of {names.title(pair[0])}")
         axes[row, 0].set_title(PANEL_TITLES[measure])
     handles = [
         Line2D([], [], lw=0, marker="o", ms=3.5, color=MUTED, mec=INK, mew=0.25,

@@ -10,16 +10,16 @@ from matplotlib.colors import ListedColormap, Normalize, TwoSlopeNorm
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
+from mtm.figures import names
+from mtm.figures.marks import name_tissues, note_first
 from mtm.figures.registry import figure
-from mtm.figures.style import INK, MUTED, PAGE_HEIGHT_MM, PAGE_MM, new_figure, tissue_colors
-from mtm.settings.disease import DiseaseSettings
-from mtm.vocabulary import DEFINITIONS, DIRECTIONS, RAN, SELECTIONS
+from mtm.figures.style import GRID, INK, MUTED, PAGE_HEIGHT_MM, PAGE_MM, new_figure
+from mtm.vocabulary import DIRECTIONS, HEADLINE, RAN, SELECTIONS
 
 MAX_MODELS = 3
 # More contrasts do not fit; those with the fewest dysregulated tissues are left out, and counted.
 MAX_CONTRASTS = 12
 STARS = ((1e-100, "***"), (1e-10, "**"), (0.05, "*"))
-HEADLINE = {"definition": next(iter(DEFINITIONS)), "selection": SELECTIONS[0]}
 TOO_FEW_COLOR = "#E4E4E4"
 SKIPPED_REASON = "No contrast ran:"
 
@@ -47,7 +47,7 @@ def fig3a(table: pd.DataFrame) -> Figure:
     """
     if "gene_id" not in table:
         return _nothing_ran(table)
-    models = list(dict.fromkeys(table["model"]))
+    models = names.ordered(table["model"])
     drawing = new_figure(PAGE_MM if len(models) > 1 else 100.0, 68)
     axes = drawing.subplots(1, len(models), sharex=True, sharey=True, squeeze=False)[0]
     span = max(float(table["log2fc_predicted"].abs().quantile(0.98)), 0.05)
@@ -75,7 +75,7 @@ def fig3a(table: pd.DataFrame) -> Figure:
         ax.axvline(0, color=MUTED, lw=0.5)
         same = np.sign(significant["log2fc_observed"]) == np.sign(significant["log2fc_predicted"])
         kept = f"; sign kept in {same.mean():.0%}" if len(significant) else ""
-        ax.set_title(f"{model}\n{len(significant):,} of {len(mine):,} genes{kept}")
+        ax.set_title(f"{names.title(model)}\n{len(significant):,} of {len(mine):,} genes{kept}")
         ax.set_xlabel("Observed log2 fold change of TPM")
         ax.grid()
     axes[0].set_ylabel("−log10 P of the rank-sum test, observed")
@@ -110,21 +110,22 @@ def fig3b_table(agreement: pd.DataFrame, contrasts: pd.DataFrame) -> pd.DataFram
     Without any, the contrasts and why they did not run.
     """
     rows = agreement[agreement["status"] == RAN]
-    for column, value in HEADLINE.items():
-        rows = rows[rows[column] == value]
+    rows = rows[rows["definition"] == HEADLINE.definition]
+    rows = rows[rows["selection"] == SELECTIONS[0]]
     if rows.empty:
         return contrasts[["contrast", "tissue", "n_cases", "n_controls", "status", "reason"]]
-    names = list(dict.fromkeys(rows["model"]))
-    enough = rows["n_de_observed"] >= DiseaseSettings().min_de_genes
-    pairs = rows[enough & (rows["model"] == names[0])]["contrast"].value_counts()
+    models = list(dict.fromkeys(rows["model"]))
+    enough = rows["n_de_observed"] >= rows["min_de_genes"]
+    pairs = rows[enough & (rows["model"] == models[0])]["contrast"].value_counts()
     contrast_order = [*pairs.index, *(c for c in rows["contrast"].unique() if c not in pairs)]
     n_contrasts = len(contrast_order)
     rows = rows[rows["contrast"].isin(contrast_order[:MAX_CONTRASTS])]
     # The first model and the last, which is the covariates-only one where there is one.
-    models = list(dict.fromkeys([names[0], names[-1]]))
+    models = [models[0], models[-1]]
     fields = [f"{field}_{name}" for name in DIRECTIONS for field in ("f1", "p_overlap", "mcc")]
     counts = [f"n_{name}_observed" for name in DIRECTIONS]
-    columns = ["model", "tissue", "contrast", "n_cases", "n_controls", "n_genes", *counts, *fields]
+    columns = ["model", "tissue", "contrast", "n_cases", "n_controls", "n_genes", *counts, *fields,
+               "min_de_genes"]  # fmt: skip
     rows = rows.loc[rows["model"].isin(models), columns].assign(n_contrasts=n_contrasts)
     return rows.reset_index(drop=True)
 
@@ -140,8 +141,8 @@ def fig3b(table: pd.DataFrame) -> Figure:
     """
     if "model" not in table:
         return _nothing_ran(table)
-    models = list(dict.fromkeys(table["model"]))
-    tissues, names = sorted(set(table["tissue"])), sorted(set(table["contrast"]))
+    models = names.ordered(table["model"])
+    tissues, contrasts = sorted(set(table["tissue"])), sorted(set(table["contrast"]))
     row_mm = min(4.2, (PAGE_HEIGHT_MM - 45) / len(tissues))
     drawing = new_figure(PAGE_MM, len(tissues) * row_mm + 45)
     panels = [(model, direction) for model in models for direction in DIRECTIONS]
@@ -149,16 +150,9 @@ def fig3b(table: pd.DataFrame) -> Figure:
     norm = Normalize(0, 1)
     for ax, (model, direction) in zip(axes, panels, strict=True):
         mine = table[table["model"] == model]
-        _draw_grid(ax, mine, direction, tissues, names, norm)
-        ax.set_title(f"{model}\n{'↑ up' if direction == 'up' else '↓ down'}")
-    colors = tissue_colors(tissues)
-    axes[0].set_yticks(range(len(tissues)), tissues)
-    axes[0].tick_params(axis="y", pad=10)
-    for place, name in enumerate(tissues):
-        axes[0].plot(
-            -0.06, place, "s", ms=3.4, color=colors[name], mec=INK, mew=0.25,
-            transform=axes[0].get_yaxis_transform(), clip_on=False,
-        )  # fmt: skip
+        _draw_grid(ax, mine, direction, tissues, contrasts, norm)
+        ax.set_title(f"{names.title(model)}\n{'↑ up' if direction == 'up' else '↓ down'}")
+    name_tissues(axes[0], tissues, tissues)
     drawing.colorbar(
         ScalarMappable(norm, "YlGnBu"),
         ax=list(axes),
@@ -167,10 +161,8 @@ def fig3b(table: pd.DataFrame) -> Figure:
         label="F1 of genes found",
     )
     total = int(table["n_contrasts"].iloc[0])
-    if total > len(names):
-        note = f"{len(names)} of {total} contrasts; all are in disease/agreement.tsv."
-        drawing.suptitle(note, fontsize=6, color=MUTED, x=0.99, ha="right")
-    least = DiseaseSettings().min_de_genes
+    note_first(drawing, len(contrasts), total, "contrasts", "disease/agreement.tsv")
+    least = table["min_de_genes"].iloc[0]
     drawing.legend(
         handles=[
             Patch(color=TOO_FEW_COLOR, lw=0, label=f"fewer than {least} observed genes"),
@@ -188,16 +180,16 @@ def _draw_grid(
     rows: pd.DataFrame,
     direction: str,
     tissues: Sequence[str],
-    names: Sequence[str],
+    contrasts: Sequence[str],
     norm: Normalize,
 ) -> None:
     """Draw one model and direction: tissues by contrasts."""
-    grid = np.full((len(tissues), len(names)), np.nan)
+    grid = np.full((len(tissues), len(contrasts)), np.nan)
     few = np.full(grid.shape, np.nan)
-    labelled = len(names) <= 4
+    labelled = len(contrasts) <= 4
     for row in rows.itertuples():
-        at = tissues.index(row.tissue), names.index(row.contrast)
-        if getattr(row, f"n_{direction}_observed") < DiseaseSettings().min_de_genes:
+        at = tissues.index(row.tissue), contrasts.index(row.contrast)
+        if getattr(row, f"n_{direction}_observed") < row.min_de_genes:
             few[at] = 1
             continue
         grid[at] = value = getattr(row, f"f1_{direction}")
@@ -207,14 +199,14 @@ def _draw_grid(
         color = "white" if value > 0.6 else INK
         ax.text(
             at[1], at[0], text, ha="center", va="center", fontsize=6, color=color,
-            rotation=90 if len(names) > 6 else 0,
+            rotation=90 if len(contrasts) > 6 else 0,
         )  # fmt: skip
     shown = {"aspect": "auto", "interpolation": "nearest"}
     ax.imshow(few, cmap=ListedColormap([TOO_FEW_COLOR]), **shown)
     ax.imshow(grid, cmap="YlGnBu", norm=norm, **shown)
-    ax.set_xticks(range(len(names)), names, rotation=90)
+    ax.set_xticks(range(len(contrasts)), contrasts, rotation=90)
     ax.tick_params(length=0)
-    ax.set_xticks(np.arange(len(names) + 1) - 0.5, minor=True)
+    ax.set_xticks(np.arange(len(contrasts) + 1) - 0.5, minor=True)
     ax.set_yticks(np.arange(len(tissues) + 1) - 0.5, minor=True)
-    ax.grid(which="minor", color="#DDDDDD", lw=0.3)
+    ax.grid(which="minor", color=GRID, lw=0.3)
     ax.tick_params(which="minor", length=0)

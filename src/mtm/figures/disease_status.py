@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MultipleLocator
 
+from mtm.figures.marks import dodge, interval_lines, minus, note_first, tissue_axis
 from mtm.figures.registry import figure
 from mtm.figures.style import INK, MUTED, PAGE_MM, PALETTE, new_figure, tissue_colors
 from mtm.vocabulary import BASELINE, OBSERVED, PREDICTED, RAN, SOURCE
@@ -182,7 +183,7 @@ def _write_comparisons(ax: Axes, table: pd.DataFrame) -> None:
                 ax.text(x, y, "no pair", **style)
                 continue
             text = f"{row['difference']:+.3f} ({row['ci_low']:+.3f} to {row['ci_high']:+.3f})"
-            text = text.replace("-", "\N{MINUS SIGN}")
+            text = minus(text)
             if np.isfinite(row["wilcoxon_p"]):
                 text += f", {row['wilcoxon_p']:.1g}"
             ax.text(x, y, text, **style)
@@ -222,48 +223,25 @@ def fig_s15(table: pd.DataFrame) -> Figure:
     width = max(90.0, min(PAGE_MM, 62 + 40.0 * len(contrasts)))
     drawing = new_figure(width, len(tissues) * ROW_MM + 26)
     axes = drawing.subplots(1, len(contrasts), sharex=True, sharey=True, squeeze=False)[0]
-    dodge = dict(zip(inputs, np.linspace(-0.28, 0.28, len(inputs)), strict=True))
-    colors = tissue_colors(tissues)
     low = min(0.4, float(table[["auroc", "ci_low"]].min().min()))
     high = max(0.8, float(table[["auroc", "ci_high"]].max().max()))
     for ax, contrast in zip(axes, contrasts, strict=True):
         rows = table[table["contrast"] == contrast]
-        for place in range(1, len(tissues), 2):
-            ax.axhspan(place - 0.5, place + 0.5, color="#F6F6F6", lw=0, zorder=0)
+        tissue_axis(ax, tissues, tissues if ax is axes[0] else None)
         ax.axvline(0.5, color=MUTED, lw=0.6, ls="--", zorder=1)
-        for name in inputs:
+        for name, offset in dodge(inputs, 0.28).items():
             part = rows[rows["input"] == name]
-            y = part["tissue"].map(tissues.index).to_numpy() + dodge[name]
-            color, marker = STYLES[name]["color"], STYLES[name]["marker"]
-            ax.hlines(y, part["ci_low"], part["ci_high"], color=color, lw=0.5, alpha=0.5, zorder=2)
-            ax.plot(part["auroc"], y, lw=0, ms=2.4, marker=marker, color=color, zorder=3)
+            y = part["tissue"].map(tissues.index).to_numpy() + offset
+            interval_lines(ax, part, y, STYLES[name]["color"], lw=0.5, alpha=0.5)
+            ax.plot(part["auroc"], y, lw=0, ms=2.4, zorder=3, **STYLES[name])
         crowded = len(contrasts) > CROWDED
         ax.set_title(contrast, loc="left", fontsize=6, rotation=25 if crowded else 0)
         ax.set_xlim(max(0.0, low - 0.02), min(1.0, high + 0.02))
         ax.xaxis.set_major_locator(MultipleLocator(0.4 if crowded else 0.2))
         ax.xaxis.set_minor_locator(MultipleLocator(0.1))
-        ax.tick_params(axis="y", length=0)
-        ax.grid(axis="x")
-    axes[0].set_yticks(range(len(tissues)), tissues)
-    axes[0].set_ylim(len(tissues) - 0.5, -0.5)
-    axes[0].tick_params(axis="y", pad=8)
-    for place, name in enumerate(tissues):
-        axes[0].annotate(
-            "\N{BLACK SQUARE}", (0, place), (-5, 0), xycoords=axes[0].get_yaxis_transform(),
-            textcoords="offset points", color=colors[name], ha="center", va="center",
-            annotation_clip=False,
-        )  # fmt: skip
     drawing.supxlabel("auROC, 95% interval over donors", fontsize=7)
-    handles = [
-        Line2D([], [], lw=0, ms=4, color=STYLES[name]["color"], marker=STYLES[name]["marker"],
-               label=NAMES[name])
-        for name in inputs
-    ]  # fmt: skip
+    handles = [Line2D([], [], lw=0, ms=4, label=NAMES[name], **STYLES[name]) for name in inputs]
     drawing.legend(handles=handles, loc="outside upper left", ncols=2 if width < 120 else 4)
     total = int(table["n_contrasts"].iloc[0])
-    if total > len(contrasts):
-        drawing.suptitle(
-            f"The first {len(contrasts)} of {total} contrasts; all are in disease/status.",
-            fontsize=6, color=MUTED, x=0.99, ha="right",
-        )  # fmt: skip
+    note_first(drawing, len(contrasts), total, "contrasts", "disease/status")
     return drawing

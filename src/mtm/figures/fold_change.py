@@ -1,5 +1,7 @@
 """Fold change of predictable genes against sample size (He et al. 2023, Fig 2d and 2e)."""
 
+from textwrap import fill
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -7,22 +9,14 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
-from mtm.figures.comparison import (
-    DOT_AREA,
-    first_pairs,
-    legend_mm,
-    note_pairs,
-    pairs_of,
-    tissue_legend_below,
-)
+from mtm.figures import marks, names
+from mtm.figures.comparison import first_pairs, note_pairs, pairs_of
 from mtm.figures.registry import figure
 from mtm.figures.style import INK, MUTED, PAGE_MM, new_figure, tissue_colors
-from mtm.vocabulary import DEFINITIONS, PAIR
+from mtm.vocabulary import PAIR
 
-TITLES = {
-    "predictable": "Significant: log2(1+TPM), per fold",
-    "predictable_paper": "As in the paper: TPM, folds pooled",
-}
+# As many as stand beside a panel.
+LABEL_LETTERS = 36
 
 
 def fig2de_table(table: pd.DataFrame) -> pd.DataFrame:
@@ -43,11 +37,11 @@ def fig2de(table: pd.DataFrame) -> Figure:
         From `fig2de_table`.
     """
     pairs = pairs_of(table)
-    definitions = [name for name in DEFINITIONS if name in set(table["definition"])]
+    definitions = [name for name in marks.DEFINITION_TITLES if name in set(table["definition"])]
     tissues = sorted(set(table["tissue"]))
     colors = tissue_colors(tissues)
     width = PAGE_MM if len(pairs) > 1 else 110.0
-    drawing = new_figure(width, len(definitions) * 55 + legend_mm(tissues, width) + 12)
+    drawing = new_figure(width, len(definitions) * 55 + marks.legend_mm(tissues, width) + 12)
     axes = drawing.subplots(len(definitions), len(pairs), sharex=True, sharey="row", squeeze=False)
     for row, definition in enumerate(definitions):
         of_definition = table[table["definition"] == definition]
@@ -55,8 +49,8 @@ def fig2de(table: pd.DataFrame) -> Figure:
         for ax, pair in zip(axes[row], pairs, strict=True):
             mine = of_definition[(of_definition[PAIR] == pair).all(axis=1)]
             _draw_pair(ax, mine, colors, limits)
-            ax.set_ylabel(f"{pair[0]} / {pair[1]}")
-        axes[row, 0].set_title(TITLES[definition])
+            ax.set_ylabel(fill(" / ".join(map(names.title, pair)), LABEL_LETTERS))
+        axes[row, 0].set_title(marks.DEFINITION_TITLES[definition])
     for ax in axes[-1]:
         ax.set_xlabel("Donors with both tissues")
     axes[0, 0].set_xlim(0, 1.05 * table["n_samples"].max())
@@ -68,7 +62,7 @@ def fig2de(table: pd.DataFrame) -> Figure:
         )  # fmt: skip
         drawing.legend(handles=[zero], loc="outside upper left")
     note_pairs(drawing, table, "comparison/fold_changes.tsv")
-    tissue_legend_below(drawing, tissues)
+    marks.tissue_legend_below(drawing, tissues)
     return drawing
 
 
@@ -93,7 +87,7 @@ def _draw_pair(
         ax.scatter(
             part["n_samples"],
             part["fold_change"],
-            s=DOT_AREA,
+            s=marks.DOT_AREA,
             c=[colors[name] for name in part["tissue"]],
             marker=marker,
             edgecolors=INK,
@@ -118,14 +112,9 @@ def _statement(rows: pd.DataFrame) -> str:
     whole = rows.iloc[0]
     lines = [f"{whole['n_tissues']} tissues"]
     if np.isfinite(whole["spearman_rho"]):
-        rho = f"{whole['spearman_rho']:.2f}".replace("-", "\N{MINUS SIGN}")
-        p = (
-            f"{whole['spearman_p']:.1e}"
-            if whole["spearman_p"] < 1e-3
-            else (f"{whole['spearman_p']:.3f}")
-        )
-        p = p.replace("e-0", "e-").replace("-", "\N{MINUS SIGN}")
-        lines.insert(0, f"Spearman {rho}, P {p}")
+        p = whole["spearman_p"]
+        p = f"{p:.1e}".replace("e-0", "e-") if p < 1e-3 else f"{p:.3f}"
+        lines.insert(0, marks.minus(f"Spearman {whole['spearman_rho']:.2f}, P {p}"))
     if whole["n_excluded"]:
         lines.append(f"{whole['n_excluded']} without fold change")
     return "\n".join(lines)

@@ -8,11 +8,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
-from matplotlib.transforms import offset_copy
 
 from mtm.errors import InputError
+from mtm.figures import marks, names
 from mtm.figures.registry import figure
-from mtm.figures.style import INK, MUTED, PAGE_MM, model_styles, new_figure, tissue_colors
+from mtm.figures.style import MUTED, PAGE_MM, new_figure
 from mtm.vocabulary import MEAN_OF_TISSUES, MIN_GROUP, PAPER_SCALE
 
 PANELS = {
@@ -29,8 +29,6 @@ SIGNIFICANT = 0.05
 MAX_MODELS = 4
 ROW_MM = 3.9
 LEAST_MM = 80.0
-BAND = "#F6F6F6"
-SWATCH_POINTS = 5.0
 
 
 def contrast_table(table: pd.DataFrame) -> pd.DataFrame:
@@ -62,28 +60,33 @@ def contrast_table(table: pd.DataFrame) -> pd.DataFrame:
 
 def _draw(table: pd.DataFrame, better: str) -> Figure:
     """Draw Cliff's delta of every tissue and model; `better` says what a positive one means."""
-    models = list(dict.fromkeys(table["model"]))
+    models = names.ordered(table["model"])
     present = set(table[KEY].itertuples(index=False, name=None))
     panels = [panel for panel in PANELS if panel in present]
     single = table[table["tissue"] != MEAN_OF_TISSUES]
     order = single[(single[KEY] == panels[0]).all(axis=1)].groupby("tissue")["cliffs_delta"].mean()
     others = sorted(set(single["tissue"]) - set(order.index))
-    tissues = [*order.sort_values(ascending=False, kind="stable").index, *others]
-    drawing = new_figure(PAGE_MM, max((len(tissues) + 1) * ROW_MM + 32, LEAST_MM))
+    tissues = [
+        MEAN_OF_TISSUES, *order.sort_values(ascending=False, kind="stable").index, *others
+    ]  # fmt: skip
+    drawing = new_figure(PAGE_MM, max(len(tissues) * ROW_MM + 32, LEAST_MM))
     axes = drawing.subplots(1, len(panels), sharex=True, sharey=True, squeeze=False)[0]
+    labels = marks.counted(tissues, single.groupby("tissue")["n_samples"].max())
     limit = _limit(table)
     for ax, panel in zip(axes, panels, strict=True):
         rows = table[(table[KEY] == panel).all(axis=1)]
+        marks.tissue_axis(ax, tissues, labels if ax is axes[0] else None)
         _draw_panel(ax, rows, models, tissues)
         ax.set_title(PANELS[panel])
         ax.set_xlim(-limit, limit)
-    _name_tissues(axes[0], tissues, single.groupby("tissue")["n_samples"].max())
+    axes[0].set_ylabel("Tissue and its number of held-out samples")
     drawing.supxlabel(f"Cliff's δ of top against bottom genes (above 0: {better})", fontsize=7)
-    drawing.legend(handles=_model_legend(models), loc="outside upper left", ncols=2)
+    handles = marks.model_legend(models, ms=3.4, mew=0.6, mec=None)
+    drawing.legend(handles=handles, loc="outside upper left", ncols=2)
     drawing.legend(handles=_mark_legend(), loc="outside upper right")
-    if table["n_models"].iloc[0] > len(models):
-        note = f"The first {len(models)} of {table['n_models'].iloc[0]} models."
-        drawing.suptitle(note, fontsize=6, color=MUTED, x=0.99, ha="right")
+    marks.note_first(
+        drawing, len(models), table["n_models"].iloc[0], "models", "gene_characteristics/"
+    )
     return drawing
 
 
@@ -97,19 +100,12 @@ def _limit(table: pd.DataFrame) -> float:
 def _draw_panel(
     ax: Axes, rows: pd.DataFrame, models: Sequence[str], tissues: Sequence[str]
 ) -> None:
-    """Draw one reading: a row a tissue, the mean over tissues first."""
-    places = {MEAN_OF_TISSUES: 0} | {name: index for index, name in enumerate(tissues, 1)}
-    for place in range(1, len(places), 2):
-        ax.axhspan(place - 0.5, place + 0.5, color=BAND, lw=0, zorder=0)
-    ax.axhline(0.5, color=INK, lw=0.5)
+    """Draw one reading."""
     ax.axvline(0, color=MUTED, lw=0.6, zorder=1)
-    dodge = np.linspace(-0.27, 0.27, len(models)) if len(models) > 1 else [0.0]
-    styles = model_styles(models)
-    for model, offset in zip(models, dodge, strict=True):
-        mine = rows[rows["model"] == model]
-        y = mine["tissue"].map(places).to_numpy() + offset
-        style = styles[model]
-        ax.hlines(y, mine["ci_low"], mine["ci_high"], color=style["color"], lw=0.6, alpha=0.55)
+    for model, offset in marks.dodge(models, 0.27).items():
+        mine, style = rows[rows["model"] == model], names.style(model)
+        y = mine["tissue"].map(tissues.index).to_numpy() + offset
+        marks.interval_lines(ax, mine, y, style["color"])
         of_panel = "q_rank_sum" if (mine["scale"] == PAPER_SCALE).all() else "q"
         # The mean over tissues is one test.
         q = mine[of_panel].where(mine["tissue"] != MEAN_OF_TISSUES, mine["p"])
@@ -119,33 +115,7 @@ def _draw_panel(
                 mine["cliffs_delta"][chosen], y[chosen], lw=0, ms=2.7, marker=style["marker"],
                 mfc=face, mec=style["color"], mew=0.6, zorder=3,
             )  # fmt: skip
-    ax.set_ylim(len(places) - 0.5, -0.5)
-    ax.set_yticks(range(len(places)))
-    ax.tick_params(axis="y", length=0)
     ax.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
-    ax.grid(axis="x")
-
-
-def _name_tissues(ax: Axes, tissues: Sequence[str], n_samples: pd.Series) -> None:
-    """Name the rows, with the colour of each tissue and its number of samples."""
-    ax.set_yticklabels(["Mean of tissues", *(f"{name}  {n_samples[name]}" for name in tissues)])
-    ax.tick_params(axis="y", pad=2 * SWATCH_POINTS)
-    ax.set_ylabel("Tissue and its number of held-out samples")
-    colors = tissue_colors(tissues)
-    beside = offset_copy(ax.get_yaxis_transform(), ax.figure, x=-SWATCH_POINTS, units="points")
-    for place, name in enumerate(tissues, start=1):
-        ax.plot(
-            0, place, "s", ms=3.8, color=colors[name], mec=INK, mew=0.25,
-            transform=beside, clip_on=False,
-        )  # fmt: skip
-
-
-def _model_legend(models: Sequence[str]) -> list[Line2D]:
-    """One entry a model."""
-    return [
-        Line2D([], [], lw=0, ms=3.4, mew=0.6, mec=style["color"], label=name, **style)
-        for name, style in model_styles(models).items()
-    ]
 
 
 def _mark_legend() -> list[Line2D]:

@@ -6,13 +6,15 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
 from mtm.errors import InputError
+from mtm.figures import names
 from mtm.figures.registry import figure
-from mtm.figures.style import COLUMN_MM, MUTED, PAGE_MM, PALETTE, new_figure
+from mtm.figures.style import COLUMN_MM, MUTED, PAGE_MM, new_figure
 
 SHARE_OF_FINAL = 0.99
 LEVELS = {"held_out_gene_wise": "Gene-wise", "held_out_sample_wise": "Sample-wise"}
@@ -95,46 +97,14 @@ def learning_curve(table: pd.DataFrame) -> Figure:
     table
         From `learning_curve_table`.
     """
-    models = list(dict.fromkeys(table["model"]))
+    models = names.ordered(table["model"])
     wide = len(models) > 3
     drawing = new_figure(PAGE_MM if wide else COLUMN_MM, 62)
     axes = drawing.subplots(1, 2, sharey=True, sharex=True)
     for ax, (level, title) in zip(axes, LEVELS.items(), strict=True):
         rows = table[table["level"] == level.removeprefix("held_out_")]
         for rank, model in enumerate(models):
-            color = PALETTE[rank % len(PALETTE)]
-            mine = rows[rows["model"] == model]
-            runs = mine.pivot_table(index="step", columns="run", values="rho")
-            if runs.shape[1] > 1:
-                ax.plot(
-                    runs.index,
-                    runs.interpolate(limit_area="inside"),
-                    color=color,
-                    lw=0.5,
-                    alpha=0.5,
-                )
-            complete = runs.dropna()
-            ax.plot(
-                complete.index,
-                complete.mean(axis=1),
-                color=color,
-                lw=1.4,
-                ls="-" if rank < len(PALETTE) else "--",
-                marker="o" if len(complete) == 1 else None,
-                ms=3,
-                label=model,
-            )
-            reached = mine.groupby("run")["steps_to_99"].first().median()
-            ax.plot(
-                reached,
-                0.03 + 0.05 * rank,
-                color=color,
-                marker="^",
-                ms=4,
-                ls="none",
-                clip_on=False,
-                transform=ax.get_xaxis_transform(),
-            )
+            _draw_model(ax, rows[rows["model"] == model], model, 0.03 + 0.05 * rank)
         ax.axhline(0, color=MUTED, lw=0.5, zorder=1)
         ax.set_title(title)
         ax.set_xlabel("Optimiser step")
@@ -148,3 +118,24 @@ def learning_curve(table: pd.DataFrame) -> Figure:
     handles, labels = zip(*shown, (reached, "99% of final ρ reached"), strict=True)
     drawing.legend(handles, labels, loc="outside upper left", ncols=6 if wide else 3)
     return drawing
+
+
+def _draw_model(ax: Axes, rows: pd.DataFrame, model: str, height: float) -> None:
+    """Draw the runs of a model, their mean, and at `height` where it reaches its final value."""
+    color = names.style(model)["color"]
+    runs = rows.pivot_table(index="step", columns="run", values="rho")
+    if runs.shape[1] > 1:
+        between = runs.interpolate(limit_area="inside")
+        ax.plot(runs.index, between, color=color, lw=0.5, alpha=0.5)
+    complete = runs.dropna()
+    ax.plot(
+        complete.index, complete.mean(axis=1), color=color, lw=1.4, ms=3, label=names.title(model),
+        # A model that has no colour of its own.
+        ls="-" if model in names.MODELS else "--",
+        marker="o" if len(complete) == 1 else None,
+    )  # fmt: skip
+    reached = rows.groupby("run")["steps_to_99"].first().median()
+    ax.plot(
+        reached, height, color=color, marker="^", ms=4, ls="none", clip_on=False,
+        transform=ax.get_xaxis_transform(),
+    )  # fmt: skip

@@ -10,27 +10,19 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Circle, Patch
 
 from mtm.errors import InputError
-from mtm.figures.comparison import legend_mm, pairs_of, tissue_legend_below
-from mtm.figures.fold_change import TITLES
+from mtm.figures import names
+from mtm.figures.comparison import pairs_of
+from mtm.figures.marks import DEFINITION_TITLES, legend_mm, swarm, tissue_legend_below
 from mtm.figures.registry import figure
-from mtm.figures.style import (
-    INK,
-    MM_PER_INCH,
-    PAGE_HEIGHT_MM,
-    PAGE_MM,
-    PALETTE,
-    new_figure,
-    swarm_offsets,
-    tissue_colors,
-)
-from mtm.vocabulary import AND, DEFINITIONS, PAIR, VENN_SETS
+from mtm.figures.style import INK, PAGE_HEIGHT_MM, PAGE_MM, new_figure, tissue_colors
+from mtm.vocabulary import AND, PAIR, VENN_SETS
 
 # Centres of circles of radius 1, and where the name of each stands (angle, degrees).
 CENTRES = {
     2: [(-0.55, 0.0), (0.55, 0.0)],
     3: [(-0.58, 0.34), (0.58, 0.34), (0.0, -0.66)],
 }
-NAMES = {
+NAME_PLACES = {
     2: [(-0.75, 1.25), (0.75, 1.25)],
     3: [(-0.85, 1.56), (0.85, 1.56), (0.0, -1.9)],
 }
@@ -39,7 +31,6 @@ REACH = {2: {1: 1.55, 2: 0.0}, 3: {1: 1.62, 2: 1.62, 3: 0.0}}
 LARGEST_NUMBER, SMALLEST_NUMBER = 8.0, 6.0
 
 ROW_MM = 6.2
-DOT_MM = 1.15
 PANEL_WIDTH_MM = 62.0
 
 
@@ -76,13 +67,13 @@ def fig2c(table: pd.DataFrame) -> Figure:
     table
         From `fig2c_table`.
     """
-    definitions = [name for name in DEFINITIONS if name in set(table["definition"])]
+    definitions = [name for name in DEFINITION_TITLES if name in set(table["definition"])]
     tissue, n_samples = table["tissue"].iloc[0], int(table["n_samples"].iloc[0])
     drawing = new_figure(PAGE_MM if len(definitions) > 1 else 90.0, 88)
     axes = drawing.subplots(1, len(definitions), squeeze=False)[0]
     for ax, definition in zip(axes, definitions, strict=True):
         _draw_venn(ax, table[table["definition"] == definition])
-        ax.set_title(TITLES[definition])
+        ax.set_title(DEFINITION_TITLES[definition])
     drawing.suptitle(
         f"Predictable genes, {tissue}, {n_samples} donors", fontsize=7, x=0.01, ha="left"
     )
@@ -95,13 +86,13 @@ def _draw_venn(ax: Axes, rows: pd.DataFrame) -> None:
     centres = np.array(CENTRES[len(models)])
     counts = rows.set_index("region")["n_genes"]
     for place, (model, centre) in enumerate(zip(models, centres, strict=True)):
-        color = PALETTE[place]
+        color = names.style(model)["color"]
         ax.add_patch(Circle(centre, 1, facecolor=color, alpha=0.22, lw=0))
         ax.add_patch(Circle(centre, 1, facecolor="none", edgecolor=color, lw=1.0))
         inside = [region for region in counts.index if model in region.split(AND)]
-        x, y = NAMES[len(models)][place]
+        x, y = NAME_PLACES[len(models)][place]
         ax.text(
-            x, y, f"{model}\n{counts[inside].sum():,}",
+            x, y, f"{names.title(model)}\n{counts[inside].sum():,}",
             ha="center", va="center", color=INK, fontsize=7, weight="bold", linespacing=1.3,
         )  # fmt: skip
     for region, count in counts.items():
@@ -157,7 +148,7 @@ def fig_s7(table: pd.DataFrame) -> Figure:
     table
         From `fig_s7_table`.
     """
-    definitions = [name for name in DEFINITIONS if name in set(table["definition"])]
+    definitions = [name for name in DEFINITION_TITLES if name in set(table["definition"])]
     directions = list(
         table[["of", "found_by"]].drop_duplicates().itertuples(index=False, name=None)
     )
@@ -170,9 +161,10 @@ def fig_s7(table: pd.DataFrame) -> Figure:
     for ax, definition in zip(axes, definitions, strict=True):
         rows = table[table["definition"] == definition]
         _draw_shares(ax, rows, directions, colors, row_mm)
-        ax.set_title(TITLES[definition])
+        ax.set_title(DEFINITION_TITLES[definition])
     axes[0].set_yticks(
-        range(len(directions)), [f"of {of}, found by {by}" for of, by in directions]
+        range(len(directions)),
+        [f"of {names.title(of)}, found by {names.title(by)}" for of, by in directions],
     )
     for ax in axes:
         ax.set_xlabel("Share of predictable genes (%)")
@@ -201,17 +193,10 @@ def _draw_shares(
             continue
         x = 100 * mine["share"].to_numpy()
         ax.barh(place, 100 * mine["median_share"].iloc[0], height=0.8, color="#C9D6E2")
-        offsets = swarm_offsets(x * PANEL_WIDTH_MM / 100, DOT_MM, 0.33 * row_mm) / row_mm
-        ax.scatter(
-            x,
-            place + offsets,
-            s=(DOT_MM * 72 / MM_PER_INCH) ** 2,
-            c=[colors[name] for name in mine["tissue"]],
-            edgecolors=INK,
-            linewidths=0.25,
+        swarm(
+            ax, x, place, [colors[name] for name in mine["tissue"]], PANEL_WIDTH_MM / 100, row_mm,
             clip_on=False,
-            zorder=3,
-        )
+        )  # fmt: skip
         count = mine["n_tissues"].iloc[0]
         ax.text(1.02, place, str(count), transform=ax.get_yaxis_transform(), va="center",
                 fontsize=6)  # fmt: skip

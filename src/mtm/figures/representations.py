@@ -8,6 +8,8 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
+from mtm.figures import names
+from mtm.figures.marks import note_first
 from mtm.figures.registry import figure
 from mtm.figures.style import INK, MUTED, PAGE_MM, PALETTE, new_figure
 from mtm.figures.tissue_similarity import (
@@ -82,7 +84,7 @@ def fig_s8(table: pd.DataFrame) -> Figure:
         From `fig_s8_table`.
     """
     codes, paths = table[table["panel"] == CODES], table[table["panel"] == PATHS]
-    models = list(dict.fromkeys(codes["model"]))
+    models = names.ordered(codes["model"])
     rows = [
         (model, network)
         for model in models
@@ -94,9 +96,8 @@ def fig_s8(table: pd.DataFrame) -> Figure:
     above, below = drawing.subfigures(2, 1, height_ratios=heights)
     _draw_codes(above, codes, rows)
     _draw_paths(below, paths, models)
-    if (total := int(table["n_models"].iloc[0])) > len(models):
-        note = f"The first {len(models)} of {total} models; all are in representations/."
-        below.suptitle(note, fontsize=6, color=MUTED, x=0.99, ha="right")
+    total = int(table["n_models"].iloc[0])
+    note_first(below, len(models), total, "models", "representations/")
     return drawing
 
 
@@ -115,7 +116,8 @@ def _draw_codes(drawing: SubFigure, codes: pd.DataFrame, rows: list[tuple[str, s
         if rows[edge][0] != rows[edge - 1][0]:
             for ax in (left, right):
                 ax.axhline(edge - 0.5, color=MUTED, lw=0.4)
-    left.set_yticks(range(len(rows)), [f"{model}, {network}" for model, network in rows])
+    labels = [f"{names.title(model)}, {network}" for model, network in rows]
+    left.set_yticks(range(len(rows)), labels)
     left.set_ylim(len(rows) - 0.5, -0.5)
     left.set_xlabel("Mean similarity of a donor's codes (Pearson's ρ)")
     left.set_title("a  Similarity of codes, by donor")
@@ -167,7 +169,7 @@ def _draw_paths(drawing: SubFigure, paths: pd.DataFrame, models: list[str]) -> N
             if rows["kind"].iloc[0] == "output":
                 title = f"Output, {width} genes"
             scatter_pairs(ax, rows, "path_similarity", title)
-        of_model[0].set_ylabel(f"{model}\nPath similarity (ρ)")
+        of_model[0].set_ylabel(f"{names.title(model)}\nPath similarity (ρ)")
     axes[0, 0].annotate(
         "c",
         (0, 1),

@@ -1,12 +1,11 @@
 """One look for all figures: sizes, fonts, colours, and how a figure is written."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
 
 import matplotlib as mpl
-import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
@@ -23,9 +22,12 @@ MUTED = "#767676"
 GRID = "#DDDDDD"
 NULL_COLOR = "#D9D9D9"
 REFERENCE_COLOR = "#CFE3F1"
-# Okabe and Ito's palette without black; distinguishable with every common colour blindness.
-PALETTE = ("#0072B2", "#D55E00", "#009E73", "#E69F00", "#56B4E9", "#CC79A7", "#F0E442")
-MARKERS = ("o", "s", "D", "^", "v", "P")
+# Okabe and Ito's palette without black and yellow, and three darker colours; distinguishable with
+# every common colour blindness.
+PALETTE = (
+    "#0072B2", "#D55E00", "#009E73", "#E69F00", "#56B4E9", "#CC79A7", "#332288", "#661100",
+    "#4D4D4D",
+)  # fmt: skip
 UNKNOWN_TISSUE_COLORS = (
     "#4E79A7", "#F28E2B", "#E15759", "#76B7B2", "#59A14F", "#EDC948", "#B07AA1", "#FF9DA7",
     "#9C755F", "#BAB0AC",
@@ -107,59 +109,3 @@ def tissue_colors(tissues: Iterable[str]) -> dict[str, str]:
         for rank, name in enumerate(unknown)
     }
     return {name: other.get(name, colors[name]) for name in tissues}
-
-
-def tissue_abbreviations(tissues: Iterable[str]) -> dict[str, str]:
-    """GTEx's abbreviation of each tissue; the name itself where there is none."""
-    known = gtex_tissues()["abbreviation"].to_dict()
-    return {name: known.get(name, name) for name in tissues}
-
-
-def model_styles(models: Sequence[str]) -> dict[str, dict[str, str]]:
-    """Colour and marker of each model, by its place in `models`; ready as keyword arguments.
-
-    A model past the end of the palette gets a used colour and a new marker.
-    """
-    return {
-        name: {
-            "color": PALETTE[rank % len(PALETTE)],
-            "marker": MARKERS[rank // len(PALETTE) % len(MARKERS)],
-        }
-        for rank, name in enumerate(models)
-    }
-
-
-def swarm_offsets(x: np.ndarray, diameter: float, height: float) -> np.ndarray:
-    """Vertical offsets that keep dots with the positions `x` from covering one another.
-
-    Parameters
-    ----------
-    x
-        Positions, shape ``(n,)``, in the unit of `diameter`.
-    diameter
-        Distance that two dots should keep.
-    height
-        Largest offset to either side, in the same unit; a crowd that needs more overlaps.
-
-    Returns
-    -------
-    np.ndarray
-        Shape ``(n,)``; the same for the same `x`.
-    """
-    step = diameter / 4
-    levels = np.arange(0, height + 1e-9, step)
-    candidates = np.stack([levels, -levels], 1).ravel()[1:]
-    offsets = np.zeros(len(x))
-    placed: list[int] = []
-    for index in np.argsort(x, kind="stable"):
-        near = [other for other in placed if abs(x[other] - x[index]) < diameter]
-        gaps = np.array(
-            [
-                min((np.hypot(x[o] - x[index], offsets[o] - level) for o in near), default=np.inf)
-                for level in candidates
-            ]
-        )
-        free = np.flatnonzero(gaps >= diameter)
-        offsets[index] = candidates[free[0] if len(free) else gaps.argmax()]
-        placed.append(int(index))
-    return offsets

@@ -7,19 +7,21 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from mtm.figures import names
+from mtm.figures.marks import minus, note_first
 from mtm.figures.registry import figure
-from mtm.figures.style import INK, MUTED, PAGE_MM, PALETTE, new_figure
-from mtm.vocabulary import ALL_TISSUES, OUTSIDE_BRAIN, RELATIONS
+from mtm.figures.style import INK, PAGE_MM, PALETTE, new_figure
+from mtm.vocabulary import ALL_TISSUES, HEADLINE, OUTSIDE_BRAIN, PAPER, RELATIONS
 
 MAX_MODELS = 4
 # The headline, the paper's scale, and the variant by sets of genes.
 ROWS = {
-    ("pearson", "log2_z"): "Correlation of genes' ρ\nlog2(1+TPM), per fold",
-    ("pearson", "tpm_z"): "Correlation of genes' ρ\nTPM, folds pooled",
-    ("jaccard", "log2_z"): "Jaccard index of predictable\ngenes, log2(1+TPM)",
+    ("pearson", HEADLINE.scale): f"Correlation of genes' ρ\n{HEADLINE.title}",
+    ("pearson", PAPER.scale): f"Correlation of genes' ρ\n{PAPER.title}",
+    ("jaccard", HEADLINE.scale): "Jaccard index of predictable\ngenes, log2(1+TPM)",
 }
 EXPRESSION_LABEL = "Similarity in expression\n(Pearson's ρ)"
-HEADER_POINTS = 22.5
+HEADER_POINTS = 20.5
 STATISTICS = ["spearman_rho", "ci_low", "ci_high", "p"]
 # Most pairs first, so that the few lie on top.
 RELATION_STYLES = {
@@ -66,7 +68,7 @@ def fig_s9_table(pairs: pd.DataFrame, summary: pd.DataFrame) -> pd.DataFrame:
 
 def number(value: float) -> str:
     """Two decimals, with a minus sign, none before zero."""
-    return f"{round(value, 2) + 0.0:.2f}".replace("-", "\N{MINUS SIGN}")
+    return minus(f"{round(value, 2) + 0.0:.2f}")
 
 
 def statement(rows: pd.DataFrame) -> str:
@@ -146,7 +148,7 @@ def fig_s9(table: pd.DataFrame) -> Figure:
     table
         From `fig_s9_table`.
     """
-    models = list(dict.fromkeys(table["model"]))
+    models = names.ordered(table["model"])
     present = set(table[["measure", "scale"]].itertuples(index=False, name=None))
     measures = [key for key in ROWS if key in present]
     width = PAGE_MM if len(models) > 2 else 45.0 * len(models) + 55
@@ -155,13 +157,12 @@ def fig_s9(table: pd.DataFrame) -> Figure:
     for place, (of_measure, (measure, scale)) in enumerate(zip(axes, measures, strict=True)):
         rows = table[(table["measure"] == measure) & (table["scale"] == scale)]
         for ax, model in zip(of_measure, models, strict=True):
-            header = "" if place else model
+            header = "" if place else names.title(model)
             scatter_pairs(ax, rows[rows["model"] == model], "predictability_similarity", header)
         of_measure[0].set_ylabel(ROWS[measure, scale])
     for ax in axes[-1]:
         ax.set_xlabel(EXPRESSION_LABEL)
-    if (total := int(table["n_models"].iloc[0])) > len(models):
-        note = f"The first {len(models)} of {total} models; all are in tissue_similarity.tsv."
-        drawing.suptitle(note, fontsize=6, color=MUTED, x=0.99, ha="right")
+    total = int(table["n_models"].iloc[0])
+    note_first(drawing, len(models), total, "models", "tissue_similarity.tsv")
     drawing.legend(handles=relation_legend(table), loc="outside lower center", ncols=3)
     return drawing

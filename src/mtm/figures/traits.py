@@ -9,22 +9,15 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
+from mtm.figures import marks, names
 from mtm.figures.registry import figure
-from mtm.figures.style import (
-    INK,
-    MUTED,
-    NULL_COLOR,
-    PAGE_MM,
-    model_styles,
-    new_figure,
-    tissue_colors,
-)
-from mtm.vocabulary import DEFINITIONS, MEDIAN_OF_TISSUES, RAN
+from mtm.figures.style import INK, MUTED, PAGE_MM, new_figure
+from mtm.vocabulary import MEDIAN_OF_TISSUES, RAN, READINGS
 
 MAX_PANELS = 4
 MAX_MODELS = 4
 ROW_MM = 3.9
-TITLES = {"predictable": "log2(1+TPM), within folds", "predictable_paper": "TPM, folds together"}
+TITLES = {reading.definition: reading.title for reading in READINGS}
 VALUES = ["rho", "ci_low", "ci_high", "null_low", "null_high", "rho_split", "rho_covariates"]
 COLUMNS = ["model", "definition", "trait", "tissue", "n_donors", "n_genes", *VALUES, "status",
            "reason"]  # fmt: skip
@@ -34,7 +27,7 @@ def _rows_of(agreement: pd.DataFrame, traits: Sequence[str]) -> pd.DataFrame:
     """Rows of some traits, of the first panels and models; skipped tissues stay rows."""
     rows = agreement[agreement["trait"].isin(list(traits))]
     chosen = list(dict.fromkeys(rows["trait"]))[:MAX_PANELS]
-    definitions = list(DEFINITIONS)[: MAX_PANELS // max(len(chosen), 1) or 1]
+    definitions = list(TITLES)[: MAX_PANELS // max(len(chosen), 1) or 1]
     models = _models(rows)
     kept = rows["trait"].isin(chosen) & rows["definition"].isin(definitions)
     return rows.loc[kept & rows["model"].isin(models), COLUMNS].reset_index(drop=True)
@@ -46,11 +39,11 @@ def _models(rows: pd.DataFrame) -> list[str]:
     It is the model whose own predictions are all that it is compared with, so nothing is left
     beyond it; where it is alone, it is drawn as a model.
     """
-    names = list(dict.fromkeys(rows["model"]))
+    models = list(dict.fromkeys(rows["model"]))
     own = rows.groupby("model")["rho_beyond"].apply(lambda values: values.notna().any())
     known = rows.groupby("model")["rho_covariates"].apply(lambda values: values.notna().any())
-    others = [name for name in names if own[name] or not known[name]]
-    return (others or names)[:MAX_MODELS]
+    others = [name for name in models if own[name] or not known[name]]
+    return (others or models)[:MAX_MODELS]
 
 
 def fig_s12_table(agreement: pd.DataFrame) -> pd.DataFrame:
@@ -108,8 +101,7 @@ def fig_s14(table: pd.DataFrame) -> Figure:
 def _draw(table: pd.DataFrame) -> Figure:
     """Draw a panel a trait and definition, a row a tissue."""
     panels = list(table[["trait", "definition"]].drop_duplicates().itertuples(False, None))
-    models = list(dict.fromkeys(table["model"]))
-    styles = model_styles(models)
+    models = names.ordered(table["model"])
     ran = table[table["status"] == RAN]
     first = ran[(ran["model"] == models[0]) & (ran["tissue"] != MEDIAN_OF_TISSUES)]
     # By the first panel a tissue has a value in.
@@ -121,51 +113,40 @@ def _draw(table: pd.DataFrame) -> Figure:
     tissues = [*([MEDIAN_OF_TISSUES] if has_median else []), *order, *rest]
     drawing = new_figure(PAGE_MM, len(tissues) * ROW_MM + 24)
     axes = drawing.subplots(1, len(panels), sharex=True, squeeze=False)[0]
+    labels = marks.counted(tissues, table.groupby("tissue")["n_donors"].max())
     low = np.nanmin([0.0, *ran[["rho", "null_low", "ci_low", "rho_split"]].min()])
     for ax, (trait, definition) in zip(axes, panels, strict=True):
         mine = table[(table["trait"] == trait) & (table["definition"] == definition)]
-        _draw_panel(ax, mine, tissues, models, styles)
-        _name_rows(ax, tissues, table, labels=ax is axes[0])
+        _draw_panel(ax, mine, tissues, models)
+        marks.tissue_axis(ax, tissues, labels if ax is axes[0] else None, bands=False)
         ax.set_title(f"{trait}: {TITLES[definition]}" if len(panels) < 3 else trait)
         ax.set_xlim(max(low - 0.05, -1.02), 1.02)
+    axes[0].set_ylabel("Tissue and its number of held-out donors")
     drawing.supxlabel(
         "Pearson's ρ over genes of predicted and observed association with the trait", fontsize=7
     )
-    drawing.legend(handles=_legend(styles, models[0]), loc="outside upper left", ncols=4)
+    drawing.legend(handles=_legend(models), loc="outside upper left", ncols=4)
     return drawing
 
 
 def _draw_panel(
-    ax: Axes,
-    rows: pd.DataFrame,
-    tissues: Sequence[str],
-    models: Sequence[str],
-    styles: dict[str, dict[str, str]],
+    ax: Axes, rows: pd.DataFrame, tissues: Sequence[str], models: Sequence[str]
 ) -> None:
     """Draw one trait under one definition."""
-    dodge = np.linspace(-0.28, 0.28, len(models)) if len(models) > 1 else [0.0]
-    for model, offset in zip(models, dodge, strict=True):
-        mine = rows[rows["model"] == model].set_index("tissue")
-        mine = mine[mine["status"] == RAN]
-        place = np.array([tissues.index(name) for name in mine.index], float)
-        color = styles[model]["color"]
+    for model, offset in marks.dodge(models, 0.28).items():
+        mine = rows[(rows["model"] == model) & (rows["status"] == RAN)]
+        place = mine["tissue"].map(tissues.index).to_numpy(float)
+        style = names.style(model)
         if model == models[0]:
             for at, low, high in zip(place, mine["null_low"], mine["null_high"], strict=True):
-                ax.fill_betweenx([at - 0.42, at + 0.42], low, high, color=NULL_COLOR, lw=0)
+                marks.null_band(ax, at, low, high)
             ax.plot(mine["rho_split"], place, "|", color=INK, ms=5, mew=1.0, zorder=4)
             ax.plot(
                 mine["rho_covariates"], place, "D", mfc="none", mec=INK, ms=3, mew=0.6, zorder=4
             )
-        ax.hlines(place + offset, mine["ci_low"], mine["ci_high"], color=color, lw=0.7, alpha=0.7)
+        marks.interval_lines(ax, mine, place + offset, style["color"], lw=0.7, alpha=0.7)
         ax.plot(
-            mine["rho"],
-            place + offset,
-            lw=0,
-            ms=3.2,
-            mec="white",
-            mew=0.25,
-            zorder=3,
-            **styles[model],
+            mine["rho"], place + offset, lw=0, ms=3.2, mec="white", mew=0.25, zorder=3, **style
         )
     skipped = rows[(rows["status"] != RAN) & (rows["model"] == models[0])]
     for name, reason in zip(skipped["tissue"], skipped["reason"].astype(str), strict=True):
@@ -182,46 +163,14 @@ def _short(reason: str) -> str:
     return reason.split(", fewer than")[0].replace(" predictable", "").replace(" donors", "")
 
 
-def _name_rows(ax: Axes, tissues: Sequence[str], table: pd.DataFrame, labels: bool) -> None:
-    """Name the rows, with the tissue's colour and its number of donors."""
-    n_donors = table.groupby("tissue")["n_donors"].max()
-    colors = tissue_colors(set(tissues) - {MEDIAN_OF_TISSUES})
-    ax.set_ylim(len(tissues) - 0.5, -0.5)
-    ax.set_yticks(range(len(tissues)))
-    ax.tick_params(axis="y", length=0)
-    ax.grid(axis="x")
-    if tissues[0] == MEDIAN_OF_TISSUES:
-        ax.axhline(0.5, color=INK, lw=0.5)
-    if not labels:
-        ax.tick_params(axis="y", labelleft=False)
-        return
-    ax.set_yticklabels(
-        [
-            "Median of tissues" if n == MEDIAN_OF_TISSUES else f"{n}  {n_donors[n]:.0f}"
-            for n in tissues
-        ]
-    )
-    ax.tick_params(axis="y", pad=12)
-    ax.set_ylabel("Tissue and its number of held-out donors")
-    for place, name in enumerate(tissues):
-        if name in colors:
-            ax.plot(
-                -0.045, place, "s", ms=3.8, color=colors[name], mec=INK, mew=0.25,
-                transform=ax.get_yaxis_transform(), clip_on=False,
-            )  # fmt: skip
-
-
-def _legend(styles: dict[str, dict[str, str]], first: str) -> list[Line2D | Patch]:
+def _legend(models: Sequence[str]) -> list[Line2D | Patch]:
     """Explain the marks."""
-    models = [
-        Line2D([], [], ms=4, mec="white", mew=0.3, lw=0.7, label=name, **style)
-        for name, style in styles.items()
-    ]
+    first = names.title(models[0])
     return [
-        *models,
+        *marks.model_legend(models, lw=0.7),
         Line2D([], [], marker="D", lw=0, ms=3, mfc="none", mec=INK, mew=0.6,
                label=f"covariates alone, genes of {first}"),
         Line2D([], [], marker="|", lw=0, ms=5, color=INK, mew=1.0,
                label=f"{first}, disjoint donors"),
-        Patch(color=NULL_COLOR, lw=0, label=f"{first}, trait permuted"),
+        marks.null_legend(f"{first}, trait permuted"),
     ]  # fmt: skip

@@ -1,6 +1,6 @@
 """Dysregulation predicted for external patients against the reference (He et al. 2023, Fig 4)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -9,14 +9,13 @@ from matplotlib.collections import PolyCollection
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator, MultipleLocator
 
+from mtm.figures import marks, names
 from mtm.figures.registry import figure
 from mtm.figures.style import (
     INK,
     MUTED,
-    NULL_COLOR,
     PAGE_HEIGHT_MM,
     PAGE_MM,
     PALETTE,
@@ -155,7 +154,8 @@ def fig4(table: pd.DataFrame) -> Figure:
     )
     drawing.supylabel("log2 fold change\npredicted for external patients", fontsize=7)
     bar = drawing.colorbar(cells, ax=axes, location="top", shrink=0.4, aspect=40, pad=0.02)
-    bar.set_label(f"genes ({first['model']}, {ALIGNMENT_NAMES[first['alignment']]})", fontsize=6)
+    of = f"{names.title(first['model'])}, {ALIGNMENT_NAMES[first['alignment']]}"
+    bar.set_label(f"genes ({of})", fontsize=6)
     bar.ax.tick_params(labelsize=6)
     return drawing
 
@@ -179,12 +179,11 @@ def _draw_tissue(ax: Axes, rows: pd.DataFrame, norm: LogNorm, color: str) -> Pol
     ax.xaxis.set_major_locator(MaxNLocator(3, symmetric=True))
     ax.yaxis.set_major_locator(MaxNLocator(3, symmetric=True))
     ax.tick_params(pad=1)
-    rho = f"{first['rho_log2fc']:.2f}".replace("-", "\N{MINUS SIGN}")
-    interval = f"{first['ci_low']:.2f}, {first['ci_high']:.2f}".replace("-", "\N{MINUS SIGN}")
+    rho = marks.minus("{rho_log2fc:.2f} ({ci_low:.2f}, {ci_high:.2f})".format_map(first))
     # The title keeps room above the panel; the text itself may be wider than the panel.
     ax.set_title("\n\n", fontsize=6, pad=1)
     name = _named(first["tissue"], first["related"])
-    text = f"{name}\n\N{GREEK SMALL LETTER RHO} {rho} ({interval})"
+    text = f"{name}\n\N{GREEK SMALL LETTER RHO} {rho}"
     ax.annotate(
         text, (0, 1), (0, 2), xycoords="axes fraction", textcoords="offset points",
         fontsize=6, annotation_clip=False,
@@ -250,7 +249,7 @@ def transfer_figure(table: pd.DataFrame) -> Figure:
         From `transfer_table`.
     """
     rows, groups = table[table["panel"] == "tissues"], table[table["panel"] == "groups"]
-    models = list(dict.fromkeys(rows["model"]))
+    models = names.ordered(rows["model"])
     alignments = [name for name in ALIGNMENT_STYLES if name in set(rows["alignment"])]
     headline = rows["alignment"].iloc[0]
     first = rows[(rows["model"] == models[0]) & (rows["alignment"] == headline)]
@@ -260,12 +259,15 @@ def transfer_figure(table: pd.DataFrame) -> Figure:
     width = max(110.0, min(PAGE_MM, 62 + 50.0 * len(models)))
     drawing = new_figure(width, len(tissues) * ROW_MM + 40)
     axes = drawing.subplots(1, len(models), sharex=True, sharey=True, squeeze=False)[0]
-    dodge = dict(zip(alignments, np.linspace(-0.25, 0.25, len(alignments)), strict=True))
+    labels = _labels(order)
     for ax, model in zip(axes, models, strict=True):
-        _draw_model(ax, rows[rows["model"] == model], tissues, dodge, headline)
-        ax.set_title(model, loc="left")
+        marks.tissue_axis(ax, tissues, labels if ax is axes[0] else None, bands=False)
+        _draw_model(
+            ax, rows[rows["model"] == model], tissues, marks.dodge(alignments, 0.25), headline
+        )
+        ax.set_title(names.title(model), loc="left")
         ax.set_xlabel(_groups_text(groups[groups["model"] == model], headline), fontsize=6)
-    _name_tissues(axes[0], order)
+    _part_groups(axes, order)
     drawing.supxlabel(
         "Pearson's \N{GREEK SMALL LETTER RHO} of log2 fold changes over genes", fontsize=7
     )
@@ -273,14 +275,12 @@ def transfer_figure(table: pd.DataFrame) -> Figure:
         Line2D([], [], lw=0.8, ms=3.5, label=ALIGNMENT_NAMES[name], **ALIGNMENT_STYLES[name])
         for name in alignments
     ] + [
-        Patch(color=NULL_COLOR, lw=0, label="groups permuted"),
+        marks.null_legend("groups permuted"),
         Line2D([], [], lw=0, marker="*", ms=5, color=INK, label="related in the reference"),
     ]
     drawing.legend(handles=handles, loc="outside upper left", ncols=3 if width < 140 else 5)
     total = int(table["n_models"].iloc[0])
-    if total > len(models):
-        note = f"The first {len(models)} of {total} models; all are in transfer/agreement."
-        drawing.suptitle(note, fontsize=6, color=MUTED, x=0.99, ha="right")
+    marks.note_first(drawing, len(models), total, "models", "transfer/agreement")
     return drawing
 
 
@@ -288,50 +288,40 @@ def _draw_model(
     ax: Axes,
     rows: pd.DataFrame,
     tissues: list[str],
-    dodge: Mapping[str, float],
+    offsets: Mapping[str, float],
     headline: str,
 ) -> None:
     """Draw one model: a row a tissue, a mark an alignment, the headline's null behind."""
     ax.axvline(0, color=MUTED, lw=0.5, zorder=1)
     for row in rows[rows["alignment"] == headline].itertuples():
-        y = tissues.index(row.tissue)
-        ax.fill_betweenx(
-            [y - 0.42, y + 0.42], row.null_low, row.null_high, color=NULL_COLOR, lw=0, zorder=0
-        )
-    for name, offset in dodge.items():
+        marks.null_band(ax, tissues.index(row.tissue), row.null_low, row.null_high, zorder=0)
+    for name, offset in offsets.items():
         part = rows[rows["alignment"] == name]
         y = part["tissue"].map(tissues.index).to_numpy(float) + offset
-        style = ALIGNMENT_STYLES[name]
-        ax.hlines(y, part["ci_low"], part["ci_high"], color=style["color"], lw=0.5, zorder=2)
-        ax.plot(part["rho_log2fc"], y, lw=0, ms=2.6, zorder=3, **style)
+        marks.interval_lines(ax, part, y, ALIGNMENT_STYLES[name]["color"], lw=0.5, alpha=1)
+        ax.plot(part["rho_log2fc"], y, lw=0, ms=2.6, zorder=3, **ALIGNMENT_STYLES[name])
     ax.set_xlim(-1, 1)
     ax.xaxis.set_major_locator(MultipleLocator(0.5))
-    ax.set_ylim(len(tissues) - 0.5, -0.5)
-    ax.tick_params(axis="y", length=0)
-    ax.grid(axis="x")
 
 
-def _name_tissues(ax: Axes, order: pd.DataFrame) -> None:
-    """Name the rows; a star marks related tissues, a line parts groups."""
-    colors = tissue_colors(set(order["tissue"]))
-    labels = []
-    for place, row in enumerate(order.itertuples()):
-        source = row.role != TARGET
-        star = "\N{BLACK STAR} " if row.related and not source else ""
-        labels.append(f"{row.tissue}, itself" if source else f"{star}{row.tissue}")
-        ax.annotate(
-            "\N{BLACK SQUARE}", (0, place), (-5, 0), xycoords=ax.get_yaxis_transform(),
-            textcoords="offset points", color=colors[row.tissue], ha="center", va="center",
-            annotation_clip=False,
-        )  # fmt: skip
-    ax.set_yticks(range(len(labels)), labels)
-    ax.tick_params(axis="y", pad=8)
-    group = order["related"].astype(bool) & (order["role"] == TARGET)
-    for place in range(1, len(order)):
-        same = group.iloc[place] == group.iloc[place - 1]
-        if not same or (order["role"].iloc[place] != order["role"].iloc[place - 1]):
-            for axes in ax.figure.axes:
-                axes.axhline(place - 0.5, color=INK, lw=0.5)
+def _labels(order: pd.DataFrame) -> list[str]:
+    """Name the rows; a star marks related tissues."""
+    return [
+        f"{row.tissue}, itself"
+        if row.role != TARGET
+        else f"\N{BLACK STAR} {row.tissue}"
+        if row.related
+        else row.tissue
+        for row in order.itertuples()
+    ]
+
+
+def _part_groups(axes: Sequence[Axes], order: pd.DataFrame) -> None:
+    """Part related tissues, others and the source by lines."""
+    group = order["role"] + (order["related"].astype(bool) & (order["role"] == TARGET)).astype(str)
+    for place in np.flatnonzero(group != group.shift())[1:]:
+        for ax in axes:
+            ax.axhline(place - 0.5, color=INK, lw=0.5)
 
 
 def _groups_text(rows: pd.DataFrame, headline: str) -> str:

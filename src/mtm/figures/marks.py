@@ -1,0 +1,205 @@
+"""What several figures draw: rows of tissues, intervals, null bands, legends and notes."""
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure, SubFigure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from matplotlib.transforms import offset_copy
+
+from mtm.figures import names
+from mtm.figures.style import INK, MM_PER_INCH, MUTED, NULL_COLOR, tissue_colors
+from mtm.vocabulary import HEADLINE, MEAN_OF_TISSUES, MEDIAN_OF_TISSUES, PAPER
+
+# Panels of a definition of predictable genes.
+DEFINITION_TITLES = {
+    HEADLINE.definition: f"Significant: {HEADLINE.title}",
+    PAPER.definition: PAPER.title,
+}
+# Rows that stand for all tissues.
+OVER_TISSUES = {MEAN_OF_TISSUES: "Mean of tissues", MEDIAN_OF_TISSUES: "Median of tissues"}
+BAND = "#F6F6F6"
+SWATCH_POINTS = 5.0
+DOT_MM, DOT_AREA = 1.15, 11.0
+LEGEND_COLUMN_MM, LEGEND_ROW_MM = 45.0, 3.1
+
+
+def minus(text: str) -> str:
+    """Text of numbers with minus signs instead of hyphens."""
+    return text.replace("-", "\N{MINUS SIGN}")
+
+
+def counted(tissues: Sequence[str], counts: pd.Series) -> list[str]:
+    """Labels of rows: each tissue with its count."""
+    return [OVER_TISSUES.get(name) or f"{name}  {counts[name]:.0f}" for name in tissues]
+
+
+def tissue_axis(
+    ax: Axes, tissues: Sequence[str], labels: Sequence[str] | None = None, bands: bool = True
+) -> None:
+    """Give every tissue a row from top to bottom, a line below the one that stands for all.
+
+    Without `labels`, the rows are named by the axes at the left.
+    """
+    if bands:
+        for place in range(1, len(tissues), 2):
+            ax.axhspan(place - 0.5, place + 0.5, color=BAND, lw=0, zorder=0)
+    if tissues[0] in OVER_TISSUES:
+        ax.axhline(0.5, color=INK, lw=0.5)
+    ax.set_ylim(len(tissues) - 0.5, -0.5)
+    ax.set_yticks(range(len(tissues)))
+    ax.tick_params(axis="y", length=0, labelleft=labels is not None)
+    ax.grid(axis="x")
+    if labels is not None:
+        name_tissues(ax, tissues, labels)
+
+
+def name_tissues(ax: Axes, tissues: Sequence[str], labels: Sequence[str]) -> None:
+    """Name rows, with the colour of each tissue beside its name."""
+    ax.set_yticks(range(len(tissues)), labels)
+    ax.tick_params(axis="y", pad=2 * SWATCH_POINTS)
+    colors = tissue_colors(set(tissues) - set(OVER_TISSUES))
+    beside = offset_copy(ax.get_yaxis_transform(), ax.figure, x=-SWATCH_POINTS, units="points")
+    for place, name in enumerate(tissues):
+        if name in colors:
+            ax.plot(
+                0, place, "s", ms=3.8, color=colors[name], mec=INK, mew=0.25,
+                transform=beside, clip_on=False,
+            )  # fmt: skip
+
+
+def dodge(marks: Sequence[str], reach: float) -> dict[str, float]:
+    """Vertical offset of each of several marks in a row, up to `reach` to either side."""
+    offsets = np.linspace(-reach, reach, len(marks)) if len(marks) > 1 else [0.0] * len(marks)
+    return dict(zip(marks, offsets, strict=True))
+
+
+def interval_lines(
+    ax: Axes, rows: pd.DataFrame, y: np.ndarray, color: str, lw: float = 0.6, alpha: float = 0.6
+) -> None:
+    """Draw the columns ``ci_low`` to ``ci_high`` of `rows` at the heights `y`."""
+    ax.hlines(y, rows["ci_low"], rows["ci_high"], color=color, lw=lw, alpha=alpha, zorder=2)
+
+
+def null_band(ax: Axes, place: float, low: float, high: float, zorder: float = 1) -> None:
+    """Draw the null interval of a row."""
+    ax.fill_betweenx(
+        [place - 0.42, place + 0.42], low, high, color=NULL_COLOR, lw=0, zorder=zorder
+    )
+
+
+def null_legend(label: str) -> Patch:
+    """Entry that says what the null interval is of."""
+    return Patch(color=NULL_COLOR, lw=0, label=label)
+
+
+def model_legend(models: Iterable[str], **line: object) -> list[Line2D]:
+    """One entry a model."""
+    look = {"lw": 0, "ms": 4, "mec": "white", "mew": 0.3} | line
+    return [
+        Line2D([], [], label=names.title(model), **names.style(model), **look)
+        for model in names.ordered(models)
+    ]
+
+
+def tissue_legend(colors: dict[str, str]) -> list[Line2D]:
+    """One entry a colour; tissues that share one are named by their organ and number."""
+    groups: dict[str, list[str]] = {}
+    for tissue, color in colors.items():
+        groups.setdefault(color, []).append(tissue)
+    labels = {
+        color: group[0]
+        if len(group) == 1
+        else f"{group[0].split(' - ')[0]} ({len(group)} regions)"
+        if len({name.split(" - ")[0] for name in group}) == 1
+        else ", ".join(group)
+        for color, group in groups.items()
+    }
+    return [
+        Line2D([], [], marker="o", lw=0, ms=3.5, color=color, mec=INK, mew=0.25, label=label)
+        for color, label in labels.items()
+    ]
+
+
+def tissue_legend_below(drawing: Figure, tissues: Sequence[str]) -> None:
+    """Put the colours of tissues below a figure."""
+    columns = _legend_columns(drawing.get_figwidth() * MM_PER_INCH)
+    handles = tissue_legend(tissue_colors(tissues))
+    drawing.legend(handles=handles, loc="outside lower center", ncols=columns)
+
+
+def _legend_columns(width_mm: float) -> int:
+    """Columns of tissue names that fit into a figure."""
+    return int(width_mm / LEGEND_COLUMN_MM + 1e-6)
+
+
+def legend_mm(tissues: Sequence[str], width_mm: float) -> float:
+    """Height in mm of the legend of tissues in a figure of this width."""
+    n_colors = len(set(tissue_colors(tissues).values()))
+    return LEGEND_ROW_MM * int(np.ceil(n_colors / _legend_columns(width_mm)))
+
+
+def note_first(drawing: Figure | SubFigure, shown: int, total: int, what: str, file: str) -> None:
+    """Say in the figure that `file` has more than is drawn, where it has."""
+    if total > shown:
+        note = f"The first {shown} of {total} {what}; all are in {file}."
+        drawing.suptitle(note, fontsize=6, color=MUTED, x=0.99, ha="right")
+
+
+def swarm(
+    ax: Axes, x: np.ndarray, place: float, colors: Sequence[str], mm_per_x: float, row_mm: float,
+    **marks: object,
+) -> None:  # fmt: skip
+    """Draw a dot a tissue around the row `place`, so that none covers another.
+
+    Parameters
+    ----------
+    ax
+        Where; a row is `row_mm` high, and one of `x` is `mm_per_x` wide.
+    x, colors
+        Of each dot, shape ``(n,)``.
+    """
+    offsets = swarm_offsets(x * mm_per_x, DOT_MM, 0.33 * row_mm) / row_mm
+    ax.scatter(
+        x, place + offsets, s=(DOT_MM * 72 / MM_PER_INCH) ** 2, c=colors, edgecolors=INK,
+        linewidths=0.25, zorder=3, **marks,
+    )  # fmt: skip
+
+
+def swarm_offsets(x: np.ndarray, diameter: float, height: float) -> np.ndarray:
+    """Vertical offsets that keep dots with the positions `x` from covering one another.
+
+    Parameters
+    ----------
+    x
+        Positions, shape ``(n,)``, in the unit of `diameter`.
+    diameter
+        Distance that two dots should keep.
+    height
+        Largest offset to either side, in the same unit; a crowd that needs more overlaps.
+
+    Returns
+    -------
+    np.ndarray
+        Shape ``(n,)``; the same for the same `x`.
+    """
+    step = diameter / 4
+    levels = np.arange(0, height + 1e-9, step)
+    candidates = np.stack([levels, -levels], 1).ravel()[1:]
+    offsets = np.zeros(len(x))
+    placed: list[int] = []
+    for index in np.argsort(x, kind="stable"):
+        near = [other for other in placed if abs(x[other] - x[index]) < diameter]
+        gaps = np.array(
+            [
+                min((np.hypot(x[o] - x[index], offsets[o] - level) for o in near), default=np.inf)
+                for level in candidates
+            ]
+        )
+        free = np.flatnonzero(gaps >= diameter)
+        offsets[index] = candidates[free[0] if len(free) else gaps.argmax()]
+        placed.append(int(index))
+    return offsets
