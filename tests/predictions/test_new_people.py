@@ -152,7 +152,7 @@ def test_requests_refuse_what_they_cannot_use(cohort):
     with pytest.raises(InputError, match="'all'"):
         held_out_requests(cohort, ["D0"], BLOOD, "all")
     twice = Cohort(**{**vars(cohort), "tissue": np.where(cohort.tissue == 0, 1, cohort.tissue)})
-    with pytest.raises(InputError, match="2 samples of Lung"):
+    with pytest.raises(InputError, match="second sample of donor D0 in Lung"):
         held_out_requests(twice, ["D0"], BLOOD)
 
 

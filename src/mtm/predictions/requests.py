@@ -60,7 +60,7 @@ def held_out_requests(
     unknown = sorted(set(donors) - set(cohort.donors.index))
     if unknown:
         raise InputError("held-out donors", unknown[0], "donors of the cohort")
-    row_of = _rows_by_donor_and_tissue(cohort)
+    row_of = cohort.row_of()
     held_out = cohort.donors.index.isin(list(donors)) & (row_of[:, source_index] >= 0)
     target_rows = np.flatnonzero(held_out[cohort.donor] & (cohort.tissue != source_index))
     target = cohort.tissue[target_rows]
@@ -87,23 +87,6 @@ def held_out_requests(
     kept = counts > 0
     width = max(int(counts.max(initial=0)), 1)
     return Requests(rows[kept, :width], target[kept]), target_rows[kept]
-
-
-def _rows_by_donor_and_tissue(cohort: Cohort) -> np.ndarray:
-    """Row of the sample of each donor and tissue, shape ``(n_donors, n_tissues)``, -1 if none."""
-    shape = (len(cohort.donors), len(cohort.tissues))
-    flat = np.ravel_multi_index((cohort.donor, cohort.tissue), shape)
-    counts = np.bincount(flat, minlength=shape[0] * shape[1])
-    if (counts > 1).any():
-        donor, tissue = np.unravel_index(counts.argmax(), shape)
-        raise InputError(
-            f"samples of donor {cohort.donors.index[donor]}",
-            f"{counts.max()} samples of {cohort.tissues[tissue]}",
-            "at most one sample a donor and tissue",
-        )
-    row_of = np.full(shape, -1, np.int64)
-    row_of.reshape(-1)[flat] = np.arange(cohort.n_samples)
-    return row_of
 
 
 def predict_in_blocks(
