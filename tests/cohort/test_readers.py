@@ -6,9 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse
+from mtm.cohort.text_matrices import iter_gct_blocks
 
 from mtm.cohort.genes import gene_key, read_gene_list, read_gtf_genes
-from mtm.cohort.matrices import iter_expression_blocks, iter_gct_blocks, read_expression_header
+from mtm.cohort.matrices import iter_expression_blocks, read_expression_header
 from mtm.cohort.tables import (
     read_controlled_phenotypes,
     read_sample_attributes,
