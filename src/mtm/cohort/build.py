@@ -30,7 +30,6 @@ from mtm.io import atomic_path, write_tsv
 
 logger = logging.getLogger(__name__)
 
-
 _CHUNK_SAMPLES = 256
 _OPEN_COLUMNS = {"SEX": "sex", "DTHHRDY": "hardy"}
 _FILTERING_COLUMNS = ["step", "n_samples", "n_donors", "n_tissues", "n_genes", "detail"]

@@ -11,8 +11,6 @@ import pyarrow as pa
 from mtm.errors import InputError
 
 _CHUNK_BYTES = 1 << 22
-
-
 _CHUNKS_AHEAD = 4
 
 

@@ -10,11 +10,7 @@ from mtm.vocabulary import Units
 # TPM of one sample add up to a million, so log2(1+TPM) stays below 20; no whole-transcriptome
 # sample has its highest TPM below 30.
 LARGEST_LOG2 = 20.0
-
-
 SMALLEST_MAX_TPM = 30.0
-
-
 LARGEST_TPM_SUM = 1.1e6
 
 

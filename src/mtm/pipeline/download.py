@@ -24,16 +24,9 @@ from mtm.pipeline.datasets import Dataset, checksum_of, missing_report, verify
 
 logger = logging.getLogger(__name__)
 
-
 CHUNK_BYTES = 1 << 20
-
-
 LONGEST_WAIT = 60.0
-
-
 RETRIES_UNHEARD = 2
-
-
 HEADERS = {
     "User-Agent": f"mtm/{__version__} (python-requests/{requests.__version__})",
     "Accept-Encoding": "identity",

@@ -17,8 +17,6 @@ from mtm.predictions.requests import BLOCK, predict_in_blocks
 from mtm.settings.transfer import MIN_OVERLAP
 
 OutputScale = Literal["z", "log2", "tpm"]
-
-
 OUTPUT_SCALES: tuple[str, ...] = get_args(OutputScale)
 
 

@@ -12,10 +12,7 @@ from mtm.models.base import Predictor, Requests
 
 log = logging.getLogger(__name__)
 
-
 BLOCK = 256
-
-
 SourceChoice = Literal["source", "others"]
 
 

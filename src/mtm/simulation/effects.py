@@ -8,11 +8,7 @@ from mtm.settings.simulation import SimulationSettings
 from mtm.simulation.population import DISEASES, PATHOLOGY_TERMS, Population, organ
 
 COVARIATES = ("age", "sex", "bmi", "ventilator", "ischemic", "rin", "center")
-
-
 NONLINEAR = ("product", "threshold")
-
-
 # One fragment or less: written as 0, as a quantifier would.
 DETECTION_LIMIT_TPM = 0.01
 
