@@ -1,4 +1,4 @@
-"""What to predict of held-out donors, and the predictions of it, block by block."""
+"""What is predicted of held-out donors, and how a model is asked: block by block."""
 
 import logging
 from collections.abc import Collection, Iterator, Sequence
@@ -61,15 +61,7 @@ def held_out_requests(
     held_out = cohort.donors.index.isin(list(donors)) & (row_of[:, source_index] >= 0)
     target_rows = np.flatnonzero(held_out[cohort.donor] & (cohort.tissue != source_index))
     target = cohort.tissue[target_rows]
-
-    if sources == "source":
-        allowed = [source_index]
-    elif sources == "others":
-        allowed = list(range(len(cohort.tissues)))
-    elif isinstance(sources, str):
-        raise InputError("sources", repr(sources), "'source', 'others' or a list of tissue names")
-    else:
-        allowed = [cohort.tissue_index(name) for name in dict.fromkeys(sources)]
+    allowed = _allowed_tissues(cohort, source_index, sources)
     rows = row_of[cohort.donor[target_rows]][:, allowed]
     rows[np.asarray(allowed) == target[:, None]] = -1
     rows = np.take_along_axis(rows, np.argsort(rows < 0, axis=1, kind="stable"), axis=1)
@@ -84,6 +76,19 @@ def held_out_requests(
     kept = counts > 0
     width = max(int(counts.max(initial=0)), 1)
     return Requests(rows[kept, :width], target[kept]), target_rows[kept]
+
+
+def _allowed_tissues(
+    cohort: Cohort, source_index: int, sources: SourceChoice | Sequence[str]
+) -> list[int]:
+    """Return the tissues to predict from, in the order of preference."""
+    if sources == "source":
+        return [source_index]
+    if sources == "others":
+        return list(range(len(cohort.tissues)))
+    if isinstance(sources, str):
+        raise InputError("sources", repr(sources), "'source', 'others' or a list of tissue names")
+    return [cohort.tissue_index(name) for name in dict.fromkeys(sources)]
 
 
 def predict_in_blocks(
