@@ -8,7 +8,6 @@ import pytest
 import scipy.sparse
 
 from mtm.cohort.matrices import iter_expression_blocks, read_expression_header
-from mtm.cohort.text_matrices import iter_gct_blocks
 from mtm.errors import InputError
 
 
@@ -109,7 +108,7 @@ def test_no_thread_is_left_by_a_reader_given_up_half_way(tmp_path, table):
     path = tmp_path / "x.gct"
     path.write_text(gct_text(*table))
     before = threading.active_count()
-    blocks = iter_gct_blocks(path, block_genes=5)
+    blocks = iter_expression_blocks(path, block_genes=5)
     next(blocks)
     blocks.close()
     assert threading.active_count() == before

@@ -64,7 +64,7 @@ def iter_h5ad_blocks(
     keep: Callable[[str], bool] | None = None,
     block_genes: int = BLOCK_GENES,
 ) -> Generator[GeneBlock, None, None]:
-    """Yield the genes of an h5ad file in blocks, as `mtm.cohort.text_matrices.iter_gct_blocks`.
+    """Yield the genes of an h5ad file in blocks, as `mtm.cohort.text_matrices.iter_text_blocks`.
 
     A dense X is read by blocks; a sparse one is held in memory, sparse, while its blocks are made.
     The symbol is var's ``symbol``, ``Description``, ``gene_name`` or ``gene_symbol``.

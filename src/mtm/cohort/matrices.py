@@ -10,26 +10,21 @@ import numpy as np
 
 from mtm.cohort.blocks import BLOCK_GENES, ExpressionHeader, GeneBlock
 from mtm.cohort.h5ad_matrices import iter_h5ad_blocks, read_h5ad_header
-from mtm.cohort.text_matrices import (
-    iter_gct_blocks,
-    iter_wide_blocks,
-    read_gct_header,
-    read_wide_header,
-)
+from mtm.cohort.text_matrices import iter_text_blocks, read_text_header
 from mtm.errors import InputError
 
-_TABLE_SUFFIXES = (".tsv", ".txt", ".tsv.gz", ".txt.gz")
+_FORMS = {
+    "gct": (".gct", ".gct.gz"),
+    "h5ad": (".h5ad",),
+    "wide": (".tsv", ".txt", ".tsv.gz", ".txt.gz"),
+}
 
 
-def _readers(path: Path) -> tuple[Callable, Callable]:
-    """Header reader and block reader of an expression file, by its suffix."""
-    name = path.name.lower()
-    if name.endswith((".gct", ".gct.gz")):
-        return read_gct_header, iter_gct_blocks
-    if name.endswith(".h5ad"):
-        return read_h5ad_header, iter_h5ad_blocks
-    if name.endswith(_TABLE_SUFFIXES):
-        return read_wide_header, iter_wide_blocks
+def _form(path: Path) -> str:
+    """Form of an expression file, by its suffix."""
+    for form, suffixes in _FORMS.items():
+        if path.name.lower().endswith(suffixes):
+            return form
     raise InputError(
         path,
         f"a file name ending in {''.join(path.suffixes[-2:]) or 'nothing'}",
@@ -39,8 +34,8 @@ def _readers(path: Path) -> tuple[Callable, Callable]:
 
 def read_expression_header(path: str | Path) -> ExpressionHeader:
     """Read the header of an expression file: GCT, h5ad or wide table, told by its suffix."""
-    read_header, _ = _readers(Path(path))
-    return read_header(path)
+    form = _form(Path(path))
+    return read_h5ad_header(path) if form == "h5ad" else read_text_header(path, form)
 
 
 def iter_expression_blocks(
@@ -52,7 +47,9 @@ def iter_expression_blocks(
 ) -> Generator[GeneBlock, None, None]:
     """Yield the genes of an expression file in blocks, told by its suffix.
 
-    Parameters and errors are those of `mtm.cohort.text_matrices.iter_gct_blocks`.
+    Parameters and errors are those of `mtm.cohort.text_matrices.iter_text_blocks`.
     """
-    _, iter_blocks = _readers(Path(path))
-    return iter_blocks(path, columns, keep=keep, block_genes=block_genes)
+    form = _form(Path(path))
+    if form == "h5ad":
+        return iter_h5ad_blocks(path, columns, keep=keep, block_genes=block_genes)
+    return iter_text_blocks(path, form, columns, keep=keep, block_genes=block_genes)

@@ -84,69 +84,29 @@ def _wide_header(path: Path, lines: Iterator[bytes]) -> ExpressionHeader:
     return ExpressionHeader(sample_ids, None, symbol_column=symbol)
 
 
-def read_gct_header(path: str | Path) -> ExpressionHeader:
-    """Read the header of a GCT 1.2 file.
-
-    GTEx's files per tissue carry an ``id`` column before ``Name``; it is passed over.
-
-    Raises
-    ------
-    InputError
-        Another version, a malformed size line, a wrong number of sample columns, or a sample
-        twice. The number of genes is checked by `iter_gct_blocks`.
-    """
-    with closing(byte_lines(Path(path))) as lines:
-        return _gct_header(Path(path), lines)
+# How a form of text begins: the reader of its header, and the line of its first gene.
+FORMS = {"gct": (_gct_header, 4), "wide": (_wide_header, 2)}
 
 
-def read_wide_header(path: str | Path) -> ExpressionHeader:
-    """Read the header of a wide table: gene ids, perhaps symbols, then one column a sample.
-
-    Raises
-    ------
-    InputError
-        There is no sample, or one twice.
-    """
-    with closing(byte_lines(Path(path))) as lines:
-        return _wide_header(Path(path), lines)
-
-
-def iter_gct_blocks(
-    path: str | Path,
-    columns: Sequence[int] | np.ndarray | None = None,
-    *,
-    keep: Callable[[str], bool] | None = None,
-    block_genes: int = BLOCK_GENES,
-) -> Generator[GeneBlock, None, None]:
-    """Yield the genes of a GCT 1.2 file in blocks of `block_genes`, in the file's order.
+def read_text_header(path: str | Path, form: str) -> ExpressionHeader:
+    """Read the header of a text file.
 
     Parameters
     ----------
-    columns
-        Positions among the sample ids of the samples wanted, in the order wanted; None for all.
-    keep
-        Called with the id of every gene, in order; rows of genes that it refuses are neither
-        parsed nor checked beyond their id. None keeps all.
+    form
+        - ``"gct"``: GCT 1.2; GTEx's files per tissue carry an ``id`` column before ``Name``, which
+          is passed over
+        - ``"wide"``: gene ids, perhaps symbols, then one column a sample
 
     Raises
     ------
     InputError
-        What `read_gct_header` refuses; a number of rows other than the header's; a row with a
-        wrong number of fields; a gene twice; a value that is no finite number of 0 or more; a
-        truncated or damaged gzip stream.
+        Another version, a malformed size line, a wrong number of sample columns, no sample, or
+        one twice. The number of genes is checked by `iter_text_blocks`.
     """
-    return _iter_table_blocks(Path(path), _gct_header, 4, columns, keep, block_genes)
-
-
-def iter_wide_blocks(
-    path: str | Path,
-    columns: Sequence[int] | np.ndarray | None = None,
-    *,
-    keep: Callable[[str], bool] | None = None,
-    block_genes: int = BLOCK_GENES,
-) -> Generator[GeneBlock, None, None]:
-    """Yield the genes of a wide table in blocks; parameters and errors of `iter_gct_blocks`."""
-    return _iter_table_blocks(Path(path), _wide_header, 2, columns, keep, block_genes)
+    read_header, _ = FORMS[form]
+    with closing(byte_lines(Path(path))) as lines:
+        return read_header(Path(path), lines)
 
 
 @dataclass(frozen=True)
@@ -159,15 +119,35 @@ class _Row:
     values: bytes
 
 
-def _iter_table_blocks(
-    path: Path,
-    read_header: Callable[[Path, Iterator[bytes]], ExpressionHeader],
-    first_line: int,
-    columns: Sequence[int] | np.ndarray | None,
-    keep: Callable[[str], bool] | None,
-    block_genes: int,
+def iter_text_blocks(
+    path: str | Path,
+    form: str,
+    columns: Sequence[int] | np.ndarray | None = None,
+    *,
+    keep: Callable[[str], bool] | None = None,
+    block_genes: int = BLOCK_GENES,
 ) -> Generator[GeneBlock, None, None]:
-    """Yield blocks of a table with genes as rows; `first_line` is the line of the first gene."""
+    """Yield the genes of a text file in blocks of `block_genes`, in the file's order.
+
+    Parameters
+    ----------
+    form
+        As for `read_text_header`.
+    columns
+        Positions among the sample ids of the samples wanted, in the order wanted; None for all.
+    keep
+        Called with the id of every gene, in order; rows of genes that it refuses are neither
+        parsed nor checked beyond their id. None keeps all.
+
+    Raises
+    ------
+    InputError
+        What `read_text_header` refuses; a number of rows other than the header's; a row with a
+        wrong number of fields; a gene twice; a value that is no finite number of 0 or more; a
+        truncated or damaged gzip stream.
+    """
+    path = Path(path)
+    read_header, first_line = FORMS[form]
     with closing(byte_lines(path)) as lines:
         header = read_header(path, lines)
         n_samples = len(header.sample_ids)
