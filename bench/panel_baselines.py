@@ -18,7 +18,7 @@ import pandas as pd
 import torch
 
 from mtm.cohort.cohort import Cohort
-from mtm.io import read_tsv
+from mtm.cohort.folds import read_folds
 from mtm.models.base import Predictor, Training
 from mtm.models.registry import build
 from mtm.predictions.monitoring import held_out_accuracy
@@ -116,17 +116,18 @@ def main() -> None:
     cohort = Cohort.read(arguments.expression, arguments.donors)
     brackets = pd.get_dummies("age " + cohort.donors["age_bracket"], dtype=float)
     cohort = replace(cohort, donors=cohort.donors.join(brackets))
-    folds = read_tsv(arguments.folds, ["donor", "fold"], dtype={"donor": str})
+    folds = read_folds(arguments.folds)
     table = []
     for label, name, parameters, sources, reference in ROWS:
         if not label.startswith(arguments.rows):
             continue
         started, scores = time.perf_counter(), []
-        for fold, held_out in folds.groupby("fold")["donor"]:
+        for fold in sorted(folds.unique()):
             model = build(name, parameters)
-            training = cohort.of_donors(folds.loc[folds["fold"] != fold, "donor"])
+            training = cohort.of_donors(folds.index[folds != fold])
+            held_out = cohort.of_donors(folds.index[folds == fold])
             model.fit(Training(training, source=cohort.tissue_index(arguments.source)))
-            scores.append(score(model, cohort.of_donors(held_out), arguments.source, sources))
+            scores.append(score(model, held_out, arguments.source, sources))
         means = pd.DataFrame(scores).mean()
         row = {"predictor": label}
         for level, published in zip(means.index, reference or (np.nan, np.nan), strict=True):

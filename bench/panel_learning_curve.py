@@ -17,6 +17,7 @@ import torch
 import yaml
 
 from mtm.cohort.cohort import Cohort
+from mtm.cohort.folds import read_folds
 from mtm.io import read_tsv, write_tsv
 from mtm.models.base import Training
 from mtm.models.registry import build
@@ -42,9 +43,9 @@ def main() -> None:
     torch.set_num_threads(arguments.threads)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     cohort = Cohort.read(arguments.cohort / "expression.h5ad", arguments.cohort / "donors.tsv")
-    folds = read_tsv(arguments.cohort / "folds.tsv", ["donor", "fold"])
-    held_out = folds.loc[folds["fold"] == arguments.fold, "donor"]
-    trained = folds.loc[folds["fold"] != arguments.fold, "donor"]
+    folds = read_folds(arguments.cohort / "folds.tsv")
+    held_out = folds.index[folds == arguments.fold]
+    trained = folds.index[folds != arguments.fold]
     source = cohort.tissue_index("Whole Blood")
     parameters = {
         key: yaml.safe_load(value)

@@ -3,7 +3,8 @@
 from mtm.analyses.representations.codes import code_similarity
 from mtm.analyses.representations.networks import bundles_by_model
 from mtm.cohort.cohort import Cohort
-from mtm.io import read_tsv, write_tsv
+from mtm.cohort.folds import read_folds
+from mtm.io import write_tsv
 from mtm.pipeline.scripting import run
 
 
@@ -12,7 +13,7 @@ def main(snakemake):
     inputs, params, output = snakemake.input, snakemake.params, snakemake.output
     donors, tissue_pairs, summary = code_similarity(
         Cohort.read(inputs.expression, inputs.donors),
-        read_tsv(inputs.folds, ["donor", "fold"], dtype={"donor": str}),
+        read_folds(inputs.folds),
         bundles_by_model(inputs.bundles, params.models, params.folds),
         params.permutations,
         params.bootstraps,

@@ -3,7 +3,8 @@
 from mtm.analyses.representations.decoding import decoding_similarity
 from mtm.analyses.representations.networks import bundles_by_model
 from mtm.cohort.cohort import Cohort
-from mtm.io import read_tsv, write_tsv
+from mtm.cohort.folds import read_folds
+from mtm.io import write_tsv
 from mtm.pipeline.scripting import run
 
 
@@ -13,7 +14,7 @@ def main(snakemake):
     pairs, summary = decoding_similarity(
         Cohort.read(inputs.expression, inputs.donors),
         params.source,
-        read_tsv(inputs.folds, ["donor", "fold"], dtype={"donor": str}),
+        read_folds(inputs.folds),
         bundles_by_model(inputs.bundles, params.models, params.folds),
         params.permutations,
         params.seed,

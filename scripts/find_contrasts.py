@@ -2,7 +2,8 @@
 
 from mtm.analyses.disease.contrasts import contrast_table, held_out_samples
 from mtm.cohort.cohort import Cohort
-from mtm.io import read_tsv, write_parquet, write_tsv
+from mtm.cohort.folds import read_folds
+from mtm.io import write_parquet, write_tsv
 from mtm.pipeline.scripting import run
 from mtm.settings.disease import DiseaseSettings
 
@@ -11,7 +12,7 @@ def main(snakemake):
     """Read the cohort and its folds, write labels of samples and the table of contrasts."""
     inputs, params = snakemake.input, snakemake.params
     cohort = Cohort.read(inputs.expression, inputs.donors)
-    folds = read_tsv(inputs.folds, ["donor", "fold"], dtype={"donor": str})
+    folds = read_folds(inputs.folds)
     samples = held_out_samples(cohort, folds, params.source)
     labels, table = contrast_table(cohort, samples, DiseaseSettings.of(params.disease))
     write_parquet(labels, snakemake.output.labels)

@@ -1,8 +1,8 @@
 """Predict the held-out donors of one fold with the model fitted without them."""
 
 from mtm.cohort.cohort import Cohort
+from mtm.cohort.folds import read_folds
 from mtm.errors import InputError
-from mtm.io import read_tsv
 from mtm.models.base import load
 from mtm.pipeline.scripting import run
 from mtm.predictions.files import write_predictions
@@ -13,8 +13,8 @@ def main(snakemake):
     """Load the bundle, predict every held-out sample, write the prediction file."""
     inputs, params, fold = snakemake.input, snakemake.params, int(snakemake.wildcards.fold)
     cohort = Cohort.read(inputs.expression, inputs.donors)
-    folds = read_tsv(inputs.folds, ["donor", "fold"], dtype={"donor": str})
-    held_out = folds.loc[folds["fold"] == fold, "donor"]
+    folds = read_folds(inputs.folds)
+    held_out = folds.index[folds == fold]
     model = load(inputs.bundle)
     seen = sorted(set(held_out) & set(model.provenance.training_donors))
     if seen:

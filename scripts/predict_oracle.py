@@ -1,8 +1,8 @@
 """Predict held-out samples of a simulated cohort from its truth: no predictor can be better."""
 
 from mtm.cohort.cohort import Cohort
+from mtm.cohort.folds import read_folds
 from mtm.cohort.scaling import TissueScaler
-from mtm.io import read_tsv
 from mtm.pipeline.scripting import run
 from mtm.predictions.files import write_predictions
 from mtm.predictions.requests import held_out_requests
@@ -14,9 +14,9 @@ def main(snakemake):
     """Scale with the training donors of one fold and write its prediction file."""
     inputs, params, fold = snakemake.input, snakemake.params, int(snakemake.wildcards.fold)
     cohort = Cohort.read(inputs.expression, inputs.donors)
-    folds = read_tsv(inputs.folds, ["donor", "fold"], dtype={"donor": str})
-    held_out = folds["fold"] == fold
-    training = cohort.of_donors(folds.loc[~held_out, "donor"])
+    folds = read_folds(inputs.folds)
+    held_out = folds.index[folds == fold]
+    training = cohort.of_donors(folds.index[folds != fold])
     scaler = TissueScaler.fit(
         training.expr_tpm,
         training.tissue,
@@ -24,7 +24,7 @@ def main(snakemake):
         "log2_z",
         Scaling.of(params.scaling),
     )
-    requests, target_rows = held_out_requests(cohort, folds.loc[held_out, "donor"], params.source)
+    requests, target_rows = held_out_requests(cohort, held_out, params.source)
     write_predictions(
         snakemake.output.predictions,
         oracle_predictions(inputs.truth, cohort, target_rows, scaler),

@@ -5,7 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from mtm.cohort.cohort import Cohort
-from mtm.io import read_tsv, write_tsv
+from mtm.cohort.folds import read_folds
+from mtm.io import write_tsv
 from mtm.models.base import Training
 from mtm.models.registry import build
 from mtm.pipeline.scripting import run
@@ -20,8 +21,8 @@ def main(snakemake):
     fold, number, held_out = snakemake.wildcards.get("fold", "all"), 0, []
     if fold != "all":
         number = int(fold)
-        folds = read_tsv(inputs.folds, ["donor", "fold"], dtype={"donor": str})
-        held_out = folds.loc[folds["fold"] == number, "donor"].tolist()
+        folds = read_folds(inputs.folds)
+        held_out = folds.index[folds == number].tolist()
     settings = params.training
     training = Training(
         cohort=cohort.of_donors(cohort.donors.index.difference(held_out)),

@@ -255,7 +255,7 @@ def test_a_failure_while_writing_leaves_the_old_file(
         yield "Lung", slice(0, 4), np.zeros((4, N_GENES), np.float32)
         raise OSError("no space left on device")
 
-    monkeypatch.setattr(cli, "predict_new", fail)
+    monkeypatch.setattr("mtm.predictions.new_people.predict_new", fail)
     code, _, err = predict(capsys, bundle, expression, out)
     assert code == 1
     assert "no space left" in err
@@ -302,3 +302,15 @@ def test_usage_errors_name_the_option(capsys):
         cli.main(["predict", "--min-overlap", "2"])
     assert caught.value.code == 2
     assert "--min-overlap" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["info", "--help"], ["predict", "--help"]])
+def test_help_comes_without_slow_imports(arguments):
+    code = (
+        "import sys\nfrom mtm.cli import main\n"
+        f"try:\n    main({arguments})\nexcept SystemExit:\n    pass\n"
+        "print(sorted({'torch', 'anndata', 'pandas'} & set(sys.modules)), file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "usage: mtm" in done.stdout
+    assert done.stderr.strip() == "[]"

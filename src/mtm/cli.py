@@ -1,41 +1,20 @@
-"""Command line: ``mtm predict`` for new people's samples, ``mtm info`` about a bundle."""
+"""Command line: ``mtm predict`` for new people's samples, ``mtm info`` about a bundle.
+
+What takes long to import is imported by the commands that need it: help and errors come at once.
+"""
 
 import argparse
-import gzip
 import json
 import logging
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import get_args
 
-import numpy as np
-import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from mtm import __version__
-from mtm.cohort.scaling import UNITS
-from mtm.cohort.units import to_tpm
 from mtm.errors import InputError
-from mtm.io import atomic_path, read_tsv
-from mtm.models.base import Predictor, load, read_header
-from mtm.predictions.files import write_matrix
-from mtm.predictions.new_people import (
-    OUTPUT_SCALES,
-    align_expression,
-    check_source,
-    new_inputs,
-    new_rows,
-    predict_new,
-    read_new_expression,
-    targets_of,
-    tissue_of,
-)
 from mtm.settings.transfer import MIN_OVERLAP
-from mtm.vocabulary import Units
-
-OUTPUT_SUFFIXES = (".tsv", ".tsv.gz", ".parquet", ".h5ad")
+from mtm.vocabulary import OUTPUT_SCALES, OUTPUT_SUFFIXES, Units
 
 
 def parser() -> argparse.ArgumentParser:
@@ -46,7 +25,15 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=f"mtm {__version__}")
     commands = top.add_subparsers(dest="command", required=True)
+    _add_predict(commands)
+    info_ = commands.add_parser("info", help="say what a bundle holds and check it")
+    info_.add_argument("bundle", type=Path, help="model (.safetensors)")
+    info_.set_defaults(run=info)
+    return top
 
+
+def _add_predict(commands: argparse._SubParsersAction) -> None:
+    """Add ``mtm predict`` and its options."""
     predict_ = commands.add_parser(
         "predict",
         help="predict tissues of new people",
@@ -103,11 +90,6 @@ def parser() -> argparse.ArgumentParser:
     )
     predict_.set_defaults(run=predict)
 
-    info_ = commands.add_parser("info", help="say what a bundle holds and check it")
-    info_.add_argument("bundle", type=Path, help="model (.safetensors)")
-    info_.set_defaults(run=info)
-    return top
-
 
 def _fraction(text: str) -> float:
     """Argument in [0, 1]."""
@@ -134,34 +116,33 @@ def _say(text: str) -> None:
     print(f"mtm: {text}", file=sys.stderr)
 
 
-def _suffix(path: Path) -> str:
-    """Return the one of `OUTPUT_SUFFIXES` that `path` ends with."""
-    for suffix in OUTPUT_SUFFIXES:
-        if path.name.endswith(suffix):
-            return suffix
-    raise InputError(path, f"the ending {path.suffix!r}", f"one of {', '.join(OUTPUT_SUFFIXES)}")
-
-
 def predict(options: argparse.Namespace) -> None:
     """Run ``mtm predict``."""
-    _suffix(options.out)
+    from mtm.cohort.scaling import UNITS
+    from mtm.cohort.units import to_tpm
+    from mtm.io import read_tsv
+    from mtm.models.base import load
+    from mtm.predictions import new_people
+    from mtm.predictions.files import output_suffix, write_new_predictions
+
+    output_suffix(options.out)
     model = load(options.bundle)
-    check_source(model, options.source)
-    targets = list(dict.fromkeys(options.target or targets_of(model, options.source)))
+    new_people.check_source(model, options.source)
+    targets = list(dict.fromkeys(options.target or new_people.targets_of(model, options.source)))
     for name in targets:
-        tissue_of(model, name)
+        new_people.tissue_of(model, name)
     traits = None
     if options.traits is not None:
         traits = read_tsv(options.traits, ["sample_id"], dtype={"sample_id": str})
         traits = traits.set_index("sample_id")
 
-    sample_ids, gene_ids, values = read_new_expression(options.expression)
+    sample_ids, gene_ids, values = new_people.read_new_expression(options.expression)
     expr_tpm = to_tpm(values, options.units, options.expression)
     _say(
         f"{options.expression}: {len(sample_ids)} samples of {options.source}, read as "
         f"{'log2(1+TPM)' if options.units == 'log2' else 'TPM'}"
     )
-    aligned, overlap = align_expression(
+    aligned, overlap = new_people.align_expression(
         model, expr_tpm, gene_ids, options.source, options.min_overlap, options.expression
     )
     _say(str(overlap))
@@ -170,77 +151,26 @@ def predict(options: argparse.Namespace) -> None:
             f"{overlap.n_model - overlap.n_found} genes that the data lack are set to the "
             f"training mean of {options.source}"
         )
-    inputs = new_inputs(model, aligned, sample_ids, options.source, traits)
+    inputs = new_people.new_inputs(model, aligned, sample_ids, options.source, traits)
     scale, units = {
         "z": (model.scale, UNITS[model.scale]),
         "log2": ("log2", "log2(1+TPM)"),
         "tpm": ("tpm", "TPM"),
     }[options.scale]
-    _write(
+    write_new_predictions(
         options.out,
-        (values for _, _, values in predict_new(model, inputs, targets, options.scale)),
-        new_rows(sample_ids, options.source, targets, scale),
-        model,
+        (values for _, _, values in new_people.predict_new(model, inputs, targets, options.scale)),
+        new_people.new_rows(sample_ids, options.source, targets, scale),
+        model.genes,
         {"scale": scale, "units": units, "model": model.name},
     )
     _say(f"{options.out}: {len(sample_ids)} samples x {len(targets)} tissues, {units}")
 
 
-def _write(
-    path: Path,
-    blocks: Iterable[np.ndarray],
-    rows: pd.DataFrame,
-    model: Predictor,
-    uns: dict[str, str],
-) -> None:
-    """Write predictions block by block, in the format that the name of `path` asks for."""
-    suffix, genes = _suffix(path), list(model.genes.index)
-    with atomic_path(path) as temporary:
-        if suffix == ".h5ad":
-            named = rows.set_index(rows["sample_id"] + "|" + rows["target"]).rename_axis("row")
-            write_matrix(temporary, blocks, named, model.genes[["symbol"]], uns)
-        elif suffix == ".parquet":
-            _write_parquet(temporary, blocks, rows, genes, uns)
-        else:
-            _write_tsv(temporary, blocks, rows, genes)
-
-
-def _write_tsv(
-    path: Path, blocks: Iterable[np.ndarray], rows: pd.DataFrame, genes: list[str]
-) -> None:
-    """Write `rows` and one column a gene as text, gzipped where the name of `path` says so."""
-    done = 0
-    with (gzip.open if path.suffix == ".gz" else open)(path, "wt", encoding="utf-8") as text:
-        for values in blocks:
-            part = rows.iloc[done : done + len(values)].reset_index(drop=True)
-            pd.concat([part, pd.DataFrame(values, columns=genes)], axis=1).to_csv(
-                text, sep="\t", index=False, header=done == 0, float_format="%.6g"
-            )
-            done += len(values)
-
-
-def _write_parquet(
-    path: Path,
-    blocks: Iterable[np.ndarray],
-    rows: pd.DataFrame,
-    genes: list[str],
-    metadata: dict[str, str],
-) -> None:
-    """Write `rows` and one float32 column a gene; `metadata` goes into the schema."""
-    done = 0
-    fields = [(name, pa.string()) for name in rows] + [(gene, pa.float32()) for gene in genes]
-    schema = pa.schema(fields, metadata=metadata)
-    with pq.ParquetWriter(path, schema) as writer:
-        for values in blocks:
-            part = rows.iloc[done : done + len(values)]
-            columns = [pa.array(part[name], pa.string()) for name in rows]
-            columns += [pa.array(column) for column in np.ascontiguousarray(values.T)]
-            writer.write_table(pa.Table.from_arrays(columns, schema=schema))
-            done += len(values)
-
-
 def info(options: argparse.Namespace) -> None:
     """Run ``mtm info``."""
+    from mtm.models.base import load, read_header
+
     header = read_header(options.bundle)
     load(options.bundle)
     provenance = header["provenance"]

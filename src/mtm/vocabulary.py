@@ -10,6 +10,10 @@ from typing import Literal, get_args
 Scale = Literal["tpm_z", "log2_z"]
 SCALES: tuple[str, ...] = get_args(Scale)
 Units = Literal["tpm", "log2"]
+# Scales and files that `mtm predict` writes.
+OutputScale = Literal["z", "log2", "tpm"]
+OUTPUT_SCALES: tuple[str, ...] = get_args(OutputScale)
+OUTPUT_SUFFIXES = (".tsv", ".tsv.gz", ".parquet", ".h5ad")
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from mtm.cohort.folds import (
     holdout_folds,
     make_folds,
     published_folds,
+    read_folds,
 )
 from mtm.errors import InputError
 
@@ -128,3 +129,31 @@ def test_choices_that_cannot_be(samples, options, words):
     options = {"n_folds": 5, "seed": 0, "source": "Whole Blood"} | options
     with pytest.raises(InputError, match=words):
         make_folds(donor=samples["donor"], tissue=samples["tissue"], **options)
+
+
+def test_folds_come_back_as_they_were_written(tmp_path):
+    path = tmp_path / "folds.tsv"
+    path.write_text("fold\tdonor\n1\tb\n-1\t007\n0\tNA\n")
+    folds = read_folds(path)
+    assert folds.to_dict() == {"b": 1, "007": -1, "NA": 0}
+    assert folds.dtype == np.int64
+    assert (folds.name, folds.index.name) == ("fold", "donor")
+
+
+@pytest.mark.parametrize(
+    ("row", "words"),
+    [
+        ("b\tone", "row 2, column fold: found 'one'; expected an integer, 0 or more"),
+        ("b\t3.5", "row 2, column fold: found '3.5'"),
+        ("b\t-2", "row 2, column fold: found '-2'"),
+        ("b\tinf", "row 2, column fold: found 'inf'"),
+        ("b\t", "row 2, column fold: found ''"),
+        ("a\t1", "row 2, column donor: found 'a'; expected every donor once"),
+        ("\t1", "row 2, column donor: found ''"),
+    ],
+)
+def test_folds_that_cannot_be_are_named(tmp_path, row, words):
+    path = tmp_path / "folds.tsv"
+    path.write_text(f"donor\tfold\na\t0\n{row}\n")
+    with pytest.raises(InputError, match=f"folds.tsv, {words}"):
+        read_folds(path)

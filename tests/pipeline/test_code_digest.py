@@ -20,7 +20,7 @@ def code(tmp_path):
         shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("*.pyc"))
 
     def digest(script, *modules, **options):
-        for cached in (module._tree, module._code_text, module._file_of, module._imports):
+        for cached in (module._tree, module._own_digest, module._file_of, module._imports):
             cached.cache_clear()
         return code_digest(
             tmp_path / "scripts" / script, modules, source_root=tmp_path / "src", **options
@@ -104,7 +104,7 @@ def test_imports_inside_functions_and_relative_ones_are_followed(tmp_path):
     script.write_text("import mtm.deep.one\n")
     before = code_digest(script, source_root=tmp_path / "src")
     (package / "three.py").write_text("X = 2\n")
-    for cached in (module._tree, module._code_text):
+    for cached in (module._tree, module._own_digest):
         cached.cache_clear()
     assert code_digest(script, source_root=tmp_path / "src") != before
 

@@ -10,8 +10,15 @@ import pandas as pd
 from anndata.io import write_elem
 from tqdm import tqdm
 
-from mtm.cohort.filters import GeneFilter, _count, check_source, filter_samples, join_attributes
-from mtm.cohort.matrices import BLOCK_GENES, iter_expression_blocks, read_expression_header
+from mtm.cohort.blocks import BLOCK_GENES
+from mtm.cohort.filters import (
+    GeneFilter,
+    check_source,
+    filter_samples,
+    filtering_row,
+    join_attributes,
+)
+from mtm.cohort.matrices import iter_expression_blocks, read_expression_header
 from mtm.cohort.tables import (
     SAMPLE_COVARIATES,
     read_controlled_phenotypes,
@@ -23,11 +30,9 @@ from mtm.io import atomic_path, write_tsv
 
 logger = logging.getLogger(__name__)
 
-
 _CHUNK_SAMPLES = 256
-
-
 _OPEN_COLUMNS = {"SEX": "sex", "DTHHRDY": "hardy"}
+_FILTERING_COLUMNS = ["step", "n_samples", "n_donors", "n_tissues", "n_genes", "detail"]
 
 
 def merge_phenotypes(
@@ -81,25 +86,31 @@ def merge_phenotypes(
             _demand_equal(
                 controlled.loc[common, theirs], donors.loc[common, ours], where_controlled
             )
-    donors = donors.copy()
     if "AGE" in controlled:
         exact = controlled["AGE"].reindex(donor_ids)
-        bounds = donors["age_bracket"].str.split("-", expand=True).astype(float)
-        outside = (exact < bounds[0]) | (exact >= bounds[1] + 1)
-        if outside.any():
-            donor = donor_ids[outside][0]
-            raise InputError(
-                f"{where_controlled}, column AGE of {donor}",
-                f"{exact[donor]:g} years",
-                f"an age within the bracket {donors.loc[donor, 'age_bracket']} of {where}",
-                "The two files are of different releases, or their donors are mixed up.",
-            )
-        donors["age"] = exact.fillna(donors["age"])
+        _demand_within(exact, donors["age_bracket"], where, where_controlled)
+        donors = donors.assign(age=exact.fillna(donors["age"]))
     extra = controlled.columns.drop(["AGE", *_OPEN_COLUMNS], errors="ignore")
     clash = extra.intersection(donors.columns)
     if len(clash):
         raise InputError(where_controlled, f"a column {clash[0]}", "no column named like ours")
     return donors.join(controlled[extra]).reset_index()
+
+
+def _demand_within(
+    exact: pd.Series, bracket: pd.Series, where: str | Path, where_controlled: str | Path
+) -> None:
+    """Demand exact ages within the brackets of the open-access file."""
+    bounds = bracket.str.split("-", expand=True).astype(float)
+    outside = (exact < bounds[0]) | (exact >= bounds[1] + 1)
+    if outside.any():
+        donor = exact.index[outside][0]
+        raise InputError(
+            f"{where_controlled}, column AGE of {donor}",
+            f"{exact[donor]:g} years",
+            f"an age within the bracket {bracket[donor]} of {where}",
+            "The two files are of different releases, or their donors are mixed up.",
+        )
 
 
 def _demand_equal(theirs: pd.Series, ours: pd.Series, where: str | Path) -> None:
@@ -147,25 +158,21 @@ def write_expression(
     int
         Number of genes written.
     """
-    n_samples = len(samples)
     n_declared = read_expression_header(expression).n_genes
+    chunk_genes = min(n_declared or block_genes, block_genes)
     gene_ids: list[str] = []
     symbols: list[str] = []
     blocks = iter_expression_blocks(
         expression, samples["column"].to_numpy(), keep=genes.keep, block_genes=block_genes
     )
-    bar = tqdm(
-        total=n_declared,
-        desc="expression",
-        unit="genes",
-        disable=None if progress is None else not progress,
-    )
+    hidden = None if progress is None else not progress
+    bar = tqdm(total=n_declared, desc="expression", unit="genes", disable=hidden)
     with h5py.File(path, "w") as file, bar:
         expr_tpm = file.create_dataset(
             "X",
-            shape=(n_samples, 0),
-            maxshape=(n_samples, None),
-            chunks=(min(n_samples, _CHUNK_SAMPLES), min(n_declared or block_genes, block_genes)),
+            shape=(len(samples), 0),
+            maxshape=(len(samples), None),
+            chunks=(min(len(samples), _CHUNK_SAMPLES), chunk_genes),
             dtype=np.float32,
         )
         for block in blocks:
@@ -176,15 +183,21 @@ def write_expression(
             expr_tpm[:, start:] = block.expr_tpm.T
             bar.update(len(genes.seen) - bar.n)
         bar.update(len(genes.seen) - bar.n)
-        expr_tpm.attrs.update({"encoding-type": "array", "encoding-version": "0.2.0"})
-        file.attrs.update({"encoding-type": "anndata", "encoding-version": "0.1.0"})
-        write_elem(file, "obs", _obs(samples))
-        var = pd.DataFrame({"symbol": symbols}, index=pd.Index(gene_ids, name="gene_id"))
-        write_elem(file, "var", var)
-        write_elem(file, "uns", {"scale": "tpm", "units": "TPM"})
-        for group in ("layers", "obsm", "varm", "obsp", "varp"):
-            write_elem(file, group, {})
+        _write_annotation(
+            file, samples, pd.DataFrame({"symbol": symbols}, pd.Index(gene_ids, name="gene_id"))
+        )
     return len(gene_ids)
+
+
+def _write_annotation(file: h5py.File, samples: pd.DataFrame, var: pd.DataFrame) -> None:
+    """Write all that makes an h5ad of a file with X."""
+    file["X"].attrs.update({"encoding-type": "array", "encoding-version": "0.2.0"})
+    file.attrs.update({"encoding-type": "anndata", "encoding-version": "0.1.0"})
+    write_elem(file, "obs", _obs(samples))
+    write_elem(file, "var", var)
+    write_elem(file, "uns", {"scale": "tpm", "units": "TPM"})
+    for group in ("layers", "obsm", "varm", "obsp", "varp"):
+        write_elem(file, group, {})
 
 
 def _obs(samples: pd.DataFrame) -> pd.DataFrame:
@@ -197,6 +210,7 @@ def _obs(samples: pd.DataFrame) -> pd.DataFrame:
     return obs
 
 
+# Long by its inputs, filters and outputs, one parameter each.
 def build_cohort(
     expression: str | Path,
     sample_attributes: str | Path,
@@ -243,14 +257,9 @@ def build_cohort(
     InputError
         An input cannot be used; nothing is written then.
     """
-    header = read_expression_header(expression)
-    attributes = read_sample_attributes(sample_attributes)
-    samples = join_attributes(header.sample_ids, attributes, expression, sample_attributes)
-    n_unused = len(attributes) - len(samples)
-    detail = f"{n_unused} further samples in the sample attributes have no expression"
+    samples, counts = _samples(expression, sample_attributes)
     if gene_model is None and gene_biotypes:
-        detail += "; genes are not filtered by biotype: there is no gene model"
-    counts = [_count("expression file", samples, detail)]
+        counts[0]["detail"] += "; genes are not filtered by biotype: there is no gene model"
     samples, sample_counts = filter_samples(
         samples,
         min_samples_per_tissue=min_samples_per_tissue,
@@ -261,36 +270,51 @@ def build_cohort(
     counts += sample_counts
     if source is not None:
         check_source(set(samples["tissue"]), source)
-    controlled = None
-    if controlled_phenotypes is not None:
-        controlled = read_controlled_phenotypes(controlled_phenotypes)
-    donors = merge_phenotypes(
-        samples["donor"].unique(),
-        read_subject_phenotypes(subject_phenotypes),
-        controlled,
-        subject_phenotypes,
-        controlled_phenotypes,
-    )
-    if controlled is not None:
-        n_with = int(donors["donor"].isin(controlled.index).sum())
-        counts[-1]["detail"] += f"; {n_with} donors with controlled-access phenotypes"
+    donors, detail = _donors(samples["donor"].unique(), subject_phenotypes, controlled_phenotypes)
+    counts[-1]["detail"] += detail
     genes = GeneFilter(gene_model, gene_biotypes, gene_list)
     with atomic_path(out_expression) as temporary:
         write_expression(expression, samples, temporary, genes, progress=progress)
         n_genes = len(genes.seen)
         if not n_genes:
             raise InputError(expression, "no gene", "at least one row of values")
-        for count in counts:
-            count["n_genes"] = n_genes
+        counts = [count | {"n_genes": n_genes} for count in counts]
         for step, n_left, detail in genes.counts():
-            counts.append(_count(step, samples, detail) | {"n_genes": n_left})
-        columns = ["step", "n_samples", "n_donors", "n_tissues", "n_genes", "detail"]
-        filtering = pd.DataFrame(counts)[columns]
+            counts.append(filtering_row(step, samples, detail) | {"n_genes": n_left})
+        filtering = pd.DataFrame(counts)[_FILTERING_COLUMNS]
         write_tsv(donors, out_donors)
         write_tsv(filtering, out_filtering)
-    for count in counts:
-        logger.info(
-            "%s: %s samples, %s donors, %s tissues, %s genes (%s)",
-            *(count[column] for column in columns),
-        )
+    for row in filtering.itertuples(index=False):
+        logger.info("%s: %s samples, %s donors, %s tissues, %s genes (%s)", *row)
     return filtering
+
+
+def _samples(
+    expression: str | Path, sample_attributes: str | Path
+) -> tuple[pd.DataFrame, list[dict[str, object]]]:
+    """Return the samples of the expression file and the first row of the filtering table."""
+    sample_ids = read_expression_header(expression).sample_ids
+    attributes = read_sample_attributes(sample_attributes)
+    samples = join_attributes(sample_ids, attributes, expression, sample_attributes)
+    n_unused = len(attributes) - len(samples)
+    detail = f"{n_unused} further samples in the sample attributes have no expression"
+    return samples, [filtering_row("expression file", samples, detail)]
+
+
+def _donors(
+    donor_ids: Sequence[str],
+    subject_phenotypes: str | Path,
+    controlled_phenotypes: str | Path | None,
+) -> tuple[pd.DataFrame, str]:
+    """Return the donor table, and how many donors of it have controlled-access phenotypes."""
+    controlled = None
+    if controlled_phenotypes is not None:
+        controlled = read_controlled_phenotypes(controlled_phenotypes)
+    open_access = read_subject_phenotypes(subject_phenotypes)
+    donors = merge_phenotypes(
+        donor_ids, open_access, controlled, subject_phenotypes, controlled_phenotypes
+    )
+    if controlled is None:
+        return donors, ""
+    n_with = int(donors["donor"].isin(controlled.index).sum())
+    return donors, f"; {n_with} donors with controlled-access phenotypes"

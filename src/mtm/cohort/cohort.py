@@ -79,6 +79,32 @@ class Cohort:
             raise InputError("tissue", repr(name), f"one of {', '.join(self.tissues)}")
         return self.tissues.index(name)
 
+    def row_of(self) -> np.ndarray:
+        """Return the row of each donor's sample in each tissue.
+
+        Returns
+        -------
+        np.ndarray
+            Shape ``(n_donors, n_tissues)``, int64, -1 where there is no sample.
+
+        Raises
+        ------
+        InputError
+            A donor has two samples of one tissue.
+        """
+        rows = np.full((len(self.donors), len(self.tissues)), -1, np.int64)
+        rows[self.donor, self.tissue] = np.arange(self.n_samples)
+        hidden = rows[self.donor, self.tissue] != np.arange(self.n_samples)
+        if hidden.any():
+            first = hidden.argmax()
+            raise InputError(
+                f"sample {self.samples.index[first]}",
+                f"a second sample of donor {self.donors.index[self.donor[first]]} in "
+                f"{self.tissues[self.tissue[first]]}",
+                "one sample for a donor and tissue",
+            )
+        return rows
+
     def of_donors(self, donor_ids: Collection[str]) -> "Cohort":
         """Return the samples of `donor_ids` alone; the tissues and genes stay the same."""
         kept = self.donors.index.isin(list(donor_ids))

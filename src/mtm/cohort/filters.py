@@ -79,7 +79,7 @@ def join_attributes(
     return samples
 
 
-def _count(step: str, samples: pd.DataFrame, detail: str) -> dict[str, object]:
+def filtering_row(step: str, samples: pd.DataFrame, detail: str) -> dict[str, object]:
     """Make one row of the filtering table, genes left open."""
     return {
         "step": step,
@@ -100,9 +100,8 @@ def filter_samples(
 ) -> tuple[pd.DataFrame, list[dict[str, object]]]:
     """Apply the sample filters, in the order that gives the published cohort (methods 1.1).
 
-    Samples outside the analysis freeze (where ``freeze`` is known), excluded tissues, tissues
-    with fewer than `min_samples_per_tissue` samples, then donors with fewer than
-    `min_samples_per_donor` of the samples left. Every filter is applied once.
+    Once each: samples outside the analysis freeze (where ``freeze`` is known), excluded tissues,
+    tissues with few samples, then donors with few of the samples left.
 
     Parameters
     ----------
@@ -125,23 +124,22 @@ def filter_samples(
     counts = []
     if "freeze" in samples:
         samples = samples[samples["freeze"] != EXCLUDED_FROM_FREEZE]
-        counts.append(_count("analysis freeze", samples, f"SMAFRZE not {EXCLUDED_FROM_FREEZE}"))
+        detail = f"SMAFRZE not {EXCLUDED_FROM_FREEZE}"
+        counts.append(filtering_row("analysis freeze", samples, detail))
     for tissue in exclude_tissues:
         check_source(set(samples["tissue"]), tissue, "filters.exclude_tissues")
     samples = samples[~samples["tissue"].isin(list(exclude_tissues))]
-    excluded = "; ".join(exclude_tissues) or "none"
-    counts.append(_count("excluded tissues", samples, f"excluded: {excluded}"))
-
+    detail = f"excluded: {'; '.join(exclude_tissues) or 'none'}"
+    counts.append(filtering_row("excluded tissues", samples, detail))
     per_tissue = samples.groupby("tissue")["tissue"].transform("size")
     dropped = sorted(set(samples.loc[per_tissue < min_samples_per_tissue, "tissue"]))
     samples = samples[per_tissue >= min_samples_per_tissue]
     detail = f"at least {min_samples_per_tissue}; dropped: {'; '.join(dropped) or 'none'}"
-    counts.append(_count("samples per tissue", samples, detail))
-
+    counts.append(filtering_row("samples per tissue", samples, detail))
     per_donor = samples.groupby("donor")["donor"].transform("size")
     samples = samples[per_donor >= min_samples_per_donor]
-    counts.append(_count("samples per donor", samples, f"at least {min_samples_per_donor}"))
-
+    counts.append(filtering_row("samples per donor", samples, f"at least {min_samples_per_donor}"))
+    samples = samples.sort_values(["donor", "tissue"], kind="stable")
     if samples.empty:
         raise InputError(
             where,
@@ -150,7 +148,12 @@ def filter_samples(
             f"{min_samples_per_donor}",
             "Lower min_samples_per_tissue or min_samples_per_donor.",
         )
-    samples = samples.sort_values(["donor", "tissue"], kind="stable")
+    _demand_one_a_tissue(samples, where)
+    return samples, counts
+
+
+def _demand_one_a_tissue(samples: pd.DataFrame, where: str | Path) -> None:
+    """Refuse two samples of one donor and tissue."""
     twice = samples.duplicated(["donor", "tissue"])
     if twice.any():
         row = samples[twice].iloc[0]
@@ -161,7 +164,6 @@ def filter_samples(
             "one sample of a donor and tissue",
             "Leave all but one of them out of the expression file.",
         )
-    return samples, counts
 
 
 class GeneFilter:

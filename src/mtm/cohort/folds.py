@@ -12,6 +12,7 @@ from anndata.io import read_elem
 
 from mtm.cohort.filters import check_source
 from mtm.errors import InputError
+from mtm.io import read_tsv
 
 Scheme = Literal["published", "balanced", "holdout"]
 SCHEMES: tuple[str, ...] = get_args(Scheme)
@@ -269,3 +270,34 @@ def read_samples(expression: str | Path) -> pd.DataFrame:
     if not {"donor", "tissue"} <= set(obs.columns):
         raise InputError(expression, f"obs columns {list(obs.columns)}", expected)
     return obs[["donor", "tissue"]].astype(str)
+
+
+def read_folds(path: str | Path) -> pd.Series:
+    """Read ``cohort/folds.tsv``.
+
+    Returns
+    -------
+    pd.Series
+        Fold by donor id, int64; `NEVER_HELD_OUT` for donors who are in none.
+
+    Raises
+    ------
+    InputError
+        A column is missing; a donor is empty or stands twice; a fold is no integer, or below
+        `NEVER_HELD_OUT`.
+    """
+    table = read_tsv(path, ["donor", "fold"], dtype=str).fillna("")
+    donor, fold = table["donor"], pd.to_numeric(table["fold"], errors="coerce")
+    for column, bad, expected in (
+        ("donor", (donor == "") | donor.duplicated(), "every donor once"),
+        (
+            "fold",
+            ~(fold >= NEVER_HELD_OUT) | (fold % 1 != 0),
+            f"an integer, 0 or more, or {NEVER_HELD_OUT} (never held out)",
+        ),
+    ):
+        if bad.any():
+            row = int(bad.argmax())
+            where = f"{path}, row {row + 1}, column {column}"
+            raise InputError(where, repr(table[column][row]), expected)
+    return fold.astype(np.int64).set_axis(pd.Index(donor))

@@ -1,6 +1,7 @@
 """Genes: their ids, the gene model (GTF) and lists of genes."""
 
 import re
+from collections.abc import Callable, Generator
 from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
@@ -11,9 +12,8 @@ from mtm.cohort.lines import text_lines
 from mtm.errors import InputError
 
 _ENSEMBL_ID = re.compile(r"(ENS[A-Z]*G\d{11})(?:\.\d+)?(_PAR_Y)?")
-
-
 _GTF_ATTRIBUTE = re.compile(r'(\w+) "([^"]*)"')
+_GENE_ID = re.compile(r'\bgene_id "([^"]+)"')
 
 
 class GeneKey(NamedTuple):
@@ -33,6 +33,66 @@ def gene_key(gene_id: str) -> GeneKey:
     return GeneKey(match[1], match[2] is not None) if match else GeneKey(gene_id, False)
 
 
+class GtfRecord(NamedTuple):
+    """A row of a gene model; `start` and `end` are 1-based, inclusive."""
+
+    gene_id: str
+    contig: str
+    start: int
+    end: int
+    strand: str
+    attributes: str
+
+    def attribute(self, *names: str) -> str | None:
+        """First of the attributes `names` that the row has."""
+        attributes = dict(_GTF_ATTRIBUTE.findall(self.attributes))
+        return next((attributes[name] for name in names if name in attributes), None)
+
+
+def gtf_records(
+    path: str | Path, feature: str, fits: Callable[[GtfRecord], bool], expected: str
+) -> Generator[GtfRecord, None, None]:
+    """Yield the rows of one feature of a GTF file.
+
+    Parameters
+    ----------
+    feature
+        What stands in the third field ("gene").
+    fits
+        Whether a row with gene_id and positions has what else is needed.
+    expected
+        What a row must have, for the error.
+
+    Raises
+    ------
+    InputError
+        A row without its nine fields, positions or gene_id, or that does not fit; no row at all.
+    """
+    empty = True
+    with closing(text_lines(Path(path))) as lines:
+        for number, line in enumerate(lines, 1):
+            if line.startswith("#") or f"\t{feature}\t" not in line:
+                continue
+            record = _gtf_record(line.split("\t"))
+            if record is None or not fits(record):
+                raise InputError(f"{path}, line {number}", repr(line[:80]), expected)
+            empty = False
+            yield record
+    if empty:
+        raise InputError(
+            path, f"no {feature} row", f"a GTF with rows whose third field is {feature}"
+        )
+
+
+def _gtf_record(fields: list[str]) -> GtfRecord | None:
+    """Record of the fields of a row; None where they are no nine, or lack positions or gene_id."""
+    if len(fields) != 9 or not (fields[3].isdecimal() and fields[4].isdecimal()):
+        return None
+    contig, _, _, start, end, _, strand, _, attributes = fields
+    gene_id = _GENE_ID.search(attributes)
+    return gene_id and GtfRecord(gene_id[1], contig, int(start), int(end), strand, attributes)
+
+
 def read_gtf_genes(path: str | Path) -> pd.DataFrame:
     """Read the gene rows of a GTF file.
 
@@ -48,34 +108,25 @@ def read_gtf_genes(path: str | Path) -> pd.DataFrame:
     InputError
         A gene row without its nine fields, gene_id or biotype; a gene twice; no gene row at all.
     """
-    records = []
-    with closing(text_lines(Path(path))) as lines:
-        for line_number, line in enumerate(lines, 1):
-            if line.startswith("#") or "\tgene\t" not in line:
-                continue
-            fields = line.split("\t")
-            attributes = dict(_GTF_ATTRIBUTE.findall(fields[-1]))
-            biotype = attributes.get("gene_type", attributes.get("gene_biotype"))
-            gene_id = attributes.get("gene_id")
-            position = fields[3:5]
-            if (
-                len(fields) != 9
-                or not gene_id
-                or biotype is None
-                or not all(bound.isdecimal() for bound in position)
-            ):
-                raise InputError(
-                    f"{path}, line {line_number}",
-                    repr(line[:80]),
-                    "nine fields, the last with gene_id and gene_type or gene_biotype",
-                )
-            symbol = attributes.get("gene_name", gene_id)
-            start, end = map(int, position)
-            records.append((gene_id, symbol, biotype, fields[0], fields[6], start, end))
-    if not records:
-        raise InputError(path, "no gene row", "a GTF with rows whose third field is gene")
-    names = ["gene_id", "symbol", "biotype", "chrom", "strand", "start", "end"]
-    genes = pd.DataFrame(records, columns=names).set_index("gene_id")
+    biotype = ("gene_type", "gene_biotype")
+    records = gtf_records(
+        path,
+        "gene",
+        lambda row: row.attribute(*biotype) is not None,
+        "nine fields, the last with gene_id and gene_type or gene_biotype",
+    )
+    genes = pd.DataFrame.from_records(
+        {
+            "gene_id": row.gene_id,
+            "symbol": row.attribute("gene_name", "gene_id"),
+            "biotype": row.attribute(*biotype),
+            "chrom": row.contig,
+            "strand": row.strand,
+            "start": row.start,
+            "end": row.end,
+        }
+        for row in records
+    ).set_index("gene_id")
     _demand_unique(path, genes.index)
     return genes
 

@@ -11,13 +11,11 @@ import pyarrow as pa
 from mtm.errors import InputError
 
 _CHUNK_BYTES = 1 << 22
-
-
 _CHUNKS_AHEAD = 4
 
 
 @contextmanager
-def _readable(path: Path, expected: str) -> Iterator[None]:
+def readable(path: Path, expected: str) -> Iterator[None]:
     """Turn what goes wrong while bytes of `path` are read into an InputError."""
     try:
         yield
@@ -31,13 +29,13 @@ def _chunks(path: Path) -> Iterator[bytes]:
     """Yield the (inflated) bytes of `path`, read a few chunks ahead in another thread."""
     if not path.exists():
         raise InputError(path, "no such file", "an existing file")
-    with _readable(path, "a whole file, plain or gzipped"):
+    with readable(path, "a whole file, plain or gzipped"):
         source = pa.OSFile(str(path))
     stream = pa.CompressedInputStream(source, "gzip") if path.suffix == ".gz" else source
     with stream, ThreadPoolExecutor(1) as pool:
         pending = deque(pool.submit(stream.read, _CHUNK_BYTES) for _ in range(_CHUNKS_AHEAD))
         while True:
-            with _readable(path, "a whole file, plain or gzipped"):
+            with readable(path, "a whole file, plain or gzipped"):
                 chunk = pending.popleft().result()
             if not chunk:
                 return
@@ -45,7 +43,7 @@ def _chunks(path: Path) -> Iterator[bytes]:
             yield chunk
 
 
-def _lines(path: Path) -> Generator[bytes, None, None]:
+def byte_lines(path: Path) -> Generator[bytes, None, None]:
     """Yield the lines of `path` without their ends."""
     rest = b""
     with closing(_chunks(path)) as chunks:
@@ -60,6 +58,6 @@ def _lines(path: Path) -> Generator[bytes, None, None]:
 
 def text_lines(path: Path) -> Generator[str, None, None]:
     """Yield the lines of `path` as text."""
-    with closing(_lines(path)) as lines, _readable(path, "UTF-8 text"):
+    with closing(byte_lines(path)) as lines, readable(path, "UTF-8 text"):
         for line in lines:
             yield line.decode()

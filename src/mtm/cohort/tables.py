@@ -13,8 +13,6 @@ from mtm.errors import InputError
 from mtm.io import read_tsv
 
 _BRACKET = r"^(\d+)-(\d+)$"
-
-
 SAMPLE_COVARIATES = {
     "SMRIN": "rin",
     "SMTSISCH": "ischemic_minutes",
@@ -22,8 +20,6 @@ SAMPLE_COVARIATES = {
     "SMATSSCR": "autolysis",
     "SMPTHNTS": "pathology_notes",
 }
-
-
 _NUMERIC_COVARIATES = ("SMRIN", "SMTSISCH", "SMATSSCR")
 
 

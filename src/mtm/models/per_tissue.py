@@ -31,33 +31,6 @@ class TissuePairs:
     target_rows: np.ndarray
 
 
-def sample_rows(cohort: Cohort) -> np.ndarray:
-    """Return each donor's row of `cohort` in each tissue.
-
-    Returns
-    -------
-    np.ndarray
-        Shape ``(n_donors, n_tissues)``, int64, -1 where there is no sample.
-
-    Raises
-    ------
-    InputError
-        A donor has two samples of one tissue.
-    """
-    rows = np.full((len(cohort.donors), len(cohort.tissues)), -1, dtype=np.int64)
-    rows[cohort.donor, cohort.tissue] = np.arange(cohort.n_samples)
-    hidden = rows[cohort.donor, cohort.tissue] != np.arange(cohort.n_samples)
-    if hidden.any():
-        first = np.flatnonzero(hidden)[0]
-        raise InputError(
-            f"sample {cohort.samples.index[first]}",
-            f"a second sample of donor {cohort.donors.index[cohort.donor[first]]} in "
-            f"{cohort.tissues[cohort.tissue[first]]}",
-            "one sample for a donor and tissue",
-        )
-    return rows
-
-
 class PerTissuePredictor(Predictor):
     """A model that is fitted once for every target tissue on donors with source and target.
 
@@ -105,7 +78,7 @@ class PerTissuePredictor(Predictor):
 
     def _fit(self, training: Training) -> pd.DataFrame:
         cohort, source = training.cohort, training.source
-        rows = sample_rows(cohort)
+        rows = cohort.row_of()
         donors = np.flatnonzero(rows[:, source] >= 0)
         if not len(donors):
             raise InputError(

@@ -7,7 +7,7 @@ read from the syntax tree.
 
 import ast
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 
@@ -49,15 +49,14 @@ def code_digest(
         The script or one of `modules` does not exist or is no Python.
     """
     script = Path(script)
-    digest = hashlib.sha256(_code_text(script).encode())
+    digest = hashlib.sha256(_own_digest(script))
     used = set(_imports(script, "", source_root))
     for module in modules:
         if _file_of(module, source_root) is None:
             raise InputError("code digest", f"module {module!r}", f"a module in {source_root}")
         used.add(module)
     for module in sorted(_closure(used, set(without), source_root)):
-        path = _file_of(module, source_root)
-        digest.update(f"\0{module}\0{_code_text(path)}".encode())
+        digest.update(module.encode() + b"\0" + _own_digest(_file_of(module, source_root)))
     return digest.hexdigest()[:16]
 
 
@@ -91,14 +90,14 @@ def _named(known: dict[str, str], name: str, kind: str) -> str:
 
 @cache
 def _tree(path: Path) -> tuple[ast.Module, list[ast.Import | ast.ImportFrom]]:
-    """Syntax tree of a file without its docstrings, and its import statements: one walk."""
+    """Syntax tree of a file without its docstrings, and its import statements."""
     try:
         tree = ast.parse(path.read_text(encoding="utf-8"))
     except (OSError, SyntaxError) as error:
         raise InputError(path, f"no readable code ({error})", "a Python file") from error
     scopes = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
     imports = []
-    for node in ast.walk(tree):
+    for node in _statements(tree):
         if isinstance(node, ast.Import | ast.ImportFrom):
             imports.append(node)
         elif isinstance(node, scopes) and ast.get_docstring(node, clean=False) is not None:
@@ -106,10 +105,18 @@ def _tree(path: Path) -> tuple[ast.Module, list[ast.Import | ast.ImportFrom]]:
     return tree, imports
 
 
+def _statements(node: ast.AST) -> Iterator[ast.AST]:
+    """Yield `node` and all statements in it; expressions, of which there are many, hold none."""
+    yield node
+    for block in ("body", "handlers", "orelse", "finalbody", "cases"):
+        for statement in getattr(node, block, ()):
+            yield from _statements(statement)
+
+
 @cache
-def _code_text(path: Path) -> str:
-    """Return the code of a file in one layout, without comments and docstrings."""
-    return ast.unparse(_tree(path)[0])
+def _own_digest(path: Path) -> bytes:
+    """Digest of the code of a file in one layout, without comments and docstrings."""
+    return hashlib.sha256(ast.unparse(_tree(path)[0]).encode()).digest()
 
 
 @cache

@@ -24,16 +24,9 @@ from mtm.pipeline.datasets import Dataset, checksum_of, missing_report, verify
 
 logger = logging.getLogger(__name__)
 
-
 CHUNK_BYTES = 1 << 20
-
-
 LONGEST_WAIT = 60.0
-
-
 RETRIES_UNHEARD = 2
-
-
 HEADERS = {
     "User-Agent": f"mtm/{__version__} (python-requests/{requests.__version__})",
     "Accept-Encoding": "identity",
@@ -98,6 +91,24 @@ def fetch(
         the transfer would be open to tampering; or the disk is too small.
     """
     destination = Path(destination)
+    if _in_place(dataset, destination):
+        return
+    destination.parent.mkdir(parents=True, exist_ok=True)
+    with nullcontext(session) if session is not None else requests.Session() as opened:
+        transfer = _Transfer(dataset, destination, opened, timeout, progress, allow_http)
+        transfer.require_secure([dataset.url])
+        transfer.complete_and_verify(retries, backoff)
+    if dataset.checksum is None:
+        found = checksum_of(transfer.part, "sha256")
+        logger.warning(
+            "%s has no checksum in the manifest; the file downloaded has %s", dataset.name, found
+        )
+    os.replace(transfer.part, destination)
+    logger.info("%s is in place at %s", dataset.name, destination)
+
+
+def _in_place(dataset: Dataset, destination: Path) -> bool:
+    """Whether the file is there, and the right one; refuse what cannot be downloaded."""
     if destination.exists():
         verify(
             dataset,
@@ -106,7 +117,7 @@ def fetch(
             f"correct the row of {dataset.name} in the manifest if this file is the right one.",
         )
         logger.info("%s is in place at %s", dataset.name, destination)
-        return
+        return True
     if dataset.access == "controlled":
         raise InputError(
             f"dataset {dataset.name}",
@@ -114,33 +125,7 @@ def fetch(
             f"a copy that you were granted, named in local_files.{dataset.name}",
             f"Apply at {dataset.url}",
         )
-    destination.parent.mkdir(parents=True, exist_ok=True)
-    with nullcontext(session) if session is not None else requests.Session() as opened:
-        transfer = _Transfer(dataset, destination, opened, timeout, progress, allow_http)
-        transfer.require_secure([dataset.url])
-        for attempts_left in (1, 0):
-            resumed = transfer.complete(retries, backoff)
-            try:
-                verify(
-                    dataset,
-                    transfer.part,
-                    f"Nothing was kept. If this comes back, the file behind {dataset.url} has "
-                    "changed: compare it with what its publisher states.",
-                )
-                break
-            except InputError:
-                transfer.part.unlink()
-                if not (resumed and attempts_left):
-                    raise
-                logger.warning("%s, resumed, is damaged; starting again", dataset.name)
-    if dataset.checksum is None:
-        logger.warning(
-            "%s has no checksum in the manifest; the file downloaded has %s",
-            dataset.name,
-            checksum_of(transfer.part, "sha256"),
-        )
-    os.replace(transfer.part, destination)
-    logger.info("%s is in place at %s", dataset.name, destination)
+    return False
 
 
 def fetch_needed(
@@ -191,6 +176,24 @@ class _Transfer:
     @property
     def size(self) -> int:
         return self.part.stat().st_size if self.part.exists() else 0
+
+    def complete_and_verify(self, retries: int, backoff: float) -> None:
+        """Bring `part` to its full length and check it; one that was resumed may start again."""
+        for attempts_left in (1, 0):
+            resumed = self.complete(retries, backoff)
+            try:
+                verify(
+                    self.dataset,
+                    self.part,
+                    f"Nothing was kept. If this comes back, the file behind {self.dataset.url} "
+                    "has changed: compare it with what its publisher states.",
+                )
+                return
+            except InputError:
+                self.part.unlink()
+                if not (resumed and attempts_left):
+                    raise
+                logger.warning("%s, resumed, is damaged; starting again", self.dataset.name)
 
     def complete(self, retries: int, backoff: float) -> bool:
         """Bring `part` to its full length; return whether any request continued an earlier one."""

@@ -1,5 +1,6 @@
-"""The prediction file."""
+"""Files of predictions: those of held-out donors for the analyses, and those of new people."""
 
+import gzip
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -7,12 +8,15 @@ import anndata
 import h5py
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from mtm.cohort.cohort import Cohort
 from mtm.cohort.scaling import UNITS
 from mtm.errors import InputError
 from mtm.io import atomic_path
 from mtm.models.base import Requests
+from mtm.vocabulary import OUTPUT_SUFFIXES
 
 
 def write_predictions(
@@ -103,26 +107,81 @@ def write_matrix(
         raise ValueError(f"{done} rows where {len(obs)} were announced")
 
 
-def read_predictions(path: str | Path) -> anndata.AnnData:
-    """Read what `write_predictions` wrote.
+def output_suffix(path: Path) -> str:
+    """Return the one of `OUTPUT_SUFFIXES` that `path` ends with."""
+    for suffix in OUTPUT_SUFFIXES:
+        if path.name.endswith(suffix):
+            return suffix
+    raise InputError(path, f"the ending {path.suffix!r}", f"one of {', '.join(OUTPUT_SUFFIXES)}")
+
+
+def write_new_predictions(
+    path: Path,
+    blocks: Iterable[np.ndarray],
+    rows: pd.DataFrame,
+    genes: pd.DataFrame,
+    uns: dict[str, str],
+) -> None:
+    """Write predictions of new people block by block, in the format that `path` asks for.
+
+    Parameters
+    ----------
+    path
+        The file; its name ends in one of `OUTPUT_SUFFIXES`.
+    blocks
+        Arrays of shape ``(any, n_genes)``, together ``len(rows)`` rows.
+    rows
+        From `mtm.predictions.new_people.new_rows`.
+    genes
+        `Predictor.genes`.
+    uns
+        Texts that describe the whole.
 
     Raises
     ------
     InputError
-        The file is missing or no prediction file.
+        No format has that name.
     """
-    path = Path(path)
-    if not path.exists():
-        raise InputError(path, "no such file", "a prediction file (.h5ad)")
-    try:
-        data = anndata.read_h5ad(path)
-    except (OSError, KeyError, ValueError) as error:
-        raise InputError(path, f"an unreadable file ({error})", "an AnnData .h5ad") from error
-    missing = {"donor", "sources", "target", "fold"} - set(data.obs)
-    if missing or data.uns.get("scale") not in UNITS:
-        raise InputError(
-            path,
-            f"obs {sorted(data.obs)} and scale {data.uns.get('scale')!r}",
-            f"obs columns donor, sources, target, fold and a scale of {', '.join(UNITS)}",
-        )
-    return data
+    suffix, gene_ids = output_suffix(path), list(genes.index)
+    with atomic_path(path) as temporary:
+        if suffix == ".h5ad":
+            named = rows.set_index(rows["sample_id"] + "|" + rows["target"]).rename_axis("row")
+            write_matrix(temporary, blocks, named, genes[["symbol"]], uns)
+        elif suffix == ".parquet":
+            _write_parquet(temporary, blocks, rows, gene_ids, uns)
+        else:
+            _write_tsv(temporary, blocks, rows, gene_ids)
+
+
+def _write_tsv(
+    path: Path, blocks: Iterable[np.ndarray], rows: pd.DataFrame, genes: list[str]
+) -> None:
+    """Write `rows` and one column a gene as text, gzipped where the name of `path` says so."""
+    done = 0
+    with (gzip.open if path.suffix == ".gz" else open)(path, "wt", encoding="utf-8") as text:
+        for values in blocks:
+            part = rows.iloc[done : done + len(values)].reset_index(drop=True)
+            pd.concat([part, pd.DataFrame(values, columns=genes)], axis=1).to_csv(
+                text, sep="\t", index=False, header=done == 0, float_format="%.6g"
+            )
+            done += len(values)
+
+
+def _write_parquet(
+    path: Path,
+    blocks: Iterable[np.ndarray],
+    rows: pd.DataFrame,
+    genes: list[str],
+    metadata: dict[str, str],
+) -> None:
+    """Write `rows` and one float32 column a gene; `metadata` goes into the schema."""
+    done = 0
+    fields = [(name, pa.string()) for name in rows] + [(gene, pa.float32()) for gene in genes]
+    schema = pa.schema(fields, metadata=metadata)
+    with pq.ParquetWriter(path, schema) as writer:
+        for values in blocks:
+            part = rows.iloc[done : done + len(values)]
+            columns = [pa.array(part[name], pa.string()) for name in rows]
+            columns += [pa.array(column) for column in np.ascontiguousarray(values.T)]
+            writer.write_table(pa.Table.from_arrays(columns, schema=schema))
+            done += len(values)

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 from anndata.io import read_elem
 
+from mtm.cohort.folds import read_folds
 from mtm.errors import InputError
-from mtm.io import read_tsv
 from mtm.settings.accuracy import AccuracySettings
 from mtm.settings.scaling import Scaling
 from mtm.statistics.resampling import donor_weights
@@ -120,7 +120,7 @@ def read_held_out(
     """
     expression, files = Path(expression), tuple(Path(path) for path in predictions)
     obs, genes, _ = _read_tables(expression, ["donor", "tissue"])
-    assigned = read_tsv(folds, ["donor", "fold"], dtype={"donor": str}).set_index("donor")["fold"]
+    assigned = read_folds(folds)
     samples = obs[["donor", "tissue"]].astype(str)
     samples["fold"] = samples["donor"].map(assigned)
     if samples["fold"].isna().any():
@@ -237,7 +237,7 @@ def _check_folds(
         if found[0] in owner:
             raise InputError(path, f"fold {found[0]}, as in {owner[found[0]]}", "one file a fold")
         owner[found[0]] = path
-    missing = sorted(set(folds[folds >= 0].astype(int)) - set(owner))
+    missing = sorted(set(folds[folds >= 0]) - set(owner))
     if missing:
         raise InputError(
             "predictions", f"no file of fold {missing[0]}", f"one for every fold of {where}"

@@ -1,8 +1,7 @@
-"""From a fitted model to predictions: what to ask, the prediction file, and new people's data."""
+"""New people's samples, brought to a fitted model and predicted."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Literal, get_args
 
 import numpy as np
 import pandas as pd
@@ -15,11 +14,7 @@ from mtm.models.base import Predictor, Requests
 from mtm.predictions.gene_overlap import GeneOverlap, match_genes
 from mtm.predictions.requests import BLOCK, predict_in_blocks
 from mtm.settings.transfer import MIN_OVERLAP
-
-OutputScale = Literal["z", "log2", "tpm"]
-
-
-OUTPUT_SCALES: tuple[str, ...] = get_args(OutputScale)
+from mtm.vocabulary import OUTPUT_SCALES, OutputScale
 
 
 def align_expression(

@@ -1,4 +1,4 @@
-"""What to predict of held-out donors, and the predictions of it, block by block."""
+"""What is predicted of held-out donors, and how a model is asked: block by block."""
 
 import logging
 from collections.abc import Collection, Iterator, Sequence
@@ -12,10 +12,7 @@ from mtm.models.base import Predictor, Requests
 
 log = logging.getLogger(__name__)
 
-
 BLOCK = 256
-
-
 SourceChoice = Literal["source", "others"]
 
 
@@ -60,19 +57,11 @@ def held_out_requests(
     unknown = sorted(set(donors) - set(cohort.donors.index))
     if unknown:
         raise InputError("held-out donors", unknown[0], "donors of the cohort")
-    row_of = _rows_by_donor_and_tissue(cohort)
+    row_of = cohort.row_of()
     held_out = cohort.donors.index.isin(list(donors)) & (row_of[:, source_index] >= 0)
     target_rows = np.flatnonzero(held_out[cohort.donor] & (cohort.tissue != source_index))
     target = cohort.tissue[target_rows]
-
-    if sources == "source":
-        allowed = [source_index]
-    elif sources == "others":
-        allowed = list(range(len(cohort.tissues)))
-    elif isinstance(sources, str):
-        raise InputError("sources", repr(sources), "'source', 'others' or a list of tissue names")
-    else:
-        allowed = [cohort.tissue_index(name) for name in dict.fromkeys(sources)]
+    allowed = _allowed_tissues(cohort, source_index, sources)
     rows = row_of[cohort.donor[target_rows]][:, allowed]
     rows[np.asarray(allowed) == target[:, None]] = -1
     rows = np.take_along_axis(rows, np.argsort(rows < 0, axis=1, kind="stable"), axis=1)
@@ -89,21 +78,17 @@ def held_out_requests(
     return Requests(rows[kept, :width], target[kept]), target_rows[kept]
 
 
-def _rows_by_donor_and_tissue(cohort: Cohort) -> np.ndarray:
-    """Row of the sample of each donor and tissue, shape ``(n_donors, n_tissues)``, -1 if none."""
-    shape = (len(cohort.donors), len(cohort.tissues))
-    flat = np.ravel_multi_index((cohort.donor, cohort.tissue), shape)
-    counts = np.bincount(flat, minlength=shape[0] * shape[1])
-    if (counts > 1).any():
-        donor, tissue = np.unravel_index(counts.argmax(), shape)
-        raise InputError(
-            f"samples of donor {cohort.donors.index[donor]}",
-            f"{counts.max()} samples of {cohort.tissues[tissue]}",
-            "at most one sample a donor and tissue",
-        )
-    row_of = np.full(shape, -1, np.int64)
-    row_of.reshape(-1)[flat] = np.arange(cohort.n_samples)
-    return row_of
+def _allowed_tissues(
+    cohort: Cohort, source_index: int, sources: SourceChoice | Sequence[str]
+) -> list[int]:
+    """Return the tissues to predict from, in the order of preference."""
+    if sources == "source":
+        return [source_index]
+    if sources == "others":
+        return list(range(len(cohort.tissues)))
+    if isinstance(sources, str):
+        raise InputError("sources", repr(sources), "'source', 'others' or a list of tissue names")
+    return [cohort.tissue_index(name) for name in dict.fromkeys(sources)]
 
 
 def predict_in_blocks(

@@ -81,7 +81,7 @@ SEX_OF_TISSUE = {
 }
 
 
-_STREAMS = (
+STREAMS = (
     "donors",
     "factors",
     "availability",
@@ -104,7 +104,7 @@ _STREAMS = (
 
 # Settings of the files that `mtm.simulation.annotation` and `mtm.simulation.external` write; the
 # cohort's own files, the truth among them, do not depend on them.
-_BESIDE_THE_COHORT = (
+BESIDE_THE_COHORT = (
     "conservation_strength",
     "connectivity_strength",
     "n_external_donors",
@@ -309,5 +309,5 @@ class SimulationSettings:
 
     def rng(self, stream: str, *key: int) -> np.random.Generator:
         """Return the generator of one of the independent random streams."""
-        spawn_key = (_STREAMS.index(stream), *key)
+        spawn_key = (STREAMS.index(stream), *key)
         return np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=spawn_key))

@@ -8,11 +8,7 @@ from mtm.settings.simulation import SimulationSettings
 from mtm.simulation.population import DISEASES, PATHOLOGY_TERMS, Population, organ
 
 COVARIATES = ("age", "sex", "bmi", "ventilator", "ischemic", "rin", "center")
-
-
 NONLINEAR = ("product", "threshold")
-
-
 # One fragment or less: written as 0, as a quantifier would.
 DETECTION_LIMIT_TPM = 0.01
 
@@ -102,10 +98,39 @@ def draw_effects(population: Population, block: int) -> Effects:
     settings = population.settings
     rng = settings.rng("effects", block)
     genes = population.genes.iloc[settings.gene_blocks()[block]]
-    tissues, n_genes = settings.all_tissues, len(genes)
-    shape = (len(tissues), n_genes)
+    n_genes = len(genes)
+    shape = (len(settings.all_tissues), n_genes)
     embedding = _tissue_embedding(settings)
+    # One random stream: the order of the draws is part of what a seed means.
+    base = _base_levels(rng, embedding, (genes["gene_type"] != "protein_coding").to_numpy())
+    spread = settings.noise_sd_log2 * np.exp(
+        0.35 * rng.standard_normal(n_genes) + 0.15 * rng.standard_normal(shape)
+    )
+    unit = spread * np.exp(0.35 * rng.standard_normal(n_genes))
+    loadings = _loadings(rng, settings, embedding, n_genes)
+    covariates, nonlinear, diseases = _responses(rng, settings, n_genes)
+    # Delta method for the log2 of a Poisson count, bounded where the count is near 0.
+    counting = np.minimum(1 / (np.log(2) ** 2 * settings.fragments_per_tpm * np.exp2(base)), 1.5)
+    audible = ~genes["silent"].to_numpy()
+    # A disease's effect is a fold change: it does not depend on the gene's quality.
+    return Effects(
+        base=np.where(audible, base, -60.0),
+        noise_sd=np.sqrt(spread**2 + counting) * audible,
+        tissue=settings.tissue_strength * rng.standard_normal(shape) * unit * audible,
+        own=settings.own_strength * (0.5 + rng.random(shape)) * unit * audible,
+        factors=settings.factor_strength * loadings * unit * audible,
+        covariates=covariates * unit * audible,
+        diseases=diseases * spread * audible,
+        nonlinear=nonlinear * unit * audible,
+    )
 
+
+def _base_levels(
+    rng: np.random.Generator, embedding: np.ndarray, noncoding: np.ndarray
+) -> np.ndarray:
+    """Draw log2 TPM of shape ``(n_tissues, n_genes)``: a tenth of genes silent in most tissues."""
+    n_genes = len(noncoding)
+    shape = (len(embedding), n_genes)
     base = (
         rng.normal(2.6, 2.4, n_genes)
         + embedding @ rng.normal(0, 1.0, (3, n_genes))
@@ -113,25 +138,27 @@ def draw_effects(population: Population, block: int) -> Effects:
     )
     restricted = rng.random(n_genes) < 0.1
     base = np.where(restricted & (rng.random(shape) < 0.7), base - 9, base)
-    noncoding = (genes["gene_type"] != "protein_coding").to_numpy()
-    base = np.clip(base - 2.0 * noncoding, -12, 12.5)
+    return np.clip(base - 2.0 * noncoding, -12, 12.5)
 
-    spread = settings.noise_sd_log2 * np.exp(
-        0.35 * rng.standard_normal(n_genes) + 0.15 * rng.standard_normal(shape)
-    )
-    # Delta method for the log2 of a Poisson count, bounded where the count is near 0.
-    counting = np.minimum(1 / (np.log(2) ** 2 * settings.fragments_per_tpm * np.exp2(base)), 1.5)
-    quality = np.exp(0.35 * rng.standard_normal(n_genes))
-    unit = spread * quality
 
+def _loadings(
+    rng: np.random.Generator, settings: SimulationSettings, embedding: np.ndarray, n_genes: int
+) -> np.ndarray:
+    """Draw loadings of the factors, shape ``(n_factors, n_tissues, n_genes)``."""
     n_factors = settings.n_factors
     shared = rng.standard_normal((n_factors, 1, n_genes))
     alike = np.einsum("tj,jkg->ktg", embedding, rng.standard_normal((3, n_factors, n_genes)))
-    loadings = (
+    return (
         np.sqrt(settings.factor_sharing_share) * shared
         + np.sqrt(1 - settings.factor_sharing_share) * alike
     ) / np.sqrt(n_factors)
 
+
+def _responses(
+    rng: np.random.Generator, settings: SimulationSettings, n_genes: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Draw effects of covariates, non-linear functions and diseases, as in `Effects`."""
+    tissues = settings.all_tissues
     affected = affected_tissues(settings)
     in_tissue = {name: np.isin(tissues, names)[:, None] for name, names in affected.items()}
     source = np.array(tissues)[:, None] == settings.source
@@ -150,31 +177,18 @@ def draw_effects(population: Population, block: int) -> Effects:
         settings.nonlinear_strength,
     )
     # A disease touches other genes in every tissue: each tissue is drawn as an effect of its own.
-    diseases = np.stack(
-        [
-            _sparse(
-                rng,
-                (in_tissue[name] | source)[:, None],
-                n_genes,
-                settings.disease_gene_share,
-                settings.disease_strength,
-            )[:, 0]
-            * np.where(source, 0.5, 1.0)
-            for name in DISEASES
-        ]
-    )
-    audible = ~genes["silent"].to_numpy()
-    # A disease's effect is a fold change: it does not depend on the gene's quality.
-    return Effects(
-        base=np.where(audible, base, -60.0),
-        noise_sd=np.sqrt(spread**2 + counting) * audible,
-        tissue=settings.tissue_strength * rng.standard_normal(shape) * unit * audible,
-        own=settings.own_strength * (0.5 + rng.random(shape)) * unit * audible,
-        factors=settings.factor_strength * loadings * unit * audible,
-        covariates=covariates * unit * audible,
-        diseases=diseases * spread * audible,
-        nonlinear=nonlinear * unit * audible,
-    )
+    diseases = [
+        _sparse(
+            rng,
+            (in_tissue[name] | source)[:, None],
+            n_genes,
+            settings.disease_gene_share,
+            settings.disease_strength,
+        )[:, 0]
+        * np.where(source, 0.5, 1.0)
+        for name in DISEASES
+    ]
+    return covariates, nonlinear, np.stack(diseases)
 
 
 def expected_log2_tpm(population: Population, effects: Effects, block: int) -> np.ndarray:

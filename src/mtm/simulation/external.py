@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from mtm.io import atomic_path, write_tsv
-from mtm.settings.simulation import _STREAMS, SimulationSettings
+from mtm.settings.simulation import STREAMS, SimulationSettings
 from mtm.simulation.effects import DETECTION_LIMIT_TPM, draw_effects, draw_expression
 from mtm.simulation.files import write_truth
 from mtm.simulation.population import Population, simulate_population
@@ -37,7 +37,7 @@ class _ExternalSettings(SimulationSettings):
 
     def rng(self, stream: str, *key: int) -> np.random.Generator:
         if stream in DONOR_STREAMS:
-            return super().rng("external", _STREAMS.index(stream), *key)
+            return super().rng("external", STREAMS.index(stream), *key)
         return super().rng(stream, *key)
 
 

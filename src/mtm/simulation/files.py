@@ -26,7 +26,7 @@ import numpy as np
 import pandas as pd
 
 from mtm.io import atomic_path
-from mtm.settings.simulation import _BESIDE_THE_COHORT, GENE_BLOCK, SimulationSettings
+from mtm.settings.simulation import BESIDE_THE_COHORT, GENE_BLOCK, SimulationSettings
 from mtm.simulation.effects import (
     COVARIATES,
     NONLINEAR,
@@ -230,7 +230,7 @@ def write_truth(population: Population, path: str | Path) -> None:
     files beside the cohort are left out).
     """
     settings, samples = population.settings, population.samples
-    of_cohort = {k: v for k, v in asdict(settings).items() if k not in _BESIDE_THE_COHORT}
+    of_cohort = {k: v for k, v in asdict(settings).items() if k not in BESIDE_THE_COHORT}
     n_tissues = len(settings.all_tissues)
     donors = population.donors.loc[samples["donor"]]
     planted = _planted(population)
@@ -264,20 +264,26 @@ def write_truth(population: Population, path: str | Path) -> None:
     with atomic_path(path) as temporary:
         truth.write_h5ad(temporary)
         with h5py.File(temporary, "r+") as handle:
-            # AnnData cannot append columns: X is laid out as its format says and filled by block.
-            handle.pop("X", None)
-            matrix = handle.create_dataset(
-                "X",
-                shape=(len(obs), len(var)),
-                dtype=np.float32,
-                chunks=(min(n_tissues * 16, len(obs)), min(GENE_BLOCK, len(var))),
-            )
-            matrix.attrs["encoding-type"], matrix.attrs["encoding-version"] = "array", "0.2.0"
-            for block, span in enumerate(settings.gene_blocks()):
-                effects = draw_effects(population, block)
-                mean = expected_log2_tpm(population, effects, block)
-                expected = expected_log2_one_plus_tpm(mean, effects.noise_sd)
-                matrix[:, span] = expected.reshape(len(obs), -1)
+            _write_expected(population, handle)
+
+
+def _write_expected(population: Population, handle: h5py.File) -> None:
+    """Write X of the truth: AnnData cannot append columns, so it is filled block by block here."""
+    settings = population.settings
+    shape = (len(population.samples), len(population.genes))
+    handle.pop("X", None)
+    matrix = handle.create_dataset(
+        "X",
+        shape=shape,
+        dtype=np.float32,
+        chunks=(min(len(settings.all_tissues) * 16, shape[0]), min(GENE_BLOCK, shape[1])),
+    )
+    matrix.attrs["encoding-type"], matrix.attrs["encoding-version"] = "array", "0.2.0"
+    for block, span in enumerate(settings.gene_blocks()):
+        effects = draw_effects(population, block)
+        mean = expected_log2_tpm(population, effects, block)
+        expected = expected_log2_one_plus_tpm(mean, effects.noise_sd)
+        matrix[:, span] = expected.reshape(shape[0], -1)
 
 
 def simulate_cohort(

@@ -10,24 +10,12 @@ from mtm.errors import InputError
 from mtm.settings.simulation import GTEX_V8_SAMPLES, SEX_OF_TISSUE, SimulationSettings
 
 DISEASES = ("MHT2D", "MHHTN")
-
-
 DISEASE_FACTORS = (3, 4)
-
-
 PRODUCT_FACTORS = (0, 1)
-
-
 THRESHOLD_FACTOR = 2
-
-
 CENTERS = ("B1", "C1", "D1")
-
-
 # Donors with the tissue among the 948 of GTEx v8.
 GTEX_V8_DONORS = 948
-
-
 # SMTS where it is not the part of SMTSD before " - ".
 ORGANS = {
     "Adipose": "Adipose Tissue",
@@ -38,24 +26,12 @@ ORGANS = {
     "Minor Salivary Gland": "Salivary Gland",
     "Whole Blood": "Blood",
 }
-
-
 # Shares of the open GTEx v8 donors.
 MALE_SHARE = 0.67
-
-
 AGE_BRACKETS = {20: 0.086, 30: 0.080, 40: 0.156, 50: 0.321, 60: 0.323, 70: 0.034}
-
-
 HARDY = {0: 0.53, 1: 0.04, 2: 0.25, 3: 0.06, 4: 0.12}
-
-
 UNKNOWN_HARDY_SHARE = 0.02
-
-
 UNKNOWN_ISCHEMIC_SHARE = 0.01
-
-
 # What a pathologist notes in a tissue, and the disease that makes it likelier.
 PATHOLOGY_TERMS = {
     "Artery - Tibial": ("atherosclerosis", "MHHTN"),
@@ -63,8 +39,6 @@ PATHOLOGY_TERMS = {
     "Muscle - Skeletal": ("atrophy", "MHT2D"),
     "Thyroid": ("goiter", "MHT2D"),
 }
-
-
 _LETTERS = np.array(list("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"))
 
 

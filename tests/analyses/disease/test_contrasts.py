@@ -40,7 +40,7 @@ def make_cohort(n_donors=120, **columns):
 
 def folds_of(cohort, left_out=()):
     fold = [-1 if name in left_out else i % 5 for i, name in enumerate(cohort.donors.index)]
-    return pd.DataFrame({"donor": cohort.donors.index, "fold": fold})
+    return pd.Series(fold, cohort.donors.index)
 
 
 def table_of(cohort, settings, left_out=()):

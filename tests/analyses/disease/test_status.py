@@ -27,8 +27,8 @@ from mtm.analyses.disease.status_tables import (
     compare_inputs,
 )
 from mtm.cohort.cohort import Cohort
+from mtm.cohort.folds import read_folds
 from mtm.errors import InputError
-from mtm.io import read_tsv
 from mtm.predictions.held_out import read_held_out
 from mtm.settings.accuracy import AccuracySettings
 from mtm.settings.disease import DiseaseSettings
@@ -218,7 +218,7 @@ def gene_table(predictable=True):
 def run_status(folder, n_parts=1, **changes):
     cohort = Cohort.read(folder / "expression.h5ad", folder / "donors.tsv")
     disease = DiseaseSettings(min_cases=20, min_controls=20)
-    samples = held_out_samples(cohort, read_tsv(folder / "folds.tsv"), "Whole Blood")
+    samples = held_out_samples(cohort, read_folds(folder / "folds.tsv"), "Whole Blood")
     labels, _ = contrast_table(cohort, samples, disease)
     settings = StatusSettings(
         **{"bootstraps": 40, "classifier": QUICK} | changes.pop("settings", {})

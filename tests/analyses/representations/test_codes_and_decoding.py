@@ -228,10 +228,10 @@ def without(cohort, rows):
 def run(tmp_path_factory):
     """Return a cohort, its folds, and bundles of two folds of an MTM trained for a step."""
     folder, cohort = tmp_path_factory.mktemp("bundles"), small_cohort()
-    folds = pd.DataFrame({"donor": cohort.donors.index, "fold": np.arange(12) % 2})
+    folds = pd.Series(np.arange(12) % 2, cohort.donors.index, name="fold")
     bundles = {}
     for fold in range(2):
-        kept = folds.loc[folds["fold"] != fold, "donor"]
+        kept = folds.index[folds != fold]
         model = MTM(replace(PARAMETERS, covariates=("age",)))
         model.fit(Training(cohort.of_donors(kept), source=5, seed=fold, device="cpu"))
         bundles[fold] = folder / f"fold{fold}.safetensors"
@@ -247,8 +247,7 @@ def test_code_tables_hold_every_donor_pair_and_network(run):
     assert list(summary["network"]) == [name for name in networks for _ in range(2)]
     for network, part in donors.groupby("network"):
         assert sorted(part["donor"]) == list(cohort.donors.index)
-        merged = part.merge(folds, on="donor", suffixes=("", "_true"))
-        assert (merged["fold"] == merged["fold_true"]).all()
+        assert (part["fold"].to_numpy() == folds[part["donor"]].to_numpy()).all()
         pairs = by_pair[by_pair["network"] == network]
         names = set(zip(pairs["tissue_a"], pairs["tissue_b"], strict=True))
         assert names == set(combinations(TISSUES, 2))
@@ -257,7 +256,7 @@ def test_code_tables_hold_every_donor_pair_and_network(run):
     row = summary[(summary["network"] == "trained") & (summary["comparison"] == "all pairs")]
     similarity = []
     for fold, path in bundles["m"].items():
-        members = cohort.donors.index.isin(folds.loc[folds["fold"] == fold, "donor"])
+        members = (folds == fold).to_numpy()
         rows = np.flatnonzero(members[cohort.donor])
         codes = load(path).codes(cohort, rows).numpy()
         of_donor = np.corrcoef(codes)[cohort.donor[rows][:, None] == cohort.donor[rows][None]]
@@ -389,12 +388,12 @@ def diverged(cohort, folds, bundles, folder):
 
 
 def single_samples(cohort, folds, bundles, folder):
-    fold = folds["fold"].to_numpy()[cohort.donor]
+    fold = folds.to_numpy()[cohort.donor]
     return without(cohort, np.flatnonzero((fold == 1) & (cohort.tissue != 5))), folds, bundles
 
 
 def no_blood_in_a_fold(cohort, folds, bundles, folder):
-    fold = folds["fold"].to_numpy()[cohort.donor]
+    fold = folds.to_numpy()[cohort.donor]
     return without(cohort, np.flatnonzero((fold == 1) & (cohort.tissue == 5))), folds, bundles
 
 

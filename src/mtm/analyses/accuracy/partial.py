@@ -38,7 +38,6 @@ from mtm.cohort.cohort import Cohort
 from mtm.errors import InputError
 from mtm.models.covariate_design import COVARIATES, CovariateDesign, covariate_table
 from mtm.models.device import choose_device
-from mtm.models.per_tissue import sample_rows
 from mtm.predictions.held_out import HeldOut, fold_weights
 from mtm.predictions.tissues import BLOCK_GENES, Tissue, Values, tissues
 from mtm.settings.accuracy import AccuracySettings
@@ -166,7 +165,7 @@ def _design(
 ) -> np.ndarray:
     """Covariates of donors and source samples, standardised, ``(n_rows, n_columns)``."""
     donor = cohort.donors.index.get_indexer(rows["donor"])
-    source_rows = sample_rows(cohort)[donor, cohort.tissue_index(source)]
+    source_rows = cohort.row_of()[donor, cohort.tissue_index(source)]
     if (source_rows < 0).any():
         name = rows["donor"].iloc[int(np.argmax(source_rows < 0))]
         raise InputError(

@@ -193,18 +193,18 @@ def _of_samples(cohort: Cohort, contrast: str, kind: str, status: np.ndarray) ->
     )
 
 
-def held_out_samples(cohort: Cohort, folds: pd.DataFrame, source: str) -> pd.Index:
+def held_out_samples(cohort: Cohort, folds: pd.Series, source: str) -> pd.Index:
     """Ids of samples that a model sees held out: other tissues of held-out donors with `source`.
 
     Parameters
     ----------
     folds
-        ``cohort/folds.tsv``.
+        Fold by donor id, from `mtm.cohort.folds.read_folds`.
     """
     index = cohort.tissue_index(source)
     has_source = np.zeros(len(cohort.donors), bool)
     has_source[cohort.donor[cohort.tissue == index]] = True
-    fold = folds.set_index("donor")["fold"].reindex(cohort.donors.index).to_numpy()
+    fold = folds.reindex(cohort.donors.index).to_numpy()
     kept = (has_source & (fold >= 0))[cohort.donor] & (cohort.tissue != index)
     return cohort.samples.index.astype(str)[kept]
 

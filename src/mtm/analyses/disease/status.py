@@ -39,7 +39,6 @@ from mtm.analyses.disease.status_tables import DRAW, KEY, PART_CURVE, PART_STATU
 from mtm.cohort.cohort import Cohort
 from mtm.cohort.scaling import log2_tpm
 from mtm.errors import InputError
-from mtm.models.per_tissue import sample_rows
 from mtm.predictions.held_out import HeldOut
 from mtm.predictions.tissues import BLOCK_GENES, Tissue
 from mtm.predictions.tissues import tissues as tissues_of
@@ -193,7 +192,7 @@ def disease_status(
 
 def _source_tpm(cohort: Cohort, source: str, donors: pd.Series) -> np.ndarray:
     """Source expression of donors, TPM, shape ``(n_donors, n_genes)``."""
-    rows = sample_rows(cohort)[cohort.donors.index.get_indexer(donors)]
+    rows = cohort.row_of()[cohort.donors.index.get_indexer(donors)]
     rows = rows[:, cohort.tissue_index(source)]
     if (rows < 0).any():
         name = donors.iloc[int(np.argmax(rows < 0))]

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import closing
+from itertools import takewhile
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ import pandas as pd
 import pyBigWig
 
 from mtm.analyses.genes.matching import UNMATCHED, gene_values, is_second_copy
-from mtm.cohort.genes import gene_key
+from mtm.cohort.genes import gene_key, gtf_records
 from mtm.cohort.lines import text_lines
 from mtm.errors import InputError
 from mtm.io import read_tsv
@@ -33,7 +34,6 @@ NO_SCORE = "without a base that has a score"
 # Length of chromosome 1, which tells the builds of the human genome apart.
 CHR1_LENGTH = {"GRCh37": 249_250_621, "GRCh38": 248_956_422, "T2T-CHM13": 248_387_328}
 _BUILD_NAME = re.compile(r"GRCh3[78]|T2T-CHM13")
-_GENE_ID = re.compile(r'\bgene_id "([^"]+)"')
 
 
 def is_table(source: str | Path) -> bool:
@@ -56,54 +56,44 @@ def read_exons(gene_model: str | Path, gene_ids: Sequence[str]) -> tuple[pd.Data
     pd.DataFrame
         ``gene_id`` (as in `gene_ids`), ``chrom``, ``start``, ``end`` (0-based, end exclusive).
     str
-        Genome build that the comments of the file name; empty where they name none.
+        Genome build that the comments at the head of the file name; empty where they name none.
 
     Raises
     ------
     InputError
         A malformed exon row; no exon row; no exon of any of the genes.
     """
-    path = Path(gene_model)
     wanted = {gene_key(gene_id): gene_id for gene_id in gene_ids}
     of_model: dict[str, str | None] = {}
-    records, build, n_exons = [], "", 0
-    with closing(text_lines(path)) as lines:
-        for number, line in enumerate(lines, 1):
-            if line.startswith("#"):
-                named = _BUILD_NAME.search(line)
-                build = named[0] if named and not build else build
-                continue
-            if "\texon\t" not in line:
-                continue
-            fields = line.split("\t")
-            gene = _GENE_ID.search(fields[-1])
-            if (
-                len(fields) != 9
-                or gene is None
-                or not (fields[3].isdecimal() and fields[4].isdecimal())
-                or not 0 < int(fields[3]) <= int(fields[4])
-            ):
-                raise InputError(
-                    f"{path}, line {number}",
-                    repr(line[:80]),
-                    "nine fields, the fourth and fifth start and end, the last with gene_id",
-                )
-            n_exons += 1
-            name = gene[1]
-            if name not in of_model:
-                of_model[name] = wanted.get(gene_key(name))
-            if of_model[name] is not None:
-                records.append((of_model[name], fields[0], int(fields[3]) - 1, int(fields[4])))
-    if not n_exons:
-        raise InputError(path, "no exon row", "a GTF with rows whose third field is exon")
+    records = []
+    for row in gtf_records(
+        gene_model,
+        "exon",
+        lambda row: 0 < row.start <= row.end,
+        "nine fields, the fourth and fifth start and end, the last with gene_id",
+    ):
+        if row.gene_id not in of_model:
+            of_model[row.gene_id] = wanted.get(gene_key(row.gene_id))
+        if (name := of_model[row.gene_id]) is not None:
+            records.append((name, row.contig, row.start - 1, row.end))
     if not records:
         raise InputError(
-            path,
+            gene_model,
             f"exons of {len(of_model)} genes, none of them one of the {len(wanted)} of the cohort",
             "exons of the cohort's genes",
             f"First gene of the file: {next(iter(of_model))}; of the cohort: {gene_ids[0]}.",
         )
-    return pd.DataFrame(records, columns=["gene_id", "chrom", "start", "end"]), build
+    exons = pd.DataFrame(records, columns=["gene_id", "chrom", "start", "end"])
+    return exons, _build_of(Path(gene_model))
+
+
+def _build_of(gene_model: Path) -> str:
+    """Genome build that the comments at the head of a GTF name; empty where they name none."""
+    with closing(text_lines(gene_model)) as lines:
+        for line in takewhile(lambda line: line.startswith("#"), lines):
+            if named := _BUILD_NAME.search(line):
+                return named[0]
+    return ""
 
 
 def merge_exons(exons: pd.DataFrame) -> pd.DataFrame:

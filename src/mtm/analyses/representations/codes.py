@@ -335,7 +335,7 @@ def _interval(name: str, draws: np.ndarray) -> dict[str, float]:
 
 def code_similarity(
     cohort: Cohort,
-    folds: pd.DataFrame,
+    folds: pd.Series,
     bundles: Mapping[str, Mapping[int, str | Path]],
     n_permutations: int,
     n_bootstraps: int,
@@ -352,7 +352,7 @@ def code_similarity(
     cohort
         Every sample.
     folds
-        ``cohort/folds.tsv``.
+        Fold by donor id, from `mtm.cohort.folds.read_folds`.
     bundles
         Path of the bundle by model and fold; models of class "mtm".
     n_permutations, n_bootstraps, seed

@@ -88,7 +88,7 @@ def decoding_codes(model: MTM, cohort: Cohort, rows: np.ndarray) -> torch.Tensor
 def decoding_similarity(
     cohort: Cohort,
     source: str,
-    folds: pd.DataFrame,
+    folds: pd.Series,
     bundles: Mapping[str, Mapping[int, str | Path]],
     n_permutations: int,
     seed: int,
@@ -108,7 +108,7 @@ def decoding_similarity(
     source
         Tissue that codes come from.
     folds
-        ``cohort/folds.tsv``.
+        Fold by donor id, from `mtm.cohort.folds.read_folds`.
     bundles
         Path of the bundle by model and fold; models of class "mtm".
     n_permutations, seed

@@ -17,20 +17,20 @@ from mtm.models.mtm.networks import ConditionedStack
 ENCODER_BATCH = 1024
 
 
-def held_out_rows(cohort: Cohort, folds: pd.DataFrame) -> dict[int, np.ndarray]:
+def held_out_rows(cohort: Cohort, folds: pd.Series) -> dict[int, np.ndarray]:
     """Rows of the samples of every fold's held-out donors.
 
     Parameters
     ----------
     folds
-        ``cohort/folds.tsv``.
+        Fold by donor id, from `mtm.cohort.folds.read_folds`.
 
     Raises
     ------
     InputError
         A donor of the cohort has no row.
     """
-    fold_of = folds.set_index("donor")["fold"].reindex(cohort.donors.index)
+    fold_of = folds.reindex(cohort.donors.index)
     if fold_of.isna().any():
         raise InputError(
             "folds", f"no row for donor {fold_of.index[fold_of.isna()][0]}", "every donor"

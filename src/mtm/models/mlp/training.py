@@ -18,7 +18,6 @@ from mtm.io import atomic_path
 from mtm.models.base import Predictor, Training
 from mtm.models.device import choose_device, choose_precision
 from mtm.models.mlp.stack import TissueStack, plan_waves
-from mtm.models.per_tissue import sample_rows
 
 LOGGER = logging.getLogger(__name__)
 
@@ -43,7 +42,7 @@ def training_pairs(
     InputError
         No tissue has `min_pairs` pairs.
     """
-    rows = sample_rows(training.cohort)
+    rows = training.cohort.row_of()
     found = {}
     for target in range(rows.shape[1]):
         if target != training.source:

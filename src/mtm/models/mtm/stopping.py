@@ -66,9 +66,7 @@ def stopping_score(cohort: Cohort, source: int) -> Callable[[Predictor], float]:
     source
         Index of the tissue to predict from.
     """
-    source_row = np.full(len(cohort.donors), -1)
-    rows = np.flatnonzero(cohort.tissue == source)
-    source_row[cohort.donor[rows]] = rows
+    source_row = cohort.row_of()[:, source]
     targets = np.flatnonzero((cohort.tissue != source) & (source_row[cohort.donor] >= 0))
     requests = Requests(source_row[cohort.donor[targets]][:, None], cohort.tissue[targets])
     expr_tpm = cohort.expr_tpm[targets]

@@ -7,13 +7,7 @@ import pandas as pd
 import pytest
 import scipy.sparse
 
-from mtm.cohort.genes import gene_key, read_gene_list, read_gtf_genes
-from mtm.cohort.matrices import iter_expression_blocks, iter_gct_blocks, read_expression_header
-from mtm.cohort.tables import (
-    read_controlled_phenotypes,
-    read_sample_attributes,
-    read_subject_phenotypes,
-)
+from mtm.cohort.matrices import iter_expression_blocks, read_expression_header
 from mtm.errors import InputError
 
 
@@ -114,7 +108,7 @@ def test_no_thread_is_left_by_a_reader_given_up_half_way(tmp_path, table):
     path = tmp_path / "x.gct"
     path.write_text(gct_text(*table))
     before = threading.active_count()
-    blocks = iter_gct_blocks(path, block_genes=5)
+    blocks = iter_expression_blocks(path, block_genes=5)
     next(blocks)
     blocks.close()
     assert threading.active_count() == before
@@ -245,128 +239,3 @@ def test_h5ad_without_x_and_files_that_are_none(tmp_path):
         read_expression_header(tmp_path / "absent.gct")
     with pytest.raises(InputError, match="expression file: .gct"):
         read_expression_header(tmp_path / "x.xlsx")
-
-
-@pytest.mark.parametrize(
-    ("gene_id", "key"),
-    [
-        ("ENSG00000182378.13", ("ENSG00000182378", False)),
-        ("ENSG00000182378", ("ENSG00000182378", False)),
-        ("ENSG00000182378.13_PAR_Y", ("ENSG00000182378", True)),
-        ("ENSMUSG00000000001.4", ("ENSMUSG00000000001", False)),
-        ("RP11-34P13.7", ("RP11-34P13.7", False)),
-    ],
-)
-def test_gene_key(gene_id, key):
-    assert gene_key(gene_id) == key
-
-
-def test_sample_attributes(tmp_path):
-    path = tmp_path / "a.txt"
-    path.write_text(
-        "SAMPID\tSMTSD\tSMRIN\tSMCENTER\tSMPTHNTS\tSMAFRZE\tOTHER\n"
-        'GTEX-1-0001-SM\tWhole Blood\t7.5\tB1\tsome "odd note\tRNASEQ\t1\n'
-        "GTEX-2-0001-SM\tLung\t\tNA\t\tEXCLUDE\t1\n"
-    )
-    table = read_sample_attributes(path)
-    assert list(table.columns) == [
-        "donor",
-        "tissue",
-        "freeze",
-        "rin",
-        "center",
-        "pathology_notes",
-    ]
-    assert list(table["donor"]) == ["GTEX-1", "GTEX-2"]
-    assert table.loc["GTEX-1-0001-SM", "rin"] == 7.5
-    assert np.isnan(table.loc["GTEX-2-0001-SM", "rin"])
-    assert table.loc["GTEX-2-0001-SM", "center"] == "NA"
-    path.write_text("SAMPID\tSMTSD\tSUBJID\ns1\tLung\tp1\n")
-    assert list(read_sample_attributes(path)["donor"]) == ["p1"]
-    path.write_text("SAMPID\tSMTSD\tSMRIN\ns1\tLung\thigh\n")
-    with pytest.raises(InputError, match="column SMRIN of s1: found 'high'"):
-        read_sample_attributes(path)
-    path.write_text("SAMPID\tSMTSD\ns1\tLung\ns1\tLung\n")
-    with pytest.raises(InputError, match="s1 twice"):
-        read_sample_attributes(path)
-
-
-def test_subject_phenotypes(tmp_path):
-    path = tmp_path / "p.txt"
-    path.write_text("SUBJID\tSEX\tAGE\tDTHHRDY\nd1\t1\t60-69\t4\nd2\t2\t43\t\n")
-    table = read_subject_phenotypes(path)
-    assert list(table["sex"]) == [1, 2]
-    assert list(table["age_bracket"]) == ["60-69", "40-49"]
-    assert list(table["age"]) == [64.5, 43]
-    assert table["hardy"].isna().tolist() == [False, True]
-    for row, words in [
-        ("d1\t3\t60-69\t0", "column SEX of d1: found '3'"),
-        ("d1\t\t60-69\t0", "column SEX of d1: found nothing"),
-        ("d1\t1\tx60-69\t0", "column AGE of d1"),
-        ("d1\t1\t\t0", "column AGE of d1: found nothing"),
-        ("d1\t1\t60-69\t5", "column DTHHRDY of d1"),
-        ("d1\t1\t60-69\t0\nd1\t1\t60-69\t0", "d1 twice"),
-        ("\t1\t60-69\t0", "row 1: found an empty SUBJID"),
-    ]:
-        path.write_text(f"SUBJID\tSEX\tAGE\tDTHHRDY\n{row}\n")
-        with pytest.raises(InputError, match=words):
-            read_subject_phenotypes(path)
-
-
-@pytest.mark.parametrize("column", ["SUBJID", "donor"])
-def test_controlled_phenotypes_as_dbgap_writes_them(tmp_path, column):
-    path = tmp_path / "c.txt.gz"
-    text = (
-        "# Study accession: phs0\n# Table\n\n##\tphv1\tphv2\n"
-        f"dbGaP_Subject_ID\t{column}\tAGE\tBMI\tMHTXT\n1\tGTEX-1\t61\t25.4\tyes #1\n"
-        "2\tGTEX-2\t44\t\tno\n"
-    )
-    path.write_bytes(gzip.compress(text.encode()))
-    table = read_controlled_phenotypes(path)
-    assert list(table.index) == ["GTEX-1", "GTEX-2"]
-    assert list(table.columns) == ["dbGaP_Subject_ID", "AGE", "BMI", "MHTXT"]
-    assert table.loc["GTEX-1", "BMI"] == 25.4
-    assert table.loc["GTEX-1", "MHTXT"] == "yes #1"
-    path.write_bytes(gzip.compress(b"#\nID\tAGE\n1\t2\n"))
-    with pytest.raises(InputError, match="SUBJID"):
-        read_controlled_phenotypes(path)
-
-
-def test_gtf_genes(tmp_path):
-    path = tmp_path / "g.gtf"
-    path.write_text(
-        "#!genome\n"
-        'chr1\tHAVANA\tgene\t11\t20\t.\t+\t.\tgene_id "ENSG00000000001.2"; gene_type "lncRNA"; '
-        'gene_name "A"; level 2;\n'
-        'chr1\tHAVANA\texon\t11\t20\t.\t+\t.\tgene_id "ENSG00000000001.2"; gene_type "lncRNA";\n'
-        'chrY\tHAVANA\tgene\t5\t9\t.\t-\t.\tgene_id "ENSG00000000002.1_PAR_Y"; '
-        'gene_biotype "protein_coding";\n'
-    )
-    genes = read_gtf_genes(path)
-    assert genes.loc["ENSG00000000001.2"].tolist() == ["A", "lncRNA", "chr1", "+", 11, 20]
-    assert genes.loc["ENSG00000000002.1_PAR_Y", "biotype"] == "protein_coding"
-    assert genes.loc["ENSG00000000002.1_PAR_Y", "symbol"] == "ENSG00000000002.1_PAR_Y"
-    path.write_text('chr1\tx\tgene\t1\t2\t.\t+\t.\tgene_id "a";\n')
-    with pytest.raises(InputError, match="line 1"):
-        read_gtf_genes(path)
-    path.write_text("#only\n")
-    with pytest.raises(InputError, match="no gene row"):
-        read_gtf_genes(path)
-
-
-def test_gene_list(tmp_path):
-    path = tmp_path / "g.txt"
-    path.write_text("ENSG00000000001.2\nENSG00000000001.2_PAR_Y\n")
-    assert len(read_gene_list(path)) == 2
-    path.write_text("symbol\tgene_id\nA\tENSG00000000001\n")
-    assert list(read_gene_list(path)) == ["ENSG00000000001"]
-    for text, words in [
-        ("ENSG00000000001.2\nENSG00000000001.3\n", "duplicate gene ENSG00000000001.3"),
-        ("a\tb\n1\t2\n", "ensembl_gene_id or gene_id"),
-        ("gene_id\n", "without a gene id"),
-        ("symbol\tgene_id\nA\n", "without a gene id"),
-        ("", "empty file"),
-    ]:
-        path.write_text(text)
-        with pytest.raises(InputError, match=words):
-            read_gene_list(path)

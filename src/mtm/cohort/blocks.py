@@ -1,0 +1,68 @@
+"""What readers of expression files hand on: the header, then block after block of genes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from mtm.errors import InputError
+
+BLOCK_GENES = 512
+SYMBOL_COLUMNS = ("symbol", "description", "gene_name", "gene_symbol")
+
+
+@dataclass(frozen=True)
+class ExpressionHeader:
+    """What stands before the first value of an expression file.
+
+    Parameters
+    ----------
+    sample_ids
+        One a column of values (h5ad: one a row), in the order of the file.
+    n_genes
+        Number of genes the file declares; None where its format declares none.
+    gene_column
+        Position of the gene id among the fields of a row.
+    symbol_column
+        Position of the gene symbol; None where the file has none.
+    """
+
+    sample_ids: tuple[str, ...]
+    n_genes: int | None
+    gene_column: int = 0
+    symbol_column: int | None = None
+
+    @property
+    def n_leading(self) -> int:
+        """Number of fields before the first value of a row."""
+        return 1 + max(self.gene_column, -1 if self.symbol_column is None else self.symbol_column)
+
+
+@dataclass(frozen=True)
+class GeneBlock:
+    """Some genes of an expression file.
+
+    Parameters
+    ----------
+    gene_ids, symbols
+        One a gene; a file without symbols repeats the gene id.
+    expr_tpm
+        Shape ``(n_block_genes, n_selected_samples)``, float32, in the unit of the file.
+    """
+
+    gene_ids: list[str]
+    symbols: list[str]
+    expr_tpm: np.ndarray
+
+
+def checked_samples(where: str, sample_ids: Sequence[str]) -> tuple[str, ...]:
+    """Return `sample_ids` if there are any and all are named once."""
+    index = pd.Index(sample_ids)
+    if not len(index) or (index == "").any():
+        found = f"an empty name in column {list(index).index('') + 1}" if len(index) else "none"
+        raise InputError(f"{where}, sample ids", found, "one sample id a column")
+    if index.has_duplicates:
+        name = index[index.duplicated()][0]
+        raise InputError(f"{where}, sample ids", f"duplicate sample {name}", "every sample once")
+    return tuple(sample_ids)

@@ -1,0 +1,296 @@
+"""Strict readers of expression as text, GCT 1.2 or a wide table with genes as rows.
+
+Gzip is inflated in a thread of its own, ahead of the parser.
+"""
+
+import re
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import NoReturn
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from mtm.cohort.blocks import (
+    BLOCK_GENES,
+    SYMBOL_COLUMNS,
+    ExpressionHeader,
+    GeneBlock,
+    checked_samples,
+)
+from mtm.cohort.genes import GeneKey, gene_key
+from mtm.cohort.lines import byte_lines, readable
+from mtm.errors import InputError
+
+_ROWS_A_PARSE = 8
+_LARGEST = float(np.finfo(np.float32).max)
+_NUMBER = re.compile(rb"-?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
+
+
+def _fields(path: Path, line: bytes) -> list[str]:
+    """Split a header line into text fields."""
+    with readable(path, "UTF-8 text"):
+        return line.decode().split("\t")
+
+
+def _gct_header(path: Path, lines: Iterator[bytes]) -> ExpressionHeader:
+    """Take the three header lines of a GCT from `lines`."""
+    version, sizes, names = (_fields(path, next(lines, b"")) for _ in range(3))
+    if version[0].strip() != "#1.2":
+        raise InputError(
+            f"{path}, line 1", repr("\t".join(version)[:40]), "'#1.2', the version line of a GCT"
+        )
+    sizes = [size for size in sizes if size]
+    if len(sizes) != 2 or not all(size.isdecimal() for size in sizes):
+        raise InputError(
+            f"{path}, line 2",
+            repr("\t".join(sizes)[:40]),
+            "number of genes, tab, number of samples",
+        )
+    if "Name" not in names[:2] or "Description" not in names[1:3]:
+        raise InputError(f"{path}, line 3", f"columns {names[:3]}", "columns Name and Description")
+    header = ExpressionHeader(
+        sample_ids=(),
+        n_genes=int(sizes[0]),
+        gene_column=names.index("Name"),
+        symbol_column=names.index("Description"),
+    )
+    sample_ids = names[header.n_leading :]
+    if len(sample_ids) != int(sizes[1]):
+        raise InputError(
+            f"{path}, line 3",
+            f"{len(sample_ids)} sample columns",
+            f"{sizes[1]} of them, as line 2 says",
+            "The file is cut or was edited; download it again.",
+        )
+    return ExpressionHeader(
+        checked_samples(f"{path}, line 3", sample_ids),
+        header.n_genes,
+        header.gene_column,
+        header.symbol_column,
+    )
+
+
+def _wide_header(path: Path, lines: Iterator[bytes]) -> ExpressionHeader:
+    """Take the header line of a wide table (genes as rows) from `lines`."""
+    names = _fields(path, next(lines, b""))
+    symbol = 1 if len(names) > 1 and names[1].lower() in SYMBOL_COLUMNS else None
+    n_leading = 1 if symbol is None else 2
+    sample_ids = checked_samples(f"{path}, line 1", names[n_leading:])
+    return ExpressionHeader(sample_ids, None, symbol_column=symbol)
+
+
+# How a form of text begins: the reader of its header, and the line of its first gene.
+FORMS = {"gct": (_gct_header, 4), "wide": (_wide_header, 2)}
+
+
+def read_text_header(path: str | Path, form: str) -> ExpressionHeader:
+    """Read the header of a text file.
+
+    Parameters
+    ----------
+    form
+        - ``"gct"``: GCT 1.2; GTEx's files per tissue carry an ``id`` column before ``Name``, which
+          is passed over
+        - ``"wide"``: gene ids, perhaps symbols, then one column a sample
+
+    Raises
+    ------
+    InputError
+        Another version, a malformed size line, a wrong number of sample columns, no sample, or
+        one twice. The number of genes is checked by `iter_text_blocks`.
+    """
+    read_header, _ = FORMS[form]
+    with closing(byte_lines(Path(path))) as lines:
+        return read_header(Path(path), lines)
+
+
+@dataclass(frozen=True)
+class _Row:
+    """A row of values: line number in the file (from 1), gene, and the text of the values."""
+
+    line: int
+    gene_id: str
+    symbol: str
+    values: bytes
+
+
+def iter_text_blocks(
+    path: str | Path,
+    form: str,
+    columns: Sequence[int] | np.ndarray | None = None,
+    *,
+    keep: Callable[[str], bool] | None = None,
+    block_genes: int = BLOCK_GENES,
+) -> Generator[GeneBlock, None, None]:
+    """Yield the genes of a text file in blocks of `block_genes`, in the file's order.
+
+    Parameters
+    ----------
+    form
+        As for `read_text_header`.
+    columns
+        Positions among the sample ids of the samples wanted, in the order wanted; None for all.
+    keep
+        Called with the id of every gene, in order; rows of genes that it refuses are neither
+        parsed nor checked beyond their id. None keeps all.
+
+    Raises
+    ------
+    InputError
+        What `read_text_header` refuses; a number of rows other than the header's; a row with a
+        wrong number of fields; a gene twice; a value that is no finite number of 0 or more; a
+        truncated or damaged gzip stream.
+    """
+    path = Path(path)
+    read_header, first_line = FORMS[form]
+    with closing(byte_lines(path)) as lines:
+        header = read_header(path, lines)
+        n_samples = len(header.sample_ids)
+        taken = np.arange(n_samples) if columns is None else np.asarray(columns, dtype=np.int64)
+        rows = _kept_rows(path, header, enumerate(lines, first_line), keep)
+        gene_ids: list[str] = []
+        symbols: list[str] = []
+        expr = np.empty((block_genes, len(taken)), np.float32)
+        while part := list(islice(rows, min(_ROWS_A_PARSE, block_genes - len(gene_ids)))):
+            start = len(gene_ids)
+            gene_ids += [row.gene_id for row in part]
+            symbols += [row.symbol for row in part]
+            expr[start : len(gene_ids)] = _parse_rows(path, part, header.sample_ids)[:, taken]
+            if len(gene_ids) == block_genes:
+                yield GeneBlock(gene_ids, symbols, expr)
+                gene_ids, symbols, expr = [], [], np.empty_like(expr)
+        if gene_ids:
+            yield GeneBlock(gene_ids, symbols, expr[: len(gene_ids)])
+
+
+def _kept_rows(
+    path: Path,
+    header: ExpressionHeader,
+    lines: Iterator[tuple[int, bytes]],
+    keep: Callable[[str], bool] | None,
+) -> Iterator[_Row]:
+    """Yield the rows of genes to keep; count all rows, and refuse a gene that stands twice."""
+    seen: dict[GeneKey, int] = {}
+    for number, line in lines:
+        if header.n_genes is not None and len(seen) == header.n_genes:
+            raise InputError(
+                path,
+                f"a header of {header.n_genes} genes and more rows than that",
+                "as many rows of genes as the header says",
+            )
+        gene_id = _gene_id(path, header, line, number)
+        key = gene_key(gene_id)
+        if key in seen:
+            raise InputError(
+                f"{path}, line {number}",
+                f"duplicate gene {gene_id} (first on line {seen[key]})",
+                "every gene once, whatever its version",
+            )
+        seen[key] = number
+        if keep is None or keep(gene_id):
+            yield _row(path, header, number, gene_id, line)
+    if header.n_genes is not None and len(seen) != header.n_genes:
+        raise InputError(
+            path,
+            f"a header of {header.n_genes} genes over {len(seen)} rows",
+            "as many rows of genes as the header says",
+            "The file is cut or was edited; download it again, or correct its line 2.",
+        )
+
+
+def _row(path: Path, header: ExpressionHeader, number: int, gene_id: str, line: bytes) -> _Row:
+    """Split a line before its values, of which there must be one a sample."""
+    n_samples = len(header.sample_ids)
+    n_fields = 1 + np.count_nonzero(np.frombuffer(line, np.uint8) == ord("\t"))
+    if n_fields != header.n_leading + n_samples:
+        raise InputError(
+            f"{path}, line {number} (gene {gene_id})",
+            f"{n_fields} fields",
+            f"{header.n_leading + n_samples}: {header.n_leading} before the values, "
+            f"then {n_samples} samples",
+        )
+    *leading, values = line.split(b"\t", header.n_leading)
+    column = header.symbol_column
+    symbol = gene_id if column is None else leading[column].decode(errors="replace")
+    return _Row(number, gene_id, symbol, values)
+
+
+def _gene_id(path: Path, header: ExpressionHeader, line: bytes, line_number: int) -> str:
+    """Gene id of a row, without a look at the rest of it."""
+    start = 0
+    for _ in range(header.gene_column):
+        start = line.find(b"\t", start) + 1
+    end = line.find(b"\t", start)
+    with readable(path, "UTF-8 text"):
+        gene_id = line[start : max(end, start)].decode()
+    if not gene_id:
+        raise InputError(f"{path}, line {line_number}", repr(line[:40]), "a gene id and values")
+    return gene_id
+
+
+def _parse_rows(path: Path, rows: list[_Row], sample_ids: Sequence[str]) -> np.ndarray:
+    """Parse rows of tab-separated values to float32 of shape ``(n_rows, n_samples)``.
+
+    All values become one array of strings that Arrow casts, which is faster than any parser of
+    tables: the text without its tabs, and where each value begins in it.
+    """
+    text = b"\t".join([row.values for row in rows])
+    ends = np.flatnonzero(np.frombuffer(text, np.uint8) == ord("\t"))
+    offsets = np.zeros(len(ends) + 2, np.int32)
+    offsets[1:-1] = ends - np.arange(len(ends))
+    offsets[-1] = len(text) - len(ends)
+    buffers = [None, pa.py_buffer(offsets), pa.py_buffer(text.translate(None, b"\t"))]
+    fields = pa.Array.from_buffers(pa.utf8(), len(offsets) - 1, buffers)
+    try:
+        values = _cast(fields).to_numpy().reshape(len(rows), len(sample_ids))
+    except pa.ArrowInvalid as error:
+        _raise_bad_value(path, rows, sample_ids, str(error))
+    if not (values.min() >= 0 and values.max() < np.inf):
+        _raise_bad_value(path, rows, sample_ids, "values out of range")
+    return values
+
+
+def _cast(fields: pa.StringArray) -> pa.FloatArray:
+    """Cast text to float32; spaces around a number and a carriage return after it are allowed."""
+    try:
+        return pc.cast(fields, pa.float32())
+    except pa.ArrowInvalid:
+        trimmed = pc.ascii_trim(pc.ascii_rtrim(fields, "\r"), " ")
+        return pc.cast(trimmed, pa.float32())
+
+
+def _raise_bad_value(
+    path: Path, rows: list[_Row], sample_ids: Sequence[str], reason: str
+) -> NoReturn:
+    """Name the first value of `rows` that is no finite number of 0 or more."""
+    expected = "a finite number, 0 or more"
+    for row in rows:
+        for sample_id, field in zip(sample_ids, row.values.split(b"\t"), strict=True):
+            problem = _problem(field)
+            if problem:
+                raise InputError(
+                    f"{path}, line {row.line} (gene {row.gene_id}, sample {sample_id})",
+                    f"{problem} {field.decode(errors='replace')!r}",
+                    expected,
+                )
+    raise InputError(f"{path}, lines {rows[0].line} to {rows[-1].line}", reason, expected)
+
+
+def _problem(field: bytes) -> str:
+    """Say what is wrong with a value as text; empty if nothing is."""
+    name = field.strip().lower().lstrip(b"+-")
+    if name == b"nan":
+        return "the NaN value"
+    if name in (b"inf", b"infinity"):
+        return "the infinite value"
+    if not _NUMBER.fullmatch(field):
+        return "the non-numeric value"
+    number = float(field)
+    if number < 0:
+        return "the negative value"
+    return "the value too large (infinite)" if number > _LARGEST else ""

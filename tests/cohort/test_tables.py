@@ -1,0 +1,82 @@
+import gzip
+
+import numpy as np
+import pytest
+
+from mtm.cohort.tables import (
+    read_controlled_phenotypes,
+    read_sample_attributes,
+    read_subject_phenotypes,
+)
+from mtm.errors import InputError
+
+
+def test_sample_attributes(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text(
+        "SAMPID\tSMTSD\tSMRIN\tSMCENTER\tSMPTHNTS\tSMAFRZE\tOTHER\n"
+        'GTEX-1-0001-SM\tWhole Blood\t7.5\tB1\tsome "odd note\tRNASEQ\t1\n'
+        "GTEX-2-0001-SM\tLung\t\tNA\t\tEXCLUDE\t1\n"
+    )
+    table = read_sample_attributes(path)
+    assert list(table.columns) == [
+        "donor",
+        "tissue",
+        "freeze",
+        "rin",
+        "center",
+        "pathology_notes",
+    ]
+    assert list(table["donor"]) == ["GTEX-1", "GTEX-2"]
+    assert table.loc["GTEX-1-0001-SM", "rin"] == 7.5
+    assert np.isnan(table.loc["GTEX-2-0001-SM", "rin"])
+    assert table.loc["GTEX-2-0001-SM", "center"] == "NA"
+    path.write_text("SAMPID\tSMTSD\tSUBJID\ns1\tLung\tp1\n")
+    assert list(read_sample_attributes(path)["donor"]) == ["p1"]
+    path.write_text("SAMPID\tSMTSD\tSMRIN\ns1\tLung\thigh\n")
+    with pytest.raises(InputError, match="column SMRIN of s1: found 'high'"):
+        read_sample_attributes(path)
+    path.write_text("SAMPID\tSMTSD\ns1\tLung\ns1\tLung\n")
+    with pytest.raises(InputError, match="s1 twice"):
+        read_sample_attributes(path)
+
+
+def test_subject_phenotypes(tmp_path):
+    path = tmp_path / "p.txt"
+    path.write_text("SUBJID\tSEX\tAGE\tDTHHRDY\nd1\t1\t60-69\t4\nd2\t2\t43\t\n")
+    table = read_subject_phenotypes(path)
+    assert list(table["sex"]) == [1, 2]
+    assert list(table["age_bracket"]) == ["60-69", "40-49"]
+    assert list(table["age"]) == [64.5, 43]
+    assert table["hardy"].isna().tolist() == [False, True]
+    for row, words in [
+        ("d1\t3\t60-69\t0", "column SEX of d1: found '3'"),
+        ("d1\t\t60-69\t0", "column SEX of d1: found nothing"),
+        ("d1\t1\tx60-69\t0", "column AGE of d1"),
+        ("d1\t1\t\t0", "column AGE of d1: found nothing"),
+        ("d1\t1\t60-69\t5", "column DTHHRDY of d1"),
+        ("d1\t1\t60-69\t0\nd1\t1\t60-69\t0", "d1 twice"),
+        ("\t1\t60-69\t0", "row 1: found an empty SUBJID"),
+    ]:
+        path.write_text(f"SUBJID\tSEX\tAGE\tDTHHRDY\n{row}\n")
+        with pytest.raises(InputError, match=words):
+            read_subject_phenotypes(path)
+
+
+@pytest.mark.parametrize("column", ["SUBJID", "donor"])
+def test_controlled_phenotypes_as_dbgap_writes_them(tmp_path, column):
+    path = tmp_path / "c.txt.gz"
+    text = (
+        "# Study accession: phs0\n# Table\n\n##\tphv1\tphv2\n"
+        f"dbGaP_Subject_ID\t{column}\tAGE\tBMI\tMHTXT\n1\tGTEX-1\t61\t25.4\tyes #1\n"
+        "2\tGTEX-2\t44\t\tno\n"
+    )
+    path.write_bytes(gzip.compress(text.encode()))
+    table = read_controlled_phenotypes(path)
+    assert list(table.index) == ["GTEX-1", "GTEX-2"]
+    assert list(table.columns) == ["dbGaP_Subject_ID", "AGE", "BMI", "MHTXT"]
+    assert table.loc["GTEX-1", "BMI"] == 25.4
+    assert table.loc["GTEX-1", "MHTXT"] == "yes #1"
+    path.write_bytes(gzip.compress(b"#\nID\tAGE\n1\t2\n"))
+    with pytest.raises(InputError, match="SUBJID"):
+        read_controlled_phenotypes(path)

@@ -1,0 +1,59 @@
+import anndata
+import numpy as np
+import pytest
+from people import BLOOD, TISSUES, SameGene, five_donors
+
+from mtm.models.base import Training
+from mtm.predictions.files import write_predictions
+from mtm.predictions.requests import held_out_requests, predict_in_blocks
+
+
+@pytest.fixture
+def cohort():
+    return five_donors()
+
+
+@pytest.fixture
+def model(cohort):
+    fitted = SameGene()
+    fitted.fit(Training(cohort, source=3))
+    return fitted
+
+
+@pytest.mark.parametrize("block", [1, 2, 100])
+def test_prediction_file_round_trip(tmp_path, cohort, model, block):
+    requests, rows = held_out_requests(cohort, ["D0", "D4"], BLOOD, "others")
+    path = tmp_path / "fold1.h5ad"
+    write_predictions(
+        path,
+        predict_in_blocks(model, cohort, requests, block),
+        cohort,
+        requests,
+        rows,
+        model=model.name,
+        scale=model.scale,
+        fold=1,
+    )
+    data = anndata.read_h5ad(path)
+    assert data.X.dtype == np.float32
+    np.testing.assert_array_equal(data.X, model.predict(cohort, requests))
+    assert list(data.obs_names) == ["D0-0", "D0-1", "D0-2", "D4-0", "D4-2"]
+    assert list(data.obs["donor"]) == ["D0", "D0", "D0", "D4", "D4"]
+    assert list(data.obs["target"]) == [TISSUES[t] for t in (0, 1, 2, 0, 2)]
+    assert data.obs["sources"].iloc[1] == "Artery - Aorta;Testis;Whole Blood"
+    assert set(data.obs["fold"]) == {1}
+    assert list(data.var_names) == list(cohort.genes.index)
+    assert (data.uns["scale"], data.uns["model"]) == ("log2_z", model.name)
+    assert "log2(1+TPM)" in data.uns["units"]
+    assert [p.name for p in tmp_path.iterdir()] == ["fold1.h5ad"]
+
+
+@pytest.mark.parametrize("n_rows", [4, 6])
+def test_a_wrong_number_of_predictions_leaves_no_file(tmp_path, cohort, n_rows):
+    requests, rows = held_out_requests(cohort, ["D0", "D4"], BLOOD)
+    with pytest.raises(ValueError, match="announced"):
+        write_predictions(
+            tmp_path / "x.h5ad", np.zeros((n_rows, 7), np.float32), cohort, requests, rows,
+            model="m", scale="log2_z", fold=0,
+        )  # fmt: skip
+    assert not list(tmp_path.iterdir())

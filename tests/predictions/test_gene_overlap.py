@@ -1,0 +1,42 @@
+import numpy as np
+import pytest
+from people import five_donors
+
+from mtm.errors import InputError
+from mtm.predictions.gene_overlap import match_genes
+
+
+@pytest.fixture
+def genes():
+    return five_donors().genes
+
+
+def test_genes_match_by_version_then_without(genes):
+    given = ["ENSG00000000005.9", genes.index[1], "ENSG00000000000", "ENSG00000000000_PAR_Y"]
+    columns, overlap = match_genes(genes, [*given, "ENSG00000099999.1"], 0.5)
+    np.testing.assert_array_equal(columns, [2, 1, -1, -1, -1, 0, 3])
+    assert (overlap.n_exact, overlap.n_unversioned, overlap.n_model) == (1, 3, 7)
+    assert overlap.fraction == pytest.approx(4 / 7)
+    assert "57.1%" in str(overlap)
+    assert "1 genes of the data are not used" in str(overlap)
+
+
+def test_the_exact_version_wins(genes):
+    columns, overlap = match_genes(genes, [*genes.index[1:], "ENSG00000000000.1"], 1.0)
+    np.testing.assert_array_equal(columns, [6, 0, 1, 2, 3, 4, 5])
+    assert overlap.n_exact == 7
+
+
+def test_poor_overlap_is_refused_with_the_reason(genes):
+    with pytest.raises(InputError, match=r"3 of the model's 7 genes \(42.9%\).*--min-overlap"):
+        match_genes(genes, list(genes.index[:3]))
+    with pytest.raises(InputError, match="no gene of the model.*gene symbols"):
+        match_genes(genes, list(genes["symbol"]))
+    with pytest.raises(InputError, match="no gene of the model.*Use Ensembl gene ids") as caught:
+        match_genes(genes, ["7157", "672"], 0.0)
+    assert "7157" in str(caught.value)
+    assert "ENSG00000000000.1" in str(caught.value)
+    with pytest.raises(InputError, match="2 times"):
+        match_genes(genes, [*genes.index, genes.index[0]])
+    with pytest.raises(InputError, match=r"ENSG00000000001\.2, ENSG00000000001\.3"):
+        match_genes(genes, ["ENSG00000000001.2", "ENSG00000000001.3"], 0.1)
