@@ -2,8 +2,8 @@
 
 import pandas as pd
 
+from mtm.analyses.transfer.agreement import transfer_agreement
 from mtm.analyses.transfer.external import read_external, training_source
-from mtm.analyses.transfer.transfer import transfer
 from mtm.cohort.cohort import Cohort
 from mtm.io import read_tsv, write_parquet, write_tsv
 from mtm.models.base import load
@@ -22,7 +22,7 @@ def main(snakemake):
     predictable = scored.loc[
         scored["predictable"] & (scored["scale"] == "log2_z"), ["tissue", "gene_id"]
     ]
-    agreement, groups, genes = transfer(
+    agreement, groups, genes = transfer_agreement(
         model,
         snakemake.wildcards.model,
         external,
