@@ -6,45 +6,35 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from mtm.analyses.traits.draws import _Draws
+from mtm.analyses.traits.draws import TraitDraws
 from mtm.statistics.testing import benjamini_hochberg, t_interval
 from mtm.vocabulary import MEDIAN_OF_TISSUES, RAN
 
 KEY = ["model", "definition", "trait", "tissue"]
-
-
 GENES = ["gene_id", "r_observed", "r_predicted", "r_covariates"]
-
-
+COUNTS = ["n_donors", "n_low", "n_high", "n_genes", "status", "reason"]
 MEASURES = ["rho", "ci_low", "ci_high", "null_mean", "null_low", "null_high", "p", "rho_split",
             "rho_covariates", "rho_beyond", "beyond_ci_low", "beyond_ci_high", "beyond_split",
             "mean_abs_r_observed", "mean_abs_r_predicted"]  # fmt: skip
-
-
-COUNTS = ["n_donors", "n_low", "n_high", "n_genes", "status", "reason"]
-
-
 KEPT_RHO = 0.3
-
-
 BOUND = 1 - 1e-7
-
-
 # He et al. 2023, section 3.4: median rho, tissues kept, tissues.
 PAPER = {"age": (0.81, 46, 48), "sex": (0.76, 43, 43), "BMI": (0.56, 39, 48)}
 
 
-def _interval(rho: float, drawn: np.ndarray, n_donors: int, n_fitted: int) -> tuple[float, float]:
+def fisher_interval(
+    rho: float, drawn: np.ndarray, n_donors: int, n_fitted: int
+) -> tuple[float, float]:
     """95% limits of a correlation by the bootstrap standard error of its Fisher z."""
     z = float(np.arctanh(np.clip(rho, -BOUND, BOUND)))
     interval = t_interval(z, np.arctanh(np.clip(drawn, -BOUND, BOUND)), n_donors, n_fitted)
     return float(np.tanh(interval["ci_low"])), float(np.tanh(interval["ci_high"]))
 
 
-def _with_medians(
+def with_medians(
     agreement: pd.DataFrame,
     resampled: Mapping[tuple, list[dict[str, np.ndarray]]],
-    draws: _Draws,
+    draws: TraitDraws,
 ) -> pd.DataFrame:
     """Add q-values over tissues, and medians over tissues with their interval and null."""
     parts = []
@@ -65,9 +55,9 @@ def _with_medians(
             )
         median = dict(zip(KEY, (*key, MEDIAN_OF_TISSUES), strict=True))
         median |= ran[[*MEASURES, "n_donors", "n_genes"]].astype(float).median().to_dict()
-        low, high = _interval(median["rho"], drawn, n_donors, draws.n_folds)
+        low, high = fisher_interval(median["rho"], drawn, n_donors, draws.n_folds)
         median |= {"ci_low": low, "ci_high": high, "status": RAN, "reason": ""}
-        low, high = _interval(median["rho_beyond"], beyond, n_donors, draws.n_folds)
+        low, high = fisher_interval(median["rho_beyond"], beyond, n_donors, draws.n_folds)
         median |= {"beyond_ci_low": low, "beyond_ci_high": high}
         median |= {
             "null_mean": null.mean(),

@@ -1,4 +1,4 @@
-"""Are tissues that the disease changes predicted better than the others?"""
+"""Whether tissues that the disease changes are predicted better than the others."""
 
 from collections.abc import Mapping
 
