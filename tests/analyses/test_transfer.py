@@ -8,9 +8,10 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from mtm.analyses.disease.case_control import fold_changes
 from mtm.analyses.transfer.agreement import transfer_agreement
 from mtm.analyses.transfer.external import align_moments, read_external
-from mtm.analyses.transfer.reference import fold_changes, reference_contrast
+from mtm.analyses.transfer.reference import reference_contrast
 from mtm.analyses.transfer.related_tissues import compare_groups
 from mtm.cohort.cohort import Cohort
 from mtm.errors import InputError
@@ -141,12 +142,11 @@ def test_alignment_gives_mean_and_sd_of_the_reference():
 
 def test_fold_changes_by_hand():
     expr = np.array([[1.0, 10], [3, 30], [7, 0]])
-    cases = np.array([[True, True, False]])
+    case = np.array([True, True, False])
     expected = np.log2([(2 + 1) / (7 + 1), (20 + 1) / (0 + 1)])
-    np.testing.assert_allclose(fold_changes(expr, cases, ~cases, 1.0), [expected])
-    drawn = np.array([[2.0, 0, 0], [1, 1, 0]])
-    weights = np.array([[0.0, 0, 1]] * 2)
-    result = fold_changes(expr, drawn, weights, 1.0)
+    np.testing.assert_allclose(fold_changes(expr, case, 1.0), expected)
+    weights = np.array([[2.0, 0, 1], [1, 1, 1]])
+    result = fold_changes(expr, case, 1.0, weights)
     np.testing.assert_allclose(result[0], np.log2([2 / 8, 11 / 1]), rtol=1e-6)
     np.testing.assert_allclose(result[1], expected, rtol=1e-6)
 

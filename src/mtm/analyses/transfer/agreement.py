@@ -26,8 +26,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from mtm.analyses.disease.case_control import Labels, fold_changes
 from mtm.analyses.transfer.external import ExternalCohort, align_moments
-from mtm.analyses.transfer.reference import REFERENCE, fold_changes
+from mtm.analyses.transfer.reference import REFERENCE
 from mtm.analyses.transfer.related_tissues import compare_groups
 from mtm.cohort.cohort import Cohort
 from mtm.cohort.scaling import log2_tpm
@@ -96,18 +97,18 @@ def transfer_agreement(
         Genes do not match, or the model needs a covariate that the external table lacks.
     """
     expr_tpm = _of_model_genes(model, external, source, settings)
-    draws = _Draws.of(external.case, settings)
+    labels = Labels.of(external.case, np.zeros(len(external.case)), settings)
     known = _reference_tissues(model, reference_genes, reference, predictable)
     rows, genes, null = [], [], {}
     for alignment in settings.alignments:
         aligned = align_moments(expr_tpm, training_tpm, alignment)
         inputs = new_inputs(model, aligned, external.samples.index, source, external.covariates)
         for tissue, values in _predicted(model, inputs, source, known):
-            compared = _Compared.of(values, known[tissue], draws, settings)
+            compared = _Compared.of(values, known[tissue], labels, settings)
             for gene_set, kept in known[tissue].gene_sets.items():
                 key = {"model": name, "alignment": alignment, "genes": gene_set}
                 fields_, null[alignment, gene_set, tissue] = compared.agreement(kept, settings)
-                rows.append(key | known[tissue].row | draws.counts | fields_)
+                rows.append(key | known[tissue].row | labels.counts | fields_)
             if alignment == settings.alignments[0]:
                 genes.append(compared.by_gene().assign(model=name, alignment=alignment))
     table = _with_q_values(pd.DataFrame(rows, columns=AGREEMENT))
@@ -198,30 +199,6 @@ def _predicted(
 
 
 @dataclass(frozen=True)
-class _Draws:
-    """Groups, permuted ones ``(n_permutations, n_samples)``, bool, and bootstrap weights."""
-
-    case: np.ndarray
-    permuted: np.ndarray
-    weights: np.ndarray
-
-    @classmethod
-    def of(cls, case: np.ndarray, settings: TransferSettings) -> "_Draws":
-        rng = np.random.default_rng([settings.seed, len(case)])
-        permuted = rng.permuted(np.tile(case, (settings.permutations, 1)), axis=1)
-        weights = np.zeros((settings.bootstraps, len(case)), np.float32)
-        for rows in (np.flatnonzero(case), np.flatnonzero(~case)):
-            share = np.full(len(rows), 1 / len(rows))
-            weights[:, rows] = rng.multinomial(len(rows), share, settings.bootstraps)
-        return cls(case, permuted, weights)
-
-    @property
-    def counts(self) -> dict[str, int]:
-        """Number of cases and of controls."""
-        return {"n_cases": self.case.sum(), "n_controls": (~self.case).sum()}
-
-
-@dataclass(frozen=True)
 class _Compared:
     """Fold changes of one tissue's genes: the reference's, predicted, permuted and drawn."""
 
@@ -238,19 +215,19 @@ class _Compared:
         cls,
         expr_tpm: np.ndarray,
         tissue: _ReferenceTissue,
-        draws: _Draws,
+        labels: Labels,
         settings: TransferSettings,
     ) -> "_Compared":
         """Test predicted expression of all of the model's genes, ``(n_samples, n_genes)``."""
         expr_tpm = expr_tpm[:, tissue.place]
-        case, permuted, weights = draws.case, draws.permuted, draws.weights
-        pseudo, controls = settings.pseudo_count, log2_tpm(expr_tpm[~case]).mean(0)
+        case, pseudo = labels.case, settings.pseudo_count
+        controls = log2_tpm(expr_tpm[~case]).mean(0)
         return cls(
             tissue,
-            fold_changes(expr_tpm, case[None], ~case[None], pseudo)[0],
+            fold_changes(expr_tpm, case, pseudo),
             benjamini_hochberg(rank_sum(expr_tpm, case)),
-            fold_changes(expr_tpm, permuted, ~permuted, pseudo),
-            fold_changes(expr_tpm, weights * case, weights * ~case, pseudo),
+            fold_changes(expr_tpm, labels.permuted, pseudo),
+            fold_changes(expr_tpm, case, pseudo, labels.weights),
             np.abs(controls - tissue.genes["controls_log2_reference"]),
             len(case),
         )

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+from mtm.analyses.disease.case_control import fold_changes
 from mtm.analyses.disease.contrasts import contrasts, too_few
 from mtm.cohort.cohort import Cohort
 from mtm.cohort.scaling import log2_tpm
@@ -17,33 +18,6 @@ REFERENCE_GENES = ["tissue", "gene_id", "log2fc_reference", "p_reference", "q_re
                    "controls_log2_reference"]  # fmt: skip
 REFERENCE = ["contrast", "tissue", "role", "n_reference_cases", "n_reference_controls", "status",
              "reason", "n_up", "n_down", "related"]  # fmt: skip
-
-
-def fold_changes(
-    expr_tpm: np.ndarray, cases: np.ndarray, controls: np.ndarray, pseudo_count: float
-) -> np.ndarray:
-    """Log2 of mean TPM of cases over that of controls, each plus the pseudo-count.
-
-    Parameters
-    ----------
-    expr_tpm
-        Shape ``(n_samples, n_genes)``.
-    cases, controls
-        How often each sample counts, shape ``(n_draws, n_samples)``.
-
-    Returns
-    -------
-    np.ndarray
-        Shape ``(n_draws, n_genes)``, float32 for many draws, else float64.
-    """
-    dtype = np.float64 if len(cases) == 1 else np.float32
-    values = expr_tpm.astype(dtype, copy=False)
-    means = [
-        weights.astype(dtype) @ values / weights.sum(1, keepdims=True).astype(dtype)
-        + dtype(pseudo_count)
-        for weights in (cases, controls)
-    ]
-    return np.log2(means[0]) - np.log2(means[1])
 
 
 def reference_contrast(
@@ -140,12 +114,12 @@ def _test_genes(
 ) -> pd.DataFrame:
     """Test the genes of a tissue that vary; ``gene_id`` is their position."""
     varying = np.flatnonzero(np.ptp(expr_tpm, axis=0) > 0)
-    values, labels = expr_tpm[:, varying], case[None]
+    values = expr_tpm[:, varying]
     p = rank_sum(values, case)
     return pd.DataFrame(
         {
             "gene_id": varying,
-            "log2fc_reference": fold_changes(values, labels, ~labels, settings.pseudo_count)[0],
+            "log2fc_reference": fold_changes(values, case, settings.pseudo_count),
             "p_reference": p,
             "q_reference": benjamini_hochberg(p),
             "controls_log2_reference": log2_tpm(values[~case]).mean(0),
