@@ -9,6 +9,7 @@ from mtm.io import read_tsv, write_parquet, write_tsv
 from mtm.models.base import load
 from mtm.pipeline.scripting import run
 from mtm.settings.transfer import TransferSettings
+from mtm.vocabulary import HEADLINE
 
 
 def main(snakemake):
@@ -20,7 +21,7 @@ def main(snakemake):
     cohort = Cohort.read(inputs.expression, inputs.donors)
     scored = pd.read_parquet(inputs.gene_wise)
     predictable = scored.loc[
-        scored["predictable"] & (scored["scale"] == "log2_z"), ["tissue", "gene_id"]
+        scored[HEADLINE.definition] & (scored["scale"] == HEADLINE.scale), ["tissue", "gene_id"]
     ]
     agreement, groups, genes = transfer_agreement(
         model,

@@ -266,8 +266,9 @@ def contrast_genes(
         part = parts.get((HEADLINE, drawn.tissue))
         if part is None or not drawn.n_folds:
             continue
+        mine = drawn.of_genes(part["gene_id"])
         for case in _cases(model, HEADLINE, drawn.tissue, part, lookup):
-            _add_interval(table, case, drawn, quantile, resampled.setdefault(case.key, {}))
+            _add_interval(table, case, mine, quantile, resampled.setdefault(case.key, {}))
         n_donors, n_folds = max(n_donors, drawn.n_donors), max(n_folds, drawn.n_folds)
         log.info("%s: %s contrasted", model, drawn.tissue)
     return _with_means(table.reset_index(), resampled, n_donors, n_folds)
@@ -302,8 +303,7 @@ def _add_interval(
     estimate, se_genes, *sizes = table.loc[where, names]
     if min(sizes) < MIN_GROUP:
         return
-    drawn = draws.rho[:, draws.gene_ids.get_indexer(case.gene_ids)]
-    deltas_of[case.tissue] = donor_draws(case.rho, drawn, case.value, quantile)
+    deltas_of[case.tissue] = donor_draws(case.rho, draws.rho, case.value, quantile)
     sizes = draws.n_donors, draws.n_folds
     tested = interval(estimate, se_genes, deltas_of[case.tissue], *sizes)
     table.loc[where, list(tested)] = list(tested.values())
@@ -362,13 +362,12 @@ class _Lookup:
 class _Case:
     """A characteristic of one tissue's genes; rho is NaN outside the set of genes.
 
-    `key` is of `ROW`; `gene_ids`, `rho` and `value` have a row a gene.
+    `key` is of `ROW`; `rho` and `value` have shape ``(n_genes,)``.
     """
 
     key: tuple[str, str, str, str]
     tissue: str
     n_samples: int
-    gene_ids: pd.Series
     rho: np.ndarray
     value: np.ndarray
 
@@ -387,13 +386,13 @@ def _cases(
     lookup: Mapping[str, _Lookup],
 ) -> Iterator[_Case]:
     """Yield every characteristic and set of genes of a tissue, `part` of the gene-wise table."""
-    rho, gene_ids = part[reading.rho].to_numpy(float), part["gene_id"]
+    rho = part[reading.rho].to_numpy(float)
     predictable = np.where(part[reading.definition], rho, np.nan)
     for name, values in lookup.items():
-        value = values.of_genes(tissue, gene_ids)
+        value = values.of_genes(tissue, part["gene_id"])
         for gene_set, of_set in zip(GENE_SETS, (rho, predictable), strict=True):
             key = (name, model, reading.scale, gene_set)
-            yield _Case(key, tissue, int(part["n"].iloc[0]), gene_ids, of_set, value)
+            yield _Case(key, tissue, int(part["n"].iloc[0]), of_set, value)
 
 
 def _with_means(

@@ -1,7 +1,7 @@
 """Predictability of genes in bootstrap samples of donors."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -37,6 +37,11 @@ class RhoDraws:
     rho: np.ndarray
     n_donors: int
     n_folds: int
+
+    def of_genes(self, gene_ids: pd.Series) -> "RhoDraws":
+        """Return the draws of some genes, in their order."""
+        rho = self.rho[:, self.gene_ids.get_indexer(gene_ids)]
+        return replace(self, gene_ids=pd.Index(gene_ids), rho=rho)
 
 
 def resampled_rho(
