@@ -25,13 +25,13 @@ def main(snakemake):
             scaling=Scaling.of(params.scaling),
         )
 
-    part, n_parts = int(snakemake.wildcards.part), params.status["parts"]
+    labels = pd.read_parquet(inputs.labels)
     status, curves, draws = disease_status(
         predictions(inputs.predictions),
         snakemake.wildcards.model,
         Cohort.read(inputs.expression, inputs.donors),
         params.source,
-        labels_of_part(pd.read_parquet(inputs.labels), part, n_parts),
+        labels_of_part(labels, int(snakemake.wildcards.part), params.status["parts"]),
         pd.read_parquet(inputs.gene_wise),
         StatusSettings.of(params.status),
         predictions(inputs.covariates) if inputs.covariates else None,

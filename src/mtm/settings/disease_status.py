@@ -56,7 +56,7 @@ class StatusSettings:
         Definition of a predictable gene, which also gives the scale: ``"predictable"``
         (log2(1+TPM)) or ``"predictable_paper"`` (TPM).
     selections
-        Of `mtm.vocabulary.SELECTIONS`.
+        Of `mtm.analyses.disease.dysregulation.SELECTIONS`.
     min_genes
         Least number of predictable genes of a tissue.
     informative_auroc

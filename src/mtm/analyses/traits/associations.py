@@ -40,7 +40,7 @@ from mtm.analyses.traits.trait import Trait, read_trait
 from mtm.predictions.held_out import HeldOut
 from mtm.predictions.tissues import Tissue, tissues
 from mtm.settings.traits import TraitSettings
-from mtm.statistics.correlation import CONSTANT_TOLERANCE
+from mtm.statistics.correlation import CONSTANT_TOLERANCE, row_correlation
 from mtm.vocabulary import RAN, READINGS, SKIPPED, Reading
 
 log = logging.getLogger(__name__)
@@ -221,9 +221,9 @@ class _View:
         permuted = draws.permuted[trait][self.donors].to_numpy(np.float32)
         null = {name: self._associate_permuted(few[name], permuted) for name in
                 ("observed", "predicted")}  # fmt: skip
-        rho = float(correlate(r["predicted"], r["observed"])[0])
-        rho_drawn = correlate(drawn["predicted"], drawn["observed"])
-        rho_null = correlate(null["predicted"], null["observed"])
+        rho = float(row_correlation(r["predicted"], r["observed"])[0])
+        rho_drawn = row_correlation(drawn["predicted"], drawn["observed"])
+        rho_null = row_correlation(null["predicted"], null["observed"])
         n_fitted = 1 + len(self.parts)
         interval = fisher_interval(rho, rho_drawn, len(self.donors), n_fitted)
         beyond, beyond_drawn = np.nan, np.full(len(weights), np.nan)
@@ -241,7 +241,7 @@ class _View:
             "null_high": np.quantile(known_null, 0.975) if len(known_null) else np.nan,
             "p": (1 + (known_null >= rho).sum()) / (1 + len(known_null)),
             **self._split(few, draws.halves[self.donors].to_numpy(np.float32)),
-            "rho_covariates": float(correlate(r["covariates"], r["observed"])[0])
+            "rho_covariates": float(row_correlation(r["covariates"], r["observed"])[0])
             if self.covariates is not None
             else np.nan,
             "rho_beyond": beyond,
@@ -293,7 +293,7 @@ class _View:
         for first, second in ((halves, 1 - halves), (1 - halves, halves)):
             predicted = self._associate(few["predicted"], first)
             observed = self._associate(few["observed"], second)
-            rho.append(correlate(predicted, observed))
+            rho.append(row_correlation(predicted, observed))
             if self.covariates is not None:
                 covariates = self._associate(few["covariates"], first)
                 beyond.append(_partial(predicted, observed, covariates))
@@ -319,18 +319,9 @@ def _scaled(values: np.ndarray, parts: Sequence[np.ndarray]) -> np.ndarray:
     return np.where(constant, 0, centred / np.where(constant, 1, spread))
 
 
-def correlate(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Pearson of rows of ``(n_draws, n_genes)``; NaN where a row does not vary."""
-    a, b = (np.atleast_2d(side).astype(float) for side in (a, b))
-    a, b = (side - side.mean(1, keepdims=True) for side in (a, b))
-    norm = np.sqrt((a**2).sum(1) * (b**2).sum(1))
-    varying = norm > 0
-    return np.where(varying, (a * b).sum(1) / np.where(varying, norm, 1), np.nan)
-
-
 def _partial(a: np.ndarray, b: np.ndarray, c: np.ndarray) -> np.ndarray:
     """Partial correlation of rows of `a` and `b` given `c`; NaN where `c` is all of either."""
-    ab, ac, bc = correlate(a, b), correlate(a, c), correlate(b, c)
+    ab, ac, bc = row_correlation(a, b), row_correlation(a, c), row_correlation(b, c)
     # Without an association in c there is nothing to take out.
     ac, bc = np.nan_to_num(ac), np.nan_to_num(bc)
     left = (1 - ac**2) * (1 - bc**2)
