@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from mtm.analyses.genes.contrast import contrast_genes, resampled_rho
+from mtm.analyses.genes.contrast import contrast_genes
+from mtm.analyses.genes.rho_draws import resampled_rho
 from mtm.io import read_tsv, write_tsv
 from mtm.pipeline.held_out import held_out
 from mtm.pipeline.scripting import run

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from mtm.analyses.disease.status import disease_status, tissues_of_part
+from mtm.analyses.disease.status import disease_status, labels_of_part
 from mtm.cohort.cohort import Cohort
 from mtm.io import write_parquet
 from mtm.pipeline.held_out import held_out
@@ -20,13 +20,12 @@ def main(snakemake):
         snakemake.wildcards.model,
         Cohort.read(inputs.expression, inputs.donors),
         params.source,
-        labels,
+        labels_of_part(labels, int(snakemake.wildcards.part), params.status["parts"]),
         pd.read_parquet(inputs.gene_wise),
         StatusSettings.of(params.status),
         held_out(snakemake, inputs.covariates) if inputs.covariates else None,
         AccuracySettings.of(params.accuracy),
         n_jobs=snakemake.threads,
-        tissues=tissues_of_part(labels, int(snakemake.wildcards.part), params.status["parts"]),
     )
     write_parquet(status, output.status)
     write_parquet(curves, output.curves)

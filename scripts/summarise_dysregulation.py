@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from mtm.analyses.disease.agreement import (
+from mtm.analyses.disease.agreement_tables import (
     kept_pairs,
     pair_genes,
     summarise_agreement,

@@ -2,13 +2,14 @@
 
 import pandas as pd
 
+from mtm.analyses.transfer.agreement import transfer_agreement
 from mtm.analyses.transfer.external import read_external, training_source
-from mtm.analyses.transfer.transfer import transfer
 from mtm.cohort.cohort import Cohort
 from mtm.io import read_tsv, write_parquet, write_tsv
 from mtm.models.base import load
 from mtm.pipeline.scripting import run
 from mtm.settings.transfer import TransferSettings
+from mtm.vocabulary import HEADLINE
 
 
 def main(snakemake):
@@ -20,9 +21,9 @@ def main(snakemake):
     cohort = Cohort.read(inputs.expression, inputs.donors)
     scored = pd.read_parquet(inputs.gene_wise)
     predictable = scored.loc[
-        scored["predictable"] & (scored["scale"] == "log2_z"), ["tissue", "gene_id"]
+        scored[HEADLINE.definition] & (scored["scale"] == HEADLINE.scale), ["tissue", "gene_id"]
     ]
-    agreement, groups, genes = transfer(
+    agreement, groups, genes = transfer_agreement(
         model,
         snakemake.wildcards.model,
         external,

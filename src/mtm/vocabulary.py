@@ -37,6 +37,16 @@ class Reading:
     definition: str
     title: str
 
+    @property
+    def by_fold(self) -> bool:
+        """Whether folds, each predicted by a model of its own, are kept apart."""
+        return self.convention == "per_fold"
+
+    @property
+    def rho(self) -> str:
+        """Column of the gene-wise table with the genes' correlations."""
+        return f"rho_{self.convention}"
+
 
 HEADLINE = Reading("log2_z", "per_fold", "predictable", "log2(1+TPM), within folds")
 PAPER = Reading("tpm_z", "pooled_raw", "predictable_paper", "TPM, folds pooled, as the paper")

@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mtm.analyses.genes.contrast import MIN_GROUP, READINGS
+from mtm.analyses.genes.contrast import GENE_SETS, MIN_GROUP
 from mtm.errors import InputError
 from mtm.figures import gene_characteristics, names, style
 from mtm.figures.registry import make_figure
@@ -16,7 +16,7 @@ def contrasts(models, n_tissues, seed=0, n_group=400):
     rows = []
     for model in models:
         for scale in ("log2_z", "tpm_z"):
-            for reading in READINGS:
+            for reading in GENE_SETS:
                 for tissue in [*tissues, MEAN_OF_TISSUES]:
                     delta, half = rng.normal(0.2, 0.2), rng.uniform(0.02, 0.2)
                     row = {"model": model, "scale": scale, "reading": reading, "tissue": tissue}

@@ -12,7 +12,7 @@ ALIGNMENTS = ("log2", "tpm", "none")
 
 
 def tables(n_tissues, models=("mtm",), n_genes=200):
-    """Draw tables as `mtm.analyses.transfer.transfer.transfer` returns them."""
+    """Draw tables as `mtm.analyses.transfer.agreement.transfer_agreement` returns them."""
     rng = np.random.default_rng(0)
     tissues = [name for name in style.gtex_tissues().index if name != "Whole Blood"][:n_tissues]
     agreement, groups, genes = {}, {}, []

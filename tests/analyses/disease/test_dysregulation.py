@@ -9,25 +9,24 @@ from mtm.analyses.disease.agreement import (
     AGREEMENT,
     KEY,
     below_rate,
-    kept_pairs,
     overlap_scores,
+)
+from mtm.analyses.disease.agreement_tables import (
+    kept_pairs,
     pair_genes,
     summarise_agreement,
     volcano_pair,
     with_q_values,
 )
-from mtm.analyses.disease.dysregulation import (
-    compare_expression,
-    differential_expression,
-    log2_fold_change,
-    permuted_labels,
-    predictable_elsewhere,
-)
+from mtm.analyses.disease.case_control import fold_changes, permuted_labels
+from mtm.analyses.disease.dysregulation import compare_expression, differential_expression
+from mtm.analyses.disease.gene_selection import predictable_elsewhere
 from mtm.predictions.held_out import read_held_out
 from mtm.predictions.tissues import tissues
 from mtm.settings.accuracy import AccuracySettings
 from mtm.settings.disease import DiseaseSettings
 from mtm.statistics.testing import benjamini_hochberg
+from mtm.vocabulary import HEADLINE, PAPER
 
 SETTINGS = DiseaseSettings(min_cases=15, min_controls=15, permutations=60, bootstraps=40)
 
@@ -133,8 +132,8 @@ def test_below_rate_is_benjamini_hochberg_in_every_row():
 def test_fold_changes_of_many_labels_are_those_of_each():
     observed, _, case, _, _ = planted(n=40, n_genes=10, n_true=4)
     labels = np.stack([case, ~case, np.roll(case, 7)])
-    many = log2_fold_change(observed, labels, 1.0)
-    each = np.stack([log2_fold_change(observed, label, 1.0) for label in labels])
+    many = fold_changes(observed, labels, 1.0)
+    each = np.stack([fold_changes(observed, label, 1.0) for label in labels])
     np.testing.assert_allclose(many, each, atol=1e-5)
     np.testing.assert_allclose(many[0], -many[1], atol=1e-5)
 
@@ -232,12 +231,12 @@ def test_observed_p_values_are_those_of_the_samples(world, results):
 
 
 def test_nested_selection_never_looks_at_the_donors_it_tests(world):
-    before = predictable_elsewhere(world.tissue("Lung"), "predictable", AccuracySettings())
+    before = predictable_elsewhere(world.tissue("Lung"), HEADLINE, AccuracySettings())
     tissue = world.tissue("Lung")
     rng = np.random.default_rng(0)
     part = tissue.parts[1]
     tissue.predicted[part] = rng.normal(size=tissue.predicted[part].shape)
-    after = predictable_elsewhere(tissue, "predictable", AccuracySettings())
+    after = predictable_elsewhere(tissue, HEADLINE, AccuracySettings())
     assert before[:, 1::2].all()
     assert before[:, ::2].mean() < 0.1
     np.testing.assert_array_equal(before[1], after[1])
@@ -246,7 +245,7 @@ def test_nested_selection_never_looks_at_the_donors_it_tests(world):
 
 def test_nested_selection_by_the_papers_definition_is_pooled_rho_of_other_folds(world):
     tissue = world.tissue("Liver")
-    chosen = predictable_elsewhere(tissue, "predictable_paper", AccuracySettings())
+    chosen = predictable_elsewhere(tissue, PAPER, AccuracySettings())
     values = tissue.values("tpm_z", slice(None))
     for index, part in enumerate(tissue.parts):
         others = np.delete(np.arange(tissue.n_samples), part)

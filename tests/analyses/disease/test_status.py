@@ -10,7 +10,7 @@ from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedKFold
 
 from mtm.analyses.disease.contrasts import contrast_table, held_out_samples
-from mtm.analyses.disease.status import disease_status, tissues_of_part
+from mtm.analyses.disease.status import disease_status, labels_of_part
 from mtm.analyses.disease.status_classifier import (
     GeneChoice,
     auroc,
@@ -226,9 +226,10 @@ def run_status(folder, n_parts=1, **changes):
     options = {"gene_wise": gene_table(), "baseline": held_out_of(folder, "covariates")}
     parts = [
         disease_status(
-            held_out_of(folder, "good"), "good", cohort, "Whole Blood", labels,
+            held_out_of(folder, "good"), "good", cohort, "Whole Blood",
+            labels_of_part(labels, part, n_parts),
             settings=settings, accuracy=AccuracySettings(permutations=1, bootstraps=1),
-            tissues=tissues_of_part(labels, part, n_parts), **options | changes,
+            **options | changes,
         )
         for part in range(n_parts)
     ]  # fmt: skip
@@ -269,9 +270,11 @@ def test_parts_give_the_same_tables_as_the_whole(folder, results):
 def test_tissues_are_dealt_out_by_labelled_samples():
     tissues = ["Lung"] * 5 + ["Liver"] * 9 + ["Colon"] * 5 + ["Heart"] * 2
     labels = pd.DataFrame({"tissue": tissues})
-    parts = [tissues_of_part(labels, part, 3) for part in range(3)]
-    assert parts == [["Liver", "Heart"], ["Colon"], ["Lung"]]
-    assert tissues_of_part(labels, 4, 5) == []
+    parts = [labels_of_part(labels, part, 3) for part in range(3)]
+    dealt = [list(part["tissue"].unique()) for part in parts]
+    assert dealt == [["Liver", "Heart"], ["Colon"], ["Lung"]]
+    assert sum(map(len, parts)) == len(labels)
+    assert labels_of_part(labels, 4, 5).empty
 
 
 def test_summary_compares_over_pairs(results):

@@ -7,15 +7,14 @@ from scipy import stats
 
 from mtm.analyses.genes.contrast import (
     MIN_GROUP,
-    RhoDraws,
     contrast,
     contrast_genes,
     donor_draws,
     gene_error,
     interval,
     join_contrasts,
-    resampled_rho,
 )
+from mtm.analyses.genes.rho_draws import RhoDraws, resampled_rho
 from mtm.errors import InputError
 from mtm.predictions.held_out import HeldOut, fold_weights
 from mtm.predictions.tissues import tissues

@@ -7,12 +7,7 @@ import pytest
 import torch
 from scipy import stats
 
-from mtm.analyses.representations.codes import (
-    code_similarity,
-    compare_donors,
-    sample_similarity,
-    summarise_folds,
-)
+from mtm.analyses.representations.codes import code_similarity
 from mtm.analyses.representations.decoding import (
     decoding_codes,
     decoding_similarity,
@@ -20,6 +15,11 @@ from mtm.analyses.representations.decoding import (
 )
 from mtm.analyses.representations.networks import bundles_by_model, untrained
 from mtm.analyses.representations.tissue_similarity import mean_log2_expression, pearson_similarity
+from mtm.analyses.representations.within_donors import (
+    compare_donors,
+    sample_similarity,
+    summarise_folds,
+)
 from mtm.cohort.cohort import Cohort
 from mtm.errors import InputError
 from mtm.models.base import Training, load

@@ -21,16 +21,9 @@ from mtm.vocabulary import RAN, SKIPPED
 
 log = logging.getLogger(__name__)
 
-
 LABELS = ["contrast", "kind", "tissue", "sample_id", "donor", "case"]
-
-
 HISTORY_PREFIX = "MH"
-
-
 UNKNOWN_CODES = (96, 97, 98, 99)
-
-
 # "no significant fibrosis", "without necrosis": the word and its term in one clause.
 NEGATED = r"\b(?:no|not|without|absent|negative for)\b[^,;.:]*"
 

@@ -27,22 +27,21 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
-from mtm.analyses.accuracy.predictable_genes import PAPER_RHO
-from mtm.analyses.disease.agreement import AGREEMENT, GENES, KEY, _agreement, _log2_ratio
+from mtm.analyses.disease.agreement import AGREEMENT, GENES, KEY, agreement_of
+from mtm.analyses.disease.case_control import Labels, fold_changes
 from mtm.analyses.disease.contrasts import too_few
+from mtm.analyses.disease.gene_selection import gene_selections
 from mtm.predictions.held_out import HeldOut
-from mtm.predictions.tissues import BLOCK_GENES, Tissue, tissues
+from mtm.predictions.tissues import Tissue, tissues
 from mtm.settings.accuracy import AccuracySettings
 from mtm.settings.disease import DiseaseSettings
-from mtm.statistics.correlation import centre, fisher_z, pearson
+from mtm.statistics.correlation import centre
 from mtm.statistics.rank_sum import RankedGenes
 from mtm.statistics.testing import benjamini_hochberg
-from mtm.vocabulary import DEFINITIONS, RAN, READINGS, SELECTIONS, SKIPPED, Reading
+from mtm.vocabulary import RAN, READINGS, SKIPPED, Reading
 
 log = logging.getLogger(__name__)
-
 
 # Donors of either status that the folds of a gene must have in the nested selection.
 MIN_NESTED = 5
@@ -93,103 +92,56 @@ def differential_expression(
     genes, rows = [], []
     by_tissue = dict(iter(labels.groupby("tissue", sort=False)))
     for tissue in tissues(held_out.of_tissues(by_tissue)):
-        name, samples = tissue.name, tissue.rows
+        labelled = by_tissue[tissue.name]
         for reading in READINGS:
-            choices = _selected(tissue, gene_wise, reading, accuracy)
-            union = np.flatnonzero(np.any([chosen.any(0) for chosen in choices.values()], 0))
-            observed, values = expression_tpm(tissue, union, reading.scale)
-            for contrast, labelled in by_tissue[name].groupby("contrast", sort=False):
-                status = labelled.set_index("sample_id")["case"].reindex(samples["sample_id"])
-                for selection, chosen in choices.items():
-                    key = (model, reading.definition, selection, name, contrast)
-                    part, row = _compare_labelled(
-                        observed,
-                        values,
-                        status.to_numpy(float),
-                        samples["fold"].to_numpy(),
-                        dict(zip(tissue.folds, chosen[:, union], strict=True)),
-                        settings,
-                    )
-                    key = dict(zip(KEY, key, strict=True))
-                    rows.append(key | {"kind": labelled["kind"].iloc[0]} | row)
-                    if len(part):
-                        part["gene_id"] = held_out.gene_ids[union[part["gene_id"]]]
-                        genes.append(part.assign(**key))
-        log.info("%s: %d contrasts", name, by_tissue[name]["contrast"].nunique())
+            chosen = gene_selections(tissue, gene_wise, reading, accuracy)
+            for selection, contrast, part, row in _compare(
+                tissue, reading, chosen, labelled, settings
+            ):
+                key = (model, reading.definition, selection, tissue.name, contrast)
+                key = dict(zip(KEY, key, strict=True))
+                rows.append(key | row)
+                if len(part):
+                    genes.append(part.assign(**key))
+        log.info("%s: %d contrasts", tissue.name, labelled["contrast"].nunique())
     table = pd.concat(genes, ignore_index=True) if genes else pd.DataFrame(columns=[*KEY, *GENES])
     agreement = pd.DataFrame(rows, columns=[*KEY, "kind", *AGREEMENT])
     return table[[*KEY, *GENES]], agreement
 
 
-def expression_tpm(tissue: Tissue, genes: np.ndarray, scale: str) -> tuple[np.ndarray, np.ndarray]:
+def _compare(
+    tissue: Tissue,
+    reading: Reading,
+    selections: Mapping[str, np.ndarray],
+    labels: pd.DataFrame,
+    settings: DiseaseSettings,
+) -> Iterator[tuple[str, str, pd.DataFrame, dict[str, object]]]:
+    """Yield selection, contrast, genes and row of every contrast of a tissue."""
+    union = np.flatnonzero(np.any([chosen.any(0) for chosen in selections.values()], 0))
+    observed, predicted = expression_tpm(tissue, union, reading)
+    fold = tissue.rows["fold"].to_numpy()
+    for contrast, labelled in labels.groupby("contrast", sort=False):
+        case = labelled.set_index("sample_id")["case"]
+        status = case.reindex(tissue.rows["sample_id"]).to_numpy(float)
+        for selection, chosen in selections.items():
+            by_fold = dict(zip(tissue.folds, chosen[:, union], strict=True))
+            part, row = _compare_labelled(observed, predicted, status, fold, by_fold, settings)
+            if len(part):
+                part["gene_id"] = tissue.gene_ids[union[part["gene_id"]]]
+            yield selection, contrast, part, {"kind": labelled["kind"].iloc[0]} | row
+
+
+def expression_tpm(
+    tissue: Tissue, genes: np.ndarray, reading: Reading
+) -> tuple[np.ndarray, np.ndarray]:
     """Observed and predicted TPM of some genes, ``(n_samples, n_genes)``, float32.
 
-    On ``"log2_z"`` the mean predicted log2(1+TPM) of every fold is moved to that of all folds.
+    Where folds are kept apart, their mean predicted log2(1+TPM) is moved to that of all folds.
     """
-    predicted = tissue.values(scale, genes).predicted_raw.cpu().numpy()
-    if scale == "log2_z":
+    predicted = tissue.values(reading.scale, genes).predicted_raw.cpu().numpy()
+    if reading.by_fold:
         predicted = np.exp2(centre(predicted, tissue.parts) + predicted.mean(0)) - 1
     return tissue.observed_tpm[:, genes], np.maximum(predicted, 0).astype(np.float32)
-
-
-def _selected(
-    tissue: Tissue, gene_wise: pd.DataFrame, reading: Reading, accuracy: AccuracySettings
-) -> dict[str, np.ndarray]:
-    """Which genes each fold's donors are tested on, ``(n_folds, n_genes)``, by selection."""
-    chosen = (
-        np.tile(tissue.predictable(gene_wise, reading), (len(tissue.folds), 1)),
-        predictable_elsewhere(tissue, reading.definition, accuracy),
-    )
-    return dict(zip(SELECTIONS, chosen, strict=True))
-
-
-def predictable_elsewhere(
-    tissue: Tissue, definition: str, accuracy: AccuracySettings, block_genes: int = BLOCK_GENES
-) -> np.ndarray:
-    """Which genes are predictable over the held-out donors of all folds but one.
-
-    ``predictable``: Fisher-z averaged rho of the other folds above the config's bound, with q
-    below its bound; P from the normal distribution of Fisher's z, one-sided.
-    ``predictable_paper``: rho of the other folds' values in TPM, put together, above 0.3.
-
-    Returns
-    -------
-    np.ndarray
-        Shape ``(n_folds, n_genes)``, bool; all False where a tissue has one fold.
-    """
-    n_folds, n_genes = len(tissue.folds), tissue.n_genes
-    chosen = np.zeros((n_folds, n_genes), bool)
-    if n_folds < 2:
-        return chosen
-    scale = DEFINITIONS[definition]
-    sizes = np.array([part.stop - part.start for part in tissue.parts])
-    fold_z = np.full((n_folds, n_genes), np.nan)
-    for start in range(0, n_genes, block_genes):
-        genes = slice(start, min(start + block_genes, n_genes))
-        values = tissue.values(scale, genes)
-        for index, part in enumerate(tissue.parts):
-            if definition == "predictable_paper":
-                others = np.setdiff1d(
-                    np.arange(tissue.n_samples), np.arange(tissue.n_samples)[part]
-                )
-                rho = pearson(values.predicted_raw[others], values.observed_raw[others], 0)
-                chosen[index, genes] = (rho > PAPER_RHO).numpy()
-            elif sizes[index] >= accuracy.min_donors_per_fold:
-                rho = pearson(values.predicted_z[part], values.observed_z[part], 0)
-                fold_z[index, genes] = fisher_z(rho).numpy()
-    if definition == "predictable_paper":
-        return chosen
-    weights = np.where(np.isfinite(fold_z), sizes[:, None] - 3, 0)
-    weighted = weights * np.nan_to_num(fold_z)
-    for index in range(n_folds):
-        total = weights.sum(0) - weights[index]
-        with np.errstate(invalid="ignore", divide="ignore"):
-            mean_z = (weighted.sum(0) - weighted[index]) / total
-        p = np.where(total > 0, stats.norm.sf(mean_z * np.sqrt(total)), np.nan)
-        q = benjamini_hochberg(p)
-        high = np.tanh(mean_z) > accuracy.predictable_rho
-        chosen[index] = high & (q < accuracy.predictable_q)
-    return chosen
 
 
 def _compare_labelled(
@@ -262,81 +214,38 @@ def compare_expression(
     """
     if blocks is None:
         blocks = [_Block(np.arange(observed_tpm.shape[1]), np.arange(len(case)))]
-    rng = np.random.default_rng([settings.seed, len(case)])
-    permuted = permuted_labels(case, fold, settings.permutations, rng)
-    drawn = _bootstrap_weights(case, settings.bootstraps, rng)
-    sides: dict[str, list[np.ndarray]] = {}
-
-    def add(**arrays: np.ndarray) -> None:
-        for name, array in arrays.items():
-            sides.setdefault(name, []).append(array)
-
-    for block in blocks:
-        rows, mine = block.rows, case[block.rows]
-        observed = observed_tpm[np.ix_(rows, block.genes)]
-        predicted = predicted_tpm[np.ix_(rows, block.genes)]
-        ranked = RankedGenes.of(predicted)
-        pseudo = settings.pseudo_count
-        add(
-            gene_id=block.genes,
-            n=np.full(len(block.genes), len(rows)),
-            p_observed=RankedGenes.of(observed).test(mine),
-            p_predicted=ranked.test(mine),
-            p_null=ranked.test(permuted[:, rows]),
-            log2fc_observed=log2_fold_change(observed, mine, pseudo),
-            log2fc_predicted=log2_fold_change(predicted, mine, pseudo),
-            log2fc_null=log2_fold_change(predicted, permuted[:, rows], pseudo),
-            log2fc_null_observed=log2_fold_change(observed, permuted[:, rows], pseudo),
-            log2fc_observed_drawn=_drawn_fold_change(observed, mine, drawn[:, rows], pseudo),
-            log2fc_predicted_drawn=_drawn_fold_change(predicted, mine, drawn[:, rows], pseudo),
+    labels = Labels.of(case, fold, settings)
+    tested = [
+        _test_block(
+            observed_tpm[np.ix_(block.rows, block.genes)],
+            predicted_tpm[np.ix_(block.rows, block.genes)],
+            labels.of_rows(block.rows),
+            settings.pseudo_count,
         )
-    joined = {name: np.concatenate(arrays, axis=-1) for name, arrays in sides.items()}
+        | {"gene_id": block.genes, "n": np.full(len(block.genes), len(block.rows))}
+        for block in blocks
+    ]
+    joined = {name: np.concatenate([part[name] for part in tested], -1) for name in tested[0]}
     joined["q_observed"] = benjamini_hochberg(joined["p_observed"])
     joined["q_predicted"] = benjamini_hochberg(joined["p_predicted"])
     genes = pd.DataFrame({name: joined[name] for name in GENES})
-    return genes, _agreement(joined, len(case), settings)
+    return genes, agreement_of(joined, len(case), settings)
 
 
-def permuted_labels(
-    case: np.ndarray, fold: np.ndarray, n_permutations: int, rng: np.random.Generator
-) -> np.ndarray:
-    """Permute labels within folds, shape ``(n_permutations, n_samples)``, bool."""
-    labels = np.tile(case, (n_permutations, 1))
-    for index in np.unique(fold):
-        rows = np.flatnonzero(fold == index)
-        labels[:, rows] = rng.permuted(labels[:, rows], axis=1)
-    return labels
-
-
-def _bootstrap_weights(
-    case: np.ndarray, n_bootstraps: int, rng: np.random.Generator
-) -> np.ndarray:
-    """Draw cases and controls with replacement, each among themselves: how often each."""
-    weights = np.zeros((n_bootstraps, len(case)), np.float32)
-    for rows in (np.flatnonzero(case), np.flatnonzero(~case)):
-        weights[:, rows] = rng.multinomial(
-            len(rows), np.full(len(rows), 1 / len(rows)), n_bootstraps
-        )
-    return weights
-
-
-def log2_fold_change(expr_tpm: np.ndarray, case: np.ndarray, pseudo_count: float) -> np.ndarray:
-    """Return log2 of mean TPM of cases over that of controls, each plus the pseudo-count.
-
-    Parameters
-    ----------
-    expr_tpm
-        Shape ``(n_samples, n_genes)``.
-    case
-        Shape ``(n_samples,)`` or ``(n_labels, n_samples)``, bool.
-    """
-    labels = np.atleast_2d(case)
-    result = _log2_ratio(expr_tpm, labels, ~labels, pseudo_count)
-    return result if case.ndim == 2 else result[0]
-
-
-def _drawn_fold_change(
-    expr_tpm: np.ndarray, case: np.ndarray, weights: np.ndarray, pseudo_count: float
-) -> np.ndarray:
-    """Log2 fold changes of bootstrap samples, ``(n_bootstraps, n_genes)``."""
-    return _log2_ratio(expr_tpm, weights * case, weights * ~case, pseudo_count)
+def _test_block(
+    observed: np.ndarray, predicted: np.ndarray, labels: Labels, pseudo_count: float
+) -> dict[str, np.ndarray]:
+    """Test genes on both sides, by the true labels, permuted ones and in bootstrap samples."""
+    case, permuted, weights = labels.case, labels.permuted, labels.weights
+    ranked = RankedGenes.of(predicted)
+    return {
+        "p_observed": RankedGenes.of(observed).test(case),
+        "p_predicted": ranked.test(case),
+        "p_null": ranked.test(permuted),
+        "log2fc_observed": fold_changes(observed, case, pseudo_count),
+        "log2fc_predicted": fold_changes(predicted, case, pseudo_count),
+        "log2fc_null": fold_changes(predicted, permuted, pseudo_count),
+        "log2fc_null_observed": fold_changes(observed, permuted, pseudo_count),
+        "log2fc_observed_drawn": fold_changes(observed, case, pseudo_count, weights),
+        "log2fc_predicted_drawn": fold_changes(predicted, case, pseudo_count, weights),
+    }

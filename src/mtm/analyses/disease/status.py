@@ -18,12 +18,13 @@ blood (``informative``); that choice is made on the numbers that are then compar
 so all pairs (``all``) stand beside it. Pairs share donors, which Wilcoxon's test ignores and the
 interval does not.
 
-Pairs do not depend on each other, so tissues can be done in parts (`tissues_of_part`), whose
+Pairs do not depend on each other, so tissues can be done in parts (`labels_of_part`), whose
 tables `combine_status` joins: a broken job loses its part alone, and the result is the same.
 """
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -35,13 +36,12 @@ from mtm.analyses.disease.status_classifier import (
     GeneChoice,
     repeat_cross_validation,
 )
-from mtm.analyses.disease.status_tables import DRAW, KEY, PART_CURVE, PART_STATUS, RATES, _joined
+from mtm.analyses.disease.status_tables import DRAW, KEY, PART_CURVE, PART_STATUS, RATES, joined
 from mtm.cohort.cohort import Cohort
 from mtm.cohort.scaling import log2_tpm
 from mtm.errors import InputError
 from mtm.predictions.held_out import HeldOut
-from mtm.predictions.tissues import BLOCK_GENES, Tissue
-from mtm.predictions.tissues import tissues as tissues_of
+from mtm.predictions.tissues import BLOCK_GENES, Tissue, tissues
 from mtm.settings.accuracy import AccuracySettings
 from mtm.settings.disease_status import ClassifierSettings, StatusSettings
 from mtm.statistics.correlation import centre
@@ -49,7 +49,6 @@ from mtm.statistics.resampling import donor_weights
 from mtm.statistics.testing import t_interval
 from mtm.vocabulary import (
     BASELINE,
-    DEFINITIONS,
     OBSERVED,
     PREDICTED,
     RAN,
@@ -57,13 +56,14 @@ from mtm.vocabulary import (
     SELECTIONS,
     SKIPPED,
     SOURCE,
+    Reading,
 )
 
 log = logging.getLogger(__name__)
 
 
-def tissues_of_part(labels: pd.DataFrame, part: int, n_parts: int) -> list[str]:
-    """Return the tissues of one part: those with most labelled samples are dealt out first.
+def labels_of_part(labels: pd.DataFrame, part: int, n_parts: int) -> pd.DataFrame:
+    """Return the labels of one part: tissues with most labelled samples are dealt out first.
 
     Parameters
     ----------
@@ -75,7 +75,8 @@ def tissues_of_part(labels: pd.DataFrame, part: int, n_parts: int) -> list[str]:
         Parts that all tissues are divided into; some are empty where there are fewer tissues.
     """
     sizes = labels.groupby("tissue", sort=True).size()
-    return list(sizes.sort_values(ascending=False, kind="stable").index[part::n_parts])
+    mine = sizes.sort_values(ascending=False, kind="stable").index[part::n_parts]
+    return labels[labels["tissue"].isin(mine)]
 
 
 def disease_status(
@@ -89,33 +90,25 @@ def disease_status(
     baseline: HeldOut | None = None,
     accuracy: AccuracySettings | None = None,
     n_jobs: int = 1,
-    block_genes: int = BLOCK_GENES,
-    tissues: Sequence[str] | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """Predict status in tissues and contrasts from each input.
 
     Parameters
     ----------
-    held_out
-        Predictions of the model, from `mtm.predictions.held_out.read_held_out`.
-    model
-        Name written into the tables.
+    held_out, model
+        Predictions, from `mtm.predictions.held_out.read_held_out`, and the name of their model.
     cohort, source
         The whole cohort, and its source tissue.
     labels
         Cases and controls, as from `mtm.analyses.disease.contrasts.contrast_table`.
     gene_wise
         ``accuracy/gene_wise/{model}.parquet``.
-    settings
-        The disease_status section of the config.
+    settings, accuracy
+        Sections of the config; the latter defines predictable genes of the nested selection.
     baseline
         Held-out predictions of the covariates-only model; None leaves that input out.
-    accuracy, block_genes
-        As in `mtm.analyses.accuracy.score.score_predictions`, with the values of that call.
     n_jobs
         Worker processes.
-    tissues
-        Of `tissues_of_part`; None takes all.
 
     Returns
     -------
@@ -127,67 +120,32 @@ def disease_status(
     pd.DataFrame
         `DRAW`: auROC in every bootstrap sample of donors, the same samples in every part.
     """
-    accuracy = AccuracySettings() if accuracy is None else accuracy
+    reading = next(item for item in READINGS if item.definition == settings.definition)
+    by_tissue = dict(iter(labels.groupby("tissue", sort=False)))
+    weights = _weights(held_out, settings)
+    rows, curves, drawn = [], [], []
+    for tissue in tissues(held_out.of_tissues(by_tissue), beside=baseline):
+        source_tpm = _source_tpm(cohort, source, tissue.rows["donor"])
+        for selection in settings.selections:
+            chosen = tissue.predictable(gene_wise, reading)
+            genes = np.flatnonzero(chosen) if selection == SELECTIONS[0] else None
+            inputs = _Inputs.of(tissue, source_tpm, reading, genes, accuracy or AccuracySettings())
+            for contrast, labelled in by_tissue[tissue.name].groupby("contrast", sort=False):
+                key = (model, settings.definition, selection, tissue.name, contrast)
+                key = dict(zip(KEY, key, strict=True))
+                told = _tell(inputs, labelled, chosen.sum(), weights, settings, n_jobs)
+                rows += [key | row for row in told[0]]
+                curves.append(told[1].assign(**key))
+                drawn.append(told[2].assign(**key))
+                log.info("%s, %s, %s: done", tissue.name, contrast, selection)
+    return pd.DataFrame(rows, columns=PART_STATUS), joined(curves, PART_CURVE), joined(drawn, DRAW)
+
+
+def _weights(held_out: HeldOut, settings: StatusSettings) -> pd.DataFrame:
+    """How often each held-out donor (columns) is drawn in each bootstrap sample (rows)."""
     donors = pd.Index(sorted(held_out.rows["donor"].unique()))
     rng = np.random.default_rng([settings.classifier.seed, 3])
-    weights = donor_weights(len(donors), settings.bootstraps, rng)
-    by_tissue = dict(iter(labels.groupby("tissue", sort=False)))
-    if tissues is not None:
-        by_tissue = {name: by_tissue[name] for name in tissues}
-    held_out = held_out.of_tissues(by_tissue)
-    baseline = None if baseline is None else baseline.of_tissues(by_tissue)
-    rows, curves, drawn = [], [], []
-    reading = next(item for item in READINGS if item.definition == settings.definition)
-    for tissue in tissues_of(held_out, beside=baseline):
-        name, samples = tissue.name, tissue.rows
-        views = {PREDICTED: tissue}
-        if tissue.beside is not None:
-            views[BASELINE] = tissue.beside
-        chosen = tissue.predictable(gene_wise, reading)
-        source_tpm = _source_tpm(cohort, source, samples["donor"])
-        columns = donors.get_indexer(samples["donor"])
-        for selection in settings.selections:
-            genes = np.flatnonzero(chosen) if selection == SELECTIONS[0] else None
-            inputs = _inputs(views, source_tpm, settings.definition, genes, block_genes)
-            choice = _choice(tissue, settings.definition, genes, accuracy, block_genes)
-            for contrast, labelled in by_tissue[name].groupby("contrast", sort=False):
-                status = labelled.set_index("sample_id")["case"].reindex(samples["sample_id"])
-                status = status.to_numpy(float)
-                key = (model, settings.definition, selection, name, contrast)
-                key = dict(zip(KEY, key, strict=True)) | {"kind": labelled["kind"].iloc[0]}
-                counts = {
-                    "n_cases": int((status == 1).sum()),
-                    "n_controls": int((status == 0).sum()),
-                    "n_genes": int(chosen.sum()),
-                }
-                reason = _why_not(counts, settings)
-                if reason:
-                    rows.append(key | counts | {"status": SKIPPED, "reason": reason})
-                    continue
-                known = np.isin(status, (0, 1))
-                runs, permuted = repeat_cross_validation(
-                    {side: values[known] for side, values in inputs.items()},
-                    status[known] == 1,
-                    _of_rows(choice, known),
-                    settings.classifier,
-                    n_jobs,
-                )
-                case = status[known] == 1
-                draws = _drawn(runs, case, weights[:, columns[known]])
-                drawn += [
-                    pd.DataFrame(key | {"input": side, "draw": range(len(drew)), "auroc": drew})
-                    for side, drew in draws.items()
-                ]
-                counts["n_genes"] = float(np.mean([run.n_genes for run in runs]))
-                done = key | counts | {"status": RAN, "reason": ""}
-                rows += [done | row for row in _summarised(runs, permuted, case, draws)]
-                curves.append(_curves(runs, case).assign(**key))
-                log.info("%s, %s, %s: %d repeats", name, contrast, selection, len(runs))
-    return (
-        pd.DataFrame(rows, columns=PART_STATUS),
-        _joined(curves, PART_CURVE),
-        _joined(drawn, DRAW),
-    )
+    return pd.DataFrame(donor_weights(len(donors), settings.bootstraps, rng), columns=donors)
 
 
 def _source_tpm(cohort: Cohort, source: str, donors: pd.Series) -> np.ndarray:
@@ -200,49 +158,74 @@ def _source_tpm(cohort: Cohort, source: str, donors: pd.Series) -> np.ndarray:
     return cohort.expr_tpm[rows]
 
 
-def _inputs(
-    views: Mapping[str, Tissue],
-    source_tpm: np.ndarray,
-    definition: str,
-    genes: np.ndarray | None,
-    block_genes: int,
-) -> dict[str, np.ndarray]:
-    """Expression of some genes (None: all) by input, ``(n_samples, n_genes)``, float32."""
-    tissue = views[PREDICTED]
-    genes = np.arange(tissue.n_genes) if genes is None else genes
-    scale = DEFINITIONS[definition]
-    unit = log2_tpm if scale == "log2_z" else np.asarray
-    inputs = {OBSERVED: unit(tissue.observed_tpm[:, genes])}
-    for name, view in views.items():
-        values = np.empty((view.n_samples, len(genes)), np.float32)
-        for start in range(0, len(genes), block_genes):
-            block = slice(start, start + block_genes)
-            values[:, block] = view.values(scale, genes[block]).predicted_raw.numpy()
-        inputs[name] = centre(values, view.parts) if scale == "log2_z" else values
-    inputs[SOURCE] = unit(source_tpm[:, genes])
-    order = (OBSERVED, PREDICTED, SOURCE, BASELINE)
-    return {name: inputs[name].astype(np.float32) for name in order if name in inputs}
+@dataclass(frozen=True)
+class _Inputs:
+    """What status is told from in one tissue.
+
+    `expression` is by input, each ``(n_samples, n_genes)``, float32; `choice` are the genes of a
+    classifier; `rows` are the samples' donors and ids.
+    """
+
+    expression: dict[str, np.ndarray]
+    choice: GeneChoice
+    rows: pd.DataFrame
+
+    @classmethod
+    def of(
+        cls,
+        tissue: Tissue,
+        source_tpm: np.ndarray,
+        reading: Reading,
+        genes: np.ndarray | None,
+        accuracy: AccuracySettings,
+    ) -> "_Inputs":
+        """Take some genes, of all folds alike, or all (None), of which training donors choose."""
+        choice = _nested_choice(tissue, reading, accuracy) if genes is None else None
+        genes = np.arange(tissue.n_genes) if genes is None else genes
+        unit = log2_tpm if reading.scale == "log2_z" else np.asarray
+        inputs = {
+            OBSERVED: unit(tissue.observed_tpm[:, genes]),
+            PREDICTED: _predicted(tissue, reading, genes),
+            SOURCE: unit(source_tpm[:, genes]),
+        }
+        if tissue.beside is not None:
+            inputs[BASELINE] = _predicted(tissue.beside, reading, genes)
+        return cls(
+            {name: values.astype(np.float32) for name, values in inputs.items()},
+            choice or GeneChoice(np.ones(len(genes), bool)),
+            tissue.rows,
+        )
+
+    def of_rows(self, kept: np.ndarray) -> "_Inputs":
+        """Return the inputs of some samples."""
+        return _Inputs(
+            {name: values[kept] for name, values in self.expression.items()},
+            self.choice.of_rows(kept),
+            self.rows[kept],
+        )
 
 
-def _choice(
-    tissue: Tissue,
-    definition: str,
-    genes: np.ndarray | None,
-    accuracy: AccuracySettings,
-    block_genes: int,
-) -> GeneChoice:
-    """Genes of the classifier: all of those given, or chosen among training donors."""
-    if genes is not None:
-        return GeneChoice(np.ones(len(genes), bool))
+def _predicted(tissue: Tissue, reading: Reading, genes: np.ndarray) -> np.ndarray:
+    """Predictions of some genes; where folds are kept apart, centred in each."""
+    values = np.empty((tissue.n_samples, len(genes)), np.float32)
+    for start in range(0, len(genes), BLOCK_GENES):
+        block = slice(start, start + BLOCK_GENES)
+        values[:, block] = tissue.values(reading.scale, genes[block]).predicted_raw.numpy()
+    return centre(values, tissue.parts) if reading.by_fold else values
+
+
+def _nested_choice(tissue: Tissue, reading: Reading, accuracy: AccuracySettings) -> GeneChoice:
+    """Genes chosen among training donors, as the reading defines them."""
     predicted = np.empty((tissue.n_samples, tissue.n_genes), np.float32)
     observed = np.empty_like(predicted)
-    paper = definition == "predictable_paper"
-    for start in range(0, tissue.n_genes, block_genes):
-        block = slice(start, start + block_genes)
-        values = tissue.values(DEFINITIONS[definition], block)
-        predicted[:, block] = (values.predicted_raw if paper else values.predicted_z).numpy()
-        observed[:, block] = (values.observed_raw if paper else values.observed_z).numpy()
-    if paper:
+    for start in range(0, tissue.n_genes, BLOCK_GENES):
+        block = slice(start, start + BLOCK_GENES)
+        values = tissue.values(reading.scale, block)
+        z = values.predicted_z, values.observed_z
+        raw = values.predicted_raw, values.observed_raw
+        sides = z if reading.by_fold else raw
+        predicted[:, block], observed[:, block] = (side.numpy() for side in sides)
+    if not reading.by_fold:
         # One fold of all donors, and no bound on the false discovery rate.
         fold = np.zeros(tissue.n_samples, np.int64)
         return GeneChoice(None, predicted, observed, fold, PAPER_RHO, np.inf)
@@ -251,14 +234,39 @@ def _choice(
     return GeneChoice(None, predicted, observed, fold, *bounds)
 
 
-def _of_rows(choice: GeneChoice, rows: np.ndarray) -> GeneChoice:
-    """Choice of genes among some of the donors."""
-    if choice.fixed is not None:
-        return choice
-    return GeneChoice(
-        None, choice.predicted_z[rows], choice.observed_z[rows], choice.fold[rows],
-        choice.rho, choice.q, choice.min_donors,
-    )  # fmt: skip
+def _tell(
+    inputs: _Inputs,
+    labelled: pd.DataFrame,
+    n_genes: int,
+    weights: pd.DataFrame,
+    settings: StatusSettings,
+    n_jobs: int,
+) -> tuple[list[dict[str, object]], pd.DataFrame, pd.DataFrame]:
+    """Cross-validate one contrast: a row an input, ROC curves, auROC of the draws."""
+    status = labelled.set_index("sample_id")["case"].reindex(inputs.rows["sample_id"])
+    known = np.isin(status, (0, 1))
+    case = status.to_numpy(float)[known] == 1
+    row = {
+        "kind": labelled["kind"].iloc[0],
+        "n_cases": int(case.sum()),
+        "n_controls": int((~case).sum()),
+        "n_genes": int(n_genes),
+    }
+    reason = _why_not(row, settings)
+    if reason:
+        return [row | {"status": SKIPPED, "reason": reason}], pd.DataFrame(), pd.DataFrame()
+    inputs = inputs.of_rows(known)
+    runs, permuted = repeat_cross_validation(
+        inputs.expression, case, inputs.choice, settings.classifier, n_jobs
+    )
+    draws = _drawn(runs, case, weights[inputs.rows["donor"]].to_numpy())
+    row |= {"n_genes": float(np.mean([run.n_genes for run in runs])), "status": RAN, "reason": ""}
+    drawn = [
+        pd.DataFrame({"input": name, "draw": range(len(auroc)), "auroc": auroc})
+        for name, auroc in draws.items()
+    ]
+    measured = [row | fields for fields in _summarised(runs, permuted, case, draws)]
+    return measured, _curves(runs, case), pd.concat(drawn, ignore_index=True)
 
 
 def _why_not(counts: Mapping[str, int], settings: StatusSettings) -> str:

@@ -12,7 +12,7 @@ Needs NumPy, SciPy and scikit-learn alone, so that worker processes start fast.
 
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from joblib import Parallel, delayed, parallel_config
@@ -26,14 +26,8 @@ from mtm.settings.disease_status import ClassifierSettings
 # A penalty is judged on a path solved to this share of the labels' sum of squares, the one
 # chosen is solved again to a tenth of it.
 PATH_TOLERANCE, TOLERANCE, MAX_ITER = 1e-3, 1e-4, 2000
-
-
 PIECE = 5
-
-
 CONSTANT_SHARE = 1e-6
-
-
 FISHER_LIMIT = 1 - 1e-7
 
 
@@ -170,6 +164,17 @@ class GeneChoice:
     rho: float = 0.3
     q: float = 0.05
     min_donors: int = 5
+
+    def of_rows(self, rows: np.ndarray) -> "GeneChoice":
+        """Choice of genes among some of the donors."""
+        if self.fixed is not None:
+            return self
+        return replace(
+            self,
+            predicted_z=self.predicted_z[rows],
+            observed_z=self.observed_z[rows],
+            fold=self.fold[rows],
+        )
 
     def of(self, training: np.ndarray) -> np.ndarray:
         """Genes for these training rows, positions."""

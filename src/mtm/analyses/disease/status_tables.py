@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from mtm.analyses.disease.agreement import KEY
 from mtm.settings.disease_status import StatusSettings
 from mtm.statistics.testing import t_interval
 from mtm.vocabulary import (
@@ -19,43 +20,23 @@ from mtm.vocabulary import (
 
 log = logging.getLogger(__name__)
 
-
-KEY = ["model", "definition", "selection", "tissue", "contrast"]
-
-
 STATUS = [*KEY, "kind", "input", "n_cases", "n_controls", "n_genes", "status", "reason", "auroc",
           "repeats_sd", "ci_low", "ci_high", "null_mean", "null_low", "null_high",
           "informative"]  # fmt: skip
-
-
 CURVE = [*KEY, "input", "false_positive_rate", "true_positive_rate", "low", "high", "shown"]
-
-
 # Of a part: nothing that takes all pairs to tell.
 PART_STATUS, PART_CURVE = STATUS[:-1], CURVE[:-1]
-
-
 DRAW = [*KEY, "input", "draw", "auroc"]
-
-
 COMPARISONS = ((OBSERVED, PREDICTED), (PREDICTED, SOURCE), (PREDICTED, BASELINE),
                (OBSERVED, SOURCE))  # fmt: skip
-
-
 SETS = ("informative", "all")
-
-
 # He et al. 2023, section 3.4, of their 53 informative pairs: mean auROC, and Wilcoxon's P.
 PAPER_MEAN = {OBSERVED: 0.66, PREDICTED: 0.62, SOURCE: 0.59}
-
-
 PAPER_P = {(OBSERVED, PREDICTED): 1.82e-5, (PREDICTED, SOURCE): 4.03e-4}
-
-
 RATES = np.linspace(0, 1, 51)
 
 
-def _joined(tables: Sequence[pd.DataFrame], columns: Sequence[str]) -> pd.DataFrame:
+def joined(tables: Sequence[pd.DataFrame], columns: Sequence[str]) -> pd.DataFrame:
     """Concatenate tables, of which some or all may be empty."""
     tables = [table for table in tables if len(table)]
     if not tables:
@@ -88,11 +69,11 @@ def combine_status(
         From `compare_inputs`.
     """
     order = ["tissue", "selection", "contrast"]
-    table = _joined(tables, PART_STATUS).sort_values(order, kind="stable", ignore_index=True)
+    table = joined(tables, PART_STATUS).sort_values(order, kind="stable", ignore_index=True)
     table = _marked(table.reindex(columns=STATUS), settings)
-    curve = _joined(curves, PART_CURVE).sort_values(order, kind="stable", ignore_index=True)
+    curve = joined(curves, PART_CURVE).sort_values(order, kind="stable", ignore_index=True)
     curve["shown"] = _shown(curve, table, settings)
-    return table, curve[CURVE], compare_inputs(table, _joined(drawn, DRAW), settings)
+    return table, curve[CURVE], compare_inputs(table, joined(drawn, DRAW), settings)
 
 
 def _informative(wide: pd.DataFrame, settings: StatusSettings) -> pd.Series:

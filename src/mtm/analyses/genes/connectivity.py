@@ -9,6 +9,7 @@ not count. A gene that is not in the network has no known degree, rather than 0.
 
 import csv
 import logging
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -276,6 +277,66 @@ def _nodes(
     return numbers, nodes
 
 
+@dataclass(frozen=True)
+class _Network:
+    """Partners and the distinct interactions between them.
+
+    `nodes` are partners by number, each with `degree`; the counts are of interactions: with two
+    named partners, of a partner with itself, and distinct.
+    """
+
+    nodes: pd.DataFrame
+    degree: np.ndarray
+    n_named: int
+    n_self: int
+    n_edges: int
+
+    @classmethod
+    def of(cls, interactions: pd.DataFrame, maps: dict[str, pd.Series]) -> "_Network":
+        """Count every pair of partners once, whichever way round it stands."""
+        numbers, nodes = _nodes(interactions, maps)
+        named = np.sort(numbers[(numbers >= 0).all(1)], axis=1)
+        apart = named[named[:, 0] != named[:, 1]].astype(np.int64)
+        edges = np.unique(apart[:, 0] * max(len(nodes), 1) + apart[:, 1])
+        ends = np.concatenate(np.divmod(edges, max(len(nodes), 1)))
+        degree = np.bincount(ends, minlength=len(nodes))
+        return cls(nodes, degree, len(named), len(named) - len(apart), len(edges))
+
+    @property
+    def placed(self) -> np.ndarray:
+        """Whether the gene of each partner is known."""
+        return self.nodes["gene"].notna().to_numpy()
+
+    def counts(self) -> list[tuple[str, int, str]]:
+        """Count what became of interactions with named partners, and of partners."""
+        n_repeated = self.n_named - self.n_self - self.n_edges
+        by_kind = self.nodes["kind"].value_counts()
+        return [
+            ("interactions of a gene with itself", self.n_self, "left out"),
+            ("interactions repeated or reversed", n_repeated, "counted once"),
+            ("interactions counted", self.n_edges, ""),
+            ("partners", len(self.nodes), "genes, or proteins of no known gene"),
+            *(
+                (f"partners placed by {KIND_NAMES[kind]}", int(by_kind[kind]), "")
+                for kind in KINDS
+                if kind in by_kind
+            ),
+            ("partners of no known gene", int((~self.placed).sum()), "counted as partners"),
+        ]
+
+
+def _confident(interactions: pd.DataFrame, min_score: float, where: str | Path) -> pd.DataFrame:
+    """Interactions with a score that is high enough; without one, where none is asked for."""
+    score = interactions["score"].to_numpy(float)
+    if min_score > 0 and not np.isfinite(score).any():
+        raise InputError(
+            where,
+            "interactions without scores",
+            f"scores, since gene_characteristics.interaction_score is {min_score}",
+        )
+    return interactions[(score >= min_score) | (np.isnan(score) & (min_score <= 0))]
+
+
 def measure_connectivity(
     interactions: pd.DataFrame,
     symbols: pd.Series,
@@ -315,49 +376,21 @@ def measure_connectivity(
     InputError
         A score is asked of a file without any, or no partner is a gene of the cohort.
     """
-    score = interactions["score"].to_numpy(float)
-    if min_score > 0 and not np.isfinite(score).any():
+    kept = _confident(interactions, min_score, where)
+    network = _Network.of(kept, identifier_maps(symbols, identifiers))
+    degree = pd.Series(network.degree, network.nodes["gene"])[network.placed]
+    genes = gene_values(symbols.index, degree.to_dict(), "not in the network")
+    if not genes["value"].notna().any():
+        n = len(network.nodes)
         raise InputError(
             where,
-            "interactions without scores",
-            f"scores, since gene_characteristics.interaction_score is {min_score}",
-        )
-    kept = interactions[(score >= min_score) | (np.isnan(score) & (min_score <= 0))]
-    numbers, nodes = _nodes(kept, identifier_maps(symbols, identifiers))
-    whole = numbers[(numbers >= 0).all(1)]
-    pairs = np.sort(whole, axis=1)
-    apart = pairs[pairs[:, 0] != pairs[:, 1]].astype(np.int64)
-    edges = np.unique(apart[:, 0] * max(len(nodes), 1) + apart[:, 1])
-    ends = np.divmod(edges, max(len(nodes), 1))
-    degree = np.bincount(np.concatenate(ends), minlength=len(nodes))
-    placed = nodes["gene"].notna().to_numpy()
-    genes = gene_values(
-        symbols.index,
-        dict(zip(nodes["gene"][placed], degree[placed], strict=True)),
-        "not in the network",
-    )
-    n_self, n_repeated = len(whole) - len(apart), len(apart) - len(edges)
-    counts = [
-        ("interactions read", len(interactions), ""),
-        ("interactions left out by score", len(interactions) - len(kept), f"below {min_score:g}"),
-        ("interactions without a partner's name", len(kept) - len(whole), ""),
-        ("interactions of a gene with itself", n_self, "left out"),
-        ("interactions repeated or reversed", n_repeated, "counted once"),
-        ("interactions counted", len(edges), ""),
-        ("partners", len(nodes), "genes, or proteins of no known gene"),
-    ]
-    by_kind = nodes["kind"].value_counts()
-    counts += [
-        (f"partners placed by {KIND_NAMES[kind]}", int(by_kind[kind]), "")
-        for kind in KINDS
-        if kind in by_kind
-    ]
-    counts.append(("partners of no known gene", int((~placed).sum()), "counted as partners"))
-    if not (genes["value"].notna()).any():
-        raise InputError(
-            where,
-            f"{len(nodes)} partners, none of them one of the {len(genes)} genes of the cohort",
+            f"{n} partners, none of them one of the {len(genes)} genes of the cohort",
             "partners that Entrez id, UniProt accession or symbol lead to the cohort's genes",
             "Set inputs.gene_identifiers to HGNC's complete set.",
         )
-    return genes, counts
+    return genes, [
+        ("interactions read", len(interactions), ""),
+        ("interactions left out by score", len(interactions) - len(kept), f"below {min_score:g}"),
+        ("interactions without a partner's name", len(kept) - network.n_named, ""),
+        *network.counts(),
+    ]

@@ -249,8 +249,32 @@ def measure_bigwig(
     InputError
         What `read_exons` and `check_build` refuse, or no bigWig.
     """
-    first = [name for name, second in zip(gene_ids, is_second_copy(gene_ids), strict=True)
-             if not second]  # fmt: skip
+    exons, contigs = _scored_exons(source, gene_model, gene_ids, processes)
+    genes = exons.groupby("gene_id").agg(
+        {"total": "sum", "covered": "sum", "n_bases": "sum", "there": "any"}
+    )
+    mean = genes["total"] / genes["covered"].where(genes["covered"] > 0)
+    table = gene_values(gene_ids, {gene_key(name).stable_id: v for name, v in mean.items()})
+    own = genes.reindex(table["gene_id"])
+    reason = np.where(own["there"].eq(True), NO_SCORE, NO_CONTIG)
+    reason = np.where(own["n_bases"].isna(), NO_EXON, reason)
+    unmatched = (table["status"] == UNMATCHED).to_numpy()
+    table.loc[unmatched, "reason"] = reason[unmatched]
+    table["n_bases"] = own["n_bases"].astype("Int64").to_numpy()
+    table["covered_share"] = (own["covered"] / own["n_bases"]).to_numpy(float)
+    missing = sorted(set(exons["chrom"]) - contigs)
+    if missing:
+        log.warning("the bigWig lacks %d contigs: %s", len(missing), ", ".join(missing))
+    share = genes["covered"].sum() / genes["n_bases"].sum()
+    log.info("%.3f of the bases of exons have a score", share)
+    return table
+
+
+def _scored_exons(
+    source: str | Path, gene_model: str | Path, gene_ids: Sequence[str], processes: int
+) -> tuple[pd.DataFrame, set[str]]:
+    """Return merged exons, with sum and number of their scores, and the bigWig's contigs."""
+    first = list(np.asarray(gene_ids, object)[~is_second_copy(gene_ids)])
     with closing(_open(source)) as bigwig:
         sizes = dict(bigwig.chroms())
     exons, build = read_exons(gene_model, first)
@@ -267,24 +291,7 @@ def measure_bigwig(
     for part, (total, covered) in zip(chromosomes, _mapped(jobs, processes), strict=True):
         merged.loc[part.index, "total"], merged.loc[part.index, "covered"] = total, covered
         log.info("%s: %d merged exons", part["chrom"].iloc[0], len(part))
-    genes = merged.groupby("gene_id").agg(
-        {"total": "sum", "covered": "sum", "n_bases": "sum", "there": "any"}
-    )
-    mean = genes["total"] / genes["covered"].where(genes["covered"] > 0)
-    table = gene_values(gene_ids, {gene_key(name).stable_id: v for name, v in mean.items()})
-    own = genes.reindex(table["gene_id"])
-    reason = np.where(own["there"].eq(True), NO_SCORE, NO_CONTIG)
-    reason = np.where(own["n_bases"].isna(), NO_EXON, reason)
-    unmatched = (table["status"] == UNMATCHED).to_numpy()
-    table.loc[unmatched, "reason"] = reason[unmatched]
-    table["n_bases"] = own["n_bases"].astype("Int64").to_numpy()
-    table["covered_share"] = (own["covered"] / own["n_bases"]).to_numpy(float)
-    missing = sorted(set(merged["chrom"]) - set(sizes))
-    if missing:
-        log.warning("the bigWig lacks %d contigs: %s", len(missing), ", ".join(missing))
-    share = genes["covered"].sum() / genes["n_bases"].sum()
-    log.info("%.3f of the bases of exons have a score", share)
-    return table
+    return merged, set(sizes)
 
 
 def _mapped(jobs: list[tuple], processes: int) -> Iterable[tuple]:
@@ -324,19 +331,7 @@ def read_conservation_table(
     id_column = next((name for name in ID_COLUMNS if name in table), None)
     if id_column is None:
         raise InputError(path, f"columns {list(table)}", f"a column {' or '.join(ID_COLUMNS)}")
-    numeric = [name for name in table if pd.api.types.is_numeric_dtype(table[name])]
-    if column is None and len(numeric) == 1:
-        column = numeric[0]
-    if column not in numeric:
-        found = f"numeric columns {numeric}" if column is None or column in table else (
-            f"columns {list(table)}"
-        )  # fmt: skip
-        raise InputError(
-            path,
-            found,
-            "one numeric column of values" if column is None else f"a numeric column {column}",
-            "Name the column in gene_characteristics.conservation_column.",
-        )
+    column = _value_column(path, table, column)
     keys = [gene_key(str(gene_id)) for gene_id in table[id_column]]
     stable = pd.Series([key.stable_id for key in keys], index=table.index)
     stable = stable[[not key.par_y for key in keys]]
@@ -356,6 +351,22 @@ def read_conservation_table(
     empty = (genes["status"] == UNMATCHED) & stable_ids.isin(values.index)
     genes.loc[empty, "reason"] = "without a value in the file"
     return genes
+
+
+def _value_column(path: str | Path, table: pd.DataFrame, column: str | None) -> str:
+    """Column of the values: the one named, else the one numeric column there is."""
+    numeric = [name for name in table if pd.api.types.is_numeric_dtype(table[name])]
+    if column is None and len(numeric) == 1:
+        return numeric[0]
+    if column in numeric:
+        return column
+    there = column is None or column in table
+    raise InputError(
+        path,
+        f"numeric columns {numeric}" if there else f"columns {list(table)}",
+        "one numeric column of values" if column is None else f"a numeric column {column}",
+        "Name the column in gene_characteristics.conservation_column.",
+    )
 
 
 def measure_conservation(

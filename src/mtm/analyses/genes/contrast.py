@@ -25,104 +25,23 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-import torch
 
 from mtm.analyses.genes.matching import is_second_copy
+from mtm.analyses.genes.rho_draws import RhoDraws
 from mtm.errors import InputError
-from mtm.models.device import choose_device
-from mtm.predictions.held_out import HeldOut, fold_weights
-from mtm.predictions.tissues import tissues
-from mtm.settings.accuracy import AccuracySettings
-from mtm.statistics.correlation import fisher_z, standardise, weighted_correlations
 from mtm.statistics.means import known_mean
 from mtm.statistics.over_tissues import averaged, over_tissues
-from mtm.statistics.resampling import CPU_RESAMPLING_BLOCK
 from mtm.statistics.testing import rank_sum_p, t_interval, t_limits
-from mtm.vocabulary import MEAN_OF_TISSUES, MIN_GROUP, PAPER_SCALE
+from mtm.vocabulary import HEADLINE, MEAN_OF_TISSUES, MIN_GROUP, READINGS, Reading
 
 log = logging.getLogger(__name__)
 
 QUANTILE = 0.25
-READINGS = ("all_genes", "predictable_genes")
-# Scale, its column of predictability, and its definition of a predictable gene: the headline,
-# then the paper's own.
-HEADLINE = ("log2_z", "rho_per_fold", "predictable")
-PAPER = (PAPER_SCALE, "rho_pooled_raw", "predictable_paper")
-MEASURES = (HEADLINE, PAPER)
+GENE_SETS = ("all_genes", "predictable_genes")
 ROW = ["characteristic", "model", "scale", "reading"]
 GROUPED = [*ROW, "tissue", "n_samples", "n_genes"]
 INTERVAL = ("se_donors", "ci_low", "ci_high", "p")
 GENE_COLUMNS = ["gene_id", "value"]
-
-
-@dataclass(frozen=True)
-class RhoDraws:
-    """Predictability of the genes of one tissue in bootstrap samples of its donors.
-
-    Parameters
-    ----------
-    tissue
-        The tissue.
-    gene_ids
-        Genes, shape ``(n_genes,)``.
-    rho
-        Correlations on the headline scale, shape ``(n_bootstraps, n_genes)``; NaN where not known.
-    n_donors, n_folds
-        Held-out donors of the tissue, and folds that count.
-    """
-
-    tissue: str
-    gene_ids: pd.Index
-    rho: np.ndarray
-    n_donors: int
-    n_folds: int
-
-
-def resampled_rho(
-    held_out: HeldOut,
-    settings: AccuracySettings,
-    device: str = "auto",
-) -> Iterator[RhoDraws]:
-    """Yield the per-fold correlations of all genes in bootstrap samples, tissue after tissue.
-
-    Donors are drawn within fold, the same for all tissues, as for the intervals of the accuracy
-    tables. Memory is that of one tissue: its samples and ``n_bootstraps`` values a gene.
-
-    Parameters
-    ----------
-    held_out
-        From `mtm.predictions.held_out.read_held_out`.
-    settings
-        ``bootstraps``, ``min_donors_per_fold`` and ``seed`` are used.
-    device
-        As in `mtm.analyses.accuracy.score.score_predictions`, with the values of that call.
-    """
-    weights = fold_weights([held_out], settings)
-    torch_device = torch.device(choose_device(device))
-    for tissue in tissues(held_out, device=str(torch_device)):
-        counted = [
-            (part, torch.from_numpy(weights[fold][tissue.rows["donor"].iloc[part]].to_numpy()))
-            for fold, part in zip(tissue.folds, tissue.parts, strict=True)
-            if part.stop - part.start >= settings.min_donors_per_fold
-        ]
-        rho = np.full((settings.bootstraps, tissue.n_genes), np.nan, np.float32)
-        for start in range(0, tissue.n_genes if counted else 0, CPU_RESAMPLING_BLOCK):
-            genes = slice(start, start + CPU_RESAMPLING_BLOCK)
-            values = tissue.values(HEADLINE[0], genes)
-            statistic = total = 0.0
-            for part, drawn in counted:
-                unit_predicted, _ = standardise(values.predicted_z[part], 0)
-                unit_observed, _ = standardise(values.observed_z[part], 0)
-                of_fold = weighted_correlations(
-                    unit_predicted.float(), unit_observed.float(), drawn.to(torch_device)
-                )
-                weight = part.stop - part.start - 3
-                total = total + weight * ~of_fold.isnan()
-                statistic = statistic + weight * fisher_z(of_fold.nan_to_num())
-            averaged = torch.tanh(statistic / total).masked_fill_(total == 0, torch.nan)
-            rho[:, genes] = averaged.cpu().numpy()
-        n_donors = sum(part.stop - part.start for part, _ in counted)
-        yield RhoDraws(tissue.name, pd.Index(held_out.gene_ids), rho, n_donors, len(counted))
 
 
 @dataclass(frozen=True)
@@ -309,7 +228,7 @@ def contrast_genes(
     characteristics
         By name: ``gene_id``, ``value`` and, where it differs between tissues, ``tissue``.
     draws
-        From `resampled_rho`, tissues of `gene_wise` in any order; tissues without have no
+        From `mtm.analyses.genes.rho_draws.resampled_rho`, in any order; a tissue without has no
         interval over donors.
     quantile
         Share of genes in a group, above 0 and at most 0.5.
@@ -317,17 +236,15 @@ def contrast_genes(
     Returns
     -------
     pd.DataFrame
-        One row a characteristic, ``model``, ``scale``, ``reading`` and ``tissue``: ``n_samples``,
-        the fields of `contrast`, ``q_rank_sum`` (Benjamini-Hochberg over tissues), and, on the
-        scale "log2_z" where both groups have `MIN_GROUP` genes, the fields of `interval` and
-        ``q``. Tissue "(mean of tissues)" is the mean over tissues with groups that large, without
-        rank-sum test and q.
+        One row of `ROW` (``reading`` is of `GENE_SETS`) and a tissue: ``n_samples``, the fields
+        of `contrast`, ``q_rank_sum`` (Benjamini-Hochberg over tissues), and, on the headline's
+        scale where both groups have `MIN_GROUP` genes, the fields of `interval` and ``q``. Tissue
+        "(mean of tissues)" is the mean over tissues with groups that large, without tests.
 
     Raises
     ------
     InputError
-        The quantile is out of range, or genes of the accuracy table and of a characteristic have
-        nothing in common.
+        The quantile is out of range, or no scored gene has a value of a characteristic.
     """
     if not 0 < quantile <= 0.5:
         raise InputError("gene_characteristics.quantile", str(quantile), "above 0, at most 0.5")
@@ -336,40 +253,57 @@ def contrast_genes(
     for name, values in lookup.items():
         values.demand_overlap(name, gene_wise)
     parts = {
-        measure: dict(iter(gene_wise[gene_wise["scale"] == measure[0]].groupby("tissue")))
-        for measure in MEASURES
+        (reading, tissue): part
+        for reading in READINGS
+        for tissue, part in gene_wise[gene_wise["scale"] == reading.scale].groupby("tissue")
     }
-    rows, resampled = [], {}
-    for measure, by_tissue in parts.items():
-        for tissue, part in by_tissue.items():
-            for name, reading, rho, value in _cases(measure, tissue, part, lookup):
-                key = (name, model, measure[0], reading)
-                row = dict(zip(ROW, key, strict=True)) | {"tissue": tissue}
-                row |= {"n_samples": int(part["n"].iloc[0])} | contrast(rho, value, quantile)
-                rows.append(row)
-    table = pd.DataFrame(rows).set_index([*ROW, "tissue"])
-    table[list(INTERVAL)] = np.nan
-    n_donors, n_folds = 0, 0
-    for of_tissue in draws:
-        part = parts[HEADLINE].get(of_tissue.tissue)
-        if part is None or not of_tissue.n_folds:
+    table = _contrasts(model, parts, lookup, quantile)
+    n_donors, n_folds, resampled = 0, 0, {}
+    for drawn in draws:
+        part = parts.get((HEADLINE, drawn.tissue))
+        if part is None or not drawn.n_folds:
             continue
-        drawn = of_tissue.rho[:, of_tissue.gene_ids.get_indexer(part["gene_id"])]
-        for name, reading, rho, value in _cases(HEADLINE, of_tissue.tissue, part, lookup):
-            key = (name, model, HEADLINE[0], reading)
-            where = (*key, of_tissue.tissue)
-            estimate, se_genes, *sizes = table.loc[
-                where, ["cliffs_delta", "se_genes", "n_top", "n_bottom"]
-            ]
-            if min(sizes) < MIN_GROUP:
-                continue
-            deltas = donor_draws(rho, drawn, value, quantile)
-            tested = interval(estimate, se_genes, deltas, of_tissue.n_donors, of_tissue.n_folds)
-            table.loc[where, list(tested)] = list(tested.values())
-            resampled.setdefault(key, {})[of_tissue.tissue] = deltas
-        n_donors, n_folds = max(n_donors, of_tissue.n_donors), max(n_folds, of_tissue.n_folds)
-        log.info("%s: %s contrasted", model, of_tissue.tissue)
+        mine = drawn.of_genes(part["gene_id"])
+        for case in _cases(model, HEADLINE, drawn.tissue, part, lookup):
+            _add_interval(table, case, mine, quantile, resampled.setdefault(case.key, {}))
+        n_donors, n_folds = max(n_donors, drawn.n_donors), max(n_folds, drawn.n_folds)
+        log.info("%s: %s contrasted", model, drawn.tissue)
     return _with_means(table.reset_index(), resampled, n_donors, n_folds)
+
+
+def _contrasts(
+    model: str,
+    parts: Mapping[tuple[Reading, str], pd.DataFrame],
+    lookup: Mapping[str, "_Lookup"],
+    quantile: float,
+) -> pd.DataFrame:
+    """Contrast all tissues and characteristics, indexed by `ROW` and tissue, intervals empty."""
+    rows = [
+        case.row | contrast(case.rho, case.value, quantile)
+        for of_tissue, part in parts.items()
+        for case in _cases(model, *of_tissue, part, lookup)
+    ]
+    table = pd.DataFrame(rows).set_index([*ROW, "tissue"])
+    return table.assign(**dict.fromkeys(INTERVAL, np.nan))
+
+
+def _add_interval(
+    table: pd.DataFrame,
+    case: "_Case",
+    draws: RhoDraws,
+    quantile: float,
+    deltas_of: dict[str, np.ndarray],
+) -> None:
+    """Write the interval over donors into a row of `table`, its draws into `deltas_of`."""
+    where = (*case.key, case.tissue)
+    names = ["cliffs_delta", "se_genes", "n_top", "n_bottom"]
+    estimate, se_genes, *sizes = table.loc[where, names]
+    if min(sizes) < MIN_GROUP:
+        return
+    deltas_of[case.tissue] = donor_draws(case.rho, draws.rho, case.value, quantile)
+    sizes = draws.n_donors, draws.n_folds
+    tested = interval(estimate, se_genes, deltas_of[case.tissue], *sizes)
+    table.loc[where, list(tested)] = list(tested.values())
 
 
 def _second_copies(gene_ids: pd.Series) -> np.ndarray:
@@ -421,19 +355,41 @@ class _Lookup:
         return values.reindex(gene_ids).to_numpy(float)
 
 
+@dataclass(frozen=True)
+class _Case:
+    """A characteristic of one tissue's genes; rho is NaN outside the set of genes.
+
+    `key` is of `ROW`; `rho` and `value` have shape ``(n_genes,)``.
+    """
+
+    key: tuple[str, str, str, str]
+    tissue: str
+    n_samples: int
+    rho: np.ndarray
+    value: np.ndarray
+
+    @property
+    def row(self) -> dict[str, object]:
+        """What names the row of the table."""
+        key = dict(zip(ROW, self.key, strict=True))
+        return key | {"tissue": self.tissue, "n_samples": self.n_samples}
+
+
 def _cases(
-    measure: tuple[str, str, str],
+    model: str,
+    reading: Reading,
     tissue: str,
     part: pd.DataFrame,
     lookup: Mapping[str, _Lookup],
-) -> Iterator[tuple[str, str, np.ndarray, np.ndarray]]:
-    """Yield characteristic, reading, rho and value of a tissue; rho is NaN outside a reading."""
-    _, column, predictable = measure
-    rho = part[column].to_numpy(float)
+) -> Iterator[_Case]:
+    """Yield every characteristic and set of genes of a tissue, `part` of the gene-wise table."""
+    rho = part[reading.rho].to_numpy(float)
+    predictable = np.where(part[reading.definition], rho, np.nan)
     for name, values in lookup.items():
         value = values.of_genes(tissue, part["gene_id"])
-        yield name, READINGS[0], rho, value
-        yield name, READINGS[1], np.where(part[predictable], rho, np.nan), value
+        for gene_set, of_set in zip(GENE_SETS, (rho, predictable), strict=True):
+            key = (name, model, reading.scale, gene_set)
+            yield _Case(key, tissue, int(part["n"].iloc[0]), of_set, value)
 
 
 def _with_means(

@@ -1,7 +1,12 @@
-"""Decoding paths: how alike the way to two tissues is, layer by layer."""
+"""What MTM's decoding paths hold of tissues (He et al. 2023, Fig S8; methods 3, R11).
+
+Do tissues with similar expression pass the generator along similar paths, layer by layer? Pairs of
+tissues are not independent; see `mtm.analyses.representations.tissue_similarity`.
+"""
 
 import logging
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -9,13 +14,13 @@ import pandas as pd
 import torch
 from scipy import stats
 
-from mtm.analyses.representations.networks import _codes, fold_models, held_out_rows
+from mtm.analyses.representations.networks import codes_of, fold_models, held_out_rows
 from mtm.analyses.representations.tissue_similarity import (
     MIN_TISSUES,
     compare_subsets,
     mean_log2_expression,
+    pair_table,
     pearson_similarity,
-    relations,
 )
 from mtm.cohort.cohort import Cohort
 from mtm.errors import InputError
@@ -25,7 +30,6 @@ from mtm.models.mtm.networks import ConditionedStack
 from mtm.vocabulary import ALL_TISSUES
 
 log = logging.getLogger(__name__)
-
 
 # Activations of the widest layer held at a time, 64 MiB of float32.
 DECODING_VALUES = 2**24
@@ -76,7 +80,7 @@ def path_similarity(
 
 def decoding_codes(model: MTM, cohort: Cohort, rows: np.ndarray) -> torch.Tensor:
     """Codes that `model` decodes of the samples `rows`, covariates added where it has any."""
-    codes = torch.from_numpy(_codes(model, cohort, rows))
+    codes = torch.from_numpy(codes_of(model, cohort, rows))
     if len(model.design):
         table = covariate_table(cohort, rows, model.design.covariates)
         traits = torch.from_numpy(np.ascontiguousarray(model.design.transform(table)))
@@ -92,7 +96,6 @@ def decoding_similarity(
     bundles: Mapping[str, Mapping[int, str | Path]],
     n_permutations: int,
     seed: int,
-    max_values: int = DECODING_VALUES,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Set the similarity of decoding paths against that of tissues in expression, layer by layer.
 
@@ -113,8 +116,6 @@ def decoding_similarity(
         Path of the bundle by model and fold; models of class "mtm".
     n_permutations, seed
         Of Mantel's test.
-    max_values
-        See `path_similarity`.
 
     Returns
     -------
@@ -133,17 +134,35 @@ def decoding_similarity(
         See `fold_models`; there are fewer than three target tissues, or a fold has no held-out
         donor with the source.
     """
-    source_index = cohort.tissue_index(source)
-    targets = np.delete(np.arange(len(cohort.tissues)), source_index)
-    if len(targets) < MIN_TISSUES:
+    targets = np.delete(np.arange(len(cohort.tissues)), cohort.tissue_index(source))
+    expression = _similarity_of_targets(cohort, source)
+    rows_of = _source_rows(cohort, folds, source)
+    pairs, summary = [], []
+    for name, bundle_of in bundles.items():
+        paths = DecodingPaths.of(name, bundle_of, cohort, rows_of, targets)
+        for layer in range(len(paths.widths)):
+            key = {"model": name} | paths.about(layer)
+            table, lines = _compare_layer(key, paths, layer, expression, n_permutations, seed)
+            pairs.append(table)
+            summary += lines
+    return pd.concat(pairs, ignore_index=True), pd.DataFrame(summary)
+
+
+def _similarity_of_targets(cohort: Cohort, source: str) -> pd.DataFrame:
+    """Similarity in expression of all tissues but the source."""
+    names = [name for name in cohort.tissues if name != source]
+    if len(names) < MIN_TISSUES:
         raise InputError(
-            "cohort", f"{len(targets)} tissues beside {source}", f"{MIN_TISSUES} or more"
+            "cohort", f"{len(names)} tissues beside {source}", f"{MIN_TISSUES} or more"
         )
-    names = np.array(cohort.tissues, dtype=object)[targets]
-    expression = pearson_similarity(mean_log2_expression(cohort)).loc[names, names]
+    return pearson_similarity(mean_log2_expression(cohort)).loc[names, names]
+
+
+def _source_rows(cohort: Cohort, folds: pd.DataFrame, source: str) -> dict[int, np.ndarray]:
+    """Rows of the source samples of every fold's held-out donors."""
     rows_of = {}
     for fold, rows in held_out_rows(cohort, folds).items():
-        rows_of[fold] = rows[cohort.tissue[rows] == source_index]
+        rows_of[fold] = rows[cohort.tissue[rows] == cohort.tissue_index(source)]
         if not len(rows_of[fold]):
             raise InputError(
                 f"fold {fold}",
@@ -151,56 +170,87 @@ def decoding_similarity(
                 "one or more in every fold",
                 "Draw folds with the scheme balanced, or fewer folds.",
             )
-    pairs, summary = [], []
-    row, column = np.triu_indices(len(targets), 1)
-    for name, paths in bundles.items():
+    return rows_of
+
+
+@dataclass(frozen=True)
+class DecodingPaths:
+    """Similarity of the decoding paths of one model, layer by layer.
+
+    Parameters
+    ----------
+    widths
+        Features of every layer; the last is the output.
+    by_fold
+        From `path_similarity`, one a fold.
+    n_donors
+        Donors of every fold.
+    """
+
+    widths: list[int]
+    by_fold: list[np.ndarray]
+    n_donors: list[int]
+
+    @classmethod
+    def of(
+        cls,
+        name: str,
+        bundles: Mapping[int, str | Path],
+        cohort: Cohort,
+        rows_of: Mapping[int, np.ndarray],
+        targets: np.ndarray,
+    ) -> "DecodingPaths":
+        """Decode the samples of every fold with the fold's model."""
         by_fold, n_donors = [], []
-        for fold, model in fold_models(cohort, rows_of, paths):
+        for fold, model in fold_models(cohort, rows_of, bundles):
             generator = model.networks["generator"]
             codes = decoding_codes(model, cohort, rows_of[fold])
-            by_fold.append(
-                path_similarity(generator, codes, torch.from_numpy(targets), max_values)
-            )
+            by_fold.append(path_similarity(generator, codes, torch.from_numpy(targets)))
             if not np.isfinite(by_fold[-1]).all():
                 raise InputError(
-                    paths[fold], "activations that are not finite", "finite ones",
+                    bundles[fold], "activations that are not finite", "finite ones",
                     "The model has diverged, or its training had no sample of a tissue.",
                 )  # fmt: skip
             n_donors.append(len(codes))
             log.info("%s, fold %d: decoding paths of %d donors", name, fold, len(codes))
         widths = [layer.linear.out_features for layer in generator.layers]
-        widths.append(generator.last.out_features)
-        mean = np.average(by_fold, axis=0, weights=n_donors)
-        for layer, width in enumerate(widths):
-            key = {
-                "model": name,
-                "layer": layer + 1,
-                "kind": "output" if layer + 1 == len(widths) else "hidden",
-                "width": width,
-            }
-            pairs.append(
-                pd.DataFrame(
-                    key
-                    | {
-                        "tissue_a": names[row],
-                        "tissue_b": names[column],
-                        "relation": relations(names)[row, column],
-                        "n_donors": sum(n_donors),
-                        "path_similarity": mean[layer][row, column],
-                        "expression_similarity": expression.to_numpy()[row, column],
-                    }
-                )
-            )
-            known = expression.to_numpy()[row, column]
-            rho = [stats.spearmanr(part[layer][row, column], known)[0] for part in by_fold]
-            similarity = pd.DataFrame(mean[layer], index=names, columns=names)
-            for line in compare_subsets(expression, similarity, n_permutations, seed):
-                spread = {"fold_low": min(rho), "fold_high": max(rho)}
-                if line["subset"] != ALL_TISSUES:
-                    spread = dict.fromkeys(spread, np.nan)
-                about = {
-                    "n_donors": sum(n_donors),
-                    "mean_similarity": float(mean[layer][row, column].mean()),
-                }
-                summary.append(key | about | line | spread)
-    return pd.concat(pairs, ignore_index=True), pd.DataFrame(summary)
+        return cls([*widths, generator.last.out_features], by_fold, n_donors)
+
+    def about(self, layer: int) -> dict[str, object]:
+        """Return number from 1, kind and width of a layer."""
+        kind = "output" if layer + 1 == len(self.widths) else "hidden"
+        return {"layer": layer + 1, "kind": kind, "width": self.widths[layer]}
+
+    def mean(self, layer: int) -> np.ndarray:
+        """Similarity over the donors of all folds, shape ``(n_targets, n_targets)``."""
+        return np.average([part[layer] for part in self.by_fold], axis=0, weights=self.n_donors)
+
+
+def _compare_layer(
+    key: Mapping[str, object],
+    paths: DecodingPaths,
+    layer: int,
+    expression: pd.DataFrame,
+    n_permutations: int,
+    seed: int,
+) -> tuple[pd.DataFrame, list[dict[str, object]]]:
+    """Set one layer against expression: pairs of tissues, and a line a subset of tissues."""
+    names, n_donors = expression.index, sum(paths.n_donors)
+    mean = pd.DataFrame(paths.mean(layer), index=names, columns=names)
+    of_pairs = {"path_similarity": mean, "expression_similarity": expression}
+    table = pair_table(names, key, of_pairs)
+    table.insert(table.columns.get_loc("path_similarity"), "n_donors", n_donors)
+    row, column = np.triu_indices(len(names), 1)
+    known = table["expression_similarity"].to_numpy()
+    rho = [stats.spearmanr(part[layer][row, column], known)[0] for part in paths.by_fold]
+    about = key | {
+        "n_donors": n_donors,
+        "mean_similarity": float(table["path_similarity"].to_numpy().mean()),
+    }
+    lines = []
+    for line in compare_subsets(expression, mean, n_permutations, seed):
+        spread = {"fold_low": min(rho), "fold_high": max(rho)}
+        if line["subset"] != ALL_TISSUES:
+            spread = dict.fromkeys(spread, np.nan)
+        lines.append(about | line | spread)
+    return table, lines

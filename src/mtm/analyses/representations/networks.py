@@ -117,14 +117,14 @@ def untrained(model: MTM, seed: int) -> MTM:
     return twin
 
 
-def _codes(model: MTM, cohort: Cohort, rows: np.ndarray) -> np.ndarray:
+def codes_of(model: MTM, cohort: Cohort, rows: np.ndarray) -> np.ndarray:
     """Codes of the samples `rows`, in batches, shape ``(n_rows, code_width)``."""
     batches = range(0, len(rows), ENCODER_BATCH)
     parts = [model.codes(cohort, rows[i : i + ENCODER_BATCH]).cpu().numpy() for i in batches]
     return np.concatenate(parts)
 
 
-def _encoder_input(model: MTM, cohort: Cohort, rows: np.ndarray) -> np.ndarray:
+def encoder_input(model: MTM, cohort: Cohort, rows: np.ndarray) -> np.ndarray:
     """Return what the encoder is shown of the samples `rows`, shape ``(n_rows, n_genes)``."""
     if model.parameters.encoder_input == "z":
         return model.scaler.transform(cohort.expr_tpm[rows], cohort.tissue[rows])

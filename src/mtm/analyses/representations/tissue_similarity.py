@@ -16,7 +16,7 @@ from scipy import stats
 from mtm.cohort.cohort import Cohort
 from mtm.cohort.scaling import log2_tpm
 from mtm.errors import InputError
-from mtm.vocabulary import ALL_TISSUES, OUTSIDE_BRAIN, RELATIONS
+from mtm.vocabulary import ALL_TISSUES, OUTSIDE_BRAIN, READINGS, RELATIONS
 
 log = logging.getLogger(__name__)
 
@@ -28,10 +28,8 @@ ORGAN_SEPARATOR = " - "
 BRAIN = "Brain"
 # Measure, scale it belongs to, column of the gene-wise accuracy table; the headline first.
 MEASURES = (
-    ("pearson", "log2_z", "rho_per_fold"),
-    ("pearson", "tpm_z", "rho_pooled_raw"),
-    ("jaccard", "log2_z", "predictable"),
-    ("jaccard", "tpm_z", "predictable_paper"),
+    *(("pearson", reading.scale, reading.rho) for reading in READINGS),
+    *(("jaccard", reading.scale, reading.definition) for reading in READINGS),
 )
 
 
@@ -103,6 +101,27 @@ def relations(tissues: Sequence[str]) -> np.ndarray:
     same = organ[:, None] == organ[None]
     brain = (organ == BRAIN)[:, None] & same
     return np.where(brain, RELATIONS[0], np.where(same, RELATIONS[1], RELATIONS[2]))
+
+
+def pair_table(
+    tissues: Sequence[str],
+    key: Mapping[str, object],
+    similarities: Mapping[str, pd.DataFrame | np.ndarray],
+) -> pd.DataFrame:
+    """Write similarity matrices as one row a pair of tissues.
+
+    Returns
+    -------
+    pd.DataFrame
+        `key`, ``tissue_a``, ``tissue_b``, ``relation`` (one of `RELATIONS`), then a column a
+        matrix.
+    """
+    row, column = np.triu_indices(len(tissues), 1)
+    names = np.array(tissues, dtype=object)
+    pairs = {"tissue_a": names[row], "tissue_b": names[column]}
+    pairs["relation"] = relations(tissues)[row, column]
+    values = {name: np.asarray(matrix)[row, column] for name, matrix in similarities.items()}
+    return pd.DataFrame({**key, **pairs, **values})
 
 
 def compare_similarities(
@@ -258,34 +277,20 @@ def tissue_similarity(
         Genes or tissues are not the cohort's, or there are fewer than three target tissues.
     """
     expression = pearson_similarity(mean_log2_expression(cohort))
+    similarities = {"pearson": pearson_similarity, "jaccard": jaccard_similarity}
     pairs, summary = [], []
     for model, table in gene_wise.items():
         tissues = _check_gene_wise(model, table, cohort)
-        similarity_x = expression.loc[tissues, tissues]
-        row, column = np.triu_indices(len(tissues), 1)
-        names = np.array(tissues, dtype=object)
+        x = expression.loc[tissues, tissues]
         for measure, scale, of in MEASURES:
             wide = table[table["scale"] == scale].pivot(
                 index="tissue", columns="gene_id", values=of
             )
-            wide = wide.loc[tissues, cohort.genes.index]
-            similarity = pearson_similarity if measure == "pearson" else jaccard_similarity
-            similarity_y = similarity(wide)
+            y = similarities[measure](wide.loc[tissues, cohort.genes.index])
             key = {"model": model, "measure": measure, "scale": scale, "of": of}
-            pairs.append(
-                pd.DataFrame(
-                    key
-                    | {
-                        "tissue_a": names[row],
-                        "tissue_b": names[column],
-                        "relation": relations(tissues)[row, column],
-                        "expression_similarity": similarity_x.to_numpy()[row, column],
-                        "predictability_similarity": similarity_y.to_numpy()[row, column],
-                    }
-                )
-            )
-            compared = compare_subsets(similarity_x, similarity_y, n_permutations, seed)
-            summary += [key | line for line in compared]
+            of_pairs = {"expression_similarity": x, "predictability_similarity": y}
+            pairs.append(pair_table(tissues, key, of_pairs))
+            summary += [key | line for line in compare_subsets(x, y, n_permutations, seed)]
         log.info("%s: similarities of %d tissues compared", model, len(tissues))
     return pd.concat(pairs, ignore_index=True), pd.DataFrame(summary)
 

@@ -21,11 +21,12 @@ is centred at 0. A trait that the covariates-only model is given (age, sex) leav
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 import pandas as pd
 
-from mtm.analyses.traits.draws import _Draws
+from mtm.analyses.traits.draws import TraitDraws
 from mtm.analyses.traits.summary import (
     COUNTS,
     GENES,
@@ -37,11 +38,15 @@ from mtm.analyses.traits.trait import Trait, read_trait
 from mtm.predictions.held_out import HeldOut
 from mtm.predictions.tissues import Tissue, tissues
 from mtm.settings.traits import TraitSettings
-from mtm.statistics.correlation import CONSTANT_TOLERANCE, fisher_interval, fisher_z
-from mtm.vocabulary import RAN, READINGS, SKIPPED
+from mtm.statistics.correlation import (
+    CONSTANT_TOLERANCE,
+    fisher_interval,
+    fisher_z,
+    row_correlation,
+)
+from mtm.vocabulary import RAN, READINGS, SKIPPED, Reading
 
 log = logging.getLogger(__name__)
-
 
 # Donors of a tissue with a known trait, of which fewer give no correlation worth the name.
 MIN_DONORS = 10
@@ -88,33 +93,44 @@ def trait_associations(
         The settings name a column that donors do not have.
     """
     traits = [read_trait(donors, column) for column in settings.columns]
-    draws = _Draws.of(held_out, traits, settings)
+    draws = TraitDraws.of(held_out, traits, settings)
     genes, rows, resampled = [], [], {}
     for tissue in tissues(held_out, beside=reference):
-        chosen = {reading: tissue.predictable(gene_wise, reading) for reading in READINGS}
-        union = np.flatnonzero(np.any(list(chosen.values()), 0))
+        chosen = [tissue.predictable(gene_wise, reading) for reading in READINGS]
+        union = np.flatnonzero(np.any(chosen, 0))
         tissue = tissue.of_genes(union)
-        for reading in READINGS:
-            at = np.flatnonzero(chosen[reading][union])
-            for trait in traits:
-                key = (model, reading.definition, trait.name, tissue.name)
-                key = dict(zip(KEY, key, strict=True))
-                values = trait.values.reindex(tissue.rows["donor"]).to_numpy(float)
-                counts = _counts(trait, values, len(at), settings)
-                rows.append(key | counts)
-                if counts["status"] == SKIPPED:
-                    continue
-                known = np.flatnonzero(np.isfinite(values))
-                view = _View.of(tissue, at, reading.scale, known, values, settings)
-                part, measures, drawn = view.compare(draws, trait.name, settings)
-                rows[-1] |= measures
-                part["gene_id"] = tissue.gene_ids[at[part["gene_id"]]]
+        for (reading, own), trait in product(zip(READINGS, chosen, strict=True), traits):
+            names = (model, reading.definition, trait.name, tissue.name)
+            key = dict(zip(KEY, names, strict=True))
+            predictable = np.flatnonzero(own[union])
+            row, part, drawn = _compare(tissue, predictable, reading, trait, draws, settings)
+            rows.append(key | row)
+            if row["status"] == RAN:
                 genes.append(part.assign(**key))
-                resampled.setdefault((model, reading.definition, trait.name), []).append(drawn)
+                resampled.setdefault(names[:3], []).append(drawn)
         log.info("%s: %d genes", tissue.name, len(union))
     table = pd.concat(genes, ignore_index=True) if genes else pd.DataFrame(columns=[*KEY, *GENES])
     agreement = pd.DataFrame(rows, columns=[*KEY, *COUNTS, *MEASURES])
     return table[[*KEY, *GENES]], with_medians(agreement, resampled, draws)
+
+
+def _compare(
+    tissue: Tissue,
+    predictable: np.ndarray,
+    reading: Reading,
+    trait: Trait,
+    draws: TraitDraws,
+    settings: TraitSettings,
+) -> tuple[dict[str, object], pd.DataFrame, dict[str, np.ndarray]]:
+    """Compare one trait in one tissue: counts and measures, associations, resampled measures."""
+    values = trait.values.reindex(tissue.rows["donor"]).to_numpy(float)
+    row = _counts(trait, values, len(predictable), settings)
+    if row["status"] == SKIPPED:
+        return row, pd.DataFrame(), {}
+    view = _View.of(tissue, predictable, reading, values, settings)
+    genes, measures, drawn = view.compare(draws, trait.name)
+    genes["gene_id"] = tissue.gene_ids[predictable[genes["gene_id"]]]
+    return row | measures, genes, drawn
 
 
 def _counts(
@@ -141,7 +157,7 @@ def _counts(
 
 @dataclass(frozen=True)
 class _View:
-    """One trait in one tissue under one definition.
+    """One trait in one tissue under one reading.
 
     `observed`, `predicted` and `covariates` (or None) have shape ``(n_donors, n_genes)``, scaled
     to mean 0 and variance 1; `parts` are the samples that are centred together; `sample` are the
@@ -161,18 +177,17 @@ class _View:
         cls,
         tissue: Tissue,
         genes: np.ndarray,
-        scale: str,
-        known: np.ndarray,
+        reading: Reading,
         values: np.ndarray,
         settings: TraitSettings,
     ) -> "_View":
-        """Bring expression to the definition's scale: log2(1+TPM) by fold, or TPM as it is."""
+        """Take the donors whose trait is known, expression on the reading's scale."""
+        known = np.flatnonzero(np.isfinite(values))
         fold = tissue.rows["fold"].to_numpy()[known]
-        whole = np.zeros(len(known), int)
-        groups = fold if scale == "log2_z" else whole
+        groups = fold if reading.by_fold else np.zeros(len(known), int)
         parts = [np.flatnonzero(groups == index) for index in np.unique(groups)]
         views = [tissue, *([tissue.beside] if tissue.beside is not None else [])]
-        loaded = [view.values(scale, genes) for view in views]
+        loaded = [view.values(reading.scale, genes) for view in views]
         sides = [loaded[0].observed_raw, *(item.predicted_raw for item in loaded)]
         scaled = [_scaled(side.cpu().numpy()[known], parts) for side in sides]
         rng = np.random.default_rng([settings.seed, 2])
@@ -188,7 +203,7 @@ class _View:
         )
 
     def compare(
-        self, draws: _Draws, trait: str, settings: TraitSettings
+        self, draws: TraitDraws, trait: str
     ) -> tuple[pd.DataFrame, dict[str, float], dict[str, np.ndarray]]:
         """Return associations of genes, measures of the tissue, and resampled measures."""
         once = np.ones((1, len(self.donors)))
@@ -209,9 +224,9 @@ class _View:
         permuted = draws.permuted[trait][self.donors].to_numpy(np.float32)
         null = {name: self._associate_permuted(few[name], permuted) for name in
                 ("observed", "predicted")}  # fmt: skip
-        rho = float(correlate(r["predicted"], r["observed"])[0])
-        rho_drawn = correlate(drawn["predicted"], drawn["observed"])
-        rho_null = correlate(null["predicted"], null["observed"])
+        rho = float(row_correlation(r["predicted"], r["observed"])[0])
+        rho_drawn = row_correlation(drawn["predicted"], drawn["observed"])
+        rho_null = row_correlation(null["predicted"], null["observed"])
         n_fitted = 1 + len(self.parts)
         interval = fisher_interval(rho, rho_drawn, len(self.donors), n_fitted)
         beyond, beyond_drawn = np.nan, np.full(len(weights), np.nan)
@@ -229,7 +244,7 @@ class _View:
             "null_high": np.quantile(known_null, 0.975) if len(known_null) else np.nan,
             "p": (1 + (known_null >= rho).sum()) / (1 + len(known_null)),
             **self._split(few, draws.halves[self.donors].to_numpy(np.float32)),
-            "rho_covariates": float(correlate(r["covariates"], r["observed"])[0])
+            "rho_covariates": float(row_correlation(r["covariates"], r["observed"])[0])
             if self.covariates is not None
             else np.nan,
             "rho_beyond": beyond,
@@ -281,7 +296,7 @@ class _View:
         for first, second in ((halves, 1 - halves), (1 - halves, halves)):
             predicted = self._associate(few["predicted"], first)
             observed = self._associate(few["observed"], second)
-            rho.append(correlate(predicted, observed))
+            rho.append(row_correlation(predicted, observed))
             if self.covariates is not None:
                 covariates = self._associate(few["covariates"], first)
                 beyond.append(_partial(predicted, observed, covariates))
@@ -305,18 +320,9 @@ def _scaled(values: np.ndarray, parts: Sequence[np.ndarray]) -> np.ndarray:
     return np.where(constant, 0, centred / np.where(constant, 1, spread))
 
 
-def correlate(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Pearson of rows of ``(n_draws, n_genes)``; NaN where a row does not vary."""
-    a, b = (np.atleast_2d(side).astype(float) for side in (a, b))
-    a, b = (side - side.mean(1, keepdims=True) for side in (a, b))
-    norm = np.sqrt((a**2).sum(1) * (b**2).sum(1))
-    varying = norm > 0
-    return np.where(varying, (a * b).sum(1) / np.where(varying, norm, 1), np.nan)
-
-
 def _partial(a: np.ndarray, b: np.ndarray, c: np.ndarray) -> np.ndarray:
     """Partial correlation of rows of `a` and `b` given `c`; NaN where `c` is all of either."""
-    ab, ac, bc = correlate(a, b), correlate(a, c), correlate(b, c)
+    ab, ac, bc = row_correlation(a, b), row_correlation(a, c), row_correlation(b, c)
     # Without an association in c there is nothing to take out.
     ac, bc = np.nan_to_num(ac), np.nan_to_num(bc)
     left = (1 - ac**2) * (1 - bc**2)

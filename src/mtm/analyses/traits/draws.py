@@ -13,7 +13,7 @@ from mtm.settings.traits import TraitSettings
 
 
 @dataclass(frozen=True)
-class _Draws:
+class TraitDraws:
     """Draws of donors, the same for all tissues.
 
     `weights` and `halves` have a column a donor: how often drawn, and 1 in the first half;
@@ -26,7 +26,9 @@ class _Draws:
     n_folds: int
 
     @classmethod
-    def of(cls, held_out: HeldOut, traits: Sequence[Trait], settings: TraitSettings) -> "_Draws":
+    def of(
+        cls, held_out: HeldOut, traits: Sequence[Trait], settings: TraitSettings
+    ) -> "TraitDraws":
         """Draw bootstrap samples, random halves and permutations, each within folds."""
         resampling = AccuracySettings(bootstraps=settings.bootstraps, seed=settings.seed)
         weights = pd.concat(fold_weights([held_out], resampling).values(), axis=1)

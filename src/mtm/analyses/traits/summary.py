@@ -6,26 +6,18 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from mtm.analyses.traits.draws import _Draws
+from mtm.analyses.traits.draws import TraitDraws
 from mtm.statistics.correlation import FISHER_LIMIT, fisher_interval
 from mtm.statistics.over_tissues import over_tissues
 from mtm.statistics.testing import quantile_interval
 from mtm.vocabulary import MEDIAN_OF_TISSUES, RAN
 
 KEY = ["model", "definition", "trait", "tissue"]
-
-
 GENES = ["gene_id", "r_observed", "r_predicted", "r_covariates"]
-
-
+COUNTS = ["n_donors", "n_low", "n_high", "n_genes", "status", "reason"]
 MEASURES = ["rho", "ci_low", "ci_high", "null_mean", "null_low", "null_high", "p", "rho_split",
             "rho_covariates", "rho_beyond", "beyond_ci_low", "beyond_ci_high", "beyond_split",
             "mean_abs_r_observed", "mean_abs_r_predicted"]  # fmt: skip
-
-
-COUNTS = ["n_donors", "n_low", "n_high", "n_genes", "status", "reason"]
-
-
 KEPT_RHO = 0.3
 
 
@@ -36,7 +28,7 @@ PAPER = {"age": (0.81, 46, 48), "sex": (0.76, 43, 43), "BMI": (0.56, 39, 48)}
 def with_medians(
     agreement: pd.DataFrame,
     resampled: Mapping[tuple, list[dict[str, np.ndarray]]],
-    draws: _Draws,
+    draws: TraitDraws,
 ) -> pd.DataFrame:
     """Add q-values over tissues, and medians over tissues with their interval and null."""
     n_donors = draws.weights.shape[1]

@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from mtm.analyses.transfer.groups import GROUPS
 from mtm.cohort.cohort import Cohort
 from mtm.cohort.scaling import log2_tpm
 from mtm.cohort.units import to_tpm
@@ -16,9 +15,8 @@ from mtm.models.base import Predictor
 from mtm.predictions.new_people import read_new_expression
 from mtm.settings.transfer import Alignment, TransferSettings
 
+GROUPS = {"case": True, "control": False}
 LARGEST_LOG2_TPM = 24.0
-
-
 CONSTANT_SHARE = 1e-6
 
 
@@ -43,6 +41,16 @@ class ExternalCohort:
     gene_ids: list[str]
     samples: pd.DataFrame
     path: Path
+
+    @property
+    def case(self) -> np.ndarray:
+        """Whether each sample is a case, bool."""
+        return self.samples["case"].to_numpy(bool)
+
+    @property
+    def covariates(self) -> pd.DataFrame:
+        """Further columns of the samples."""
+        return self.samples.drop(columns="case")
 
 
 def read_external(

@@ -1,8 +1,9 @@
-"""The cohort's own contrast, which external groups are compared with."""
+"""The contrast of the cohort itself, which external cases and controls are compared with."""
 
 import numpy as np
 import pandas as pd
 
+from mtm.analyses.disease.case_control import fold_changes
 from mtm.analyses.disease.contrasts import contrasts, too_few
 from mtm.cohort.cohort import Cohort
 from mtm.cohort.scaling import log2_tpm
@@ -15,37 +16,8 @@ from mtm.vocabulary import RAN, SKIPPED, SOURCE, TARGET
 
 REFERENCE_GENES = ["tissue", "gene_id", "log2fc_reference", "p_reference", "q_reference",
                    "controls_log2_reference"]  # fmt: skip
-
-
 REFERENCE = ["contrast", "tissue", "role", "n_reference_cases", "n_reference_controls", "status",
              "reason", "n_up", "n_down", "related"]  # fmt: skip
-
-
-def fold_changes(
-    expr_tpm: np.ndarray, cases: np.ndarray, controls: np.ndarray, pseudo_count: float
-) -> np.ndarray:
-    """Log2 of mean TPM of cases over that of controls, each plus the pseudo-count.
-
-    Parameters
-    ----------
-    expr_tpm
-        Shape ``(n_samples, n_genes)``.
-    cases, controls
-        How often each sample counts, shape ``(n_draws, n_samples)``.
-
-    Returns
-    -------
-    np.ndarray
-        Shape ``(n_draws, n_genes)``, float32 for many draws, else float64.
-    """
-    dtype = np.float64 if len(cases) == 1 else np.float32
-    values = expr_tpm.astype(dtype, copy=False)
-    means = [
-        weights.astype(dtype) @ values / weights.sum(1, keepdims=True).astype(dtype)
-        + dtype(pseudo_count)
-        for weights in (cases, controls)
-    ]
-    return np.log2(means[0]) - np.log2(means[1])
 
 
 def reference_contrast(
@@ -72,58 +44,82 @@ def reference_contrast(
     InputError
         The cohort has no such contrast, or no target tissue has enough cases and controls.
     """
-    labels = contrasts(cohort, disease)
-    names = list(dict.fromkeys(labels["contrast"]))
-    labels = labels[labels["contrast"] == settings.contrast]
-    if labels.empty:
-        raise InputError(
-            "config key transfer.contrast",
-            repr(settings.contrast),
-            f"a contrast of the cohort ({', '.join(names) or 'it has none'})",
-        )
-    status = labels.set_index("sample_id")["case"]
-    case_of = status.reindex(cohort.samples.index.astype(str)).to_numpy(float)
+    case_of = _status_of(cohort, disease, settings.contrast)
     genes, rows = [], []
     for index, tissue in enumerate(cohort.tissues):
         members = np.flatnonzero((cohort.tissue == index) & np.isfinite(case_of))
-        case = case_of[members] == 1
-        counts = int(case.sum()), int((~case).sum())
-        row = {"contrast": settings.contrast, "tissue": tissue}
-        row |= {"role": SOURCE if tissue == source else TARGET}
-        row |= dict(zip(("n_reference_cases", "n_reference_controls"), counts, strict=True))
-        row["reason"] = too_few(*counts, disease)
-        row["status"] = SKIPPED if row["reason"] else RAN
-        if not row["reason"]:
-            part = _tested(cohort.expr_tpm[members], case, settings)
-            part["gene_id"] = cohort.genes.index[part["gene_id"]]
-            found = part["q_reference"] < settings.q_below
-            row["n_up"] = int((found & (part["log2fc_reference"] > 0)).sum())
-            row["n_down"] = int((found & (part["log2fc_reference"] < 0)).sum())
-            row["related"] = max(row["n_up"], row["n_down"]) >= settings.min_de_genes
-            genes.append(part.assign(tissue=tissue))
-        rows.append(row)
+        part, counts = _test_tissue(cohort, members, case_of[members] == 1, disease, settings)
+        role = SOURCE if tissue == source else TARGET
+        rows.append({"contrast": settings.contrast, "tissue": tissue, "role": role} | counts)
+        genes.append(part.assign(tissue=tissue))
     table = pd.DataFrame(rows, columns=REFERENCE)
-    if not ((table["status"] == RAN) & (table["role"] == TARGET)).any():
-        most = table.loc[table["role"] == TARGET, ["n_reference_cases", "n_reference_controls"]]
+    _demand_target(table, disease)
+    tested = pd.concat([part for part in genes if len(part)], ignore_index=True)
+    integers = {"n_up": "Int64", "n_down": "Int64", "related": "boolean"}
+    return tested[REFERENCE_GENES], table.astype(integers)
+
+
+def _status_of(cohort: Cohort, disease: DiseaseSettings, contrast: str) -> np.ndarray:
+    """Status of every sample in a contrast: 1 a case, 0 a control, NaN unknown."""
+    labels = contrasts(cohort, disease)
+    names = list(dict.fromkeys(labels["contrast"]))
+    if contrast not in names:
         raise InputError(
-            f"reference of contrast {settings.contrast}",
-            f"at most {most.min(axis=1).max()} cases and as many controls in any tissue",
+            "config key transfer.contrast",
+            repr(contrast),
+            f"a contrast of the cohort ({', '.join(names) or 'it has none'})",
+        )
+    status = labels[labels["contrast"] == contrast].set_index("sample_id")["case"]
+    return status.reindex(cohort.samples.index.astype(str)).to_numpy(float)
+
+
+def _test_tissue(
+    cohort: Cohort,
+    members: np.ndarray,
+    case: np.ndarray,
+    disease: DiseaseSettings,
+    settings: TransferSettings,
+) -> tuple[pd.DataFrame, dict[str, object]]:
+    """Test the samples `members` of a tissue; return its genes, if there are enough, and row."""
+    counts = int(case.sum()), int((~case).sum())
+    row = dict(zip(("n_reference_cases", "n_reference_controls"), counts, strict=True))
+    row["reason"] = too_few(*counts, disease)
+    row["status"] = SKIPPED if row["reason"] else RAN
+    if row["reason"]:
+        return pd.DataFrame(), row
+    genes = _test_genes(cohort.expr_tpm[members], case, settings)
+    genes["gene_id"] = cohort.genes.index[genes["gene_id"]]
+    found = genes["q_reference"] < settings.q_below
+    row["n_up"] = int((found & (genes["log2fc_reference"] > 0)).sum())
+    row["n_down"] = int((found & (genes["log2fc_reference"] < 0)).sum())
+    row["related"] = max(row["n_up"], row["n_down"]) >= settings.min_de_genes
+    return genes, row
+
+
+def _demand_target(table: pd.DataFrame, disease: DiseaseSettings) -> None:
+    """Raise unless a target tissue ran."""
+    targets = table[table["role"] == TARGET]
+    if not (targets["status"] == RAN).any():
+        most = targets[["n_reference_cases", "n_reference_controls"]].min(axis=1).max()
+        raise InputError(
+            f"reference of contrast {table['contrast'].iloc[0]}",
+            f"at most {most} cases and as many controls in any tissue",
             f"{disease.min_cases} cases and {disease.min_controls} controls in one",
             "Lower disease.min_cases and disease.min_controls, or name another contrast.",
         )
-    integers = {"n_up": "Int64", "n_down": "Int64", "related": "boolean"}
-    return pd.concat(genes, ignore_index=True)[REFERENCE_GENES], table.astype(integers)
 
 
-def _tested(expr_tpm: np.ndarray, case: np.ndarray, settings: TransferSettings) -> pd.DataFrame:
+def _test_genes(
+    expr_tpm: np.ndarray, case: np.ndarray, settings: TransferSettings
+) -> pd.DataFrame:
     """Test the genes of a tissue that vary; ``gene_id`` is their position."""
     varying = np.flatnonzero(np.ptp(expr_tpm, axis=0) > 0)
-    values, labels = expr_tpm[:, varying], case[None]
+    values = expr_tpm[:, varying]
     p = rank_sum(values, case)
     return pd.DataFrame(
         {
             "gene_id": varying,
-            "log2fc_reference": fold_changes(values, labels, ~labels, settings.pseudo_count)[0],
+            "log2fc_reference": fold_changes(values, case, settings.pseudo_count),
             "p_reference": p,
             "q_reference": benjamini_hochberg(p),
             "controls_log2_reference": log2_tpm(values[~case]).mean(0),

@@ -8,10 +8,11 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from mtm.analyses.disease.case_control import fold_changes
+from mtm.analyses.transfer.agreement import transfer_agreement
 from mtm.analyses.transfer.external import align_moments, read_external
-from mtm.analyses.transfer.groups import compare_groups
-from mtm.analyses.transfer.reference import fold_changes, reference_contrast
-from mtm.analyses.transfer.transfer import transfer
+from mtm.analyses.transfer.reference import reference_contrast
+from mtm.analyses.transfer.related_tissues import compare_groups
 from mtm.cohort.cohort import Cohort
 from mtm.errors import InputError
 from mtm.models.base import Training
@@ -118,7 +119,7 @@ def blood_of(cohort):
 def results(model, cohort, files, reference):
     external = read_external(files / "expression.tsv", files / "samples.tsv", QUICK)
     predictable = pd.DataFrame({"tissue": "Lung", "gene_id": GENES.index[:30]})
-    return transfer(
+    return transfer_agreement(
         model, "ridge", external, blood_of(cohort), BLOOD, *reference, QUICK, predictable
     )
 
@@ -141,12 +142,11 @@ def test_alignment_gives_mean_and_sd_of_the_reference():
 
 def test_fold_changes_by_hand():
     expr = np.array([[1.0, 10], [3, 30], [7, 0]])
-    cases = np.array([[True, True, False]])
+    case = np.array([True, True, False])
     expected = np.log2([(2 + 1) / (7 + 1), (20 + 1) / (0 + 1)])
-    np.testing.assert_allclose(fold_changes(expr, cases, ~cases, 1.0), [expected])
-    drawn = np.array([[2.0, 0, 0], [1, 1, 0]])
-    weights = np.array([[0.0, 0, 1]] * 2)
-    result = fold_changes(expr, drawn, weights, 1.0)
+    np.testing.assert_allclose(fold_changes(expr, case, 1.0), expected)
+    weights = np.array([[2.0, 0, 1], [1, 1, 1]])
+    result = fold_changes(expr, case, 1.0, weights)
     np.testing.assert_allclose(result[0], np.log2([2 / 8, 11 / 1]), rtol=1e-6)
     np.testing.assert_allclose(result[1], expected, rtol=1e-6)
 
@@ -174,7 +174,7 @@ def test_alignment_mends_what_the_batch_shift_breaks(cohort, files, reference, p
     fitted = build("ridge", {"scale": "tpm_z"})
     fitted.fit(Training(cohort, cohort.tissue_index(BLOOD), device="cpu"))
     external = read_external(files / "expression.tsv", files / "samples.tsv", QUICK)
-    table, _, genes = transfer(
+    table, _, genes = transfer_agreement(
         fitted, "ridge", external, blood_of(cohort), BLOOD, *reference, QUICK
     )
     rho = table.set_index(["alignment", "tissue"])["rho_log2fc"]
@@ -239,7 +239,7 @@ def test_permuted_groups_are_no_better_than_the_null(model, cohort, files, refer
             case=np.random.default_rng(seed).permutation(external.samples["case"])
         )
         one = replace(QUICK, alignments=("log2",), seed=seed, permutations=40, bootstraps=20)
-        table, _, _ = transfer(
+        table, _, _ = transfer_agreement(
             model, "ridge", replace(external, samples=mixed), blood_of(cohort), BLOOD,
             *reference, one,
         )  # fmt: skip
@@ -270,7 +270,7 @@ def test_tissues_with_too_few_cases_stay_as_rows(model, cohort, files):
     genes, tissues = reference_contrast(smaller, BLOOD, DISEASE, QUICK)
     assert "fewer than 20" in tissues.set_index("tissue").loc["Liver", "reason"]
     external = read_external(files / "expression.tsv", files / "samples.tsv", QUICK)
-    table, groups, _ = transfer(
+    table, groups, _ = transfer_agreement(
         model, "ridge", external, blood_of(smaller), BLOOD, genes, tissues, QUICK
     )
     assert table.loc[table["tissue"] == "Liver", "status"].tolist() == ["skipped"]
@@ -340,7 +340,7 @@ def test_bad_external_files(name, files, model, cohort, reference, tmp_path):
 
     def use():
         external = read_external(tmp_path / "expression.tsv", tmp_path / "samples.tsv", QUICK)
-        transfer(model, "ridge", external, blood_of(cohort), BLOOD, *reference, QUICK)
+        transfer_agreement(model, "ridge", external, blood_of(cohort), BLOOD, *reference, QUICK)
 
     with pytest.raises(InputError) as caught:
         use()
@@ -381,4 +381,4 @@ def test_model_that_needs_covariates_names_the_one_that_is_missing(cohort, files
     fitted.fit(Training(cohort, cohort.tissue_index(BLOOD), device="cpu"))
     external = read_external(files / "expression.tsv", files / "samples.tsv", QUICK)
     with pytest.raises(InputError, match="no column MHX"):
-        transfer(fitted, "ridge", external, blood_of(cohort), BLOOD, *reference, QUICK)
+        transfer_agreement(fitted, "ridge", external, blood_of(cohort), BLOOD, *reference, QUICK)

@@ -20,15 +20,16 @@ the same blood, so neither genes nor tissues are independent: the P of a rank-su
 """
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
+from mtm.analyses.disease.case_control import Labels, fold_changes
 from mtm.analyses.transfer.external import ExternalCohort, align_moments
-from mtm.analyses.transfer.groups import compare_groups
-from mtm.analyses.transfer.reference import REFERENCE, fold_changes
+from mtm.analyses.transfer.reference import REFERENCE
+from mtm.analyses.transfer.related_tissues import compare_groups
 from mtm.cohort.cohort import Cohort
 from mtm.cohort.scaling import log2_tpm
 from mtm.errors import InputError
@@ -47,23 +48,15 @@ from mtm.vocabulary import RAN, TARGET
 
 log = logging.getLogger(__name__)
 
-
-GENE_SETS = ("all", "predictable")
-
-
 FISHER_LIMIT = 1 - 1e-7
-
-
 AGREEMENT = ["model", "alignment", "genes", *REFERENCE, "n_cases", "n_controls", "n_genes",
              "n_de_predicted", "rho_log2fc", "ci_low", "ci_high", "null_mean", "null_low",
              "null_high", "p", "q", "sign_consistency", "level_error_log2"]  # fmt: skip
-
-
 GENES = ["model", "alignment", "tissue", "gene_id", "log2fc_reference", "q_reference",
          "log2fc_predicted", "q_predicted", "predictable"]  # fmt: skip
 
 
-def transfer(
+def transfer_agreement(
     model: Predictor,
     name: str,
     external: ExternalCohort,
@@ -80,10 +73,8 @@ def transfer(
     ----------
     model, name
         Fitted without any of these people, and its name in the tables.
-    training_tpm
-        From `training_source`.
-    source
-        Tissue of the external samples.
+    training_tpm, source
+        From `training_source`, and the tissue of the external samples.
     reference_genes, reference
         From `reference_contrast`.
     predictable
@@ -105,69 +96,95 @@ def transfer(
     InputError
         Genes do not match, or the model needs a covariate that the external table lacks.
     """
+    expr_tpm = _of_model_genes(model, external, source, settings)
+    labels = Labels.of(external.case, np.zeros(len(external.case)), settings)
+    known = _reference_tissues(model, reference_genes, reference, predictable)
+    rows, genes, null = [], [], {}
+    for alignment in settings.alignments:
+        aligned = align_moments(expr_tpm, training_tpm, alignment)
+        inputs = new_inputs(model, aligned, external.samples.index, source, external.covariates)
+        for tissue, values in _predicted(model, inputs, source, known):
+            compared = _Compared.of(values, known[tissue], labels, settings)
+            for gene_set, kept in known[tissue].gene_sets.items():
+                key = {"model": name, "alignment": alignment, "genes": gene_set}
+                fields_, null[alignment, gene_set, tissue] = compared.agreement(kept, settings)
+                rows.append(key | known[tissue].row | labels.counts | fields_)
+            if alignment == settings.alignments[0]:
+                genes.append(compared.by_gene().assign(model=name, alignment=alignment))
+    table = _with_q_values(pd.DataFrame(rows, columns=AGREEMENT))
+    summary = compare_groups(table, null)
+    left_out = reference[reference["status"] != RAN].assign(model=name).reindex(columns=AGREEMENT)
+    table = pd.concat([table, left_out], ignore_index=True) if len(left_out) else table
+    return table, summary, pd.concat(genes, ignore_index=True)[GENES]
+
+
+def _of_model_genes(
+    model: Predictor, external: ExternalCohort, source: str, settings: TransferSettings
+) -> np.ndarray:
+    """External expression of the model's genes, TPM, shape ``(n_samples, n_genes)``."""
+    least = settings.min_gene_overlap
     try:
         expr_tpm, overlap = align_expression(
-            model, external.expr_tpm, external.gene_ids, source, settings.min_gene_overlap,
-            external.path,
-        )  # fmt: skip
+            model, external.expr_tpm, external.gene_ids, source, least, external.path
+        )
     except InputError as error:
         if "--min-overlap" not in str(error):
             raise
         hint = (
             "Missing genes would be filled with the source tissue's training mean. Accept that "
-            f"with a smaller transfer.min_gene_overlap (now {settings.min_gene_overlap:g})."
+            f"with a smaller transfer.min_gene_overlap (now {least:g})."
         )
         raise InputError(error.where, error.found, error.expected, hint) from None
     log.info("%s: %s", external.path, overlap)
-    case = external.samples["case"].to_numpy(bool)
-    draws = _Draws.of(case, settings)
-    by_tissue = dict(iter(reference_genes.groupby("tissue", sort=False)))
-    sets = {} if predictable is None else dict(iter(predictable.groupby("tissue")["gene_id"]))
+    return expr_tpm
+
+
+@dataclass(frozen=True)
+class _ReferenceTissue:
+    """A tissue of the reference that ran: its row, its genes, and which of them are compared.
+
+    `place` are the genes' positions among the model's.
+    """
+
+    row: dict[str, object]
+    genes: pd.DataFrame
+    place: np.ndarray
+    predictable: np.ndarray
+    gene_sets: dict[str, np.ndarray]
+
+
+def _reference_tissues(
+    model: Predictor,
+    genes: pd.DataFrame,
+    reference: pd.DataFrame,
+    predictable: pd.DataFrame | None,
+) -> dict[str, _ReferenceTissue]:
+    """Return the tissues of the reference that ran, by name."""
+    of_tissue = dict(iter(genes.groupby("tissue", sort=False)))
+    chosen = {} if predictable is None else dict(iter(predictable.groupby("tissue")["gene_id"]))
     ran = reference[reference["status"] == RAN].set_index("tissue", drop=False)
-    rows, genes, null = [], [], {}
-    for alignment in settings.alignments:
-        aligned = align_moments(expr_tpm, training_tpm, alignment)
-        inputs = new_inputs(
-            model, aligned, external.samples.index, source, external.samples.drop(columns="case")
-        )
-        for tissue, values in _predicted(model, inputs, source, ran.index):
-            row = ran.loc[tissue].to_dict()
-            part = by_tissue[tissue]
-            place = model.genes.index.get_indexer(part["gene_id"])
-            compared = _Compared.of(values[:, place], part, case, draws, settings)
-            chosen = {"all": np.ones(len(part), bool)}
-            own = part["gene_id"].isin(sets.get(tissue, ())).to_numpy()
-            if predictable is not None and row["role"] == TARGET:
-                chosen["predictable"] = own
-            for gene_set, kept in chosen.items():
-                key = {"model": name, "alignment": alignment, "genes": gene_set}
-                fields_, null_rho = compared.agreement(kept, settings)
-                counts = {"n_cases": case.sum(), "n_controls": (~case).sum()}
-                rows.append(key | row | counts | fields_)
-                null[(alignment, gene_set, tissue)] = null_rho
-            if alignment == settings.alignments[0]:
-                genes.append(
-                    part[["tissue", "gene_id", "log2fc_reference", "q_reference"]].assign(
-                        model=name,
-                        alignment=alignment,
-                        log2fc_predicted=compared.log2fc,
-                        q_predicted=compared.q,
-                        predictable=own,
-                    )
-                )
-    table = pd.DataFrame(rows, columns=AGREEMENT)
+    result = {}
+    for tissue in ran.index:
+        row, part = ran.loc[tissue].to_dict(), of_tissue[tissue]
+        own = part["gene_id"].isin(chosen.get(tissue, ())).to_numpy()
+        gene_sets = {"all": np.ones(len(part), bool)}
+        if predictable is not None and row["role"] == TARGET:
+            gene_sets["predictable"] = own
+        place = model.genes.index.get_indexer(part["gene_id"])
+        result[tissue] = _ReferenceTissue(row, part, place, own, gene_sets)
+    return result
+
+
+def _with_q_values(table: pd.DataFrame) -> pd.DataFrame:
+    """Add Benjamini and Hochberg's q over the target tissues of an alignment and set of genes."""
     targets = table["role"] == TARGET
     groups = [table[column].where(targets) for column in ("alignment", "genes")]
-    table["q"] = table.groupby(groups)["p"].transform(lambda p: benjamini_hochberg(p.to_numpy()))
-    left_out = reference[reference["status"] != RAN].assign(model=name)
-    left_out = left_out.reindex(columns=AGREEMENT)
-    summary = compare_groups(table, null)
-    table = pd.concat([table, left_out], ignore_index=True) if len(left_out) else table
-    return table, summary, pd.concat(genes, ignore_index=True)[GENES]
+    q = table.groupby(groups)["p"].transform(lambda p: benjamini_hochberg(p.to_numpy()))
+    return table.assign(q=q)
 
 
 def _predicted(
-    model: Predictor, inputs: Cohort, source: str, tissues: Sequence[str]
+    model: Predictor, inputs: Cohort, source: str, tissues: Collection[str]
 ) -> Iterator[tuple[str, np.ndarray]]:
     """Yield the source tissue as it is, then every target, TPM of all people."""
     if source in tissues:
@@ -182,28 +199,10 @@ def _predicted(
 
 
 @dataclass(frozen=True)
-class _Draws:
-    """Permuted groups ``(n_permutations, n_samples)``, bool, and bootstrap weights."""
-
-    permuted: np.ndarray
-    weights: np.ndarray
-
-    @classmethod
-    def of(cls, case: np.ndarray, settings: TransferSettings) -> "_Draws":
-        rng = np.random.default_rng([settings.seed, len(case)])
-        permuted = rng.permuted(np.tile(case, (settings.permutations, 1)), axis=1)
-        weights = np.zeros((settings.bootstraps, len(case)), np.float32)
-        for rows in (np.flatnonzero(case), np.flatnonzero(~case)):
-            share = np.full(len(rows), 1 / len(rows))
-            weights[:, rows] = rng.multinomial(len(rows), share, settings.bootstraps)
-        return cls(permuted, weights)
-
-
-@dataclass(frozen=True)
 class _Compared:
     """Fold changes of one tissue's genes: the reference's, predicted, permuted and drawn."""
 
-    reference: np.ndarray
+    tissue: _ReferenceTissue
     log2fc: np.ndarray
     q: np.ndarray
     permuted: np.ndarray
@@ -215,21 +214,30 @@ class _Compared:
     def of(
         cls,
         expr_tpm: np.ndarray,
-        reference: pd.DataFrame,
-        case: np.ndarray,
-        draws: _Draws,
+        tissue: _ReferenceTissue,
+        labels: Labels,
         settings: TransferSettings,
     ) -> "_Compared":
-        """Test predicted expression ``(n_samples, n_genes)``."""
-        pseudo, permuted, weights = settings.pseudo_count, draws.permuted, draws.weights
+        """Test predicted expression of all of the model's genes, ``(n_samples, n_genes)``."""
+        expr_tpm = expr_tpm[:, tissue.place]
+        case, pseudo = labels.case, settings.pseudo_count
+        controls = log2_tpm(expr_tpm[~case]).mean(0)
         return cls(
-            reference["log2fc_reference"].to_numpy(),
-            fold_changes(expr_tpm, case[None], ~case[None], pseudo)[0],
+            tissue,
+            fold_changes(expr_tpm, case, pseudo),
             benjamini_hochberg(rank_sum(expr_tpm, case)),
-            fold_changes(expr_tpm, permuted, ~permuted, pseudo),
-            fold_changes(expr_tpm, weights * case, weights * ~case, pseudo),
-            np.abs(log2_tpm(expr_tpm[~case]).mean(0) - reference["controls_log2_reference"]),
+            fold_changes(expr_tpm, labels.permuted, pseudo),
+            fold_changes(expr_tpm, case, pseudo, labels.weights),
+            np.abs(controls - tissue.genes["controls_log2_reference"]),
             len(case),
+        )
+
+    def by_gene(self) -> pd.DataFrame:
+        """Genes with their fold changes in the reference and predicted."""
+        return self.tissue.genes[["tissue", "gene_id", "log2fc_reference", "q_reference"]].assign(
+            log2fc_predicted=self.log2fc,
+            q_predicted=self.q,
+            predictable=self.tissue.predictable,
         )
 
     def agreement(
@@ -239,7 +247,8 @@ class _Compared:
         fields_: dict[str, float] = {"n_genes": int(kept.sum())}
         if kept.sum() < 3:
             return fields_, np.full(len(self.permuted), np.nan)
-        reference, predicted = self.reference[kept], self.log2fc[kept]
+        reference = self.tissue.genes["log2fc_reference"].to_numpy()[kept]
+        predicted = self.log2fc[kept]
         rho = float(row_correlation(predicted, reference)[0])
         null = row_correlation(self.permuted[:, kept], reference)
         drawn = row_correlation(self.drawn[:, kept], reference)

@@ -1,4 +1,4 @@
-"""Tissues related to the disease against others."""
+"""Whether tissues that the disease changes are predicted better than the others."""
 
 from collections.abc import Mapping
 
@@ -7,9 +7,6 @@ import pandas as pd
 
 from mtm.statistics.testing import permutation_p, rank_sum_p
 from mtm.vocabulary import TARGET
-
-GROUPS = {"case": True, "control": False}
-
 
 # He et al. 2023, section 3.5: tissues and median rho, P of the rank-sum test.
 PAPER = {"n_related": 16, "median_related": 0.52, "n_other": 11, "median_other": 0.32,

@@ -1,0 +1,91 @@
+"""Predictability of genes in bootstrap samples of donors."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+import torch
+
+from mtm.models.device import choose_device
+from mtm.predictions.held_out import HeldOut, fold_weights
+from mtm.predictions.tissues import tissues
+from mtm.settings.accuracy import AccuracySettings
+from mtm.statistics.correlation import fisher_z, standardise, weighted_correlations
+from mtm.statistics.resampling import CPU_RESAMPLING_BLOCK
+from mtm.vocabulary import HEADLINE
+
+
+@dataclass(frozen=True)
+class RhoDraws:
+    """Predictability of the genes of one tissue in bootstrap samples of its donors.
+
+    Parameters
+    ----------
+    tissue
+        The tissue.
+    gene_ids
+        Genes, shape ``(n_genes,)``.
+    rho
+        Correlations on the headline scale, shape ``(n_bootstraps, n_genes)``; NaN where not known.
+    n_donors, n_folds
+        Held-out donors of the tissue, and folds that count.
+    """
+
+    tissue: str
+    gene_ids: pd.Index
+    rho: np.ndarray
+    n_donors: int
+    n_folds: int
+
+    def of_genes(self, gene_ids: pd.Series) -> "RhoDraws":
+        """Return the draws of some genes, in their order."""
+        rho = self.rho[:, self.gene_ids.get_indexer(gene_ids)]
+        return replace(self, gene_ids=pd.Index(gene_ids), rho=rho)
+
+
+def resampled_rho(
+    held_out: HeldOut,
+    settings: AccuracySettings,
+    device: str = "auto",
+) -> Iterator[RhoDraws]:
+    """Yield the per-fold correlations of all genes in bootstrap samples, tissue after tissue.
+
+    Donors are drawn within fold, the same for all tissues, as for the intervals of the accuracy
+    tables. Memory is that of one tissue: its samples and ``n_bootstraps`` values a gene.
+
+    Parameters
+    ----------
+    held_out
+        From `mtm.predictions.held_out.read_held_out`.
+    settings
+        ``bootstraps``, ``min_donors_per_fold`` and ``seed`` are used.
+    device
+        As in `mtm.analyses.accuracy.score.score_predictions`, with the values of that call.
+    """
+    weights = fold_weights([held_out], settings)
+    torch_device = torch.device(choose_device(device))
+    for tissue in tissues(held_out, device=str(torch_device)):
+        counted = [
+            (part, torch.from_numpy(weights[fold][tissue.rows["donor"].iloc[part]].to_numpy()))
+            for fold, part in zip(tissue.folds, tissue.parts, strict=True)
+            if part.stop - part.start >= settings.min_donors_per_fold
+        ]
+        rho = np.full((settings.bootstraps, tissue.n_genes), np.nan, np.float32)
+        for start in range(0, tissue.n_genes if counted else 0, CPU_RESAMPLING_BLOCK):
+            genes = slice(start, start + CPU_RESAMPLING_BLOCK)
+            values = tissue.values(HEADLINE.scale, genes)
+            statistic = total = 0.0
+            for part, drawn in counted:
+                unit_predicted, _ = standardise(values.predicted_z[part], 0)
+                unit_observed, _ = standardise(values.observed_z[part], 0)
+                of_fold = weighted_correlations(
+                    unit_predicted.float(), unit_observed.float(), drawn.to(torch_device)
+                )
+                weight = part.stop - part.start - 3
+                total = total + weight * ~of_fold.isnan()
+                statistic = statistic + weight * fisher_z(of_fold.nan_to_num())
+            averaged = torch.tanh(statistic / total).masked_fill_(total == 0, torch.nan)
+            rho[:, genes] = averaged.cpu().numpy()
+        n_donors = sum(part.stop - part.start for part, _ in counted)
+        yield RhoDraws(tissue.name, pd.Index(held_out.gene_ids), rho, n_donors, len(counted))
