@@ -19,7 +19,9 @@ from mtm.cohort.scaling import UNITS
 from mtm.cohort.units import to_tpm
 from mtm.errors import InputError
 from mtm.io import atomic_path, read_tsv
-from mtm.models.base import Predictor, load, read_header
+from mtm.models.base import Predictor
+from mtm.models.bundle import read_header
+from mtm.models.registry import load
 from mtm.predictions.files import write_matrix
 from mtm.predictions.new_people import (
     OUTPUT_SCALES,

@@ -9,8 +9,9 @@ from safetensors.numpy import load_file, save_file
 
 from mtm.cohort.cohort import Cohort
 from mtm.errors import InputError
-from mtm.models.base import Requests, Training, load, read_header
-from mtm.models.registry import build
+from mtm.models.base import Requests, Training
+from mtm.models.bundle import read_header
+from mtm.models.registry import build, load
 
 TISSUES = ("Liver", "Lung", "Whole Blood")
 SMALL_MTM = {

@@ -22,8 +22,9 @@ from mtm.analyses.representations.networks import bundles_by_model, untrained
 from mtm.analyses.representations.tissue_similarity import mean_log2_expression, pearson_similarity
 from mtm.cohort.cohort import Cohort
 from mtm.errors import InputError
-from mtm.models.base import Training, load
+from mtm.models.base import Training
 from mtm.models.mtm.model import MTM, MTMParameters
+from mtm.models.registry import load
 from mtm.models.train_mean import TrainMean
 from mtm.statistics.resampling import donor_weights
 
