@@ -84,15 +84,11 @@ def gcv_ridge(
         rotated = vectors.T @ (target - target.mean(0))
         criterion[:, block] = ((kept**2 @ rotated**2) / freedom**2).cpu().numpy()
         dual[:, block] = rotated.cpu().numpy()
-    if penalty_choice == "shared":
-        choice = np.full(y.shape[1], criterion.sum(1).argmin())
-    else:
-        choice = criterion.argmin(0)
+    choice = _least(criterion, shared=penalty_choice == "shared")
     mean_row = gram.mean(0)
     for block in blocks:
         level = levels[torch.from_numpy(choice[block]).to(device)]
-        rotated = float64(dual[:, block], device)
-        weights = vectors @ (rotated / (eigenvalues[:, None] + level))
+        weights = vectors @ (float64(dual[:, block], device) / (eigenvalues[:, None] + level))
         dual[:, block] = weights.cpu().numpy()
         mean = y[:, block].mean(0, dtype=np.float64)
         intercept[block] = mean - (mean_row @ weights).cpu().numpy()
@@ -113,6 +109,13 @@ def _mean_eigenvalue(eigenvalues: torch.Tensor) -> torch.Tensor:
     """Return the unit of the penalties; 1 where features without variance leave none."""
     mean = eigenvalues.sum() / max(len(eigenvalues) - 1, 1)
     return torch.where(mean > 0, mean, 1)
+
+
+def _least(criterion: np.ndarray, shared: bool) -> np.ndarray:
+    """Return the row of each column's least value, or all with the row of the least sum."""
+    if shared:
+        return np.full(criterion.shape[1], criterion.sum(1).argmin())
+    return criterion.argmin(0)
 
 
 def _centred_kernel(gram: torch.Tensor) -> torch.Tensor:
