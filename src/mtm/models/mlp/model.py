@@ -27,8 +27,13 @@ class MLP(Predictor):
         _check(self.parameters)
         pairs, too_few = training_pairs(training, self.parameters.min_pairs)
         cohort, names = training.cohort, self.tissues
-        expr_z = self.scaler.transform(cohort.expr_tpm, cohort.tissue)
-        run = Run(self.parameters, training, expr_z, pairs, lambda: training.monitor(self))
+        run = Run(
+            self.parameters,
+            training,
+            self.scaler.transform(cohort.expr_tpm, cohort.tissue),
+            pairs,
+            lambda: training.monitor(self),
+        )
         self.fits = run.fits
         self.provenance.notes.update(
             device=run.device,
