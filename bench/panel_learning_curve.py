@@ -21,6 +21,7 @@ from mtm.cohort.folds import read_folds
 from mtm.io import read_tsv, write_tsv
 from mtm.models.base import Training
 from mtm.models.registry import build
+from mtm.pipeline.code_digest import code_digest, model_module
 from mtm.predictions.monitoring import held_out_monitor
 
 REFERENCE = Path(__file__).with_name("panel_reference.tsv")
@@ -58,6 +59,7 @@ def main() -> None:
             source=source,
             seed=arguments.seed,
             checkpoint=Path("checkpoints") / "learning_curves" / arguments.label,
+            code=code_digest(__file__, [model_module(arguments.model)]),
             monitor=held_out_monitor(cohort.of_donors(held_out), cohort.tissues[source]),
             monitor_every=arguments.every,
         )

@@ -31,6 +31,7 @@ def main(snakemake):
         scaling=Scaling.of(settings["scaling"]),
         device=snakemake.config["training"]["device"],
         checkpoint=Path(params.checkpoint),
+        code=params.code,
     )
     if settings["monitor_every"] and held_out:
         training.monitor_every = settings["monitor_every"]

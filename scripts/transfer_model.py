@@ -6,7 +6,7 @@ from mtm.analyses.transfer.agreement import transfer_agreement
 from mtm.analyses.transfer.external import read_external, training_source
 from mtm.cohort.cohort import Cohort
 from mtm.io import read_tsv, write_parquet, write_tsv
-from mtm.models.base import load
+from mtm.models.registry import load
 from mtm.pipeline.scripting import run
 from mtm.settings.transfer import TransferSettings
 from mtm.vocabulary import HEADLINE

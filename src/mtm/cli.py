@@ -121,7 +121,7 @@ def predict(options: argparse.Namespace) -> None:
     from mtm.cohort.scaling import UNITS
     from mtm.cohort.units import to_tpm
     from mtm.io import read_tsv
-    from mtm.models.base import load
+    from mtm.models.registry import load
     from mtm.predictions import new_people
     from mtm.predictions.files import output_suffix, write_new_predictions
 
@@ -169,7 +169,8 @@ def predict(options: argparse.Namespace) -> None:
 
 def info(options: argparse.Namespace) -> None:
     """Run ``mtm info``."""
-    from mtm.models.base import load, read_header
+    from mtm.models.bundle import read_header
+    from mtm.models.registry import load
 
     header = read_header(options.bundle)
     load(options.bundle)

@@ -1,5 +1,7 @@
 import json
 import pickle
+import subprocess
+import sys
 
 import numpy as np
 import pandas as pd
@@ -9,8 +11,9 @@ from safetensors.numpy import load_file, save_file
 
 from mtm.cohort.cohort import Cohort
 from mtm.errors import InputError
-from mtm.models.base import Requests, Training, load, read_header
-from mtm.models.registry import build
+from mtm.models.base import Requests, Training
+from mtm.models.bundle import read_header
+from mtm.models.registry import build, load
 
 TISSUES = ("Liver", "Lung", "Whole Blood")
 SMALL_MTM = {
@@ -166,3 +169,20 @@ def test_other_safetensors_are_refused(tmp_path):
         load(path)
     with pytest.raises(InputError, match="no such file"):
         load(tmp_path / "none.safetensors")
+
+
+WITHOUT_TORCH = """
+import sys
+from mtm.models.registry import load
+model = load(sys.argv[1])
+assert "torch" not in sys.modules
+"""
+
+
+@pytest.mark.parametrize("name", ["bgex", "nearest_donors", "same_gene", "teebot"])
+def test_a_linear_bundle_is_loaded_without_pytorch(tmp_path, cohort, name):
+    fitted = build(name)
+    fitted.fit(Training(cohort, source=2, seed=3, device="cpu"))
+    fitted.save(tmp_path / "model.safetensors")
+    command = [sys.executable, "-c", WITHOUT_TORCH, tmp_path / "model.safetensors"]
+    subprocess.run(command, check=True)

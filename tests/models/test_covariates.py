@@ -5,9 +5,9 @@ import pandas as pd
 import pytest
 
 from mtm.errors import InputError
-from mtm.models.base import Requests, Training, load
+from mtm.models.base import Requests, Training
 from mtm.models.covariate_design import CovariateDesign, covariate_table
-from mtm.models.registry import build
+from mtm.models.registry import build, load
 
 
 @pytest.fixture

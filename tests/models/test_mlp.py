@@ -11,11 +11,11 @@ from torch import nn
 
 from mtm.cohort.scaling import TissueScaler
 from mtm.errors import InputError
-from mtm.models.base import Requests, Training, load
+from mtm.models.base import Requests, Training
 from mtm.models.mlp.model import MLP
 from mtm.models.mlp.stack import TissueStack, initial_layers, plan_waves
 from mtm.models.mlp.training import training_pairs
-from mtm.models.registry import build
+from mtm.models.registry import build, load
 from mtm.predictions.requests import held_out_requests
 from mtm.settings.models.mlp import MLPParameters
 from mtm.settings.scaling import Scaling

@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mtm.models.base import Requests, Training, load
-from mtm.models.registry import build, model_names
+from mtm.models.base import Requests, Training
+from mtm.models.registry import build, load, model_names
 
 # Small enough for a test of every model; models not named here run on their defaults.
 TINY = {

@@ -79,7 +79,7 @@ def test_edit_of_one_model_leaves_the_others_alone(code):
 def test_edit_of_the_contract_concerns_every_model(code):
     folder, digest = code
     before = {name: training(digest, name) for name in model_names()}
-    edit(folder / "src/mtm/models/base.py", "BUNDLE_VERSION = 1", "BUNDLE_VERSION = 2")
+    edit(folder / "src/mtm/models/bundle.py", "BUNDLE_VERSION = 1", "BUNDLE_VERSION = 2")
     assert all(training(digest, name) != before[name] for name in before)
 
 

@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from mtm.models.base import load
+from mtm.models.registry import load
 
 pytestmark = [pytest.mark.workflow, pytest.mark.slow]
 

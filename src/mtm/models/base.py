@@ -1,29 +1,20 @@
 """The contract of every model: fitted once per fold, predicts any tissue from observed ones."""
 
-import hashlib
-import json
-import platform
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields, replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 import pandas as pd
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
 
-from mtm import __version__
 from mtm.cohort.cohort import Cohort
 from mtm.cohort.scaling import TissueScaler
 from mtm.errors import InputError
-from mtm.io import atomic_path
+from mtm.models.bundle import write_bundle
 from mtm.settings.scaling import Scaling
 from mtm.vocabulary import Scale
-
-BUNDLE_VERSION = 1
 
 
 @dataclass(frozen=True)
@@ -79,6 +70,8 @@ class Training:
         ``"cpu"``, ``"cuda"`` or ``"auto"`` (a GPU where there is one).
     checkpoint
         Folder for training state of models that train for long; None keeps none.
+    code
+        Digest of the code that trains: a checkpoint is taken up by the same code alone.
     monitor
         Called by iterative models with the predictor every `monitor_every` steps; returns
         figures for the training table. It must not change what is learned.
@@ -92,6 +85,7 @@ class Training:
     scaling: Scaling = Scaling()
     device: str = "auto"
     checkpoint: Path | None = None
+    code: str = ""
     monitor: Callable[["Predictor"], dict[str, float]] | None = None
     monitor_every: int = 0
 
@@ -187,11 +181,8 @@ class Predictor(ABC):
         """Take over what `state` of an equal model returned."""
 
     def save(self, path: str | Path) -> None:
-        """Write the bundle: safetensors with JSON metadata; prediction needs nothing else."""
-        arrays = self.state() | {"scaler/mean": self.scaler.mean, "scaler/sd": self.scaler.sd}
-        tensors = {key: np.ascontiguousarray(value) for key, value in arrays.items()}
+        """Write the bundle; prediction needs nothing else."""
         header = {
-            "bundle_version": BUNDLE_VERSION,
             "model": self.name,
             "scale": self.scale,
             "clip": self.scaler.clip,
@@ -200,18 +191,23 @@ class Predictor(ABC):
             "gene_ids": list(self.genes.index),
             "symbols": [str(symbol) for symbol in self.genes["symbol"]],
             "provenance": asdict(self.provenance),
-            "versions": {
-                "mtm": __version__,
-                "python": platform.python_version(),
-                "torch": version("torch"),
-                "numpy": np.__version__,
-            },
         }
-        # One metadata entry alone: safetensors writes several in an order that changes.
-        envelope = {"header": header, "sha256": _digest(header, tensors)}
-        metadata = {"mtm": json.dumps(envelope, sort_keys=True)}
-        with atomic_path(path) as temporary:
-            save_file(tensors, str(temporary), metadata=metadata)
+        scaler = {"scaler/mean": self.scaler.mean, "scaler/sd": self.scaler.sd}
+        write_bundle(path, header, self.state() | scaler)
+
+    def take_over(self, header: dict, arrays: dict[str, np.ndarray]) -> None:
+        """Become the model that `save` wrote as `header` and `arrays`."""
+        self.tissues = tuple(header["tissues"])
+        self.genes = pd.DataFrame(
+            {"symbol": header["symbols"]}, index=pd.Index(header["gene_ids"], name="gene_id")
+        )
+        known = {item.name for item in fields(Provenance)}
+        self.provenance = Provenance(
+            **{key: value for key, value in header["provenance"].items() if key in known}
+        )
+        mean, sd = arrays["scaler/mean"], arrays["scaler/sd"]
+        self.scaler = TissueScaler(header["scale"], mean, sd, header["clip"])
+        self.restore({k: v for k, v in arrays.items() if not k.startswith("scaler/")})
 
 
 class Untrained(Predictor):
@@ -226,92 +222,3 @@ class Untrained(Predictor):
 
     def restore(self, state: dict[str, np.ndarray]) -> None:
         """Nothing to take over."""
-
-
-def _digest(header: dict, tensors: dict[str, np.ndarray]) -> str:
-    """SHA-256 over the header and every array's name, type, shape and bytes."""
-    digest = hashlib.sha256(json.dumps(header, sort_keys=True).encode())
-    for key in sorted(tensors):
-        array = tensors[key]
-        digest.update(f"{key}|{array.dtype}|{array.shape}|".encode())
-        digest.update(memoryview(array).cast("B") if array.size else b"")
-    return digest.hexdigest()
-
-
-def read_header(path: str | Path) -> dict:
-    """Return a bundle's JSON metadata without reading its arrays.
-
-    Raises
-    ------
-    InputError
-        The file is no bundle, or one of another version.
-    """
-    return _open(path)["header"]
-
-
-def _open(path: str | Path) -> dict:
-    """Return a bundle's header and checksum, the header's version checked."""
-    path = Path(path)
-    if not path.exists():
-        raise InputError(path, "no such file", "a model bundle (.safetensors)")
-    try:
-        with safe_open(str(path), framework="numpy") as handle:
-            metadata = handle.metadata() or {}
-        envelope = json.loads(metadata["mtm"])
-        found = envelope["header"]["bundle_version"]
-        written_by = envelope["header"].get("versions", {}).get("mtm", "unknown")
-    except (SafetensorError, KeyError, TypeError, ValueError, OSError) as error:
-        raise InputError(
-            path,
-            f"a file that is no bundle ({type(error).__name__}: {error})",
-            "a model bundle (.safetensors) written by this software",
-            "Files are never unpickled.",
-        ) from error
-    if found != BUNDLE_VERSION:
-        raise InputError(
-            path,
-            f"bundle version {found}",
-            f"version {BUNDLE_VERSION}",
-            f"Train it again, or use the release of mtm that wrote it ({written_by}).",
-        )
-    return envelope
-
-
-def load(path: str | Path) -> Predictor:
-    """Load a fitted model from its bundle; no code in the file is ever run.
-
-    Raises
-    ------
-    InputError
-        The file is no bundle, of another version, damaged, or of a model unknown here.
-    """
-    from mtm.models.registry import model_class, parameters_of
-
-    envelope = _open(path)
-    try:
-        with safe_open(str(path), framework="numpy") as handle:
-            tensors = {key: handle.get_tensor(key) for key in handle.keys()}
-    except (SafetensorError, OSError) as error:
-        raise InputError(path, f"damaged arrays ({error})", "a whole bundle") from error
-    header = envelope["header"]
-    if envelope.get("sha256") != _digest(header, tensors):
-        raise InputError(
-            path,
-            "contents that do not match their checksum",
-            "an undamaged bundle",
-            "Copy or download it again.",
-        )
-    model = model_class(header["model"])(parameters_of(header["model"], header["parameters"]))
-    model.tissues = tuple(header["tissues"])
-    model.genes = pd.DataFrame(
-        {"symbol": header["symbols"]}, index=pd.Index(header["gene_ids"], name="gene_id")
-    )
-    known = {item.name for item in fields(Provenance)}
-    model.provenance = Provenance(
-        **{key: value for key, value in header["provenance"].items() if key in known}
-    )
-    model.scaler = TissueScaler(
-        header["scale"], tensors.pop("scaler/mean"), tensors.pop("scaler/sd"), header["clip"]
-    )
-    model.restore(tensors)
-    return model

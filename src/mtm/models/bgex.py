@@ -7,7 +7,6 @@ predicted, so that models are compared on the same genes.
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 
 from mtm.cohort.cohort import Cohort
 from mtm.cohort.scaling import log2_tpm
@@ -16,8 +15,6 @@ from mtm.models.base import Training
 from mtm.models.device import choose_device
 from mtm.models.per_tissue import MIN_PAIRS, PerTissuePredictor, TissuePairs
 from mtm.models.registry import register
-from mtm.models.solvers.arrays import centred, float64, gene_blocks
-from mtm.models.solvers.bayesian_ridge import bayesian_ridge
 from mtm.vocabulary import Scale
 
 
@@ -47,14 +44,6 @@ def variable_genes(
     variation = np.divide(sd, mean, out=np.zeros_like(sd), where=mean > 0)
     n_kept = int(np.ceil(top_fraction * len(expressed)))
     return np.sort(expressed[np.argsort(-variation, kind="stable")[:n_kept]])
-
-
-def standardised(array: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Return z-scores of columns (ddof 1), their means and sds; constant columns become zeros."""
-    values = centred(array)
-    sd = values.square().sum(0).div(max(len(array) - 1, 1)).sqrt()
-    sd = torch.where(sd > 0, sd, 1)
-    return values / sd, array.mean(0), sd
 
 
 @register("bgex")
@@ -107,6 +96,9 @@ class BGEx(PerTissuePredictor):
     def _fit_tissue(
         self, features: np.ndarray, target_z: np.ndarray, pairs: TissuePairs, training: Training
     ) -> tuple[dict[str, np.ndarray], dict]:
+        from mtm.models.solvers.arrays import float64, gene_blocks, standardised
+        from mtm.models.solvers.bayesian_ridge import bayesian_ridge_on_best
+
         options, device = self.parameters, choose_device(training.device)
         candidates = variable_genes(
             training.cohort.expr_tpm[pairs.source_rows],
@@ -121,7 +113,7 @@ class BGEx(PerTissuePredictor):
         floats_per_gene = 3 * len(x) + 2 * len(candidates) + 3 * k * k
         for block in gene_blocks(target_z.shape[1], floats_per_gene, options.memory_mb, device):
             y, y_mean, y_sd = standardised(float64(target_z[:, block], device))
-            best, weights = self._fit_block(x, y, k)
+            best, weights = bayesian_ridge_on_best(x, y, k, options.max_iter, options.tol)
             weights = weights * y_sd[:, None] / x_sd[best]
             chosen.append(best.cpu().numpy())
             coef.append(weights.cpu().numpy())
@@ -132,23 +124,6 @@ class BGEx(PerTissuePredictor):
             "intercept": np.concatenate(intercept).astype(np.float32),
         }
         return fit, {"n_candidates": len(candidates)}
-
-    def _fit_block(
-        self, x: torch.Tensor, y: torch.Tensor, k: int
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return the `k` features of each gene, indices into `x`, and their coefficients."""
-        products = y.T @ x
-        best = products.abs().topk(k, dim=1).indices.sort(1).values
-        gram = (x.T @ x)[best[:, :, None], best[:, None, :]]
-        coef = bayesian_ridge(
-            gram,
-            products.gather(1, best),
-            y.square().sum(0),
-            len(x),
-            self.parameters.max_iter,
-            self.parameters.tol,
-        )
-        return best, coef
 
     def _predict_tissue(self, fit: dict[str, np.ndarray], features: np.ndarray) -> np.ndarray:
         result = np.tile(fit["intercept"], (len(features), 1))

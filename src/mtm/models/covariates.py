@@ -11,7 +11,7 @@ from mtm.models.covariate_design import COVARIATES, CovariateDesign, covariate_t
 from mtm.models.device import choose_device
 from mtm.models.per_tissue import MIN_PAIRS, PerTissuePredictor, TissuePairs
 from mtm.models.registry import register
-from mtm.models.solvers.ridge import PENALTIES, PenaltyChoice, gcv_ridge
+from mtm.models.solvers.ridge import PENALTIES, PenaltyChoice
 from mtm.vocabulary import Scale
 
 
@@ -59,6 +59,8 @@ class Covariates(PerTissuePredictor):
     def _fit_tissue(
         self, features: np.ndarray, target_z: np.ndarray, pairs: TissuePairs, training: Training
     ) -> tuple[dict[str, np.ndarray], dict]:
+        from mtm.models.solvers.ridge import gcv_ridge
+
         ridge = gcv_ridge(
             features @ features.T,
             target_z,

@@ -35,9 +35,9 @@ class PerTissuePredictor(Predictor):
     """A model that is fitted once for every target tissue on donors with source and target.
 
     A subclass gives features of source samples (`_features`), fits one tissue (`_fit_tissue`) and
-    predicts one (`_predict_tissue`). Tissues with fewer than ``parameters.min_pairs`` training
-    pairs are not fitted: their prediction is the training mean, z = 0, and the training table
-    says so.
+    predicts one (`_predict_tissue`). It imports solvers, and with them PyTorch, where it fits:
+    predictions need none. Tissues with fewer than ``parameters.min_pairs`` training pairs are not
+    fitted: their prediction is the training mean, z = 0, and the training table says so.
     """
 
     def __init__(self, parameters=None):

@@ -4,9 +4,11 @@ import difflib
 import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import fields
+from pathlib import Path
 
 from mtm.errors import InputError
 from mtm.models.base import Predictor
+from mtm.models.bundle import read_bundle
 from mtm.registered import registered_modules
 
 _CLASSES: dict[str, type[Predictor]] = {}
@@ -62,3 +64,17 @@ def parameters_of(name: str, values: Mapping):
 def build(name: str, values: Mapping | None = None) -> Predictor:
     """Return an unfitted model."""
     return model_class(name)(parameters_of(name, values or {}))
+
+
+def load(path: str | Path) -> Predictor:
+    """Load a fitted model from its bundle; no code in the file is ever run.
+
+    Raises
+    ------
+    InputError
+        The file is no bundle, of another version, damaged, or of a model unknown here.
+    """
+    header, arrays = read_bundle(path)
+    model = build(header["model"], header["parameters"])
+    model.take_over(header, arrays)
+    return model

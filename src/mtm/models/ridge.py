@@ -12,7 +12,7 @@ from mtm.models.covariate_design import COVARIATES, CovariateDesign, covariate_t
 from mtm.models.device import choose_device
 from mtm.models.per_tissue import MIN_PAIRS, PerTissuePredictor, TissuePairs
 from mtm.models.registry import register
-from mtm.models.solvers.ridge import PENALTIES, PenaltyChoice, gcv_ridge, reduced_rank
+from mtm.models.solvers.ridge import PENALTIES, PenaltyChoice
 from mtm.vocabulary import Scale
 
 CovariateUse = Literal["none", "separate", "together"]
@@ -89,6 +89,8 @@ class Ridge(PerTissuePredictor):
     def _fit_tissue(
         self, features: np.ndarray, target_z: np.ndarray, pairs: TissuePairs, training: Training
     ) -> tuple[dict[str, np.ndarray], dict]:
+        from mtm.models.solvers.ridge import gcv_ridge, reduced_rank
+
         options = {
             "penalties": self.parameters.penalties,
             "penalty_choice": self.parameters.penalty_choice,

@@ -15,7 +15,6 @@ from mtm.models.covariate_design import CovariateDesign, covariate_table
 from mtm.models.device import choose_device
 from mtm.models.per_tissue import MIN_PAIRS, PerTissuePredictor, TissuePairs
 from mtm.models.registry import register
-from mtm.models.solvers.lasso import lasso_cv
 from mtm.vocabulary import Scale
 
 
@@ -121,6 +120,8 @@ class TEEBoT(PerTissuePredictor):
     def _fit_tissue(
         self, features: np.ndarray, target_z: np.ndarray, pairs: TissuePairs, training: Training
     ) -> tuple[dict[str, np.ndarray], dict]:
+        from mtm.models.solvers.lasso import lasso_cv
+
         options = self.parameters
         x = features.astype(np.float64)
         mean, sd = x.mean(0), x.std(0)

@@ -11,12 +11,13 @@ import torch
 
 from mtm.cohort.scaling import TissueScaler
 from mtm.errors import InputError
-from mtm.models.base import Requests, Training, load
+from mtm.models.base import Requests, Training
 from mtm.models.mtm.engine import LOSSES, Engine
 from mtm.models.mtm.model import MTM, MTMParameters
 from mtm.models.mtm.networks import Dropout, TissueConditioned, _TissueNorm
 from mtm.models.mtm.pairs import PairSampler, ordered_pairs
 from mtm.models.mtm.wide import inverse_z, l1_loss
+from mtm.models.registry import load
 
 HERE = Path(__file__).parent
 

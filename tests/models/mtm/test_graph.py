@@ -8,14 +8,12 @@ import pytest
 import torch
 
 from mtm.cohort.scaling import TissueScaler
+from mtm.models.mtm.device import DevicePlan, plan_device, settle_vector_math
 from mtm.models.mtm.engine import Engine
 from mtm.models.mtm.graph import (
     WARM_UP_STEPS,
-    DevicePlan,
     StepRunner,
     capture,
-    plan_device,
-    settle_vector_math,
 )
 from mtm.models.mtm.pairs import PairSampler
 from mtm.settings.models.mtm import MTMParameters

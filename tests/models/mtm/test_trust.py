@@ -12,8 +12,9 @@ import pytest
 from cohorts import simulated_cohort
 from scipy import stats
 
-from mtm.models.base import Requests, Training, load
+from mtm.models.base import Requests, Training
 from mtm.models.mtm.model import MTM, MTMParameters
+from mtm.models.registry import load
 from mtm.predictions.requests import held_out_requests
 from mtm.statistics.resampling import induced_permutations
 

@@ -10,9 +10,9 @@ import torch
 from mtm.cohort.cohort import Cohort
 from mtm.cohort.scaling import log2_tpm
 from mtm.errors import InputError
-from mtm.models.base import load
 from mtm.models.mtm.model import MTM
 from mtm.models.mtm.networks import ConditionedStack
+from mtm.models.registry import load
 
 ENCODER_BATCH = 1024
 

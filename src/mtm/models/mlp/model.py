@@ -8,7 +8,7 @@ from mtm.cohort.cohort import Cohort
 from mtm.errors import InputError
 from mtm.models.base import Predictor, Requests, Training
 from mtm.models.mlp.stack import DISTANCES, PRODUCT_DTYPES, Layers, forward
-from mtm.models.mlp.training import _Run, training_pairs
+from mtm.models.mlp.training import Run, training_pairs
 from mtm.models.registry import register
 from mtm.settings.models.mlp import MLPParameters
 
@@ -26,9 +26,15 @@ class MLP(Predictor):
     def _fit(self, training: Training) -> pd.DataFrame:
         _check(self.parameters)
         pairs, too_few = training_pairs(training, self.parameters.min_pairs)
-        names = self.tissues
-        self.fits = {}
-        run = _Run(self, training, pairs)
+        cohort, names = training.cohort, self.tissues
+        run = Run(
+            self.parameters,
+            training,
+            self.scaler.transform(cohort.expr_tpm, cohort.tissue),
+            pairs,
+            lambda: training.monitor(self),
+        )
+        self.fits = run.fits
         self.provenance.notes.update(
             device=run.device,
             precision=run.precision,

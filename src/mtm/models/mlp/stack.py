@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mtm.errors import InputError
-from mtm.models.mtm.networks import LEAKY_SLOPE
+from mtm.models.networks import LEAKY_SLOPE
 from mtm.settings.models.mlp import MLPParameters
 
 PRODUCT_DTYPES = {

@@ -1,12 +1,8 @@
 """One training run of the per-tissue networks: waves, progress, exact resume."""
 
-import hashlib
-import json
 import logging
-import os
 import time
-from dataclasses import asdict
-from pathlib import Path
+from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
@@ -14,15 +10,15 @@ import torch
 from tqdm import tqdm
 
 from mtm.errors import InputError
-from mtm.io import atomic_path
-from mtm.models.base import Predictor, Training
-from mtm.models.device import choose_device, choose_precision
-from mtm.models.mlp.stack import TissueStack, plan_waves
+from mtm.models.base import Training
+from mtm.models.checkpoint import Checkpoint, run_key
+from mtm.models.device import choose_device
+from mtm.models.mlp.stack import Layers, TissueStack, plan_waves
+from mtm.models.networks import choose_precision, set_precision
+from mtm.settings.models.mlp import MLPParameters
 
 LOGGER = logging.getLogger(__name__)
-
-
-CHECKPOINT_VERSION = 1
+STATE = "state.pt"
 
 
 def training_pairs(
@@ -60,27 +56,50 @@ def training_pairs(
     return pairs, {target: len(both) for target, both in found.items() if target not in pairs}
 
 
-class _Run:
-    """One training run: waves of stacks, progress, checkpoints, the training table."""
+class Run:
+    """One training run: waves of stacks, progress, checkpoints, the training table.
 
-    def __init__(self, model: Predictor, training: Training, pairs: dict[int, np.ndarray]):
-        p = self.parameters = model.parameters
-        self.model, self.training, self.pairs = model, training, pairs
+    Parameters
+    ----------
+    parameters
+        Hyper-parameters.
+    training
+        What the networks learn from.
+    expr_z
+        Its samples, shape ``(n_samples, n_genes)``.
+    pairs
+        As `training_pairs` returns them.
+    monitor
+        Returns figures for the training table.
+
+    Attributes
+    ----------
+    fits
+        Layers of every tissue in training or trained.
+    """
+
+    def __init__(
+        self,
+        parameters: MLPParameters,
+        training: Training,
+        expr_z: np.ndarray,
+        pairs: dict[int, np.ndarray],
+        monitor: Callable[[], dict[str, float]],
+    ):
+        p = self.parameters = parameters
+        self.training, self.pairs, self.monitor = training, pairs, monitor
+        self.fits: dict[int, Layers] = {}
         self.device = choose_device(training.device)
         self.precision = choose_precision(p.precision, self.device)
-        if self.device == "cuda":
-            tf32 = "tf32" if self.precision == "tf32" else "ieee"
-            torch.backends.cuda.matmul.fp32_precision = tf32
-        cohort = training.cohort
-        expr_z = torch.from_numpy(model.scaler.transform(cohort.expr_tpm, cohort.tissue))
-        self.expr_z = expr_z.to(
-            self.device, torch.float64 if self.precision == "float64" else torch.float32
-        )
+        dtype = set_precision(self.precision, self.device)
+        self.expr_z = torch.from_numpy(expr_z).to(self.device, dtype)
         self.per_epoch = max(-(-len(rows) // p.batch_size) for rows in pairs.values())
         self.loss, self.seconds = np.zeros(p.epochs), np.zeros(p.epochs)
         self.held_out: dict[int, dict[str, float]] = {}
-        self.folder = None if training.checkpoint is None else Path(training.checkpoint)
-        self.key = self._key()
+        arrays = [self.expr_z, *(torch.from_numpy(rows) for rows in pairs.values())]
+        self.checkpoint = Checkpoint(
+            training.checkpoint, run_key(training, p, self.precision, arrays)
+        )
 
     def train(self) -> pd.DataFrame:
         """Train every tissue to the end.
@@ -93,19 +112,17 @@ class _Run:
             tissues) and what the monitor returned.
         """
         left, n_done = dict(self.pairs), 0
-        while (saved := self._read(f"wave{n_done}.pt")) is not None:
+        while (saved := self._read(f"wave{n_done}.pt", left)) is not None:
             for target, layers in saved["fits"].items():
-                self.model.fits[target] = [tuple(pair) for pair in layers]
+                self.fits[target] = [tuple(pair) for pair in layers]
                 del left[target]
             self.loss += saved["loss"].numpy()
             self.seconds += saved["seconds"].numpy()
             n_done += 1
-        saved = self._read("state.pt")
-        waves = []
-        if saved is not None and saved["wave"] == n_done:
-            waves = [[stack["tissues"] for stack in saved["stacks"]]]
-        else:
+        saved = self._read(STATE, left)
+        if saved is not None and saved["wave"] != n_done:
             saved = None
+        waves = [] if saved is None else [[stack["tissues"] for stack in saved["stacks"]]]
         planned = {t for wave in waves for stack in wave for t in stack}
         waves += self._plan({t: len(rows) for t, rows in left.items() if t not in planned})
         n_waves = n_done + len(waves)
@@ -154,43 +171,33 @@ class _Run:
             for stack in tissues
         ]  # fmt: skip
         for stack in stacks:
-            self.model.fits |= stack.fits()
+            self.fits |= stack.fits()
         loss, seconds, done = np.zeros(p.epochs), np.zeros(p.epochs), 0
         if saved is not None:
             for stack, state in zip(stacks, saved["stacks"], strict=True):
                 stack.restore(state)
             loss, seconds = saved["loss"].numpy(), saved["seconds"].numpy()
             self.held_out, done = saved["held_out"], saved["epoch"]
-            LOGGER.info("resumed at epoch %d of %d from %s", done, p.epochs, self.folder)
+            LOGGER.info("resumed at epoch %d of %d", done, p.epochs)
         started = time.monotonic() - (seconds[done - 1] if done else 0.0)
         name = "mlp" if n_waves == 1 else f"mlp {wave + 1}/{n_waves}"
         with tqdm(
             total=p.epochs, initial=done, unit="epoch", desc=name, disable=None, mininterval=1
         ) as bar:
             for epoch in range(done, p.epochs):
-                each = torch.cat([stack.epoch(epoch) for stack in stacks]).cpu().numpy()
-                if not np.isfinite(each).all():
-                    target = [t for stack in tissues for t in stack][np.isfinite(each).argmin()]
-                    raise FloatingPointError(
-                        f"loss of {self.model.tissues[target]} is not finite in epoch {epoch + 1}"
-                    )
+                each = self._epoch(stacks, epoch)
                 loss[epoch] = each.sum()
                 bar.set_postfix(loss=f"{each.mean():.3f}", refresh=False)
                 bar.update()
                 if self._watched(epoch + 1, n_waves, wave):
-                    self.held_out[epoch + 1] = self.training.monitor(self.model)
+                    self.held_out[epoch + 1] = self.monitor()
                 seconds[epoch] = time.monotonic() - started
                 due = p.checkpoint_every and (epoch + 1) % p.checkpoint_every == 0
                 if due and epoch + 1 < p.epochs:
                     self._write(
-                        "state.pt",
-                        wave=wave,
-                        epoch=epoch + 1,
-                        stacks=[stack.state() for stack in stacks],
-                        loss=torch.from_numpy(loss),
-                        seconds=torch.from_numpy(seconds),
-                        held_out=self.held_out,
-                    )
+                        STATE, loss, seconds, wave=wave, epoch=epoch + 1,
+                        stacks=[stack.state() for stack in stacks], held_out=self.held_out,
+                    )  # fmt: skip
         self.loss += loss
         self.seconds += seconds
         if wave + 1 < n_waves:
@@ -199,14 +206,20 @@ class _Run:
                 for stack in stacks
                 for tissue, layers in stack.fits().items()
             }
-            self.model.fits |= fits
+            self.fits |= fits
             if p.checkpoint_every:
-                self._write(
-                    f"wave{wave}.pt",
-                    fits=fits,
-                    loss=torch.from_numpy(loss),
-                    seconds=torch.from_numpy(seconds),
-                )
+                self._write(f"wave{wave}.pt", loss, seconds, fits=fits)
+
+    def _epoch(self, stacks: list[TissueStack], epoch: int) -> np.ndarray:
+        """Train all stacks for one epoch; return the loss of each tissue."""
+        losses = torch.cat([stack.epoch(epoch) for stack in stacks]).cpu().numpy()
+        if not np.isfinite(losses).all():
+            target = [t for stack in stacks for t in stack.tissues][np.isfinite(losses).argmin()]
+            raise FloatingPointError(
+                f"loss of {self.training.cohort.tissues[target]} is not finite in epoch "
+                f"{epoch + 1}"
+            )
+        return losses
 
     def _watched(self, epoch: int, n_waves: int, wave: int) -> bool:
         """Whether the monitor is called after `epoch`: where all tissues have come that far."""
@@ -218,40 +231,17 @@ class _Run:
         passed = epoch * self.per_epoch // every > (epoch - 1) * self.per_epoch // every
         return passed and n_waves == 1
 
-    def _key(self) -> str:
-        """Digest of what a checkpoint must share with the run that takes it up."""
-        cohort, training = self.training.cohort, self.training
-        settings = asdict(self.parameters) | {
-            "version": CHECKPOINT_VERSION,
-            "seed": training.seed,
-            "source": training.source,
-            "precision": self.precision,
-            "donors": list(cohort.donors.index),
-            "tissues": cohort.tissues,
-            "genes": list(cohort.genes.index),
-            "torch": torch.__version__,
-            "monitor_every": training.monitor_every,
-        }
-        digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
-        digest.update(self.expr_z.cpu().numpy().data)
-        for rows in self.pairs.values():
-            digest.update(np.ascontiguousarray(rows).data)
-        return digest.hexdigest()
+    def _write(self, name: str, loss: np.ndarray, seconds: np.ndarray, **state) -> None:
+        times = {"loss": torch.from_numpy(loss), "seconds": torch.from_numpy(seconds)}
+        self.checkpoint.write(name, **state, **times)
 
-    def _write(self, name: str, **state) -> None:
-        if self.folder is None:
-            return
-        with atomic_path(self.folder / name) as temporary:
-            torch.save(state | {"key": self.key}, temporary)
-            with open(temporary, "rb") as handle:
-                os.fsync(handle.fileno())
+    def _read(self, name: str, left: dict[int, np.ndarray]) -> dict | None:
+        """Return a state; None where there is none of tissues that are all `left` to train.
 
-    def _read(self, name: str) -> dict | None:
-        """Return a saved state, or None where there is none or it belongs to another run."""
-        if self.folder is None or not (self.folder / name).exists():
+        A state outlives that of an earlier wave where that one was damaged.
+        """
+        saved = self.checkpoint.read(name)
+        if saved is None:
             return None
-        saved = torch.load(self.folder / name, map_location="cpu", weights_only=True)
-        if saved["key"] != self.key:
-            LOGGER.warning("%s is of other settings or data and is not used", self.folder / name)
-            return None
-        return saved
+        stacks = saved["stacks"] if "stacks" in saved else [{"tissues": saved["fits"]}]
+        return saved if all(left.keys() >= set(stack["tissues"]) for stack in stacks) else None

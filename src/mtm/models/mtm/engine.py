@@ -1,4 +1,4 @@
-"""MTM's training engine: one fused step, the loop around it, exact resume (methods 1.3, 1.6)."""
+"""MTM's training engine: networks, optimisers and data, and one fused step (methods 1.3, 1.6)."""
 
 from __future__ import annotations
 
@@ -14,8 +14,7 @@ from torch.nn import functional
 from mtm.cohort.cohort import Cohort
 from mtm.cohort.scaling import TissueScaler
 from mtm.models.covariate_design import CovariateDesign, covariate_table
-from mtm.models.device import choose_precision
-from mtm.models.mtm.graph import (
+from mtm.models.mtm.device import (
     DevicePlan,
     keep_freed_memory,
     plan_device,
@@ -24,16 +23,23 @@ from mtm.models.mtm.graph import (
 from mtm.models.mtm.networks import ConditionedStack, Discriminator, Dropout, Mapping
 from mtm.models.mtm.pairs import Batch
 from mtm.models.mtm.wide import inverse_z, l1_loss
+from mtm.models.networks import choose_precision, set_precision
 from mtm.settings.models.mtm import MTMParameters
 
 LOSSES = ("discriminator", "adversarial", "individual", "reconstruction", "cycle")
-
-
 DISTANCES = {
     "l1": l1_loss,
     "smooth_l1": functional.smooth_l1_loss,
     "l2": functional.mse_loss,
 }
+
+
+def predicting_networks(p: MTMParameters, n_genes: int, n_tissues: int) -> dict[str, nn.Module]:
+    """Return the networks that a prediction needs, with random weights; covariates come on top."""
+    return {
+        "encoder": ConditionedStack((n_genes, *p.encoder_widths, p.code_width), n_tissues),
+        "generator": ConditionedStack((p.code_width, *p.generator_widths, n_genes), n_tissues),
+    }
 
 
 class Engine:
@@ -76,44 +82,22 @@ class Engine:
         p = self.parameters = parameters
         self.device, self.seed = device, seed
         self.precision = choose_precision(p.precision, device)
-        self.dtype = torch.float64 if self.precision == "float64" else torch.float32
-        if device == "cuda":
-            tf32 = "tf32" if self.precision == "tf32" else "ieee"
-            torch.backends.cuda.matmul.fp32_precision = tf32
-        else:
+        self.dtype = set_precision(self.precision, device)
+        if device == "cpu":
             keep_freed_memory()
             settle_vector_math()
-
-        n_genes, n_tissues = cohort.n_genes, len(cohort.tissues)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            self.networks = nn.ModuleDict(
-                {
-                    "encoder": ConditionedStack(
-                        (n_genes, *p.encoder_widths, p.code_width), n_tissues
-                    ),
-                    "generator": ConditionedStack(
-                        (p.code_width, *p.generator_widths, n_genes), n_tissues
-                    ),
-                    "discriminator": Discriminator(
-                        (n_genes, *p.discriminator_widths), n_tissues, p.spectral_norm
-                    ),
-                    "mapping": Mapping((p.noise_width, *p.mapping_widths, p.code_width)),
-                }
-            )
-            self.design = CovariateDesign.fit(
-                covariate_table(cohort, np.arange(cohort.n_samples), p.covariates)
-            )
-            if len(self.design):
-                linear = nn.Linear(len(self.design), p.code_width, bias=False)
-                self.networks["covariates"] = linear
-            n_weights = sum(weight.numel() for weight in self.networks.parameters())
-            self.plan = plan or plan_device(
-                device, torch.cuda.mem_get_info()[0] if device == "cuda" else 0,
-                cohort.n_samples, n_genes, n_weights, p.batch_size, p.max_sources,
-                self.dtype.itemsize,
-            )  # fmt: skip
-            self.networks.to(device, self.dtype)
+        self.design = CovariateDesign.fit(
+            covariate_table(cohort, np.arange(cohort.n_samples), p.covariates)
+        )
+        n_genes, self.n_tissues = cohort.n_genes, len(cohort.tissues)
+        self.networks = self._initial_networks(n_genes)
+        n_weights = sum(weight.numel() for weight in self.networks.parameters())
+        self.plan = plan or plan_device(
+            device, torch.cuda.mem_get_info()[0] if device == "cuda" else 0,
+            cohort.n_samples, n_genes, n_weights, p.batch_size, p.max_sources,
+            self.dtype.itemsize,
+        )  # fmt: skip
+        self.networks.to(device, self.dtype)
         self.generator = torch.Generator(device).manual_seed(seed)
         self.dropout = Dropout(p.dropout, self.generator)
         # One optimiser over three networks steps each weight just as three optimisers would.
@@ -126,15 +110,26 @@ class Engine:
         def resident(array: np.ndarray) -> Tensor:
             return torch.from_numpy(array).to(device, self.dtype)
 
-        self.n_tissues = n_tissues
         # A tissue without training samples has NaN statistics and is never drawn as a pair; the
         # random tissue of the adversarial branch may be it, and then it stands unscaled.
-        self.mean, self.sd = (
-            resident(np.nan_to_num(scaler.mean)),
-            resident(np.nan_to_num(scaler.sd, nan=1.0)),
-        )
+        self.mean = resident(np.nan_to_num(scaler.mean))
+        self.sd = resident(np.nan_to_num(scaler.sd, nan=1.0))
         self._place_samples(cohort, scaler)
         self.totals = torch.zeros(len(LOSSES), device=device, dtype=self.dtype)
+
+    def _initial_networks(self, n_genes: int) -> nn.ModuleDict:
+        """Draw the weights of all networks, in an order of their own."""
+        p, n_tissues = self.parameters, self.n_tissues
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.seed)
+            networks = predicting_networks(p, n_genes, n_tissues)
+            networks["discriminator"] = Discriminator(
+                (n_genes, *p.discriminator_widths), n_tissues, p.spectral_norm
+            )
+            networks["mapping"] = Mapping((p.noise_width, *p.mapping_widths, p.code_width))
+            if len(self.design):
+                networks["covariates"] = nn.Linear(len(self.design), p.code_width, bias=False)
+        return nn.ModuleDict(networks)
 
     def _place_samples(self, cohort: Cohort, scaler: TissueScaler) -> None:
         """Put what a step reads of each sample on the device, or room for a part of it."""
@@ -245,21 +240,13 @@ class Engine:
             As from `draw`.
         """
         p = self.parameters
-        rows_s, rows_t = batch.source, batch.target
         encoder, generator = self.networks["encoder"], self.networks["generator"]
-        s, t, r = self.tissue[rows_s], self.tissue[rows_t], random_tissue
-        n = len(rows_s)
-        # What the discriminator sees is one array: real targets, perhaps sources, then the fakes.
-        n_seen = 3 if p.discriminator_real == "source_and_target" else 2
-        seen = self.expr_z.new_empty(n_seen * n, self.expr_z.shape[1])
-        x_t = torch.index_select(self.expr_z, 0, rows_t, out=seen[:n])
-        x_s = seen[n : 2 * n] if n_seen == 3 else torch.empty_like(x_t)
-        torch.index_select(self.expr_z, 0, rows_s, out=x_s)
-        mapped = p.lambda_adversarial > 0 or (
-            p.lambda_reconstruction > 0 and p.reconstruction_of != "encoded"
-        )
+        s, t, r = self.tissue[batch.source], self.tissue[batch.target], random_tissue
+        n = len(s)
+        seen, x_s, x_t = self._real(batch)
         rebuild_mapped = p.lambda_reconstruction > 0 and p.reconstruction_of != "encoded"
         rebuild_encoded = p.lambda_reconstruction > 0 and p.reconstruction_of != "mapped"
+        mapped = p.lambda_adversarial > 0 or rebuild_mapped
         back = p.lambda_cycle > 0 or rebuild_encoded
 
         with self._matmul():
@@ -281,7 +268,7 @@ class Engine:
         values = dict.fromkeys(LOSSES, self.totals.new_zeros(()))
         if p.lambda_adversarial > 0:
             seen[-n:] = made_r.detach()
-            tissues = torch.cat([t, s, r] if n_seen == 3 else [t, r])
+            tissues = torch.cat([t, s, r] if len(seen) == 3 * n else [t, r])
             values["discriminator"] = self._discriminator_step(seen, tissues, n)
             with self._matmul():
                 score = self.networks["discriminator"](made_r, r, frozen=True)
@@ -295,6 +282,24 @@ class Engine:
                 pairs.append((mapped_code, recoded[n if back else 0 :]))
             wanted, rebuilt = (torch.cat(side).to(self.dtype) for side in zip(*pairs, strict=True))
             values["reconstruction"] = functional.l1_loss(rebuilt, wanted)
+        self._update(values)
+
+    def _real(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+        """Return what the discriminator sees, its last part still empty; and sources and targets.
+
+        It sees one array: real targets, perhaps sources, then as many generated ones.
+        """
+        n, n_genes = len(batch.source), self.expr_z.shape[1]
+        with_source = self.parameters.discriminator_real == "source_and_target"
+        seen = self.expr_z.new_empty((3 if with_source else 2) * n, n_genes)
+        x_t = torch.index_select(self.expr_z, 0, batch.target, out=seen[:n])
+        x_s = seen[n : 2 * n] if with_source else torch.empty_like(x_t)
+        torch.index_select(self.expr_z, 0, batch.source, out=x_s)
+        return seen, x_s, x_t
+
+    def _update(self, values: dict[str, Tensor]) -> None:
+        """Step all networks but the discriminator down the weighted sum of their losses."""
+        p = self.parameters
         loss = (
             p.lambda_adversarial * values["adversarial"]
             + p.lambda_individual * values["individual"]

@@ -13,10 +13,9 @@ from mtm.errors import InputError
 from mtm.models.base import Predictor, Requests, Training
 from mtm.models.covariate_design import CovariateDesign, covariate_table
 from mtm.models.device import choose_device
-from mtm.models.mtm.engine import Engine
-from mtm.models.mtm.networks import ConditionedStack
+from mtm.models.mtm.engine import Engine, predicting_networks
 from mtm.models.mtm.stopping import stopping_score, stopping_split
-from mtm.models.mtm.training import train
+from mtm.models.mtm.training import Run
 from mtm.models.registry import register
 from mtm.settings.models.mtm import MTMParameters
 from mtm.vocabulary import Scale
@@ -60,7 +59,7 @@ class MTM(Predictor):
             stop_score = lambda: score(self)  # noqa: E731
         engine = Engine(self.parameters, training.cohort, self.scaler, self._device, training.seed)
         self.networks, self.design = engine.networks, engine.design
-        table = train(engine, training, lambda: training.monitor(self), stop_score)
+        table = Run(engine, training, lambda: training.monitor(self), stop_score).train()
         self.provenance.notes.update(engine.notes())
         return table
 
@@ -123,14 +122,7 @@ class MTM(Predictor):
         """Rebuild the networks that predict, on the CPU."""
         p, n_genes, n_tissues = self.parameters, len(self.genes), len(self.tissues)
         self.design = CovariateDesign.from_array(state["design"])
-        self.networks = nn.ModuleDict(
-            {
-                "encoder": ConditionedStack((n_genes, *p.encoder_widths, p.code_width), n_tissues),
-                "generator": ConditionedStack(
-                    (p.code_width, *p.generator_widths, n_genes), n_tissues
-                ),
-            }
-        )
+        self.networks = nn.ModuleDict(predicting_networks(p, n_genes, n_tissues))
         if len(self.design):
             self.networks["covariates"] = nn.Linear(len(self.design), p.code_width, bias=False)
         self.networks.to(torch.from_numpy(state["encoder/last.weight"]).dtype)

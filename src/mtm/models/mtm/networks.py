@@ -8,9 +8,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from mtm.models.networks import LEAKY_SLOPE
+
 SpectralNorm = Literal["gamma", "weight", "off"]
 NORM_EPS = 2e-5
-LEAKY_SLOPE = 0.01
 
 
 class _TissueNorm(torch.autograd.Function):

@@ -43,3 +43,11 @@ def centred(array: torch.Tensor, rows: np.ndarray | slice = slice(None)) -> torc
     if constant.any():
         result[rows] = torch.where(constant, 0, result[rows])
     return result
+
+
+def standardised(array: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Return z-scores of columns (ddof 1), their means and sds; constant columns become zeros."""
+    values = centred(array)
+    sd = values.square().sum(0).div(max(len(array) - 1, 1)).sqrt()
+    sd = torch.where(sd > 0, sd, 1)
+    return values / sd, array.mean(0), sd

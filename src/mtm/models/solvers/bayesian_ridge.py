@@ -42,7 +42,7 @@ def bayesian_ridge(
     eigenvalues = eigenvalues.clamp(min=0)
     projected = torch.einsum("gij,gi->gj", eigenvectors, xty)
     noise_precision = 1 / (yty / n_samples + torch.finfo(torch.float64).eps)
-    weight_precision = torch.ones_like(yty)
+    weight_precision, prior = torch.ones_like(yty), 2 * GAMMA_PRIOR
 
     coef = torch.zeros_like(xty)
     active = torch.arange(len(yty), device=yty.device)
@@ -53,12 +53,9 @@ def bayesian_ridge(
         new = torch.einsum("gij,gj->gi", vectors, rotated)
         squared_error = yty[active] + (rotated * (values * rotated - 2 * target)).sum(1)
         freedom = (alpha * values / (lam + alpha * values)).sum(1)
-        weight_precision[active] = (freedom + 2 * GAMMA_PRIOR) / (
-            rotated.square().sum(1) + 2 * GAMMA_PRIOR
-        )
-        noise_precision[active] = (n_samples - freedom + 2 * GAMMA_PRIOR) / (
-            squared_error.clamp(min=0) + 2 * GAMMA_PRIOR
-        )
+        weight_precision[active] = (freedom + prior) / (rotated.square().sum(1) + prior)
+        squared_error = squared_error.clamp(min=0)
+        noise_precision[active] = (n_samples - freedom + prior) / (squared_error + prior)
         moved = (new - coef[active]).abs().sum(1) >= tol
         coef[active] = new
         if iteration > 0:
@@ -67,3 +64,25 @@ def bayesian_ridge(
                 break
     ratio = (weight_precision / noise_precision)[:, None]
     return torch.einsum("gij,gj->gi", eigenvectors, projected / (eigenvalues + ratio))
+
+
+def bayesian_ridge_on_best(
+    x: torch.Tensor, y: torch.Tensor, k: int, max_iter: int, tol: float
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Fit `bayesian_ridge` of each gene on the `k` features that follow it most.
+
+    Parameters
+    ----------
+    x, y
+        z-scores, shapes ``(n_samples, n_features)`` and ``(n_samples, n_genes)``.
+
+    Returns
+    -------
+    tuple[torch.Tensor, torch.Tensor]
+        Features of each gene, indices into `x`, and their coefficients, shape ``(n_genes, k)``.
+    """
+    products = y.T @ x
+    best = products.abs().topk(k, dim=1).indices.sort(1).values
+    gram = (x.T @ x)[best[:, :, None], best[:, None, :]]
+    xty, yty = products.gather(1, best), y.square().sum(0)
+    return best, bayesian_ridge(gram, xty, yty, len(x), max_iter, tol)

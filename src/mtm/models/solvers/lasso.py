@@ -98,10 +98,7 @@ def lasso_descent(
             w[:, j] = (rest - rest.clamp(min=-bound, max=bound)) * inverse[:, j]
         is_open = duality_gap(gram, q, total, bound, w) > tol * total
         if sweep % STEP_EVERY == 0 and is_open.any():
-            design, gene = torch.where(is_open)
-            for block in gene_blocks(len(gene), 6 * gram.shape[1] ** 2, STEP_MEMORY_MB):
-                f, g = design[block], gene[block]
-                w[f, :, g] = newton_steps(gram[f], q[f, :, g], bound[f, g], w[f, :, g])
+            _step_where(is_open, gram, q, bound, w)
             is_open = duality_gap(gram, q, total, bound, w) > tol * total
         if w is not coef:
             coef[:, :, active] = w
@@ -113,6 +110,20 @@ def lasso_descent(
     converged = torch.ones(yty.shape[1], dtype=torch.bool, device=yty.device)
     converged[active] = False
     return coef, converged
+
+
+def _step_where(
+    is_open: torch.Tensor,
+    gram: torch.Tensor,
+    xty: torch.Tensor,
+    l1: torch.Tensor,
+    coef: torch.Tensor,
+) -> None:
+    """Take `newton_steps` of the fits `is_open`, in place, few enough at a time for the memory."""
+    design, gene = torch.where(is_open)
+    for block in gene_blocks(len(gene), 6 * gram.shape[1] ** 2, STEP_MEMORY_MB):
+        f, g = design[block], gene[block]
+        coef[f, :, g] = newton_steps(gram[f], xty[f, :, g], l1[f, g], coef[f, :, g])
 
 
 def newton_steps(

@@ -67,24 +67,16 @@ def gcv_ridge(
     InputError
         `penalties` or `penalty_choice` are not as above.
     """
-    if penalty_choice not in get_args(PenaltyChoice):
-        raise InputError("penalty_choice", repr(penalty_choice), "per_gene or shared")
-    candidates = np.asarray(penalties, dtype=float)
-    if not len(candidates) or (candidates <= 0).any():
-        raise InputError("penalties", str(list(penalties)), "numbers above 0")
+    candidates = _candidates(penalties, penalty_choice)
     n_samples = len(kernel)
     gram = float64(kernel, device)
     eigenvalues, vectors = torch.linalg.eigh(_centred_kernel(gram))
     eigenvalues = eigenvalues.clamp(min=0)
-    mean_eigenvalue = eigenvalues.sum() / max(n_samples - 1, 1)
-    # Features without variance leave nothing to penalise: any level gives the mean.
-    unit = torch.where(mean_eigenvalue > 0, mean_eigenvalue, 1)
-    levels = float64(candidates, device) * unit
+    levels = float64(candidates, device) * _mean_eigenvalue(eigenvalues)
     kept = levels[:, None] / (eigenvalues + levels[:, None])
     freedom = (kept.sum(1) - 1).clamp(min=1e-8 * n_samples)[:, None]
 
-    shape = (n_samples, y.shape[1])
-    dual, intercept = np.empty(shape), np.empty(y.shape[1])
+    dual, intercept = np.empty((n_samples, y.shape[1])), np.empty(y.shape[1])
     criterion = np.empty((len(candidates), y.shape[1]))
     blocks = list(gene_blocks(y.shape[1], 5 * n_samples + 2 * len(candidates), memory_mb, device))
     for block in blocks:
@@ -92,20 +84,38 @@ def gcv_ridge(
         rotated = vectors.T @ (target - target.mean(0))
         criterion[:, block] = ((kept**2 @ rotated**2) / freedom**2).cpu().numpy()
         dual[:, block] = rotated.cpu().numpy()
-    if penalty_choice == "shared":
-        choice = np.full(y.shape[1], criterion.sum(1).argmin())
-    else:
-        choice = criterion.argmin(0)
+    choice = _least(criterion, shared=penalty_choice == "shared")
     mean_row = gram.mean(0)
     for block in blocks:
         level = levels[torch.from_numpy(choice[block]).to(device)]
-        rotated = float64(dual[:, block], device)
-        weights = vectors @ (rotated / (eigenvalues[:, None] + level))
+        weights = vectors @ (float64(dual[:, block], device) / (eigenvalues[:, None] + level))
         dual[:, block] = weights.cpu().numpy()
-        intercept[block] = (
-            y[:, block].mean(0, dtype=np.float64) - (mean_row @ weights).cpu().numpy()
-        )
+        mean = y[:, block].mean(0, dtype=np.float64)
+        intercept[block] = mean - (mean_row @ weights).cpu().numpy()
     return RidgeFit(dual, intercept, candidates[choice])
+
+
+def _candidates(penalties: tuple[float, ...], penalty_choice: PenaltyChoice) -> np.ndarray:
+    """Return the penalties as an array, both arguments checked."""
+    if penalty_choice not in get_args(PenaltyChoice):
+        raise InputError("penalty_choice", repr(penalty_choice), "per_gene or shared")
+    candidates = np.asarray(penalties, dtype=float)
+    if not len(candidates) or (candidates <= 0).any():
+        raise InputError("penalties", str(list(penalties)), "numbers above 0")
+    return candidates
+
+
+def _mean_eigenvalue(eigenvalues: torch.Tensor) -> torch.Tensor:
+    """Return the unit of the penalties; 1 where features without variance leave none."""
+    mean = eigenvalues.sum() / max(len(eigenvalues) - 1, 1)
+    return torch.where(mean > 0, mean, 1)
+
+
+def _least(criterion: np.ndarray, shared: bool) -> np.ndarray:
+    """Return the row of each column's least value, or all with the row of the least sum."""
+    if shared:
+        return np.full(criterion.shape[1], criterion.sum(1).argmin())
+    return criterion.argmin(0)
 
 
 def _centred_kernel(gram: torch.Tensor) -> torch.Tensor:
