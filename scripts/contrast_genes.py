@@ -1,6 +1,5 @@
 """Contrast the genes that one model predicts best with those it predicts worst."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -27,7 +26,7 @@ def main(snakemake):
         source=params.source,
         scaling=Scaling.of(params.scaling),
     )
-    settings = replace(AccuracySettings.of(params.accuracy), bootstraps=params.bootstraps)
+    settings = AccuracySettings.of(params.accuracy).with_(bootstraps=params.bootstraps)
     table = contrast_genes(
         snakemake.wildcards.model,
         pd.read_parquet(inputs.gene_wise),

@@ -232,7 +232,7 @@ def run(tmp_path_factory):
     bundles = {}
     for fold in range(2):
         kept = folds.loc[folds["fold"] != fold, "donor"]
-        model = MTM(replace(PARAMETERS, covariates=("age",)))
+        model = MTM(PARAMETERS.with_(covariates=("age",)))
         model.fit(Training(cohort.of_donors(kept), source=5, seed=fold, device="cpu"))
         bundles[fold] = folder / f"fold{fold}.safetensors"
         model.save(bundles[fold])

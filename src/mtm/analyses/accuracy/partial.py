@@ -36,12 +36,13 @@ import torch
 from mtm.analyses.accuracy.tables import known_mean
 from mtm.cohort.cohort import Cohort
 from mtm.errors import InputError
-from mtm.models.covariate_design import COVARIATES, CovariateDesign, covariate_table
+from mtm.models.covariate_design import CovariateDesign, covariate_table
 from mtm.models.device import choose_device
 from mtm.models.per_tissue import sample_rows
 from mtm.predictions.held_out import HeldOut, fold_weights
 from mtm.predictions.tissues import BLOCK_GENES, Tissue, Values, tissues
 from mtm.settings.accuracy import AccuracySettings
+from mtm.settings.models.base import COVARIATES
 from mtm.statistics.correlation import fisher_z, standardise, weighted_correlations
 from mtm.statistics.resampling import CPU_RESAMPLING_BLOCK
 from mtm.statistics.testing import t_interval

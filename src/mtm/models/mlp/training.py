@@ -5,7 +5,6 @@ import json
 import logging
 import os
 import time
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -222,7 +221,7 @@ class _Run:
     def _key(self) -> str:
         """Digest of what a checkpoint must share with the run that takes it up."""
         cohort, training = self.training.cohort, self.training
-        settings = asdict(self.parameters) | {
+        settings = self.parameters.model_dump() | {
             "version": CHECKPOINT_VERSION,
             "seed": training.seed,
             "source": training.source,

@@ -2,13 +2,13 @@
 
 import math
 from collections.abc import Sequence
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-SpectralNorm = Literal["gamma", "weight", "off"]
+from mtm.settings.models.mtm import SpectralNorm
+
 NORM_EPS = 2e-5
 LEAKY_SLOPE = 0.01
 

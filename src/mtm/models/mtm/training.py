@@ -8,7 +8,6 @@ import logging
 import os
 import time
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -144,7 +143,7 @@ def _checkpoint_key(engine: Engine, training: Training) -> str:
     """Digest of what a checkpoint must share with the run that takes it up."""
     cohort = training.cohort
     digest = hashlib.sha256()
-    settings = asdict(engine.parameters) | {
+    settings = engine.parameters.model_dump() | {
         "code": code_digest(__file__),
         "seed": engine.seed,
         "precision": engine.precision,
