@@ -12,7 +12,6 @@ steps an epoch over all of them, each taken to be a full batch.
 
 import argparse
 import time
-from dataclasses import replace
 
 import numpy as np
 import torch
@@ -97,7 +96,7 @@ def main() -> None:
     n = arguments.tissues
     steps = {}
     for precision in ("float32", "bfloat16"):
-        p = replace(default, precision=precision)
+        p = default.with_(precision=precision)
         plain = [PlainLoop(p, expr_z) for _ in range(n)]
         steps[f"plain loop, one by one, {precision}"] = [loop.step for loop in plain]
         for sizes in ([1] * n, [n]):

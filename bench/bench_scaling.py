@@ -13,7 +13,6 @@ import resource
 import subprocess
 import sys
 import time
-from dataclasses import replace
 
 import numpy as np
 import torch
@@ -46,7 +45,7 @@ def measure(n_genes: int, n_donors: int, n_tissues: int, steps: int, device: str
     peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024  # noqa: E731
     bare = peak()
     cohort = random_cohort(n_donors, n_genes, n_tissues)
-    parameters = replace(scaled_parameters(0.1), precision="float32")
+    parameters = scaled_parameters(0.1).with_(precision="float32")
     started = time.perf_counter()
     scaler = TissueScaler.fit(cohort.expr_tpm, cohort.tissue, n_tissues, "tpm_z")
     step, engine = fused_loop(parameters, cohort, scaler, device)

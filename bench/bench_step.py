@@ -15,7 +15,6 @@ import importlib.util
 import resource
 import time
 from collections import defaultdict
-from dataclasses import replace
 from functools import partial
 from itertools import cycle
 from pathlib import Path
@@ -72,7 +71,7 @@ def scaled_parameters(width: float) -> MTMParameters:
 
     names = ("encoder_widths", "generator_widths", "discriminator_widths", "mapping_widths")
     changed = {name: scaled(getattr(default, name)) for name in names}
-    return replace(default, code_width=scaled([default.code_width])[0], **changed)
+    return default.with_(code_width=scaled([default.code_width])[0], **changed)
 
 
 def plain_loop(parameters, cohort, scaler, device):
@@ -303,7 +302,7 @@ def main() -> None:
     loops, engines = {"plain loop, float32": plain_loop(default, cohort, scaler, device)}, {}
     for name in dtypes:
         loops[f"engine, {name}"], engines[name] = fused_loop(
-            replace(default, precision=name), cohort, scaler, device
+            default.with_(precision=name), cohort, scaler, device
         )
     work = {name: work_of(step) for name, step in loops.items()}
     large = {name: large_layer_rate(loops[name], arguments.genes, device) for name in loops}

@@ -1,6 +1,5 @@
 """Contrast the genes that one model predicts best with those it predicts worst."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -20,7 +19,7 @@ def main(snakemake):
         Path(path).stem: pd.read_parquet(path) if path.endswith(".parquet") else read_tsv(path)
         for path in inputs.characteristics
     }
-    settings = replace(AccuracySettings.of(params.accuracy), bootstraps=params.bootstraps)
+    settings = AccuracySettings.of(params.accuracy).with_(bootstraps=params.bootstraps)
     table = contrast_genes(
         snakemake.wildcards.model,
         pd.read_parquet(inputs.gene_wise),

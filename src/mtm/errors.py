@@ -1,5 +1,8 @@
 """The one error type for input that cannot be used."""
 
+from collections.abc import Sequence
+from typing import Self
+
 
 class InputError(ValueError):
     """Input from outside the project (a file, a config value, a bundle) that cannot be used.
@@ -20,3 +23,12 @@ class InputError(ValueError):
         self.where, self.found, self.expected, self.hint = str(where), found, expected, hint
         message = f"{where}: found {found}; expected {expected}."
         super().__init__(f"{message} {hint}".rstrip())
+
+    @classmethod
+    def together(cls, problems: Sequence[Self]) -> Self:
+        """Return one error that tells of all `problems`, each on its line, the first in full."""
+        first = problems[0]
+        error = cls(first.where, first.found, first.expected, first.hint)
+        if len(problems) > 1:
+            error.args = ("\n".join([f"{len(problems)} problems:", *map(str, problems)]),)
+        return error

@@ -55,7 +55,7 @@ def test_comment_docstring_and_layout_change_nothing(code):
     ("path", "old", "new"),
     [
         ("src/mtm/models/mtm/networks.py", "NORM_EPS = 2e-5", "NORM_EPS = 3e-5"),
-        ("src/mtm/models/registry.py", "n=1", "n=2"),
+        ("src/mtm/models/registry.py", "values or {}", "values or dict()"),
         ("src/mtm/io.py", ".partial.", ".part."),
         ("src/mtm/__init__.py", "0+checkout", "0+unknown"),
         ("scripts/train_fold.py", "number = int(fold)", "number = int(fold) + 1"),
@@ -68,12 +68,19 @@ def test_edit_of_the_code_in_use_changes_the_digest(code, path, old, new):
     assert training(digest, "mtm") != before
 
 
-def test_edit_of_one_model_leaves_the_others_alone(code):
+@pytest.mark.parametrize(
+    ("path", "old", "new", "model"),
+    [
+        ("models/train_mean.py", "np.zeros(", "np.ones(", "train_mean"),
+        ("settings/models/teebot.py", "key(5,", "key(4,", "teebot"),
+    ],
+)
+def test_edit_of_one_model_leaves_the_others_alone(code, path, old, new, model):
     folder, digest = code
     before = {name: training(digest, name) for name in model_names()}
-    edit(folder / "src/mtm/models/train_mean.py", "np.zeros(", "np.ones(")
+    edit(folder / "src/mtm" / path, old, new)
     after = {name: training(digest, name) for name in model_names()}
-    assert [name for name in before if before[name] != after[name]] == ["train_mean"]
+    assert [name for name in before if before[name] != after[name]] == [model]
 
 
 def test_edit_of_the_contract_concerns_every_model(code):

@@ -6,18 +6,16 @@ from pathlib import Path
 import pytest
 
 from mtm.errors import InputError
-from mtm.models.registry import model_class
 from mtm.pipeline.resources import (
     GTEX_V8,
-    CohortSize,
     cohort_size,
     graphics_cards,
-    model_size,
     prediction_resources,
     require_disk,
     rule_resources,
     training_resources,
 )
+from mtm.settings.models.base import CohortSize, declared
 from mtm.settings.simulation import SimulationSettings
 
 DEMO = CohortSize(1003, 600, 10)
@@ -33,11 +31,6 @@ TINY_MTM = {"encoder_widths": [64], "code_width": 16, "generator_widths": [64]}
 TINY_MLP = {"encoder_widths": [32], "code_width": 16, "decoder_widths": [32]}
 
 
-def all_parameters(name, changes):
-    defaults = vars(model_class(name).Parameters())
-    return defaults | changes
-
-
 # Bundles of the demo, the 59-gene panel and a cohort of 10,000 genes, bytes.
 @pytest.mark.parametrize(
     ("name", "changes", "size", "measured"),
@@ -50,7 +43,7 @@ def all_parameters(name, changes):
     ],
 )
 def test_bundle_of_networks_is_as_measured(name, changes, size, measured):
-    bundle = model_size(name, all_parameters(name, changes), size).bundle_mb * 1e6
+    bundle = declared(name).of(changes).size(size).bundle_mb * 1e6
     assert 0.97 * measured < bundle < 1.1 * measured
 
 
@@ -58,7 +51,7 @@ def test_bundle_of_other_models_is_bounded():
     measured = {DEMO: (1_668_705, 966_024, 529_120), WIDE: (52_871_834, 30_490_376, 5_541_810)}
     for size, bundles in measured.items():
         for name, taken in zip(("ridge", "nearest_donors", "teebot"), bundles, strict=True):
-            assert model_size(name, {}, size).bundle_mb * 1e6 > taken
+            assert declared(name)().size(size).bundle_mb * 1e6 > taken
 
 
 # Largest resident memory in Snakemake's benchmarks, MB.
@@ -75,22 +68,22 @@ def test_bundle_of_other_models_is_bounded():
     ],
 )
 def test_training_is_given_the_memory_it_took_and_not_far_more(name, changes, size, measured):
-    asked = training_resources(name, all_parameters(name, changes), size)["mem_mb"]
+    asked = training_resources(declared(name).of(changes), size)["mem_mb"]
     assert measured < asked < 2.5 * measured + 2000
 
 
 def test_prediction_with_many_networks_is_given_room_for_them():
-    asked = prediction_resources("mlp", all_parameters("mlp", {}), PANEL)["mem_mb"]
+    asked = prediction_resources(declared("mlp")(), PANEL)["mem_mb"]
     assert 2425 < asked < 6000
 
 
 def test_published_networks_of_every_tissue_outgrow_a_small_disk():
     """One perceptron a tissue at 19,291 genes: tens of GB a fold, which nobody expects."""
-    parameters = all_parameters("mlp", {})
-    assert training_resources("mlp", parameters, GTEX_V8)["disk_mb"] > 50_000
-    unsaved = training_resources("mlp", parameters | {"checkpoint_every": 0}, GTEX_V8)
+    parameters = declared("mlp")()
+    assert training_resources(parameters, GTEX_V8)["disk_mb"] > 50_000
+    unsaved = training_resources(parameters.with_(checkpoint_every=0), GTEX_V8)
     assert 15_000 < unsaved["disk_mb"] < 20_000
-    assert training_resources("mtm", all_parameters("mtm", {}), GTEX_V8)["disk_mb"] < 5000
+    assert training_resources(declared("mtm")(), GTEX_V8)["disk_mb"] < 5000
 
 
 def test_other_rules_are_given_what_they_took():

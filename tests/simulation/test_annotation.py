@@ -61,7 +61,7 @@ def interactions(files):
 
 
 def test_equal_settings_write_equal_bytes(files, tmp_path):
-    again, other = write(SMALL, tmp_path / "again"), write(replace(SMALL, seed=2), tmp_path)
+    again, other = write(SMALL, tmp_path / "again"), write(SMALL.with_(seed=2), tmp_path)
     for name in NAMES:
         digests = [
             hashlib.sha256(getattr(each, name).read_bytes()).hexdigest()
@@ -194,7 +194,7 @@ def test_identifiers_tie_genes_to_proteins(files, interactions, gene_truth):
 
 def test_true_predictability_is_the_correlation_of_two_looks_at_a_donor():
     """Same donors, other tissue states, sample covariates and noise, gene by gene."""
-    settings = replace(SMALL, n_donors=4000, n_genes=40, n_noncoding=0, n_par_y=1)
+    settings = SMALL.with_(n_donors=4000, n_genes=40, n_noncoding=0, n_par_y=1)
     population = simulate_population(settings)
     shape = (settings.n_donors, len(settings.all_tissues))
     rng = np.random.default_rng(0)
@@ -225,7 +225,7 @@ def _relation(settings, column):
     return stats.spearmanr(coding["true_predictability"], coding[column])
 
 
-FAST = replace(SMALL, n_donors=12, n_genes=200, n_noncoding=10)
+FAST = SMALL.with_(n_donors=12, n_genes=200, n_noncoding=10)
 
 
 @pytest.mark.parametrize(
@@ -237,12 +237,11 @@ FAST = replace(SMALL, n_donors=12, n_genes=200, n_noncoding=10)
 )
 def test_relation_is_as_strong_as_planted(setting, column, sign):
     rhos = [
-        _relation(replace(FAST, seed=seed, **{setting: 0.5}), column).statistic
-        for seed in range(12)
+        _relation(FAST.with_(seed=seed, **{setting: 0.5}), column).statistic for seed in range(12)
     ]
     # One correlation of 198 genes has a standard error of about 0.055.
     assert np.mean(rhos) == pytest.approx(0.5 * sign, abs=0.05)
-    assert _relation(replace(FAST, **{setting: 1.0}), column).statistic == pytest.approx(sign)
+    assert _relation(FAST.with_(**{setting: 1.0}), column).statistic == pytest.approx(sign)
 
 
 @pytest.mark.parametrize(
@@ -250,9 +249,7 @@ def test_relation_is_as_strong_as_planted(setting, column, sign):
     [("conservation_strength", "conservation"), ("connectivity_strength", "expected_degree")],
 )
 def test_strength_zero_plants_no_relation(setting, column):
-    p = [
-        _relation(replace(FAST, seed=seed, **{setting: 0.0}), column).pvalue for seed in range(20)
-    ]
+    p = [_relation(FAST.with_(seed=seed, **{setting: 0.0}), column).pvalue for seed in range(20)]
     assert stats.kstest(p, "uniform").pvalue > 0.01
 
 
@@ -269,5 +266,5 @@ def test_two_genes_and_a_source_alone_are_enough(tmp_path):
     table = pd.read_csv(found.gene_truth, sep="\t")
     assert (table["true_predictability"] == 0).all()
     assert table["conservation"].between(0, 1).all()
-    single = replace(settings, n_genes=1)
+    single = settings.with_(n_genes=1)
     assert pd.read_csv(write(single, tmp_path).gene_truth, sep="\t")["expected_degree"][0] == 0

@@ -78,8 +78,8 @@ def observed(gct, truth):
 
 
 def test_equal_settings_write_equal_bytes(files, tmp_path):
-    again = write(replace(SMALL), tmp_path / "again")
-    other = write(replace(SMALL, seed=2), tmp_path / "other")
+    again = write(SMALL.with_(), tmp_path / "again")
+    other = write(SMALL.with_(seed=2), tmp_path / "other")
 
     def digest(path):
         return hashlib.sha256(path.read_bytes()).hexdigest()
@@ -113,7 +113,7 @@ def test_later_additions_change_no_earlier_file(files, tmp_path):
         "n_external_donors": 0,
         "external_shift": 0.3,
     }
-    varied = write(replace(SMALL, **others), tmp_path)
+    varied = write(SMALL.with_(**others), tmp_path)
     for name in NAMES:
         assert getattr(varied, name).read_bytes() == getattr(files, name).read_bytes(), name
     assert not set(others) & set(json.loads(anndata.read_h5ad(files.truth).uns["settings"]))
@@ -167,7 +167,7 @@ def test_phenotypes_agree_and_diseases_follow_bmi(files, gct):
     assert controlled["BMI"].between(18, 35).all()
     assert public["DTHHRDY"].dropna().isin(range(5)).all()
 
-    many = simulate_population(replace(SMALL, n_donors=3000)).donors
+    many = simulate_population(SMALL.with_(n_donors=3000)).donors
     for disease in DISEASES:
         assert set(controlled[disease]) == {0, 1}
         assert many[disease].mean() == pytest.approx(SMALL.disease_prevalence, abs=0.04)
@@ -265,7 +265,7 @@ def _coefficients(truth, tissue, genes):
 
 
 def test_planted_effects_show_in_the_truth(tmp_path):
-    settings = replace(SMALL, n_donors=500, n_genes=120, n_noncoding=0)
+    settings = SMALL.with_(n_donors=500, n_genes=120, n_noncoding=0)
     write_truth(simulate_population(settings), tmp_path / "truth.h5ad")
     truth = anndata.read_h5ad(tmp_path / "truth.h5ad")
     tissues = list(truth.uns["tissues"])
@@ -295,7 +295,7 @@ def test_planted_effects_show_in_the_truth(tmp_path):
 
 
 def test_strength_zero_plants_nothing(tmp_path):
-    settings = replace(SMALL, n_genes=60, covariate_strength=0.0, nonlinear_strength=0.0)
+    settings = SMALL.with_(n_genes=60, covariate_strength=0.0, nonlinear_strength=0.0)
     write_truth(simulate_population(settings), tmp_path / "truth.h5ad")
     truth = anndata.read_h5ad(tmp_path / "truth.h5ad")
     for name in (*COVARIATES, "product", "threshold"):
@@ -513,21 +513,21 @@ def test_scripts_simulate_and_predict(files, cohort, tmp_path):
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"n_donor": 20}, "'n_donors'"),
+        ({"n_donor": 20}, "'simulation.n_donors'"),
         ({"tissues": ["Whole Blod"]}, "'Whole Blood'"),
         ({"tissues": ["Lung"]}, "simulation.source"),
         ({"tissues": ["Lung", "Lung", "Whole Blood"]}, "twice"),
-        ({"n_donors": 2}, "10 or more"),
-        ({"n_factors": 4}, "5 or more"),
-        ({"disease_gene_share": 1.2}, "0 to 1"),
-        ({"disease_prevalence": 0}, "more than 0"),
-        ({"noise_sd_log2": 0}, "more than 0"),
-        ({"own_strength": float("nan")}, "0 or more"),
-        ({"conservation_strength": 1.5}, "0 to 1"),
-        ({"connectivity_strength": -0.5}, "0 to 1"),
-        ({"n_external_donors": 19}, "20 or more"),
-        ({"n_external_donors": -20}, "0 or more"),
-        ({"external_shift": -1}, "0 or more"),
+        ({"n_donors": 2}, "at least 10"),
+        ({"n_factors": 4}, "at least 5"),
+        ({"disease_gene_share": 1.2}, "at least 0, at most 1"),
+        ({"disease_prevalence": 0}, "above 0"),
+        ({"noise_sd_log2": 0}, "above 0"),
+        ({"own_strength": float("nan")}, "at least 0"),
+        ({"conservation_strength": 1.5}, "at least 0, at most 1"),
+        ({"connectivity_strength": -0.5}, "at least 0, at most 1"),
+        ({"n_external_donors": 19}, "0 or integer, at least 20"),
+        ({"n_external_donors": -20}, "0 or integer, at least 20"),
+        ({"external_shift": -1}, "at least 0"),
     ],
 )
 def test_unusable_settings_are_refused(values, message):

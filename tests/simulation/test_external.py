@@ -1,7 +1,6 @@
 """The simulated external cohort: new donors, the same effects, a batch effect on top."""
 
 import hashlib
-from dataclasses import replace
 from types import SimpleNamespace
 
 import anndata
@@ -78,9 +77,9 @@ def _audible(truth):
 
 
 def test_equal_settings_write_equal_bytes(files, tmp_path):
-    small = replace(SETTINGS, n_external_donors=20)
+    small = SETTINGS.with_(n_external_donors=20)
     first, again = write(small, tmp_path / "first"), write(small, tmp_path / "again")
-    other = write(replace(small, seed=2), tmp_path / "other")
+    other = write(small.with_(seed=2), tmp_path / "other")
     for name in NAMES:
         digests = [
             hashlib.sha256(getattr(each, name).read_bytes()).hexdigest()
@@ -127,7 +126,7 @@ def test_no_random_number_is_shared_with_the_cohort(stream):
 
 
 def test_without_batch_effect_the_truth_is_the_expectation_of_the_data(tmp_path, truth):
-    plain = write(replace(SETTINGS, external_shift=0.0), tmp_path)
+    plain = write(SETTINGS.with_(external_shift=0.0), tmp_path)
     observed = pd.read_csv(plain.expression, sep="\t", index_col=0).to_numpy().T
     blood = truth[truth.obs["sampled"].to_numpy(), ~truth.var_names.str.endswith("_PAR_Y")]
     residual = np.log2(1 + observed) - blood.X

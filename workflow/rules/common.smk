@@ -1,3 +1,4 @@
+import gc
 import os
 import shutil
 import sys
@@ -5,8 +6,8 @@ from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 
-import pandas as pd
-from snakemake.utils import validate
+# Plans live as long as the run: looking through them for garbage took a fifth of a dry run.
+gc.set_threshold(100_000, 50, 100)
 
 SOURCE_ROOT = Path(workflow.basedir, "src").resolve()
 # Scripts import the library from this checkout, installed or not.
@@ -14,25 +15,25 @@ os.environ.update(PYTHONPATH=str(SOURCE_ROOT))
 sys.path.insert(0, str(SOURCE_ROOT))
 
 from mtm.pipeline import code_digest as digest
-from mtm.settings.check import check_config, read_schema
 from mtm.errors import InputError
 from mtm.pipeline import resources as asked
+from mtm.pipeline.datasets import read_manifest
+from mtm.settings.check import check_config
+from mtm.settings.models.base import declared
 
-SCHEMAS = Path(workflow.basedir, "workflow", "schemas")
-check_config(config, read_schema(SCHEMAS / "config.schema.yaml"))
+check_config(config)
 
-DATASETS = pd.read_csv(
-    Path(workflow.basedir, "config", "datasets.tsv"), sep="\t", dtype=str
-)
-validate(DATASETS, SCHEMAS / "datasets.schema.yaml")
-DATASETS = DATASETS.set_index("name")
+DATASETS = read_manifest(Path(workflow.basedir, "config", "datasets.tsv"))
+# The hyper-parameters of each model, and with them what its class declares.
+PARAMETERS = {
+    name: declared(model["class"]).of(model["parameters"])
+    for name, model in config["models"].items()
+}
 
 MODELS = list(config["models"])
 SCORED_MODELS = MODELS + (["oracle"] if config["simulation"] is not None else [])
 # Models whose fit takes epochs have a learning curve.
-ITERATIVE_MODELS = [
-    name for name, model in config["models"].items() if "epochs" in model["parameters"]
-]
+ITERATIVE_MODELS = [name for name in MODELS if PARAMETERS[name].in_epochs]
 FOLDS = range(config["folds"]["n_folds"])
 FILTERING = Path("results", config["cohort"], "cohort", "filtering.tsv")
 COHORT_SIZE = asked.cohort_size(config["simulation"], FILTERING)
@@ -47,13 +48,13 @@ wildcard_constraints:
 
 def unknown_dataset(key, name, expected):
     """Return the error for a name that is no dataset."""
-    near = get_close_matches(name, DATASETS.index, n=1)
+    near = get_close_matches(name, DATASETS, n=1)
     hint = f"Did you mean {near[0]!r}?" if near else ""
     return InputError(f"config key {key}", repr(name), expected, hint)
 
 
 for name in config["local_files"]:
-    if name not in DATASETS.index:
+    if name not in DATASETS:
         raise unknown_dataset(
             f"local_files.{name}", name, "a dataset of config/datasets.tsv"
         )
@@ -62,21 +63,21 @@ for name in config["local_files"]:
 def resolve_input(role):
     """Return the path of one of `inputs`: a fetched dataset, a local copy of it, or a path."""
     named = config["inputs"][role]
-    if named not in DATASETS.index:
+    if named not in DATASETS:
         if Path(named).name == named and Path(named).suffix == "":
             expected = "a dataset of config/datasets.tsv or the path of a file"
             raise unknown_dataset(f"inputs.{role}", named, expected)
         return named
     if named in config["local_files"]:
         return config["local_files"][named]
-    if DATASETS.loc[named, "access"] == "controlled":
+    if DATASETS[named].access == "controlled":
         raise InputError(
             f"config key inputs.{role}",
             f"{named}, a controlled-access dataset",
             f"your copy of it, as local_files.{named}",
-            f"Apply for it at {DATASETS.loc[named, 'url']}.",
+            f"Apply for it at {DATASETS[named].url}.",
         )
-    return f"resources/{DATASETS.loc[named, 'file']}"
+    return f"resources/{DATASETS[named].file}"
 
 
 # The inputs that make the cohort; the others belong to single analyses.
@@ -137,10 +138,7 @@ def training_resource(name):
     """Return the function that gives a training's `mem_mb` or `disk_mb`."""
 
     def resource(wildcards):
-        model = config["models"][wildcards.model]
-        return asked.training_resources(
-            model["class"], model["parameters"], COHORT_SIZE
-        )[name]
+        return asked.training_resources(PARAMETERS[wildcards.model], COHORT_SIZE)[name]
 
     return resource
 
@@ -149,10 +147,9 @@ def prediction_resource(name):
     """Return the function that gives a prediction's `mem_mb` or `disk_mb`."""
 
     def resource(wildcards):
-        model = config["models"][wildcards.model]
-        return asked.prediction_resources(
-            model["class"], model["parameters"], COHORT_SIZE
-        )[name]
+        return asked.prediction_resources(PARAMETERS[wildcards.model], COHORT_SIZE)[
+            name
+        ]
 
     return resource
 
@@ -168,30 +165,10 @@ def prediction_code(wildcards):
     return code_of("predict_fold.py", digest.model_module(model_class(wildcards)))
 
 
-# Classes that predict from the source tissue alone, unless their parameters say otherwise.
-WITHOUT_COVARIATES = {
-    "bgex",
-    "mlp",
-    "mtm",
-    "nearest_donors",
-    "ridge",
-    "same_gene",
-    "teebot",
-}
-
-
 def needs_no_covariates(name):
     """Return whether a model predicts new people from one sample each."""
-    model = config["models"][name]
-    parameters = model["parameters"]
-    covariates = parameters.get("covariates", [])
-    if model["class"] == "teebot":
-        covariates = parameters.get("covariate_columns", [])
-    return (
-        model["class"] in WITHOUT_COVARIATES
-        and model["sources"] == "source"
-        and covariates in ([], "none")
-    )
+    one_sample = config["models"][name]["sources"] == "source"
+    return one_sample and PARAMETERS[name].from_expression_alone
 
 
 def models_of(section, *preferred, otherwise=MODELS[:1]):

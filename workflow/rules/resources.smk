@@ -1,12 +1,12 @@
 import re
 
-OPEN_FILES = (
-    DATASETS[DATASETS["access"] == "open"].fillna("").reset_index().set_index("file")
-)
+from mtm.pipeline.datasets import needed_files
+
+OPEN_FILES = {item.file: item for item in DATASETS.values() if item.access == "open"}
 # Open files that the configuration uses and has no local copy of.
-NEEDED_FILES = OPEN_FILES.index[
-    OPEN_FILES["name"].isin(set(config["inputs"].values()) - set(config["local_files"]))
-]
+NEEDED_FILES = needed_files(
+    DATASETS, config["inputs"], config["local_files"], "resources"
+)
 # Space for the largest file, whose exact size is not known (about 5.5 GB).
 FETCH_DISK_MB = 6000
 
@@ -18,7 +18,7 @@ localrules:
 
 rule fetch:
     input:
-        expand("resources/{file}", file=NEEDED_FILES),
+        NEEDED_FILES.values(),
 
 
 # `update` keeps a file in place, which is then verified rather than downloaded again.
@@ -32,7 +32,7 @@ rule fetch_dataset:
     benchmark:
         "benchmarks/fetch_dataset/{dataset_file}.tsv"
     wildcard_constraints:
-        dataset_file="|".join(re.escape(file) for file in OPEN_FILES.index),
+        dataset_file="|".join(re.escape(file) for file in OPEN_FILES),
     retries: 0
     conda:
         "../../envs/mtm.yaml"
@@ -43,9 +43,10 @@ rule fetch_dataset:
         disk_mb=FETCH_DISK_MB,
     params:
         # What identifies the content: a new release is fetched again.
-        published=lambda wildcards: OPEN_FILES.loc[
-            wildcards.dataset_file, ["url", "bytes", "checksum"]
-        ].to_dict(),
+        published=lambda wildcards: {
+            name: str(getattr(OPEN_FILES[wildcards.dataset_file], name) or "")
+            for name in ("url", "bytes", "checksum")
+        },
     message:
         "Fetching {wildcards.dataset_file}"
     script:

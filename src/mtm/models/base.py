@@ -13,6 +13,7 @@ from mtm.cohort.cohort import Cohort
 from mtm.cohort.scaling import TissueScaler
 from mtm.errors import InputError
 from mtm.models.bundle import write_bundle
+from mtm.settings.models.base import ModelParameters
 from mtm.settings.scaling import Scaling
 from mtm.vocabulary import Scale
 
@@ -105,9 +106,10 @@ class Provenance:
 class Predictor(ABC):
     """A model of expression in one tissue given others.
 
-    A subclass is one file in ``mtm.models``, decorated with ``@register("name")``. It declares a
-    frozen dataclass of its hyper-parameters as `Parameters`, with `scale` among them, and fills
-    the four methods below (`Untrained` needs `predict` alone). After `fit` or `load`, `tissues`,
+    A subclass is one file in ``mtm.models``, decorated with ``@register("name")``. Its
+    hyper-parameters, `scale` among them, and what else the workflow must know of it are declared
+    in ``mtm.settings.models`` under the same name and named here as `Parameters`. It fills the
+    four methods below (`Untrained` needs `predict` alone). After `fit` or `load`, `tissues`,
     `genes`, `scaler` and `provenance` are set and `predict` needs nothing but the input.
 
     Parameters
@@ -116,9 +118,8 @@ class Predictor(ABC):
         An instance of `Parameters`.
     """
 
-    Parameters: ClassVar[type]
+    Parameters: ClassVar[type[ModelParameters]]
     name: ClassVar[str]
-    several_sources: ClassVar[bool] = False
 
     def __init__(self, parameters=None):
         self.parameters = self.Parameters() if parameters is None else parameters
@@ -131,6 +132,11 @@ class Predictor(ABC):
     def scale(self) -> Scale:
         """Scale of what `predict` returns."""
         return self.parameters.scale
+
+    @property
+    def several_sources(self) -> bool:
+        """Whether `predict` takes several samples of a donor."""
+        return self.parameters.several_sources
 
     def fit(self, training: Training) -> pd.DataFrame:
         """Fit on training donors; return the training table (one row an epoch or evaluation)."""
@@ -186,7 +192,7 @@ class Predictor(ABC):
             "model": self.name,
             "scale": self.scale,
             "clip": self.scaler.clip,
-            "parameters": asdict(self.parameters),
+            "parameters": self.parameters.model_dump(),
             "tissues": list(self.tissues),
             "gene_ids": list(self.genes.index),
             "symbols": [str(symbol) for symbol in self.genes["symbol"]],

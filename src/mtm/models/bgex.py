@@ -4,18 +4,15 @@ The published pipeline also drops target genes that are zero anywhere; here ever
 predicted, so that models are compared on the same genes.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from mtm.cohort.cohort import Cohort
 from mtm.cohort.scaling import log2_tpm
-from mtm.errors import InputError
 from mtm.models.base import Training
 from mtm.models.device import choose_device
-from mtm.models.per_tissue import MIN_PAIRS, PerTissuePredictor, TissuePairs
+from mtm.models.per_tissue import PerTissuePredictor, TissuePairs
 from mtm.models.registry import register
-from mtm.vocabulary import Scale
+from mtm.settings.models.bgex import BGExParameters
 
 
 def variable_genes(
@@ -50,44 +47,7 @@ def variable_genes(
 class BGEx(PerTissuePredictor):
     """Bayesian ridge of every target gene on its `n_features` most correlated source genes."""
 
-    @dataclass(frozen=True)
-    class Parameters:
-        """Hyper-parameters.
-
-        Parameters
-        ----------
-        n_features
-            Source genes for each target gene; fewer where fewer are candidates.
-        top_fraction
-            Share of the expressed source genes, by coefficient of variation, that are candidates;
-            above 0, up to 1.
-        min_expressed_fraction
-            A source gene is expressed when this share of paired donors has TPM above 0.
-        max_iter, tol
-            Stop of the evidence maximisation, as scikit-learn's ``BayesianRidge``.
-        min_pairs
-            Tissues with fewer training donors are not fitted.
-        scale
-            Scale of source and target; ``"log2_z"`` is the published one.
-        memory_mb
-            Working set of the solver, MiB; on a GPU half of what is free there instead.
-        """
-
-        n_features: int = 10
-        top_fraction: float = 0.1
-        min_expressed_fraction: float = 1.0
-        max_iter: int = 300
-        tol: float = 1e-3
-        min_pairs: int = MIN_PAIRS
-        scale: Scale = "log2_z"
-        memory_mb: float = 1024
-
-    def _prepare(self, training: Training, source_rows: np.ndarray) -> None:
-        options = self.parameters
-        if not 0 < options.top_fraction <= 1:
-            raise InputError("top_fraction of model bgex", str(options.top_fraction), "0 to 1")
-        if options.n_features < 1:
-            raise InputError("n_features of model bgex", str(options.n_features), "1 or more")
+    Parameters = BGExParameters
 
     def _features(self, inputs: Cohort, rows: np.ndarray) -> np.ndarray:
         """Return z-scores of all source genes."""

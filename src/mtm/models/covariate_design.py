@@ -10,8 +10,6 @@ import pandas as pd
 from mtm.cohort.cohort import Cohort
 from mtm.errors import InputError
 
-COVARIATES = ("sex", "age", "hardy", "ischemic_minutes", "rin", "center")
-"""Columns of the cohort that move expression in every tissue (methods 6.3)."""
 CATEGORICAL = frozenset({"sex", "hardy", "center"})
 
 

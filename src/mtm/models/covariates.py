@@ -1,42 +1,22 @@
 """Baseline b2: traits of the donor and the source sample, no expression (methods 4)."""
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from mtm.cohort.cohort import Cohort
 from mtm.errors import InputError
 from mtm.models.base import Training
-from mtm.models.covariate_design import COVARIATES, CovariateDesign, covariate_table
+from mtm.models.covariate_design import CovariateDesign, covariate_table
 from mtm.models.device import choose_device
-from mtm.models.per_tissue import MIN_PAIRS, PerTissuePredictor, TissuePairs
+from mtm.models.per_tissue import PerTissuePredictor, TissuePairs
 from mtm.models.registry import register
-from mtm.models.solvers.ridge import PENALTIES, PenaltyChoice
-from mtm.vocabulary import Scale
+from mtm.settings.models.covariates import CovariatesParameters
 
 
 @register("covariates")
 class Covariates(PerTissuePredictor):
     """Ridge regression of every target gene on covariates alone, penalty by GCV."""
 
-    @dataclass(frozen=True)
-    class Parameters:
-        """Hyper-parameters.
-
-        Parameters
-        ----------
-        covariate_columns
-            Used as far as the cohort has them.
-        penalties, penalty_choice, min_pairs, scale, memory_mb
-            As in `mtm.models.ridge.Ridge`.
-        """
-
-        covariate_columns: tuple[str, ...] = COVARIATES
-        penalties: tuple[float, ...] = PENALTIES
-        penalty_choice: PenaltyChoice = "per_gene"
-        min_pairs: int = MIN_PAIRS
-        scale: Scale = "log2_z"
-        memory_mb: float = 1024
+    Parameters = CovariatesParameters
 
     def _prepare(self, training: Training, source_rows: np.ndarray) -> None:
         names = self.parameters.covariate_columns

@@ -1,15 +1,12 @@
 """Baseline b8: the mean of the training donors whose source tissue looks alike (methods 4)."""
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from mtm.cohort.cohort import Cohort
-from mtm.errors import InputError
 from mtm.models.base import Training
-from mtm.models.per_tissue import MIN_PAIRS, PerTissuePredictor, TissuePairs
+from mtm.models.per_tissue import PerTissuePredictor, TissuePairs
 from mtm.models.registry import register
-from mtm.vocabulary import Scale
+from mtm.settings.models.nearest_donors import NearestDonorsParameters
 
 
 @register("nearest_donors")
@@ -19,31 +16,9 @@ class NearestDonors(PerTissuePredictor):
     Near is a high Pearson correlation of the source samples' z-scores over genes.
     """
 
-    @dataclass(frozen=True)
-    class Parameters:
-        """Hyper-parameters.
-
-        Parameters
-        ----------
-        n_neighbours
-            Donors to average; all paired donors where there are fewer.
-        min_pairs
-            Tissues with fewer training donors are not fitted.
-        scale
-            Scale of source and target.
-        """
-
-        n_neighbours: int = 20
-        min_pairs: int = MIN_PAIRS
-        scale: Scale = "log2_z"
+    Parameters = NearestDonorsParameters
 
     def _prepare(self, training: Training, source_rows: np.ndarray) -> None:
-        if self.parameters.n_neighbours < 1:
-            raise InputError(
-                "n_neighbours of model nearest_donors",
-                str(self.parameters.n_neighbours),
-                "1 or more",
-            )
         self.shared["source"] = self._features(training.cohort, source_rows)
 
     def _features(self, inputs: Cohort, rows: np.ndarray) -> np.ndarray:

@@ -10,9 +10,6 @@ from mtm.cohort.cohort import Cohort
 from mtm.errors import InputError
 from mtm.models.base import Predictor, Requests, Training
 
-MIN_PAIRS = 10
-"""Default of the fewest training donors with source and target that a tissue is fitted on."""
-
 
 @dataclass(frozen=True)
 class TissuePairs:

@@ -1,15 +1,18 @@
-"""Models by name. A new model is one file in this package with one ``@register`` line."""
+"""Models by name.
 
-import difflib
+A new model is one file in this package with one ``@register`` line, and one in
+``mtm.settings.models`` with one ``@parameters`` line.
+"""
+
 import importlib
 from collections.abc import Callable, Mapping
-from dataclasses import fields
 from pathlib import Path
 
 from mtm.errors import InputError
 from mtm.models.base import Predictor
 from mtm.models.bundle import read_bundle
 from mtm.registered import registered_modules
+from mtm.settings.models.base import ModelParameters, declared
 
 _CLASSES: dict[str, type[Predictor]] = {}
 
@@ -39,26 +42,15 @@ def model_class(name: str) -> type[Predictor]:
     return _CLASSES[name]
 
 
-def parameters_of(name: str, values: Mapping):
+def parameters_of(name: str, values: Mapping) -> ModelParameters:
     """Build the hyper-parameters of model `name` from `values`; lists become tuples.
 
     Raises
     ------
     InputError
-        A key is unknown; the nearest known one is named.
+        A key is unknown or a value is not allowed.
     """
-    cls = model_class(name).Parameters
-    known = [item.name for item in fields(cls)]
-    for key in values:
-        if key not in known:
-            near = difflib.get_close_matches(key, known, n=1)
-            raise InputError(
-                f"parameters of model {name}",
-                repr(key),
-                f"one of {', '.join(known)}",
-                f"Did you mean {near[0]!r}?" if near else "",
-            )
-    return cls(**{k: tuple(v) if isinstance(v, list | tuple) else v for k, v in values.items()})
+    return declared(name).of(values)
 
 
 def build(name: str, values: Mapping | None = None) -> Predictor:

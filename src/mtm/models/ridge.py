@@ -1,72 +1,25 @@
 """Baselines b3 and b6: ridge on source expression, with or without covariates (methods 4)."""
 
-from dataclasses import dataclass
-from typing import Literal, get_args
-
 import numpy as np
 
 from mtm.cohort.cohort import Cohort
-from mtm.errors import InputError
 from mtm.models.base import Training
-from mtm.models.covariate_design import COVARIATES, CovariateDesign, covariate_table
+from mtm.models.covariate_design import CovariateDesign, covariate_table
 from mtm.models.device import choose_device
-from mtm.models.per_tissue import MIN_PAIRS, PerTissuePredictor, TissuePairs
+from mtm.models.per_tissue import PerTissuePredictor, TissuePairs
 from mtm.models.registry import register
-from mtm.models.solvers.ridge import PENALTIES, PenaltyChoice
-from mtm.vocabulary import Scale
-
-CovariateUse = Literal["none", "separate", "together"]
+from mtm.settings.models.ridge import RidgeParameters
 
 
 @register("ridge")
 class Ridge(PerTissuePredictor):
     """Ridge regression of every target gene on all source genes, penalty by GCV."""
 
-    @dataclass(frozen=True)
-    class Parameters:
-        """Hyper-parameters.
-
-        Parameters
-        ----------
-        covariates
-            - ``"none"``: source expression alone (b3)
-            - ``"separate"``: a ridge on covariates with its own penalty first, the ridge on
-              source expression on what it leaves (b3 + b2)
-            - ``"together"``: covariates as further columns, z-scored and penalised like genes
-        covariate_columns
-            Used as far as the cohort has them.
-        rank
-            Directions that the fitted values of all genes are cut down to (b6); None keeps all.
-        penalties
-            Candidates, as multiples of the mean eigenvalue of the centred kernel.
-        penalty_choice
-            - ``"per_gene"``: every gene its own
-            - ``"shared"``: one for all genes of a tissue
-        min_pairs
-            Tissues with fewer training donors are not fitted.
-        scale
-            Scale of source and target.
-        memory_mb
-            Working set of the solver, MiB; on a GPU half of what is free there instead.
-        """
-
-        covariates: CovariateUse = "none"
-        covariate_columns: tuple[str, ...] = COVARIATES
-        rank: int | None = None
-        penalties: tuple[float, ...] = PENALTIES
-        penalty_choice: PenaltyChoice = "per_gene"
-        min_pairs: int = MIN_PAIRS
-        scale: Scale = "log2_z"
-        memory_mb: float = 1024
+    Parameters = RidgeParameters
 
     def _prepare(self, training: Training, source_rows: np.ndarray) -> None:
-        use, rank = self.parameters.covariates, self.parameters.rank
-        if use not in get_args(CovariateUse):
-            allowed = ", ".join(get_args(CovariateUse))
-            raise InputError("covariates of model ridge", repr(use), f"one of {allowed}")
-        if rank is not None and rank < 1:
-            raise InputError("rank of model ridge", str(rank), "1 or more, or null")
-        names = () if use == "none" else self.parameters.covariate_columns
+        options = self.parameters
+        names = () if options.covariates == "none" else options.covariate_columns
         design = CovariateDesign.fit(covariate_table(training.cohort, source_rows, names))
         self.provenance.notes["covariates"] = design.covariates
         self.shared["design"] = design.to_array()

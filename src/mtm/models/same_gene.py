@@ -1,30 +1,18 @@
 """Baseline b1: the same gene in the source tissue (methods 4)."""
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from mtm.cohort.cohort import Cohort
 from mtm.models.base import Requests, Untrained
 from mtm.models.registry import register
-from mtm.vocabulary import Scale
+from mtm.settings.models.untrained import SameGeneParameters
 
 
 @register("same_gene")
 class SameGene(Untrained):
     """Predict each gene's z-score in the source as its z-score in the target."""
 
-    @dataclass(frozen=True)
-    class Parameters:
-        """Hyper-parameters.
-
-        Parameters
-        ----------
-        scale
-            Scale of source and target.
-        """
-
-        scale: Scale = "log2_z"
+    Parameters = SameGeneParameters
 
     def predict(self, inputs: Cohort, requests: Requests) -> np.ndarray:
         """Return the source sample's own z-scores, 0 where training never saw its tissue."""

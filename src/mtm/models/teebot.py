@@ -4,18 +4,15 @@ The published code computes the components with the test donors among them; here
 alone define them.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from mtm.cohort.cohort import Cohort
-from mtm.errors import InputError
 from mtm.models.base import Training
 from mtm.models.covariate_design import CovariateDesign, covariate_table
 from mtm.models.device import choose_device
-from mtm.models.per_tissue import MIN_PAIRS, PerTissuePredictor, TissuePairs
+from mtm.models.per_tissue import PerTissuePredictor, TissuePairs
 from mtm.models.registry import register
-from mtm.vocabulary import Scale
+from mtm.settings.models.teebot import TEEBoTParameters
 
 
 def principal_axes(values: np.ndarray, n_components: int) -> np.ndarray:
@@ -49,56 +46,10 @@ def principal_axes(values: np.ndarray, n_components: int) -> np.ndarray:
 class TEEBoT(PerTissuePredictor):
     """LASSO, penalty by inner cross-validation, on principal components of the source tissue."""
 
-    @dataclass(frozen=True)
-    class Parameters:
-        """Hyper-parameters.
-
-        Parameters
-        ----------
-        n_components
-            Principal components of the source tissue, over all its training samples.
-        standardise_genes
-            False: components of log2(1+TPM) (or TPM, as `scale` says), as the published code's
-            distances; True: of the z-scores.
-        covariate_columns
-            Covariates beside the components, for example ``["sex", "age"]``; used as far as the
-            cohort has them.
-        n_folds
-            Inner folds.
-        n_penalties, smallest_penalty
-            Length of the path, and its last penalty as a share of the first.
-        max_iter, tol
-            Stop of the coordinate descent, as scikit-learn's ``LassoCV``.
-        min_pairs
-            Tissues with fewer training donors are not fitted; at least `n_folds`.
-        scale
-            Scale of source and target.
-        memory_mb
-            Working set of the solver, MiB; on a GPU half of what is free there instead.
-        """
-
-        n_components: int = 10
-        standardise_genes: bool = False
-        covariate_columns: tuple[str, ...] = ()
-        n_folds: int = 5
-        n_penalties: int = 100
-        smallest_penalty: float = 1e-3
-        max_iter: int = 1000
-        tol: float = 1e-4
-        min_pairs: int = MIN_PAIRS
-        scale: Scale = "log2_z"
-        memory_mb: float = 1024
+    Parameters = TEEBoTParameters
 
     def _prepare(self, training: Training, source_rows: np.ndarray) -> None:
         options = self.parameters
-        if options.min_pairs < options.n_folds:
-            raise InputError(
-                "min_pairs of model teebot", str(options.min_pairs), f"{options.n_folds} or more"
-            )
-        if options.n_components < 1:
-            raise InputError(
-                "n_components of model teebot", str(options.n_components), "1 or more"
-            )
         weight = np.ones(len(self.genes))
         if not options.standardise_genes:
             weight = self.scaler.sd[training.source].astype(np.float64)

@@ -1,32 +1,18 @@
 """Baseline b10: the mean of the same gene over all of a donor's other tissues (methods 4)."""
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from mtm.cohort.cohort import Cohort
 from mtm.models.base import Requests, Untrained
 from mtm.models.registry import register
-from mtm.vocabulary import Scale
+from mtm.settings.models.untrained import TissueAverageParameters
 
 
 @register("tissue_average")
 class TissueAverage(Untrained):
     """Predict each gene's mean z-score over the given sources; nothing is trained."""
 
-    several_sources = True
-
-    @dataclass(frozen=True)
-    class Parameters:
-        """Hyper-parameters.
-
-        Parameters
-        ----------
-        scale
-            Scale of sources and target.
-        """
-
-        scale: Scale = "log2_z"
+    Parameters = TissueAverageParameters
 
     def predict(self, inputs: Cohort, requests: Requests) -> np.ndarray:
         """Return the mean over sources; 0 without a source from a tissue training has seen."""

@@ -1,21 +1,18 @@
 """Baseline b0: the training mean of the target tissue, the same for every donor (methods 4)."""
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from mtm.cohort.cohort import Cohort
 from mtm.models.base import Requests, Untrained
 from mtm.models.registry import register
+from mtm.settings.models.untrained import TrainMeanParameters
 
 
 @register("train_mean")
 class TrainMean(Untrained):
     """Predict the training mean: z = 0 for every gene and donor."""
 
-    @dataclass(frozen=True)
-    class Parameters:
-        """None."""
+    Parameters = TrainMeanParameters
 
     scale = "log2_z"
 

@@ -7,43 +7,17 @@ workflow reads this before it plans a run.
 
 import csv
 import math
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from itertools import pairwise
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from mtm.errors import InputError
+from mtm.settings.models.base import CohortSize, ModelParameters
 
 # What a script holds before it reads anything, interpreter and libraries; measured 0.6 GB.
 BASE_MB = 1000
-FLOAT_BYTES = 4
 # Of NVIDIA, of AMD, of either under WSL.
 CARD_DRIVERS = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")
-
-
-@dataclass(frozen=True)
-class CohortSize:
-    """Upper bounds of a cohort, known before it is built.
-
-    Parameters
-    ----------
-    n_samples
-        Samples of all tissues.
-    n_genes
-        Genes after the filter by biotype.
-    n_tissues
-        Tissues, the source among them.
-    """
-
-    n_samples: int
-    n_genes: int
-    n_tissues: int
-
-    @property
-    def matrix_mb(self) -> float:
-        """Size of all samples by all genes as float32, MB."""
-        return FLOAT_BYTES * self.n_samples * self.n_genes / 1e6
 
 
 # The release before any filter; its protein-coding genes.
@@ -76,76 +50,18 @@ def cohort_size(simulation: Mapping[str, Any] | None, filtering: str | Path) -> 
     )
 
 
-def _weights(widths: Iterable[int]) -> int:
-    """Weights and biases of linear layers between these widths."""
-    return sum(wide * (narrow + 1) for narrow, wide in pairwise(widths))
-
-
-@dataclass(frozen=True)
-class ModelSize:
-    """What a fitted model and its training take, MB: the bundle, training state, working set."""
-
-    bundle_mb: float
-    checkpoint_mb: float = 0.0
-    working_mb: float = 0.0
-
-
-def model_size(model_class: str, parameters: Mapping[str, Any], size: CohortSize) -> ModelSize:
-    """Return the size of a model.
-
-    Parameters
-    ----------
-    model_class
-        Registered name ("mtm").
-    parameters
-        Its hyper-parameters, all of them.
-    size
-        Of the cohort.
-
-    Notes
-    -----
-    Training state is the weights and two moments of each. Classes that are not networks keep the
-    training samples or coefficients, no more than the matrix.
-    """
-    genes, mb = size.n_genes, FLOAT_BYTES / 1e6
-    scaler = 4 * size.n_tissues * genes * mb
-    working = float(parameters.get("memory_mb", 0.0))
-    if model_class == "mtm":
-        code = parameters["code_width"]
-        kept = _weights((genes, *parameters["encoder_widths"], code))
-        kept += _weights((code, *parameters["generator_widths"], genes))
-        critic = _weights((genes, *parameters["discriminator_widths"], size.n_tissues + 1))
-        mapping = _weights((parameters["noise_width"], *parameters["mapping_widths"], code))
-        state = 3 * mb * (kept + critic + mapping)
-        # Gradients beside the state, and a batch's activations.
-        return ModelSize(kept * mb + scaler, state, 2 * state)
-    if model_class == "mlp":
-        widths = (*parameters["encoder_widths"], parameters["code_width"])
-        widths = (genes, *widths, *parameters["decoder_widths"], genes)
-        kept = (size.n_tissues - 1) * _weights(widths) * mb
-        # Finished tissues' weights beside the state of those in training.
-        state, working = min(working, 3 * kept), min(working, 8 * kept)
-        return ModelSize(kept + scaler, kept + state, kept + working)
-    return ModelSize(size.matrix_mb + scaler, 0.0, working)
-
-
-def training_resources(
-    model_class: str, parameters: Mapping[str, Any], size: CohortSize
-) -> dict[str, int]:
-    """Return ``mem_mb`` and ``disk_mb`` of fitting a model.
+def training_resources(parameters: ModelParameters, size: CohortSize) -> dict[str, int]:
+    """Return ``mem_mb`` and ``disk_mb`` of fitting a model to a cohort of this size.
 
     Disk holds the bundle, a training state and the one that replaces it.
     """
-    model = model_size(model_class, parameters, size)
-    checkpoints = 2 * model.checkpoint_mb if parameters.get("checkpoint_every", 0) else 0
-    return _asked(8 * size.matrix_mb + model.working_mb, model.bundle_mb + checkpoints)
+    model = parameters.size(size)
+    return _asked(8 * size.matrix_mb + model.working_mb, model.bundle_mb + 2 * model.checkpoint_mb)
 
 
-def prediction_resources(
-    model_class: str, parameters: Mapping[str, Any], size: CohortSize
-) -> dict[str, int]:
+def prediction_resources(parameters: ModelParameters, size: CohortSize) -> dict[str, int]:
     """Return ``mem_mb`` and ``disk_mb`` of predicting a fold."""
-    model = model_size(model_class, parameters, size)
+    model = parameters.size(size)
     return _asked(4 * size.matrix_mb + 3 * model.bundle_mb, size.matrix_mb)
 
 

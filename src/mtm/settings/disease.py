@@ -1,68 +1,39 @@
 """Which cases and controls are compared, and how."""
+# fmt: off
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from typing import Annotated, ClassVar, Literal, get_args
 
-from mtm.errors import InputError
+from pydantic import Field
 
-KINDS = ("medical_history", "pathology", "hardy")
+from mtm.settings.base import Names, Once, Section, key, seed
+from mtm.settings.comparison import BASELINE, COMPARED
+
+Kind = Literal["medical_history", "pathology", "hardy"]
+KINDS: tuple[str, ...] = get_args(Kind)
+# Shared with the section transfer.
+Q_BELOW = key(0.05, "A gene is differentially expressed below this false discovery rate.", gt=0, le=1, unit="Benjamini-Hochberg q-value")
+PSEUDO_COUNT = key(1.0, "Added to mean TPM before log2 fold changes.", gt=0, unit="TPM")
 
 
-@dataclass(frozen=True)
-class DiseaseSettings:
-    """What counts as a contrast, and how it is tested; of the disease section of the config.
+class DiseaseSettings(Section):
+    """Whether predictions keep the dysregulation of diseases (methods 3, R18-R19, and 6.6)."""
 
-    Parameters
-    ----------
-    kinds
-        Kinds of contrast in use (see `KINDS`); None takes ``medical_history`` where donors have
-        such columns, else the other two.
-    medical_history
-        Columns of donors; None takes every column that starts with MH and is coded 0 and 1.
-    pathology_terms
-        Terms looked for in pathology notes, whole words from the start, in any case.
-    hardy_cases
-        Hardy classes that are cases (0 is death on a ventilator); the others are controls.
-    min_cases, min_controls
-        Least numbers of held-out donors of a tissue.
-    min_genes
-        Least number of predictable genes of a tissue.
-    q_below
-        A gene is differentially expressed below this false discovery rate.
-    pseudo_count
-        Added to mean TPM before log2 fold changes, TPM.
-    min_de_genes
-        Pairs with fewer observed differentially expressed genes are counted, not summarised.
-    permutations, bootstraps, seed
-        Permutations of labels within fold, bootstrap samples of donors, and their seed.
-    """
+    section: ClassVar = "disease"
 
-    kinds: Sequence[str] | None = None
-    medical_history: Sequence[str] | None = None
-    pathology_terms: Sequence[str] = ()
-    hardy_cases: Sequence[int] = (0,)
-    min_cases: int = 50
-    min_controls: int = 50
-    min_genes: int = 10
-    q_below: float = 0.05
-    pseudo_count: float = 1.0
-    min_de_genes: int = 10
-    permutations: int = 200
-    bootstraps: int = 200
-    seed: int = 0
-
-    def __post_init__(self):
-        unknown = set(self.kinds or ()) - set(KINDS)
-        if unknown:
-            raise InputError("disease.kinds", repr(min(unknown)), f"of {', '.join(KINDS)}")
-        for key in ("min_cases", "min_controls", "permutations", "bootstraps"):
-            if getattr(self, key) < 1:
-                raise InputError(f"disease.{key}", str(getattr(self, key)), "1 or more")
-        if self.pseudo_count <= 0:
-            raise InputError("disease.pseudo_count", str(self.pseudo_count), "more than 0 TPM")
-
-    @classmethod
-    def of(cls, values: Mapping) -> "DiseaseSettings":
-        """Build settings from the config's section; its keys of other analyses are left alone."""
-        known = {item.name for item in fields(cls)}
-        return cls(**{key: value for key, value in values.items() if key in known})
+    kinds: Annotated[tuple[Kind, ...], Once] | None = key(None, "Where cases come from - columns of medical history (controlled access), terms in the pathology notes of the tissue, classes of death. null takes medical history where the cohort has it, else the other two.")
+    medical_history: Names | None = key(None, "Columns of `cohort/donors.tsv` coded 0 and 1; null takes every such column that starts with MH.")
+    pathology_terms: Names = key(("atherosclerosis", "steatosis", "hashimoto", "emphysema", "gastritis", "fibrosis"), "A sample is a case when the pathology note of its own tissue has the term, at the start of a word and not negated.")
+    hardy_cases: Annotated[tuple[Annotated[int, Field(ge=0, le=4)], ...], Once] = key((0,), "Hardy classes that are cases, against all others; 0 is death on a ventilator.")
+    min_cases: int = key(50, "Least number of held-out donors of a tissue with the disease.", ge=5, unit="donors")
+    min_controls: int = key(50, "Least number of held-out donors of a tissue without it.", ge=5, unit="donors")
+    min_genes: int = key(10, "Least number of predictable genes of a tissue.", ge=3, unit="genes")
+    q_below: float = Q_BELOW
+    pseudo_count: float = PSEUDO_COUNT
+    min_de_genes: int = key(10, "Pairs of tissue and disease with fewer observed differentially expressed genes are counted, not summarised.", ge=1, unit="genes")
+    models: Names | None = COMPARED
+    baseline: str = BASELINE
+    volcano_tissue: str = key("Artery - Tibial", "Tissue of the volcano plot; where this pair did not run, the pair with the most differentially expressed genes.")
+    volcano_contrast: str = key("MHHRTATT", "Disease of the volcano plot.")
+    permutations: int = key(200, "Permutations of labels over donors within folds, for the null.", ge=1, unit="permutations")
+    bootstraps: int = key(200, "Bootstrap samples of donors, for the intervals.", ge=20, unit="bootstrap samples")
+    seed: int = seed("Seed of all of these draws.")

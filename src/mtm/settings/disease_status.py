@@ -1,97 +1,42 @@
 """How disease status is told from expression."""
+# fmt: off
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from typing import Annotated, ClassVar, Literal
 
-from mtm.errors import InputError
-from mtm.vocabulary import (
-    DEFINITIONS,
-    SELECTIONS,
-)
+from pydantic import Field
+
+from mtm.settings.base import Names, Once, Section, key, seed
 
 
-@dataclass(frozen=True)
-class ClassifierSettings:
-    """How status is predicted; keys of the disease_status section of the config.
+class ClassifierSettings(Section):
+    """How status is predicted from one input."""
 
-    Parameters
-    ----------
-    n_folds, repeats
-        Folds of the cross-validation and how often it is repeated with other folds.
-    inner_folds
-        Folds within the training donors that choose the penalty.
-    n_penalties, smallest_penalty
-        Length of the path of penalties, and its last as a share of its first.
-    patience
-        The path is left when the inner error has had no new minimum for so many penalties.
-    permutations
-        Permutations of the labels, one cross-validation each.
-    seed
-        Of folds and permutations.
-    """
+    section: ClassVar = "disease_status"
 
-    n_folds: int = 5
-    repeats: int = 50
-    inner_folds: int = 4
-    n_penalties: int = 50
-    smallest_penalty: float = 0.01
-    patience: int = 10
-    permutations: int = 20
-    seed: int = 0
-
-    @classmethod
-    def of(cls, values: Mapping) -> "ClassifierSettings":
-        """Build settings from the config's section; its other keys are left alone."""
-        known = {item.name for item in fields(cls)}
-        return cls(**{key: value for key, value in values.items() if key in known})
+    n_folds: int = key(5, "Folds of the cross-validation, stratified by status.", ge=2, unit="folds")
+    repeats: int = key(50, "Repeats of the cross-validation with other folds.", ge=1, unit="repeats")
+    inner_folds: int = key(4, "Folds within the training donors that choose the penalty of the LASSO.", ge=2, unit="folds")
+    n_penalties: int = key(50, "Length of the path of penalties.", ge=2, unit="penalties")
+    smallest_penalty: float = key(0.01, "Last penalty of the path as a share of the first.", gt=0, lt=1, unit="share")
+    patience: int = key(10, "The path is left when the inner error has had no new minimum for so many penalties.", ge=1, unit="penalties")
+    permutations: int = key(20, "Permutations of the labels of every pair, one cross-validation each, for the null.", ge=1, unit="permutations")
+    seed: int = seed("Seed of folds, permutations and bootstrap samples.")
 
 
-@dataclass(frozen=True)
-class StatusSettings:
-    """How inputs are compared; keys of the disease_status section of the config.
+class StatusSettings(ClassifierSettings):
+    """Whether disease status can be told from predicted expression (methods 3, R20, and 6.6)."""
 
-    Parameters
-    ----------
-    definition
-        Definition of a predictable gene, which also gives the scale: ``"predictable"``
-        (log2(1+TPM)) or ``"predictable_paper"`` (TPM).
-    selections
-        Of `mtm.vocabulary.SELECTIONS`.
-    min_genes
-        Least number of predictable genes of a tissue.
-    informative_auroc
-        A pair is informative when observed expression reaches this, and more than the source.
-    bootstraps
-        Bootstrap samples of donors.
-    tissue, contrast
-        Pair whose ROC curves are shown; where it did not run, the one where observed expression
-        tells most beyond covariates: a status that these are made of says nothing of expression.
-    classifier
-        How status is predicted.
-    """
+    models: Names | None = key(None, "Models to test; null takes the one in the part of MTM, or the run's first model.")
+    parts: int = key(10, "Jobs of one model that tissues are divided among. A broken run loses the part it was in. Results do not depend on it.", ge=1, le=1000, unit="jobs")
+    definition: Literal["predictable", "predictable_paper"] = key("predictable", "Which genes are predictable, and with it the scale of the inputs - `predictable` on log2(1+TPM), `predictable_paper` on TPM.")
+    selections: Annotated[tuple[Literal["all_folds", "nested"], ...], Field(min_length=1), Once] = key(("all_folds", "nested"), "Where genes are chosen - `all_folds`, over all donors as the paper; `nested`, among the training donors of every fold. Each costs as much again.")
+    min_genes: int = key(10, "Least number of predictable genes of a tissue.", ge=1, unit="genes")
+    informative_auroc: float = key(0.6, "A pair of tissue and disease is informative where observed expression reaches this, and more than the source tissue.", ge=0, le=1, unit="auROC")
+    tissue: str = key("Lung", "Tissue of the ROC curves; where this pair did not run, the pair where observed expression tells most beyond covariates.")
+    contrast: str = key("MHCOPD", "Disease of the ROC curves.")
+    bootstraps: int = key(200, "Bootstrap samples of donors, for the intervals.", ge=20, unit="bootstrap samples")
 
-    definition: str = "predictable"
-    selections: Sequence[str] = SELECTIONS
-    min_genes: int = 10
-    informative_auroc: float = 0.6
-    bootstraps: int = 200
-    tissue: str | None = "Lung"
-    contrast: str | None = "MHCOPD"
-    classifier: ClassifierSettings = ClassifierSettings()
-
-    def __post_init__(self):
-        for key, value, allowed in (
-            ("definition", self.definition, tuple(DEFINITIONS)),
-            *(("selections", name, SELECTIONS) for name in self.selections),
-        ):
-            if value not in allowed:
-                raise InputError(
-                    f"disease_status.{key}", repr(value), f"one of {', '.join(allowed)}"
-                )
-
-    @classmethod
-    def of(cls, values: Mapping) -> "StatusSettings":
-        """Build settings from the config's section; keys of the workflow are left alone."""
-        known = {item.name for item in fields(cls)}
-        own = {key: value for key, value in values.items() if key in known}
-        return cls(**own, classifier=ClassifierSettings.of(values))
+    @property
+    def classifier(self) -> ClassifierSettings:
+        """How status is predicted."""
+        return self

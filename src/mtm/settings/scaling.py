@@ -1,30 +1,18 @@
 """How z-scores are made."""
+# fmt: off
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
+
+from mtm.settings.base import Section, key
 
 SdRule = Literal["unit_below_one", "plain"]
 
 
-@dataclass(frozen=True)
-class Scaling:
-    """How z-scores are made; the scaling section of the config.
+class Scaling(Section):
+    """How TPM becomes z-scores, per tissue and gene, with statistics of training donors."""
 
-    Parameters
-    ----------
-    sd_rule
-        - ``"unit_below_one"``: sd is 1 where mean TPM < 1, the published code's rule; for
-          ``"log2_z"`` no such rule exists and this means ``"plain"``
-        - ``"plain"``: the sd (ddof 0); 1 where it is 0
-    log2_clip
-        z-scores of ``"log2_z"`` are limited to ``[-log2_clip, log2_clip]``; None leaves them.
-    """
+    section: ClassVar = "scaling"
 
-    sd_rule: SdRule = "unit_below_one"
-    log2_clip: float | None = 5.0
-
-    @classmethod
-    def of(cls, values: Mapping) -> "Scaling":
-        """Build from the config's section."""
-        return cls(**values)
+    # On the log2_z scale the published rule does not exist, and means `plain` (ddof 0; 1 where it is 0).
+    sd_rule: SdRule = key("unit_below_one", "Standard deviation on the tpm_z scale. `unit_below_one` - 1 where the mean TPM is below 1, the published code's rule; `plain` - the standard deviation of every gene.")
+    log2_clip: float | None = key(5.0, "z-scores of log2(1+TPM) are limited to plus and minus this; null leaves them.", gt=0, unit="sd")

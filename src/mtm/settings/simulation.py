@@ -1,12 +1,16 @@
 """Settings of a simulated cohort."""
+# fmt: off
 
 import difflib
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from collections import Counter
+from collections.abc import Iterator
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
+from pydantic import Field
 
 from mtm.errors import InputError
+from mtm.settings.base import LARGEST, Names, Section, key, seed
 
 GENE_BLOCK = 256
 
@@ -112,185 +116,59 @@ BESIDE_THE_COHORT = (
 )
 
 
-@dataclass(frozen=True)
-class SimulationSettings:
-    """Size and planted structure of a simulated cohort.
+class SimulationSettings(Section):
+    """Simulate the cohort's files in place of real ones; null simulates nothing. The files are written to `resources/simulated/`, and the simulation's own truth is scored as model "oracle"."""
 
-    Every ``*_strength`` is the typical size of an effect in units of the noise sd of the gene and
-    tissue (0 plants nothing), but for the two rank correlations `conservation_strength` and
-    `connectivity_strength`; every ``*_share`` is between 0 and 1.
+    section: ClassVar = "simulation"
 
-    Parameters
-    ----------
-    n_donors
-        Donors, 10 or more.
-    n_genes
-        Protein-coding genes, `n_par_y` among them; 1 to 60,000.
-    n_noncoding
-        Further genes that are not protein-coding, 0 or more.
-    n_par_y
-        Pseudo-autosomal copies on chrY, all zero, as in GTEx v8; at most one a pseudo-autosomal
-        chrX gene (about ``n_genes / 23``).
-    tissues
-        Names as in GTEx's SMTSD, `source` among them.
-    rare_tissues
-        Tissues with just `n_rare_samples` samples, which a filter by sample count removes.
-    n_rare_samples
-        Samples of each rare tissue, 0 or more.
-    source
-        The tissue that shows the donor-wide factors but none of the non-linear responses.
-    min_availability_share
-        A tissue is sampled in its GTEx v8 share of donors, but in no smaller share than this.
-    n_single_sample_donors
-        Donors left with one sample, 0 to `n_donors`.
-    n_factors
-        Donor-wide latent factors, 5 or more.
-    factor_strength, factor_sharing_share
-        Effect of all factors together, and the share of the loadings' variance that is the same
-        in every tissue; the rest is alike in similar tissues.
-    own_strength
-        The gene's own donor effect, shared across tissues.
-    tissue_strength
-        A donor's state of one tissue, which no other tissue shows.
-    covariate_strength, covariate_gene_share
-        Effect of one sd of each of `COVARIATES`, and the share of genes that each touches.
-    disease_strength, disease_gene_share, disease_tissue_share, disease_prevalence
-        Difference between cases and controls, the share of genes touched in an affected tissue,
-        the share of non-source tissues affected (the source is, at half strength), and the
-        expected share of cases of each of `DISEASES`.
-    nonlinear_strength, nonlinear_gene_share, nonlinear_tissue_share
-        Effect of the product of two factors and of a factor beyond a threshold on either side
-        (unit variance each), the share of genes that each touches in a responding tissue, and
-        the share of non-source tissues that respond.
-    noise_sd_log2
-        Median sd of the biological noise of a gene in one tissue, log2 TPM, above 0.
-    noise_sharing_share
-        Share of the noise variance common to the genes of a sample.
-    fragments_per_tpm
-        Fragments that one TPM stands for; counting noise is larger where there are few.
-    conservation_strength, connectivity_strength
-        Spearman correlation of a gene's true predictability with minus its conservation and with
-        its expected number of protein interactions, 0 (no relation) to 1.
-    n_external_donors
-        Donors of the external cohort, 20 or more; 0 makes none.
-    external_shift
-        Sd over genes of the external cohort's batch shift, log2 TPM; its scale changes in
-        proportion. 0 leaves no batch effect.
-    seed
-        Any integer from 0.
-    """
+    n_donors: int = key(150, "Donors.", ge=10, unit="donors")
+    n_genes: int = key(600, "Protein-coding genes, `n_par_y` among them.", ge=1, le=60000, unit="genes")
+    n_noncoding: int = key(60, "Further genes that are not protein-coding.", ge=0, le=20000, unit="genes")
+    n_par_y: int = key(2, "Pseudo-autosomal copies on chrY, all zero, as in GTEx v8.", ge=0, unit="genes")
+    tissues: Names = key(("Adipose - Subcutaneous", "Artery - Tibial", "Brain - Cortex", "Heart - Left Ventricle", "Lung", "Muscle - Skeletal", "Nerve - Tibial", "Skin - Sun Exposed (Lower leg)", "Thyroid", "Whole Blood"), "Tissues (SMTSD of GTEx v8), the source among them.")
+    rare_tissues: Names = key(("Bladder", "Kidney - Medulla"), "Tissues with just `n_rare_samples` samples, which the filter by sample count removes.")
+    n_rare_samples: int = key(6, "Samples of each rare tissue, at most `n_donors`.", ge=0, unit="samples")
+    source: str = key("Whole Blood", "The tissue that shows the donor-wide factors but none of the non-linear responses; the same as the key `source` of the run.")
+    min_availability_share: float = key(0.45, "A tissue is sampled in its GTEx v8 share of donors, but in no smaller share than this.", ge=0, le=1, unit="share")
+    n_single_sample_donors: int = key(4, "Donors left with one sample, at most `n_donors`.", ge=0, unit="donors")
+    n_factors: int = key(6, "Donor-wide latent factors.", ge=5, unit="factors")
+    factor_strength: float = key(0.8, "Effect of all factors together.", ge=0, unit="noise sd")
+    factor_sharing_share: float = key(0.3, "Share of the loadings' variance that is the same in every tissue.", ge=0, le=1, unit="share")
+    own_strength: float = key(0.4, "The gene's own donor effect, shared across tissues.", ge=0, unit="noise sd")
+    tissue_strength: float = key(0.35, "A donor's state of one tissue, which no other tissue shows.", ge=0, unit="noise sd")
+    covariate_strength: float = key(0.4, "Effect of one standard deviation of each covariate.", ge=0, unit="noise sd")
+    covariate_gene_share: float = key(0.3, "Share of genes that each covariate touches.", ge=0, le=1, unit="share")
+    disease_strength: float = key(1.0, "Difference between cases and controls.", ge=0, unit="noise sd")
+    disease_gene_share: float = key(0.15, "Share of genes that a disease touches in an affected tissue.", ge=0, le=1, unit="share")
+    disease_tissue_share: float = key(0.5, "Share of tissues other than the source that a disease affects.", ge=0, le=1, unit="share")
+    disease_prevalence: float = key(0.38, "Expected share of cases of each disease.", gt=0, lt=1, unit="share")
+    nonlinear_strength: float = key(1.2, "Effect of each of the two non-linear functions of factors.", ge=0, unit="noise sd")
+    nonlinear_gene_share: float = key(0.3, "Share of genes that each non-linear function touches in a responding tissue.", ge=0, le=1, unit="share")
+    nonlinear_tissue_share: float = key(0.6, "Share of tissues other than the source that respond.", ge=0, le=1, unit="share")
+    noise_sd_log2: float = key(0.4, "Median standard deviation of the biological noise of a gene in one tissue.", gt=0, unit="log2 TPM")
+    noise_sharing_share: float = key(0.2, "Share of the noise variance common to the genes of a sample.", ge=0, le=1, unit="share")
+    fragments_per_tpm: float = key(30.0, "Fragments that one TPM stands for; counting noise is larger where there are few.", ge=0.001, unit="fragments")
+    conservation_strength: float = key(0.5, "Rank correlation of how predictable genes truly are with minus their conservation; 0 plants no relation.", ge=0, le=1, unit="Spearman correlation")
+    connectivity_strength: float = key(0.5, "Rank correlation of how predictable genes truly are with their expected number of protein interactions; 0 plants no relation.", ge=0, le=1, unit="Spearman correlation")
+    n_external_donors: Literal[0] | Annotated[int, Field(ge=20, le=LARGEST)] = Field(60, description="Donors of an external cohort of the source tissue, about half of them cases (MHT2D); 0 makes none.", json_schema_extra={"unit": "donors"})
+    external_shift: float = key(1.5, "Standard deviation over genes of the external cohort's batch shift; its scale changes in proportion.", ge=0, unit="log2 TPM")
+    seed: int = seed("Seed of the simulation.", 1)
 
-    n_donors: int = 150
-    n_genes: int = 600
-    n_noncoding: int = 60
-    n_par_y: int = 2
-    tissues: tuple[str, ...] = (
-        "Adipose - Subcutaneous",
-        "Artery - Tibial",
-        "Brain - Cortex",
-        "Heart - Left Ventricle",
-        "Lung",
-        "Muscle - Skeletal",
-        "Nerve - Tibial",
-        "Skin - Sun Exposed (Lower leg)",
-        "Thyroid",
-        "Whole Blood",
-    )
-    rare_tissues: tuple[str, ...] = ("Bladder", "Kidney - Medulla")
-    n_rare_samples: int = 6
-    source: str = "Whole Blood"
-    min_availability_share: float = 0.45
-    n_single_sample_donors: int = 4
-    n_factors: int = 6
-    factor_strength: float = 0.8
-    factor_sharing_share: float = 0.3
-    own_strength: float = 0.4
-    tissue_strength: float = 0.35
-    covariate_strength: float = 0.4
-    covariate_gene_share: float = 0.3
-    disease_strength: float = 1.0
-    disease_gene_share: float = 0.15
-    disease_tissue_share: float = 0.5
-    disease_prevalence: float = 0.38
-    nonlinear_strength: float = 1.2
-    nonlinear_gene_share: float = 0.3
-    nonlinear_tissue_share: float = 0.6
-    noise_sd_log2: float = 0.4
-    noise_sharing_share: float = 0.2
-    fragments_per_tpm: float = 30.0
-    conservation_strength: float = 0.5
-    connectivity_strength: float = 0.5
-    n_external_donors: int = 60
-    external_shift: float = 1.5
-    seed: int = 1
-
-    def __post_init__(self):
-        unknown = [t for t in (*self.tissues, *self.rare_tissues) if t not in GTEX_V8_SAMPLES]
-        if unknown:
-            near = difflib.get_close_matches(unknown[0], GTEX_V8_SAMPLES, n=1)
-            raise InputError(
-                "simulation.tissues",
-                repr(unknown[0]),
-                "a GTEx v8 tissue name (SMTSD)",
-                f"Did you mean {near[0]!r}?" if near else "",
-            )
-        twice = [t for t in self.all_tissues if (*self.tissues, *self.rare_tissues).count(t) > 1]
-        if twice:
-            raise InputError("simulation.tissues", f"{twice[0]!r} twice", "every tissue once")
+    def disagreements(self) -> Iterator[InputError]:
+        """Demand tissues of GTEx, each once, and no more samples than donors."""
+        for name, times in Counter((*self.tissues, *self.rare_tissues)).items():
+            if name not in GTEX_V8_SAMPLES:
+                near = difflib.get_close_matches(name, GTEX_V8_SAMPLES, n=1)
+                hint = f"Did you mean {near[0]!r}?" if near else ""
+                yield InputError("tissues", repr(name), "a GTEx v8 tissue name (SMTSD)", hint)
+            elif times > 1:
+                yield InputError("tissues", f"{name!r} twice", "every tissue once")
         if self.source not in self.tissues:
-            raise InputError("simulation.source", repr(self.source), "one of simulation.tissues")
-        lowest = {"n_donors": 10, "n_genes": 1, "n_factors": 5, "fragments_per_tpm": 1e-3}
-        highest = {
-            "n_genes": 60_000,
-            "n_noncoding": 20_000,
-            "n_rare_samples": self.n_donors,
-            "n_single_sample_donors": self.n_donors,
-            "conservation_strength": 1.0,
-            "connectivity_strength": 1.0,
-        }
-        for item in fields(self):
-            value = getattr(self, item.name)
-            if isinstance(value, str | tuple):
-                continue
-            low = lowest.get(item.name, 0)
-            high = 1.0 if item.name.endswith(("_share", "prevalence")) else np.inf
-            high = highest.get(item.name, high)
-            if not low <= value <= high:
-                expected = f"{low} to {high}" if np.isfinite(high) else f"{low} or more"
-                raise InputError(f"simulation.{item.name}", repr(value), expected)
-        if not 0 < self.disease_prevalence < 1:
-            raise InputError(
-                "simulation.disease_prevalence",
-                repr(self.disease_prevalence),
-                "more than 0 and less than 1",
-            )
-        if self.noise_sd_log2 <= 0:
-            raise InputError("simulation.noise_sd_log2", repr(self.noise_sd_log2), "more than 0")
-        if 0 < self.n_external_donors < 20:
-            raise InputError(
-                "simulation.n_external_donors", repr(self.n_external_donors), "0, or 20 or more"
-            )
-
-    @classmethod
-    def of(cls, values: Mapping) -> "SimulationSettings":
-        """Build settings from a config mapping; lists become tuples.
-
-        Raises
-        ------
-        InputError
-            A key is unknown (the nearest known one is named) or a value is out of range.
-        """
-        known = [item.name for item in fields(cls)]
-        for key in values:
-            if key not in known:
-                near = difflib.get_close_matches(key, known, n=1)
-                raise InputError(
-                    "simulation",
-                    f"key {key!r}",
-                    f"one of {', '.join(known)}",
-                    f"Did you mean {near[0]!r}?" if near else "",
-                )
-        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+            yield InputError("source", repr(self.source), "one of simulation.tissues")
+        for name in ("n_rare_samples", "n_single_sample_donors"):
+            if getattr(self, name) > self.n_donors:
+                found = str(getattr(self, name))
+                yield InputError(name, found, f"no more than n_donors, {self.n_donors}")
 
     @property
     def all_tissues(self) -> tuple[str, ...]:

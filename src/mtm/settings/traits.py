@@ -1,51 +1,26 @@
 """How trait associations are compared."""
+# fmt: off
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from typing import Annotated, ClassVar
 
-from mtm.errors import InputError
+from pydantic import Field
+
+from mtm.settings.base import Names, Section, key, seed
+from mtm.settings.comparison import BASELINE, COMPARED
 
 
-@dataclass(frozen=True)
-class TraitSettings:
-    """How trait associations are compared; of the traits section of the config.
+class TraitSettings(Section):
+    """Whether predictions keep how genes go with traits of donors (methods 3, R16-R17, and 6.5)."""
 
-    Parameters
-    ----------
-    columns
-        Columns of donors, each numeric or of two levels.
-    min_per_level
-        Least number of held-out donors of each level of a two-level trait in a tissue; what makes
-        a tissue sex-neutral.
-    min_genes
-        Least number of predictable genes of a tissue.
-    permutations, bootstraps, splits
-        Permutations of the trait, bootstrap samples and random halves of donors.
-    sampled_genes
-        Genes, drawn at random where there are more, that are permuted, resampled and halved.
-    seed
-        Seed of all of these.
-    """
+    section: ClassVar = "traits"
 
-    columns: Sequence[str] = ("age", "sex")
-    min_per_level: int = 10
-    min_genes: int = 10
-    permutations: int = 1000
-    bootstraps: int = 1000
-    splits: int = 20
-    sampled_genes: int = 2000
-    seed: int = 0
-
-    def __post_init__(self):
-        for key in ("min_per_level", "permutations", "bootstraps", "splits"):
-            if getattr(self, key) < 1:
-                raise InputError(f"traits.{key}", str(getattr(self, key)), "1 or more")
-        for key in ("min_genes", "sampled_genes"):
-            if getattr(self, key) < 3:
-                raise InputError(f"traits.{key}", str(getattr(self, key)), "3 or more")
-
-    @classmethod
-    def of(cls, values: Mapping) -> "TraitSettings":
-        """Build settings from the config's section; its other keys are left alone."""
-        known = {item.name for item in fields(cls)}
-        return cls(**{key: value for key, value in values.items() if key in known})
+    columns: Annotated[Names, Field(min_length=1)] = key(("age", "sex", "BMI"), "Columns of `cohort/donors.tsv`, each numeric or of two levels. Those that only the controlled-access file has are skipped, and listed, where there is none.")
+    models: Names | None = COMPARED
+    baseline: str = BASELINE
+    min_per_level: int = key(10, "Least number of held-out donors of each level of a two-level trait; a tissue with fewer of one sex is not sex-neutral.", ge=2, unit="donors")
+    min_genes: int = key(10, "Least number of predictable genes of a tissue.", ge=3, unit="genes")
+    permutations: int = key(1000, "Permutations of a trait over donors within folds, for the null.", ge=1, unit="permutations")
+    bootstraps: int = key(1000, "Bootstrap samples of donors, for the intervals.", ge=20, unit="bootstrap samples")
+    splits: int = key(20, "Random halves of donors, for predictions and observations of disjoint donors.", ge=1, unit="splits")
+    sampled_genes: int = key(2000, "Genes of a tissue that are permuted and resampled; drawn at random where there are more.", ge=3, unit="genes")
+    seed: int = seed("Seed of all of these draws.")

@@ -1,67 +1,45 @@
 """How an external cohort is taken through the models."""
+# fmt: off
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
-from typing import Literal, get_args
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 
-from mtm.errors import InputError
+from pydantic import Field
+
+from mtm.settings.base import Names, Once, Section, key, seed
+from mtm.settings.disease import PSEUDO_COUNT, Q_BELOW
 from mtm.vocabulary import Units
 
 MIN_OVERLAP = 0.8
-
-
-Alignment = Literal["none", "log2", "tpm"]
-
-
+Alignment = Literal["log2", "tpm", "none"]
 ALIGNMENTS: tuple[str, ...] = get_args(Alignment)
 
 
-@dataclass(frozen=True)
-class TransferSettings:
-    """Keys of the transfer section of the config.
+class TransferSection(Section):
+    """Whether a disease's dysregulation is found in the predicted tissues of an external cohort (methods 3, R21); needs `inputs.external_expression` and `inputs.external_samples`."""
 
-    Parameters
-    ----------
-    contrast
-        Contrast of the reference cohort that the external groups stand for.
-    alignments
-        Of `ALIGNMENTS`, the headline first.
-    units
-        Units of the external expression; None takes TPM and refuses what does not look like it.
-    min_gene_overlap
-        Least share of the model's genes that the external expression must have.
-    min_per_group
-        Least number of external cases and of controls.
-    min_de_genes
-        A tissue is related where so many genes are up, or down, in the reference.
-    q_below, pseudo_count
-        As in `mtm.settings.disease.DiseaseSettings`.
-    permutations, bootstraps, seed
-        Permutations of the external groups, bootstrap samples of external donors, their seed.
-    """
+    section: ClassVar = "transfer"
 
-    contrast: str = "MHT2D"
-    alignments: Sequence[str] = ("log2", "tpm", "none")
-    units: Units | None = None
-    min_gene_overlap: float = MIN_OVERLAP
-    min_per_group: int = 5
-    min_de_genes: int = 10
-    q_below: float = 0.05
-    pseudo_count: float = 1.0
-    permutations: int = 200
-    bootstraps: int = 200
-    seed: int = 0
+    models: Names | None = key(None, "Models to transfer, fitted on all donors; null takes those that need no covariates of the new donors among the one in the part of MTM, `ridge` and `same_gene`.")
+    contrast: str = key("MHT2D", "Contrast of the cohort that the external groups stand for, a medical history, pathology term or Hardy class of `disease`.")
+    alignments: Annotated[tuple[Alignment, ...], Field(min_length=1), Once] = key(ALIGNMENTS, "How the mean and sd of every gene are brought to those of the training samples - of log2(1+TPM), of TPM, or not at all; the first is the headline.")
+    units: Units | None = key(None, "Units of the external expression; null takes TPM and refuses what cannot be TPM.")
+    min_gene_overlap: float = key(MIN_OVERLAP, "Least share of the models' genes that the external expression must have; genes it lacks stand at their training mean.", gt=0, le=1, unit="share of genes")
+    min_per_group: int = key(5, "Least number of external cases, and of controls.", ge=2, unit="donors")
+    min_de_genes: int = key(10, "A tissue is related to the disease where so many genes are up, or down, in the cohort itself.", ge=1, unit="genes")
+    permutations: int = key(1000, "Permutations of the external groups, for the null.", ge=1, unit="permutations")
+    bootstraps: int = key(1000, "Bootstrap samples of external donors, for the intervals.", ge=20, unit="bootstrap samples")
+    seed: int = seed("Seed of these draws.")
 
-    def __post_init__(self):
-        for name in self.alignments:
-            if name not in ALIGNMENTS:
-                raise InputError(
-                    "transfer.alignments", repr(name), f"one of {', '.join(ALIGNMENTS)}"
-                )
+
+class TransferSettings(TransferSection):
+    """The section transfer, with what it shares with the section disease."""
+
+    q_below: float = Q_BELOW
+    pseudo_count: float = PSEUDO_COUNT
 
     @classmethod
-    def of(cls, values: Mapping, disease: Mapping) -> "TransferSettings":
-        """Build settings from the config's sections transfer and disease."""
-        known = {item.name for item in fields(cls)}
-        shared = {key: disease[key] for key in ("q_below", "pseudo_count") if key in disease}
-        return cls(**shared | {key: value for key, value in values.items() if key in known})
+    def of(cls, values: Mapping[str, Any], disease: Mapping[str, Any]) -> Self:
+        """Build from the sections transfer and disease of a configuration."""
+        shared = {name: disease[name] for name in ("q_below", "pseudo_count") if name in disease}
+        return cls(**shared | values)

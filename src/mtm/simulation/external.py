@@ -5,7 +5,7 @@ them. Every gene is shifted and stretched in log2 TPM, as another laboratory and
 quantification would do, so that values compare only once genes are aligned.
 """
 
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -50,7 +50,7 @@ def simulate_external_population(settings: SimulationSettings) -> Population:
         Like the cohort's, with the same genes; the source tissue alone is sampled, one sample a
         donor. Donors are called ``EXT-...``, samples ``EXT-...-BLOOD``.
     """
-    values = asdict(settings) | {
+    values = settings.model_dump() | {
         "n_donors": settings.n_external_donors,
         "n_rare_samples": 0,
         "n_single_sample_donors": 0,

@@ -16,7 +16,6 @@ import io
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 from typing import TextIO
 
@@ -230,7 +229,7 @@ def write_truth(population: Population, path: str | Path) -> None:
     files beside the cohort are left out).
     """
     settings, samples = population.settings, population.samples
-    of_cohort = {k: v for k, v in asdict(settings).items() if k not in BESIDE_THE_COHORT}
+    of_cohort = settings.model_dump(exclude=set(BESIDE_THE_COHORT))
     n_tissues = len(settings.all_tissues)
     donors = population.donors.loc[samples["donor"]]
     planted = _planted(population)

@@ -141,7 +141,7 @@ def test_the_standard_error_is_that_of_donors_resampled_alike_for_both(two_model
 
 def test_the_sample_wise_test_approaches_a_paired_t_test_within_folds(two_models):
     _, models, _ = two_models
-    settings = replace(SETTINGS, bootstraps=4000)
+    settings = SETTINGS.with_(bootstraps=4000)
     table = compare(models, [("good", "bad")], settings)
     a, b = (part(model.sample_wise, "log2_z", "Liver") for model in models.values())
     within = (a["rho"] - b["rho"]) - (a["rho"] - b["rho"]).groupby(a["fold"]).transform("mean")

@@ -282,8 +282,8 @@ def test_a_tissue_without_training_samples_is_refused(make_cohort):
     ("values", "match"),
     [
         ({"permutation": 3}, "permutation"),
-        ({"permutations": 0}, "1 or more"),
-        ({"min_donors_per_fold": 3}, "4 or more"),
+        ({"permutations": 0}, "at least 1"),
+        ({"min_donors_per_fold": 3}, "at least 4"),
     ],
 )
 def test_settings_are_checked(values, match):

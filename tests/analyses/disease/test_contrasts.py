@@ -136,8 +136,8 @@ BAD = [
     ({"medical_history": ["MHT2"]}, ["MHT2'", "Did you mean 'MHT2D'"]),
     ({"medical_history": ["MHTEXT"]}, ["MHTEXT", "'yes'", "0 (no), 1 (yes)"]),
     ({"kinds": ["notes"]}, ["disease.kinds", "'notes'", "pathology"]),
-    ({"min_cases": 0}, ["disease.min_cases", "1 or more"]),
-    ({"pseudo_count": 0}, ["disease.pseudo_count", "more than 0"]),
+    ({"min_cases": 0}, ["disease.min_cases", "at least 5"]),
+    ({"pseudo_count": 0}, ["disease.pseudo_count", "above 0"]),
 ]
 
 

@@ -220,9 +220,7 @@ def run_status(folder, n_parts=1, **changes):
     disease = DiseaseSettings(min_cases=20, min_controls=20)
     samples = held_out_samples(cohort, read_folds(folder / "folds.tsv"), "Whole Blood")
     labels, _ = contrast_table(cohort, samples, disease)
-    settings = StatusSettings(
-        **{"bootstraps": 40, "classifier": QUICK} | changes.pop("settings", {})
-    )
+    settings = StatusSettings(**dict(QUICK) | {"bootstraps": 40} | changes.pop("settings", {}))
     options = {"gene_wise": gene_table(), "baseline": held_out_of(folder, "covariates")}
     parts = [
         disease_status(
@@ -308,7 +306,7 @@ def test_offsets_between_folds_of_the_model_do_not_matter(folder, results):
         )
         table, _, _ = disease_status(
             model, "m", cohort, "Whole Blood", labels[labels["tissue"] == "Lung"], gene_table(),
-            StatusSettings(bootstraps=4, classifier=QUICK, **settings["settings"]),
+            StatusSettings(**dict(QUICK) | {"bootstraps": 20} | settings["settings"]),
         )  # fmt: skip
         aucs.append(table.set_index("input")["auroc"])
     # Not exactly: log2(1+TPM) below 0 is cut at 0.
@@ -325,7 +323,7 @@ def test_pairs_without_enough_genes_or_donors_are_rows_with_a_reason(folder):
     assert curves.empty
     assert summary.empty
     few = ClassifierSettings(n_folds=5, inner_folds=40)
-    table, _, _ = run_status(folder, settings={"classifier": few, "selections": ["nested"]})
+    table, _, _ = run_status(folder, settings=dict(few) | {"selections": ["nested"]})
     assert table["reason"].str.contains("which the folds need").all()
 
 

@@ -233,7 +233,7 @@ def run(tmp_path_factory):
     bundles = {}
     for fold in range(2):
         kept = folds.index[folds != fold]
-        model = MTM(replace(PARAMETERS, covariates=("age",)))
+        model = MTM(PARAMETERS.with_(covariates=("age",)))
         model.fit(Training(cohort.of_donors(kept), source=5, seed=fold, device="cpu"))
         bundles[fold] = folder / f"fold{fold}.safetensors"
         model.save(bundles[fold])

@@ -12,7 +12,7 @@ from mtm.predictions.held_out import read_held_out
 from mtm.settings.traits import TraitSettings
 from mtm.vocabulary import MEDIAN_OF_TISSUES
 
-FEW = {"permutations": 99, "bootstraps": 60, "splits": 10}
+FEW = {"columns": ["age", "sex"], "permutations": 99, "bootstraps": 60, "splits": 10}
 N_GENES = 40
 
 
@@ -210,8 +210,8 @@ def test_text_of_many_levels_cannot_be_used():
 BAD = [
     (lambda donors: read_trait(donors, "agee"), ["'agee'", "Did you mean 'age'"]),
     (lambda donors: read_trait(donors, "bmi_"), ["'bmi_'", "cohort/donors.tsv (age, sex)"]),
-    (lambda donors: TraitSettings.of({"min_genes": 2}), ["traits.min_genes", "3 or more"]),
-    (lambda donors: TraitSettings.of({"splits": 0}), ["traits.splits", "1 or more"]),
+    (lambda donors: TraitSettings.of({"min_genes": 2}), ["traits.min_genes", "at least 3"]),
+    (lambda donors: TraitSettings.of({"splits": 0}), ["traits.splits", "at least 1"]),
 ]
 
 

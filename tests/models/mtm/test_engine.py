@@ -35,7 +35,7 @@ SMALL = MTMParameters(
     discriminator_widths=(16, 12, 6), mapping_widths=(5, 6, 8), noise_width=4,
     batch_size=16, epochs=3, precision="float32", checkpoint_every=1,
 )  # fmt: skip
-EXACT = replace(SMALL, dropout=0.0, precision="float64")
+EXACT = SMALL.with_(dropout=0.0, precision="float64")
 
 
 def engine_of(parameters, cohort, seed=3):
@@ -186,14 +186,14 @@ def test_ordered_pairs_are_all_permutations_within_donors():
 
 def test_balanced_sampling_draws_donors_equally_often():
     donor = np.repeat([0, 1], [2, 30])
-    sampler = PairSampler(donor, replace(SMALL, pair_sampling="donor_balanced"), 0, "cpu")
+    sampler = PairSampler(donor, SMALL.with_(pair_sampling="donor_balanced"), 0, "cpu")
     owners = donor[torch.cat([batch.source for batch in sampler.batches(0)]).numpy()]
     assert owners.mean() == pytest.approx(0.5, abs=0.06)
 
 
 def test_further_sources_are_the_donors_own_and_never_the_target():
     donor = np.repeat([3, 0, 1, 2], [2, 5, 1, 9])
-    sampler = PairSampler(donor, replace(SMALL, max_sources=4), 0, "cpu")
+    sampler = PairSampler(donor, SMALL.with_(max_sources=4), 0, "cpu")
     counts = []
     for batch in sampler.batches(0):
         assert np.array_equal(donor[batch.extra], donor[batch.source[batch.pair]])
@@ -205,7 +205,7 @@ def test_further_sources_are_the_donors_own_and_never_the_target():
 
 
 def test_covariates_reach_the_code_and_survive_the_bundle(cohort, tmp_path):
-    model = MTM(replace(SMALL, covariates=("sex", "age", "hardy")))
+    model = MTM(SMALL.with_(covariates=("sex", "age", "hardy")))
     model.fit(Training(cohort, source=0, seed=1))
     rows = np.flatnonzero(cohort.tissue == 0)[:, None]
     requests = Requests(rows, np.ones(len(rows), int))
@@ -244,7 +244,7 @@ def test_every_switch_changes_what_is_learned_and_stays_finite(cohort, switch):
         return model.state(), table
 
     plain, _ = fitted(SMALL)
-    changed, table = fitted(replace(SMALL, **switch))
+    changed, table = fitted(SMALL.with_(**switch))
     assert all(np.isfinite(value).all() for value in changed.values())
     losses = table[list(LOSSES)].iloc[-1]
     assert np.isfinite(losses).all()
@@ -283,7 +283,7 @@ def test_a_monitor_does_not_change_what_is_learned(cohort):
 def test_a_run_killed_mid_epoch_ends_with_the_weights_of_an_unbroken_one(
     cohort, tmp_path, schedule
 ):
-    parameters = replace(SMALL, schedule=schedule, epochs=5, checkpoint_every=2)
+    parameters = SMALL.with_(schedule=schedule, epochs=5, checkpoint_every=2)
 
     class Killed(Exception):
         pass
@@ -320,7 +320,7 @@ def test_a_checkpoint_of_other_settings_is_not_taken_up(cohort, tmp_path):
         model.fit(Training(cohort, source=0, seed=1, checkpoint=tmp_path))
         return model.state()
 
-    fit(replace(SMALL, learning_rate=1e-2))
+    fit(SMALL.with_(learning_rate=1e-2))
     assert (tmp_path / "state.pt").exists()
     after_other = fit(SMALL)
     (tmp_path / "state.pt").unlink()
@@ -347,6 +347,6 @@ def test_a_gpu_that_is_not_there_is_an_input_error(cohort, monkeypatch):
 
 
 def test_learning_beats_the_mean(cohort):
-    model = MTM(replace(SMALL, epochs=60, learning_rate=2e-3, lambda_adversarial=0.0, dropout=0.0))
+    model = MTM(SMALL.with_(epochs=60, learning_rate=2e-3, lambda_adversarial=0.0, dropout=0.0))
     table = model.fit(Training(cohort, source=0, seed=1))
     assert table["individual"].iloc[-1] < 0.7 * table["individual"].iloc[0]

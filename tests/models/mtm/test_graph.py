@@ -1,7 +1,6 @@
 """What stays on the device, and the CUDA graph's bookkeeping; no GPU is needed."""
 
 import logging
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -50,7 +49,7 @@ def test_a_smaller_card_holds_as_many_samples_as_fit():
 
 
 def engine_of(cohort, plan=None, **changes):
-    parameters = replace(SMALL, **changes)
+    parameters = SMALL.with_(**changes)
     scaler = TissueScaler.fit(
         cohort.expr_tpm, cohort.tissue, len(cohort.tissues), parameters.target_scale
     )
@@ -191,7 +190,7 @@ def test_a_rate_in_a_tensor_follows_a_schedule_as_a_number_does():
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 def test_a_real_graph_ends_where_plain_steps_end(cohort):
     def trained(plan):
-        parameters = replace(SMALL, schedule="one_cycle")
+        parameters = SMALL.with_(schedule="one_cycle")
         scaler = TissueScaler.fit(cohort.expr_tpm, cohort.tissue, len(cohort.tissues), "tpm_z")
         engine = Engine(parameters, cohort, scaler, "cuda", 3, plan)
         take_step = StepRunner(engine)

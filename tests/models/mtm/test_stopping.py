@@ -45,11 +45,11 @@ def test_too_few_donors_to_stop_by_are_refused(cohort):
     with pytest.raises(InputError, match="stop_donors"):
         stopping_split(cohort, 0, 0.1, seed=1)
     with pytest.raises(InputError, match="schedule constant"):
-        MTM(replace(SMALL, schedule="one_cycle")).fit(Training(cohort, source=0))
+        SMALL.with_(schedule="one_cycle")
 
 
 def test_score_is_the_mean_rho_over_genes(cohort):
-    model = MTM(replace(SMALL, stop_patience=0))
+    model = MTM(SMALL.with_(stop_patience=0))
     model.fit(Training(cohort, source=0, seed=1))
     blood = {d: r for r, d in enumerate(cohort.donor) if cohort.tissue[r] == 0}
     rows = [r for r in range(cohort.n_samples) if cohort.tissue[r] and cohort.donor[r] in blood]
@@ -111,7 +111,7 @@ def test_donors_to_stop_by_are_not_learned_from(cohort):
         swapped[here] = swapped[np.roll(here, 1)]
     states = []
     for expr_tpm in (cohort.expr_tpm, swapped):
-        model = MTM(replace(SMALL, stop_patience=100, steps=40))
+        model = MTM(SMALL.with_(stop_patience=100, steps=40))
         table = model.fit(Training(replace(cohort, expr_tpm=expr_tpm), source=0, seed=1))
         states.append((model.state(), table["stop_rho"].dropna().to_numpy()))
     (a, rho_a), (b, rho_b) = states

@@ -47,7 +47,7 @@ def test_noise_in_place_of_held_out_donors_leaves_the_bundle_bit_identical(tmp_p
     bundles = []
     for number, expr_tpm in enumerate((cohort.expr_tpm, noisy)):
         training, _ = split(replace(cohort, expr_tpm=expr_tpm))
-        model = MTM(replace(SMALL, epochs=2))
+        model = MTM(SMALL.with_(epochs=2))
         model.fit(Training(training, source=cohort.tissue_index("Whole Blood")))
         path = tmp_path / f"{number}.safetensors"
         model.save(path)
@@ -74,7 +74,7 @@ def trained():
     training, held_out = split(cohort)
     models = {}
     for precision in ("float32", "bfloat16"):
-        models[precision] = MTM(replace(SMALL, precision=precision, **ANNEALED))
+        models[precision] = MTM(SMALL.with_(precision=precision, **ANNEALED))
         models[precision].fit(Training(training, source=cohort.tissue_index("Whole Blood")))
     requests, target_rows = held_out_requests(cohort, held_out, "Whole Blood")
     observed = models["float32"].scaler.transform(cohort.expr_tpm[target_rows], requests.target)
@@ -127,7 +127,7 @@ sys.path[:0] = [{here!r}, {tests!r}]
 from dataclasses import replace
 import test_trust as t
 cohort = t.simulated_cohort(n_donors=60, n_genes=40)
-model = t.MTM(replace(t.SMALL, epochs=12, checkpoint_every=3))
+model = t.MTM(t.SMALL.with_(epochs=12, checkpoint_every=3))
 model.fit(t.Training(cohort, source=0, checkpoint={checkpoint!r}))
 model.save({out!r})
 """

@@ -36,11 +36,12 @@ import torch
 from mtm.analyses.accuracy.resampled import gene_blocks, sampled_genes
 from mtm.cohort.cohort import Cohort
 from mtm.errors import InputError
-from mtm.models.covariate_design import COVARIATES, CovariateDesign, covariate_table
+from mtm.models.covariate_design import CovariateDesign, covariate_table
 from mtm.models.device import choose_device
 from mtm.predictions.held_out import HeldOut, fold_weights
 from mtm.predictions.tissues import BLOCK_GENES, Tissue, Values, tissues
 from mtm.settings.accuracy import AccuracySettings
+from mtm.settings.models.base import COVARIATES
 from mtm.statistics.correlation import fisher_z, standardise, weighted_correlations
 from mtm.statistics.means import RunningMean, known_mean
 from mtm.statistics.over_tissues import averaged, over_tissues

@@ -7,7 +7,7 @@ import torch
 from mtm.cohort.cohort import Cohort
 from mtm.errors import InputError
 from mtm.models.base import Predictor, Requests, Training
-from mtm.models.mlp.stack import DISTANCES, PRODUCT_DTYPES, Layers, forward
+from mtm.models.mlp.stack import Layers, forward
 from mtm.models.mlp.training import Run, training_pairs
 from mtm.models.registry import register
 from mtm.settings.models.mlp import MLPParameters
@@ -24,7 +24,6 @@ class MLP(Predictor):
         self.fits: dict[int, Layers] = {}
 
     def _fit(self, training: Training) -> pd.DataFrame:
-        _check(self.parameters)
         pairs, too_few = training_pairs(training, self.parameters.min_pairs)
         cohort, names = training.cohort, self.tissues
         run = Run(
@@ -92,17 +91,3 @@ class MLP(Predictor):
             ]
             for target in sorted({key.split("/", 1)[0] for key in state}, key=int)
         }
-
-
-def _check(parameters: MLPParameters) -> None:
-    """Refuse parameters that name nothing known."""
-    p = parameters
-    for name, value, known in (
-        ("loss", p.loss, DISTANCES),
-        ("precision", p.precision, ("auto", *PRODUCT_DTYPES)),
-    ):
-        if value not in known:
-            raise InputError(f"{name} of model mlp", repr(value), f"one of {', '.join(known)}")
-    for name in ("batch_size", "epochs", "min_pairs"):
-        if getattr(p, name) < 1:
-            raise InputError(f"{name} of model mlp", str(getattr(p, name)), "1 or more")

@@ -30,7 +30,6 @@ class MTM(Predictor):
     """
 
     Parameters = MTMParameters
-    several_sources = True
     networks: nn.ModuleDict
     design: CovariateDesign
     _device = "cpu"
@@ -44,13 +43,6 @@ class MTM(Predictor):
         p, stop_score = self.parameters, None
         self._device = choose_device(training.device)
         if p.stop_patience:
-            if p.schedule != "constant":
-                raise InputError(
-                    "model parameter stop_patience",
-                    f"{p.stop_patience} with the schedule {p.schedule}",
-                    "0, or the schedule constant",
-                    "A schedule that is cut off never reaches its low learning rates.",
-                )
             learned_from, stop_by = stopping_split(
                 training.cohort, training.source, p.stop_donors, training.seed
             )

@@ -2,15 +2,14 @@
 
 import math
 from collections.abc import Sequence
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from mtm.models.networks import LEAKY_SLOPE
+from mtm.settings.models.mtm import SpectralNorm
 
-SpectralNorm = Literal["gamma", "weight", "off"]
 NORM_EPS = 2e-5
 
 

@@ -1,17 +1,14 @@
 """Ridge regression of many genes at once in its dual form, penalty by cross-validation."""
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import get_args
 
 import numpy as np
 import torch
 
 from mtm.errors import InputError
 from mtm.models.solvers.arrays import float64, gene_blocks
-
-PenaltyChoice = Literal["per_gene", "shared"]
-PENALTIES = tuple(float(value) for value in np.logspace(-3, 3, 25))
-"""Candidate penalties, as multiples of the mean eigenvalue of the centred kernel."""
+from mtm.settings.models.base import PENALTIES, PenaltyChoice
 
 
 @dataclass(frozen=True)

@@ -1,67 +1,56 @@
 """Hyper-parameters of the per-tissue network."""
+# fmt: off
 
-from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar
 
-from mtm.models.per_tissue import MIN_PAIRS
+from mtm.settings.base import key
+from mtm.settings.models.base import (
+    MIN_PAIRS,
+    SCALE_MEANING,
+    CohortSize,
+    Distance,
+    ModelParameters,
+    ModelSize,
+    Precision,
+    Widths,
+    parameters,
+    weights_mb,
+)
 from mtm.vocabulary import Scale
 
 
-@dataclass(frozen=True)
-class MLPParameters:
-    """Hyper-parameters of the per-tissue network; the defaults are the published code's.
+@parameters("mlp")
+class MLPParameters(ModelParameters):
+    """A multi-layer perceptron for every target tissue; the defaults are the published code (methods 2, S3)."""
 
-    Parameters
-    ----------
-    scale
-        Scale of source, target, predictions and loss: ``"tpm_z"`` or ``"log2_z"``.
-    encoder_widths, decoder_widths
-        Hidden features, from input to output.
-    code_width
-        Features between encoder and decoder, where no leaky ReLU stands.
-    loss
-        Distance of predicted and observed expression: ``"l1"``, ``"smooth_l1"`` or ``"l2"``.
-    lambda_individual
-        Weight of the loss. Adam divides it out but for its epsilon (1e-8): twice the weight is
-        half the epsilon, and nothing else (methods 1.4, row 5). With many genes that is felt at
-        first, as the mean over genes makes gradients small: at 19,291 genes more than half of
-        those of the last three layers start below epsilon, at 59 genes none after 200 steps.
-    learning_rate, beta1, beta2
-        Of Adam. The code has one Adam for the encoder and one for the decoder, which step every
-        weight as one over both does.
-    batch_size
-        Donors a step; the last batch of an epoch holds the rest.
-    epochs
-        Passes over a tissue's donors; the code runs 1001, the paper's text says 1000 (methods
-        1.4, row 6).
-    min_pairs
-        Tissues with fewer training donors are not fitted; their prediction is z = 0.
-    precision
-        Of matrix products: ``"float64"``, ``"float32"``, ``"tf32"``, ``"bfloat16"`` (float32
-        weights and losses), or ``"auto"``: bfloat16 where the device has units for it.
-    memory_mb
-        Memory that training may take on the CPU, MiB; on a GPU it is what is free. Tissues that
-        do not fit at once are trained after the others, and the weights of those that are done
-        come on top.
-    checkpoint_every
-        Epochs between saved training states; 0 saves none.
-    """
+    in_epochs: ClassVar = True
 
-    scale: Scale = "tpm_z"
-    encoder_widths: tuple[int, ...] = (2048, 1024, 512)
-    code_width: int = 256
-    decoder_widths: tuple[int, ...] = (1024, 1024, 2048)
-    loss: Literal["l1", "smooth_l1", "l2"] = "l1"
-    lambda_individual: float = 2.0
-    learning_rate: float = 5e-4
-    beta1: float = 0.5
-    beta2: float = 0.9
-    batch_size: int = 256
-    epochs: int = 1001
+    scale: Scale = key("tpm_z", SCALE_MEANING)
+    encoder_widths: Widths = key((2048, 1024, 512), "Hidden layers before the code, from input to output.", unit="features")
+    code_width: int = key(256, "Features between encoder and decoder.", ge=1, le=1_000_000, unit="features")
+    decoder_widths: Widths = key((1024, 1024, 2048), "Hidden layers after the code, from input to output.", unit="features")
+    loss: Distance = key("l1", "Distance of predicted and observed expression.")
+    # Twice the weight is half of Adam's epsilon (1e-8), and nothing else. With many genes that is felt at
+    # first: at 19,291 more than half of the gradients of the last three layers start below epsilon, at 59 none.
+    lambda_individual: float = key(2.0, "Weight of the loss, which Adam divides out but for its epsilon (methods 1.4, row 5).", gt=0)
+    # The code has one Adam for the encoder and one for the decoder, which step every weight as one does.
+    learning_rate: float = key(5e-4, "Learning rate of Adam.", gt=0)
+    beta1: float = key(0.5, "Decay of Adam's first moment.", ge=0, lt=1)
+    beta2: float = key(0.9, "Decay of Adam's second moment.", ge=0, lt=1)
+    batch_size: int = key(256, "Donors in an optimiser step.", ge=1, unit="donors")
+    epochs: int = key(1001, "Passes over a tissue's donors; the published code runs 1001 (methods 1.4, row 6).", ge=1, unit="epochs")
     min_pairs: int = MIN_PAIRS
-    precision: Literal["auto", "float64", "float32", "tf32", "bfloat16"] = "auto"
-    memory_mb: float = 8192
-    checkpoint_every: int = 100
+    precision: Precision = key("auto", "Of matrix products; weights and losses stay float32. `auto` - bfloat16 where the device has units for it.")
+    memory_mb: float = key(8192, "Memory that training may take on the CPU; tissues that do not fit at once are trained after the others.", gt=0, unit="MiB")
+    checkpoint_every: int = key(100, "Save the training state every so many epochs, so that a killed run goes on from there; 0 never.", ge=0, unit="epochs")
+
+    def size(self, cohort: CohortSize) -> ModelSize:
+        """Return what a network for every tissue takes."""
+        kept = (cohort.n_tissues - 1) * weights_mb(self.widths(cohort.n_genes))
+        # Finished tissues' weights beside the state of those in training.
+        state, working = min(self.memory_mb, 3 * kept), min(self.memory_mb, 8 * kept)
+        checkpoint = kept + state if self.checkpoint_every else 0.0
+        return ModelSize(kept + cohort.scaler_mb, checkpoint, kept + working)
 
     def widths(self, n_genes: int) -> tuple[int, ...]:
         """Return the features before, between and after the linear layers."""

@@ -1,0 +1,108 @@
+"""What all settings share: one line a key, strict checks, errors that say what to do."""
+
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, ClassVar, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
+
+from mtm.errors import InputError
+
+# No count is larger: what is asks for memory or time that nobody has.
+LARGEST = 10**9
+# What every library takes that draws random numbers.
+LARGEST_SEED = 2**32 - 1
+
+
+def key(default: Any, meaning: str, *, unit: str = "", **rules: Any) -> Any:
+    """Declare one key of a section.
+
+    Parameters
+    ----------
+    default
+        ``...`` where the key is required.
+    meaning
+        A sentence for the manual.
+    unit
+        Of its values, where they have one.
+    rules
+        Bounds, as `pydantic.Field` takes them; whole numbers are at most `LARGEST`.
+    """
+    if type(default) is int:
+        rules = {"le": LARGEST} | rules
+    return Field(default, description=meaning, json_schema_extra={"unit": unit}, **rules)
+
+
+def seed(meaning: str, default: int = 0) -> Any:
+    """Declare a key that starts random numbers."""
+    return key(default, meaning, ge=0, le=LARGEST_SEED)
+
+
+def _once(values: tuple) -> tuple:
+    repeated = next((value for value in values if values.count(value) > 1), None)
+    if repeated is not None:
+        found = InputError("", f"{repeated!r} twice", "every one once")
+        raise PydanticCustomError("disagreement", "{problems}", {"problems": [found]})
+    return values
+
+
+Once = AfterValidator(_once)
+Names = Annotated[tuple[str, ...], Once]
+
+
+def _tuples(value: object) -> object:
+    return tuple(map(_tuples, value)) if isinstance(value, list | tuple) else value
+
+
+class _Refusing(type(BaseModel)):
+    """Makes a section that is built in Python say what is wrong as a config file's does."""
+
+    def __call__(cls, **values: Any):
+        try:
+            return super().__call__(**values)
+        except ValidationError as error:
+            from mtm.settings.wording import problems_of
+
+            raise InputError.together(problems_of(error, cls, values, f"{cls.section}.")) from None
+
+
+class Section(BaseModel, metaclass=_Refusing):
+    """A section of the configuration: frozen, strict, without unknown keys.
+
+    Lists become tuples; a whole number may stand for a decimal one, and nothing else for what it
+    is not. Its docstring is the section's sentence in the manual.
+
+    Raises
+    ------
+    InputError
+        A key is unknown or a value is not allowed; every problem is named.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+    section: ClassVar[str] = ""
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> Self:
+        """Build from a section of a configuration."""
+        return cls(**values)
+
+    def with_(self, **changes: Any) -> Self:
+        """Return the same settings with some changed, checked again."""
+        return type(self)(**dict(self) | changes)
+
+    def disagreements(self) -> Iterator[InputError]:
+        """Yield what keys demand of each other and do not get; `where` is the key."""
+        yield from ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_tuples(cls, values: object) -> object:
+        if not isinstance(values, dict):
+            return values
+        return {name: _tuples(value) for name, value in values.items()}
+
+    @model_validator(mode="after")
+    def _agrees(self) -> Self:
+        if found := list(self.disagreements()):
+            raise PydanticCustomError("disagreement", "{problems}", {"problems": found})
+        return self

@@ -1,0 +1,97 @@
+"""The configuration of a run: every section."""
+# fmt: off
+
+from collections.abc import Iterator
+from typing import Annotated
+
+from pydantic import Field, StringConstraints
+
+from mtm.errors import InputError
+from mtm.settings.accuracy import AccuracySettings
+from mtm.settings.base import Section, key
+from mtm.settings.cohort import Filters, Folds, Inputs
+from mtm.settings.comparison import Comparison
+from mtm.settings.disease import DiseaseSettings
+from mtm.settings.disease_status import StatusSettings
+from mtm.settings.gene_characteristics import GeneCharacteristics
+from mtm.settings.representations import Representations
+from mtm.settings.scaling import Scaling
+from mtm.settings.simulation import SimulationSettings
+from mtm.settings.training import ModelSettings, TrainingSettings
+from mtm.settings.traits import TraitSettings
+from mtm.settings.transfer import TransferSection
+
+CohortName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
+ModelName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_]*$")]
+File = Annotated[str, Field(description="Path of the file.")]
+
+
+class Config(Section):
+    """One cohort, its models and how they are scored."""
+
+    cohort: CohortName = key(..., "Name of the cohort; the folder of its results under `results/`.")
+    inputs: Inputs
+    local_files: dict[str, File] = key({}, "Files already at hand, by dataset name of `config/datasets.tsv`. They are used in place of a download, which makes a run fully offline.")
+    filters: Filters = Filters()
+    source: str = key("Whole Blood", "Tissue (SMTSD) that single-source models predict from.")
+    folds: Folds = Folds()
+    scaling: Scaling = Scaling()
+    training: TrainingSettings = TrainingSettings()
+    models: dict[ModelName, ModelSettings] = key(..., "Models to fit and compare, by a name of your choice.", min_length=1)
+    comparison: Comparison = Comparison()
+    gene_characteristics: GeneCharacteristics = GeneCharacteristics()
+    traits: TraitSettings = TraitSettings()
+    disease: DiseaseSettings = DiseaseSettings()
+    disease_status: StatusSettings = StatusSettings()
+    transfer: TransferSection = TransferSection()
+    representations: Representations = Representations()
+    accuracy: AccuracySettings = AccuracySettings()
+    simulation: SimulationSettings | None = None
+    final_bundle: bool = key(False, "Also fit every model on all donors and write `models/{model}/all.safetensors`, for predictions of new people.")
+
+    def disagreements(self) -> Iterator[InputError]:
+        """Yield what keys of one section demand of another's."""
+        excluded = set(self.filters.exclude_tissues)
+        if self.filters.gene_biotypes and not (self.inputs.gene_list or self.inputs.gene_model):
+            yield InputError(
+                "inputs.gene_model",
+                "nothing (null)",
+                "a gene model, which filters.gene_biotypes needs",
+                "Set filters.gene_biotypes to null to keep every gene.",
+            )
+        if self.source in excluded:
+            yield InputError(
+                "filters.exclude_tissues",
+                f"the source tissue {self.source!r}",
+                "tissues other than the key `source`",
+            )
+        if self.simulation is not None and self.simulation.source != self.source:
+            yield InputError(
+                "simulation.source",
+                repr(self.simulation.source),
+                f"the same tissue as the key `source`, {self.source!r}",
+            )
+        if self.simulation is not None and "oracle" in self.models:
+            yield InputError(
+                "models.oracle",
+                "a model called 'oracle'",
+                "another name",
+                "A simulated cohort's own oracle takes this name.",
+            )
+        for name, model in self.models.items():
+            lost = excluded.intersection(() if isinstance(model.sources, str) else model.sources)
+            if lost:
+                yield InputError(
+                    f"models.{name}.sources",
+                    f"excluded tissues {', '.join(sorted(lost))}",
+                    "tissues that filters.exclude_tissues keeps",
+                )
+            elif not model.declared.several_sources and model.sources not in (
+                "source",
+                (self.source,),
+            ):
+                yield InputError(
+                    f"models.{name}.sources",
+                    repr(model.sources if isinstance(model.sources, str) else list(model.sources)),
+                    f"source, as a model of class {model.class_} sees one tissue",
+                )

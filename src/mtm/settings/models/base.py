@@ -1,0 +1,142 @@
+"""What a class of model declares: its hyper-parameters, what it needs and what it takes.
+
+The workflow reads this before it plans a run, so no model is imported here.
+"""
+
+import importlib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Annotated, ClassVar, Literal
+
+import numpy as np
+from pydantic import Field
+
+from mtm.errors import InputError
+from mtm.registered import registered_modules
+from mtm.settings.base import Section, key
+
+FLOAT_BYTES = 4
+_DECLARED: dict[str, type["ModelParameters"]] = {}
+
+
+@dataclass(frozen=True)
+class CohortSize:
+    """Upper bounds of a cohort, known before it is built.
+
+    Parameters
+    ----------
+    n_samples
+        Samples of all tissues.
+    n_genes
+        Genes after the filter by biotype.
+    n_tissues
+        Tissues, the source among them.
+    """
+
+    n_samples: int
+    n_genes: int
+    n_tissues: int
+
+    @property
+    def matrix_mb(self) -> float:
+        """Size of all samples by all genes as float32, MB."""
+        return FLOAT_BYTES * self.n_samples * self.n_genes / 1e6
+
+    @property
+    def scaler_mb(self) -> float:
+        """Size of the means and sds of both scales, MB."""
+        return 4 * FLOAT_BYTES * self.n_tissues * self.n_genes / 1e6
+
+
+@dataclass(frozen=True)
+class ModelSize:
+    """What a fitted model and its training take, MB: the bundle, training state, working set."""
+
+    bundle_mb: float
+    checkpoint_mb: float = 0.0
+    working_mb: float = 0.0
+
+
+def weights_mb(widths: Iterable[int]) -> float:
+    """Return the size of the weights and biases of linear layers between these widths, MB."""
+    return FLOAT_BYTES / 1e6 * sum(wide * (narrow + 1) for narrow, wide in pairwise(widths))
+
+
+class ModelParameters(Section):
+    """Hyper-parameters of a class of model; a subclass is decorated with ``@parameters(name)``.
+
+    Attributes
+    ----------
+    name
+        The registered name.
+    in_epochs
+        Whether its training takes epochs, and so has a learning curve.
+    several_sources
+        Whether it can take several samples of a donor.
+    """
+
+    name: ClassVar[str] = ""
+    in_epochs: ClassVar[bool] = False
+    several_sources: ClassVar[bool] = False
+
+    @property
+    def from_expression_alone(self) -> bool:
+        """Whether predictions of new people follow from their expression, without covariates."""
+        return True
+
+    def size(self, cohort: CohortSize) -> ModelSize:
+        """Return what a model takes that keeps no more than the training samples."""
+        working = float(getattr(self, "memory_mb", 0.0))
+        return ModelSize(cohort.matrix_mb + cohort.scaler_mb, 0.0, working)
+
+
+def parameters(name: str) -> Callable[[type[ModelParameters]], type[ModelParameters]]:
+    """Class decorator: declare the hyper-parameters of the model `name`."""
+
+    def add(cls: type[ModelParameters]) -> type[ModelParameters]:
+        cls.name, cls.section = name, f"parameters[{name}]"
+        _DECLARED[name] = cls
+        return cls
+
+    return add
+
+
+def model_names() -> list[str]:
+    """Names of all declared models, sorted."""
+    return sorted(registered_modules("mtm.settings.models", "parameters"))
+
+
+def declared(name: str) -> type[ModelParameters]:
+    """Return the hyper-parameters of the model `name`; those of no other model are imported.
+
+    Raises
+    ------
+    InputError
+        No model has that name.
+    """
+    modules = registered_modules("mtm.settings.models", "parameters")
+    if name not in modules:
+        raise InputError("model", repr(name), f"one of {', '.join(model_names())}")
+    importlib.import_module(modules[name])
+    return _DECLARED[name]
+
+
+# Keys of several classes.
+# fmt: off
+PenaltyChoice = Literal["per_gene", "shared"]
+Distance = Literal["l1", "smooth_l1", "l2"]
+Precision = Literal["auto", "float64", "float32", "tf32", "bfloat16"]
+Widths = Annotated[tuple[Annotated[int, Field(ge=1, le=1_000_000)], ...], Field(min_length=1)]
+Penalties = Annotated[tuple[Annotated[float, Field(gt=0)], ...], Field(min_length=1)]
+# Columns of the cohort that move expression in every tissue (methods 6.3).
+COVARIATES = ("sex", "age", "hardy", "ischemic_minutes", "rin", "center")
+PENALTIES = tuple(float(value) for value in np.logspace(-3, 3, 25))
+
+SCALE_MEANING = "Scale of source and target - z-scores of log2(1+TPM) or of TPM."
+SCALE = key("log2_z", SCALE_MEANING)
+MIN_PAIRS = key(10, "Tissues with fewer training donors who also have the source are not fitted; they get the training mean.", ge=2, unit="donors")
+MEMORY_MB = key(1024, "Working set of the solver.", gt=0, unit="MiB")
+COVARIATE_COLUMNS = key(COVARIATES, "Covariates of donors and samples, used as far as the cohort has them.")
+PENALTY_GRID = key(PENALTIES, "Candidate penalties, as multiples of the mean eigenvalue of the centred kernel.")
+PENALTY_CHOICE = key("per_gene", "Each gene its own penalty, or one for all genes of a tissue; by generalised cross-validation.")

@@ -1,0 +1,34 @@
+"""Hyper-parameters of the baselines that learn nothing."""
+# fmt: off
+
+from typing import ClassVar
+
+from mtm.settings.models.base import SCALE, ModelParameters, parameters
+from mtm.vocabulary import Scale
+
+
+@parameters("same_gene")
+class SameGeneParameters(ModelParameters):
+    """Each gene's z-score in the source as its z-score in the target (methods 4, b1)."""
+
+    scale: Scale = SCALE
+
+
+@parameters("tissue_average")
+class TissueAverageParameters(ModelParameters):
+    """Mean z-score of each gene over the given sources, nothing trained (methods 4, b10)."""
+
+    several_sources: ClassVar = True
+    scale: Scale = SCALE
+
+
+@parameters("train_mean")
+class TrainMeanParameters(ModelParameters):
+    """The training mean of the target tissue, the same for every donor (methods 4, b0)."""
+
+    several_sources: ClassVar = True
+
+    @property
+    def from_expression_alone(self) -> bool:
+        """Not even from that."""
+        return False
