@@ -306,7 +306,7 @@ def test_second_run_on_the_same_results_is_refused(folder, unbroken, fault_table
 
 def downloads():
     """Return the module of the download tests: its server and its ways to misbehave."""
-    path = ROOT / "tests/test_download.py"
+    path = ROOT / "tests/pipeline/test_download.py"
     spec = importlib.util.spec_from_file_location("download_tests", path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)

@@ -104,10 +104,8 @@ def partial_accuracy(
 
     Parameters
     ----------
-    held_out, cohort
-        From `mtm.predictions.held_out.read_held_out`, and the whole cohort it is of.
-    source
-        The cohort's source tissue, whose sample gives covariates.
+    held_out, cohort, source
+        Predictions, the whole cohort, and its source tissue, whose sample gives covariates.
     model
         Name written into the table.
     settings
@@ -116,7 +114,7 @@ def partial_accuracy(
         Columns of ``cohort.donors`` or ``cohort.samples`` (then of the source sample), used as
         far as the cohort has them.
     device, block_genes
-        As in `mtm.analyses.accuracy.score.score_predictions`, with the values of that call.
+        As in `mtm.analyses.accuracy.score.score_predictions`.
 
     Returns
     -------
