@@ -187,7 +187,9 @@ def test_files_and_names_on_pages_exist(page):
     text = page.read_text()
     links = re.findall(r"\]\((?!https?:)([^)#\s]+)\)", text)
     assert [link for link in links if not (page.parent / link).exists()] == []
-    assert missing_paths(text) == set()
+    # The page on extending names files that its reader is about to write.
+    if page.name != "extending.md":
+        assert missing_paths(text) == set()
     assert dangling_names(text) == set()
 
 

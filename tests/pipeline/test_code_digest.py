@@ -48,6 +48,7 @@ def test_comment_docstring_and_layout_change_nothing(code):
     )
     edit(folder / "src/mtm/cohort/scaling.py", '"""', '"""Another docstring. ')
     edit(folder / "scripts/train_fold.py", '"""', '"""Another docstring. ')
+    edit(folder / "src/mtm/settings/scaling.py", '"z-scores of', '"Put otherwise: z-scores of')
     assert digest("train_fold.py", "mtm.models.mtm.model") == before
 
 
@@ -55,6 +56,7 @@ def test_comment_docstring_and_layout_change_nothing(code):
     ("path", "old", "new"),
     [
         ("src/mtm/models/mtm/networks.py", "NORM_EPS = 2e-5", "NORM_EPS = 3e-5"),
+        ("src/mtm/settings/scaling.py", "key(5.0", "key(4.0"),
         ("src/mtm/models/registry.py", "values or {}", "values or dict()"),
         ("src/mtm/io.py", ".partial.", ".part."),
         ("src/mtm/__init__.py", "0+checkout", "0+unknown"),
@@ -71,7 +73,7 @@ def test_edit_of_the_code_in_use_changes_the_digest(code, path, old, new):
 @pytest.mark.parametrize(
     ("path", "old", "new", "model"),
     [
-        ("models/train_mean.py", "np.zeros(", "np.ones(", "train_mean"),
+        ("models/baselines.py", "np.zeros(", "np.ones(", "train_mean"),
         ("settings/models/teebot.py", "key(5,", "key(4,", "teebot"),
     ],
 )

@@ -128,7 +128,8 @@ def test_every_rule_asks_by_the_size_of_the_cohort():
     rules = Path(__file__).parents[2] / "workflow" / "rules"
     text = "\n".join(path.read_text() for path in sorted(rules.glob("*.smk")))
     named = set(re.findall(r'RULE_RESOURCES\["(\w+)"\]', text))
-    assert named == set(asked)
+    assert set(asked) < named
+    assert asked["an analysis to come"] == asked["score_model"]
     blocks = re.findall(r"^ *resources:\n((?: +[^\n]+\n)+?)(?= *\w+:\n)", text, re.MULTILINE)
     assert len(blocks) >= len(asked)
     for block in blocks:

@@ -1,8 +1,8 @@
 """Digests of the code a workflow rule runs, so that reruns follow content and not time stamps.
 
 A digest covers a script or module and every module of this package that it imports, directly or
-through others. Comments, docstrings and layout do not enter it. Nothing is executed: imports are
-read from the syntax tree.
+through others. Comments, docstrings, what settings mean in words, and layout do not enter it.
+Nothing is executed: imports are read from the syntax tree.
 """
 
 import ast
@@ -90,7 +90,7 @@ def _named(known: dict[str, str], name: str, kind: str) -> str:
 
 @cache
 def _tree(path: Path) -> tuple[ast.Module, list[ast.Import | ast.ImportFrom]]:
-    """Syntax tree of a file without its docstrings, and its import statements."""
+    """Syntax tree of a file without its docstrings and the like, and its import statements."""
     try:
         tree = ast.parse(path.read_text(encoding="utf-8"))
     except (OSError, SyntaxError) as error:
@@ -102,6 +102,10 @@ def _tree(path: Path) -> tuple[ast.Module, list[ast.Import | ast.ImportFrom]]:
             imports.append(node)
         elif isinstance(node, scopes) and ast.get_docstring(node, clean=False) is not None:
             node.body = node.body[1:] or [ast.Pass()]
+        elif isinstance(node, ast.AnnAssign) and isinstance(node.value, ast.Call):
+            # What a setting means, in words.
+            if isinstance(node.value.func, ast.Name) and node.value.func.id == "key":
+                del node.value.args[1:]
     return tree, imports
 
 
@@ -115,7 +119,7 @@ def _statements(node: ast.AST) -> Iterator[ast.AST]:
 
 @cache
 def _own_digest(path: Path) -> bytes:
-    """Digest of the code of a file in one layout, without comments and docstrings."""
+    """Digest of the code of a file in one layout, without what is there for readers alone."""
     return hashlib.sha256(ast.unparse(_tree(path)[0]).encode()).digest()
 
 

@@ -1,12 +1,13 @@
 """Memory and disk that each rule of the workflow asks for, from the size of the cohort.
 
 Bounds rather than means: files are as `docs/contracts.md` describes them, memory is what was
-measured (`tests/test_resources.py` holds the figures), rounded up. Nothing heavy is imported: the
-workflow reads this before it plans a run.
+measured (`tests/pipeline/test_resources.py` holds the figures), rounded up. Nothing heavy is
+imported: the workflow reads this before it plans a run.
 """
 
 import csv
 import math
+from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -65,8 +66,10 @@ def prediction_resources(parameters: ModelParameters, size: CohortSize) -> dict[
     return _asked(4 * size.matrix_mb + 3 * model.bundle_mb, size.matrix_mb)
 
 
-def rule_resources(size: CohortSize, n_models: int) -> dict[str, dict[str, int]]:
+def rule_resources(size: CohortSize, n_models: int) -> Mapping[str, dict[str, int]]:
     """Return ``mem_mb`` and ``disk_mb`` of every other rule, by its name.
+
+    A rule without an entry gets what one model's predictions and accuracy take.
 
     Parameters
     ----------
@@ -82,20 +85,17 @@ def rule_resources(size: CohortSize, n_models: int) -> dict[str, dict[str, int]]
     pairs_mb = 20 * 100 * size.n_tissues**2 / 1e6
     table = _asked(1000 + n_models * pairs_mb, 20 + n_models * pairs_mb)
     one_model = _asked(4 * matrix + 10 * genes_mb, genes_mb)
-    return {
+    special = {
         # Text and truth: up to 16 bytes a value.
         "simulate_cohort": _asked(2 * matrix, 4 * matrix),
         "build_cohort": _asked(3 * matrix, matrix + 2e-3 * size.n_samples),
         "make_folds": _asked(matrix, 1),
         "predict_oracle": _asked(6 * matrix, matrix),
-        "score_model": one_model,
-        "score_partial": one_model,
         "compare_models": _asked(4 * matrix + 10 * n_models * genes_mb, n_models * genes_mb),
         "measure_expression_level": _asked(2 * matrix, genes_mb),
         # The gene model, whose size is not the cohort's.
         "measure_conservation": _asked(3000, 10),
         "measure_connectivity": _asked(1000, 10),
-        "contrast_genes": one_model,
         "compare_tissue_similarity": _asked(
             2 * matrix + 10 * n_models * genes_mb, n_models * pairs_mb
         ),
@@ -119,6 +119,7 @@ def rule_resources(size: CohortSize, n_models: int) -> dict[str, dict[str, int]]
             table,
         ),
     }  # fmt: skip
+    return defaultdict(lambda: one_model, special)
 
 
 def _asked(mem_mb: float, disk_mb: float) -> dict[str, int]:

@@ -13,8 +13,6 @@ from mtm.errors import InputError
 from mtm.settings.base import LARGEST, Names, Section, key, seed
 
 GENE_BLOCK = 256
-
-
 GTEX_V8_SAMPLES = {
     "Adipose - Subcutaneous": 663,
     "Adipose - Visceral (Omentum)": 541,
@@ -132,22 +130,12 @@ class SimulationSettings(Section):
     min_availability_share: float = key(0.45, "A tissue is sampled in its GTEx v8 share of donors, but in no smaller share than this.", ge=0, le=1, unit="share")
     n_single_sample_donors: int = key(4, "Donors left with one sample, at most `n_donors`.", ge=0, unit="donors")
     n_factors: int = key(6, "Donor-wide latent factors.", ge=5, unit="factors")
-    factor_strength: float = key(0.8, "Effect of all factors together.", ge=0, unit="noise sd")
-    factor_sharing_share: float = key(0.3, "Share of the loadings' variance that is the same in every tissue.", ge=0, le=1, unit="share")
     own_strength: float = key(0.4, "The gene's own donor effect, shared across tissues.", ge=0, unit="noise sd")
-    tissue_strength: float = key(0.35, "A donor's state of one tissue, which no other tissue shows.", ge=0, unit="noise sd")
     covariate_strength: float = key(0.4, "Effect of one standard deviation of each covariate.", ge=0, unit="noise sd")
-    covariate_gene_share: float = key(0.3, "Share of genes that each covariate touches.", ge=0, le=1, unit="share")
-    disease_strength: float = key(1.0, "Difference between cases and controls.", ge=0, unit="noise sd")
     disease_gene_share: float = key(0.15, "Share of genes that a disease touches in an affected tissue.", ge=0, le=1, unit="share")
-    disease_tissue_share: float = key(0.5, "Share of tissues other than the source that a disease affects.", ge=0, le=1, unit="share")
     disease_prevalence: float = key(0.38, "Expected share of cases of each disease.", gt=0, lt=1, unit="share")
     nonlinear_strength: float = key(1.2, "Effect of each of the two non-linear functions of factors.", ge=0, unit="noise sd")
-    nonlinear_gene_share: float = key(0.3, "Share of genes that each non-linear function touches in a responding tissue.", ge=0, le=1, unit="share")
-    nonlinear_tissue_share: float = key(0.6, "Share of tissues other than the source that respond.", ge=0, le=1, unit="share")
     noise_sd_log2: float = key(0.4, "Median standard deviation of the biological noise of a gene in one tissue.", gt=0, unit="log2 TPM")
-    noise_sharing_share: float = key(0.2, "Share of the noise variance common to the genes of a sample.", ge=0, le=1, unit="share")
-    fragments_per_tpm: float = key(30.0, "Fragments that one TPM stands for; counting noise is larger where there are few.", ge=0.001, unit="fragments")
     conservation_strength: float = key(0.5, "Rank correlation of how predictable genes truly are with minus their conservation; 0 plants no relation.", ge=0, le=1, unit="Spearman correlation")
     connectivity_strength: float = key(0.5, "Rank correlation of how predictable genes truly are with their expected number of protein interactions; 0 plants no relation.", ge=0, le=1, unit="Spearman correlation")
     n_external_donors: Literal[0] | Annotated[int, Field(ge=20, le=LARGEST)] = Field(60, description="Donors of an external cohort of the source tissue, about half of them cases (MHT2D); 0 makes none.", json_schema_extra={"unit": "donors"})

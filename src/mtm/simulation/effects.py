@@ -11,6 +11,18 @@ COVARIATES = ("age", "sex", "bmi", "ventilator", "ischemic", "rin", "center")
 NONLINEAR = ("product", "threshold")
 # One fragment or less: written as 0, as a quantifier would.
 DETECTION_LIMIT_TPM = 0.01
+# Shares are of variance, genes or tissues; strengths are in standard deviations of the noise.
+FACTOR_STRENGTH = 0.8
+FACTOR_SHARING_SHARE = 0.3
+TISSUE_STRENGTH = 0.35
+COVARIATE_GENE_SHARE = 0.3
+DISEASE_STRENGTH = 1.0
+DISEASE_TISSUE_SHARE = 0.5
+NONLINEAR_GENE_SHARE = 0.3
+NONLINEAR_TISSUE_SHARE = 0.6
+NOISE_SHARING_SHARE = 0.2
+# Counting noise is larger where there are few.
+FRAGMENTS_PER_TPM = 30.0
 
 
 @dataclass(frozen=True)
@@ -59,10 +71,10 @@ def affected_tissues(settings: SimulationSettings) -> dict[str, tuple[str, ...]]
     for disease in DISEASES:
         order = [common[index] for index in rng.permutation(len(common))]
         order.sort(key=lambda t: PATHOLOGY_TERMS.get(t, ("", ""))[1] != disease)
-        n = max(1, round(settings.disease_tissue_share * len(common)))
+        n = max(1, round(DISEASE_TISSUE_SHARE * len(common)))
         affected[disease] = tuple(sorted(order[:n]))
     order = [common[index] for index in rng.permutation(len(common))]
-    n = max(1, round(settings.nonlinear_tissue_share * len(common)))
+    n = max(1, round(NONLINEAR_TISSUE_SHARE * len(common)))
     return affected | {name: tuple(sorted(order[:n])) for name in NONLINEAR}
 
 
@@ -110,15 +122,15 @@ def draw_effects(population: Population, block: int) -> Effects:
     loadings = _loadings(rng, settings, embedding, n_genes)
     covariates, nonlinear, diseases = _responses(rng, settings, n_genes)
     # Delta method for the log2 of a Poisson count, bounded where the count is near 0.
-    counting = np.minimum(1 / (np.log(2) ** 2 * settings.fragments_per_tpm * np.exp2(base)), 1.5)
+    counting = np.minimum(1 / (np.log(2) ** 2 * FRAGMENTS_PER_TPM * np.exp2(base)), 1.5)
     audible = ~genes["silent"].to_numpy()
     # A disease's effect is a fold change: it does not depend on the gene's quality.
     return Effects(
         base=np.where(audible, base, -60.0),
         noise_sd=np.sqrt(spread**2 + counting) * audible,
-        tissue=settings.tissue_strength * rng.standard_normal(shape) * unit * audible,
+        tissue=TISSUE_STRENGTH * rng.standard_normal(shape) * unit * audible,
         own=settings.own_strength * (0.5 + rng.random(shape)) * unit * audible,
-        factors=settings.factor_strength * loadings * unit * audible,
+        factors=FACTOR_STRENGTH * loadings * unit * audible,
         covariates=covariates * unit * audible,
         diseases=diseases * spread * audible,
         nonlinear=nonlinear * unit * audible,
@@ -149,8 +161,7 @@ def _loadings(
     shared = rng.standard_normal((n_factors, 1, n_genes))
     alike = np.einsum("tj,jkg->ktg", embedding, rng.standard_normal((3, n_factors, n_genes)))
     return (
-        np.sqrt(settings.factor_sharing_share) * shared
-        + np.sqrt(1 - settings.factor_sharing_share) * alike
+        np.sqrt(FACTOR_SHARING_SHARE) * shared + np.sqrt(1 - FACTOR_SHARING_SHARE) * alike
     ) / np.sqrt(n_factors)
 
 
@@ -166,14 +177,14 @@ def _responses(
         rng,
         np.ones((len(COVARIATES), len(tissues), 1), bool),
         n_genes,
-        settings.covariate_gene_share,
+        COVARIATE_GENE_SHARE,
         settings.covariate_strength,
     )
     nonlinear = _sparse(
         rng,
         np.stack([in_tissue[name] for name in NONLINEAR]),
         n_genes,
-        settings.nonlinear_gene_share,
+        NONLINEAR_GENE_SHARE,
         settings.nonlinear_strength,
     )
     # A disease touches other genes in every tissue: each tissue is drawn as an effect of its own.
@@ -183,7 +194,7 @@ def _responses(
             (in_tissue[name] | source)[:, None],
             n_genes,
             settings.disease_gene_share,
-            settings.disease_strength,
+            DISEASE_STRENGTH,
         )[:, 0]
         * np.where(source, 0.5, 1.0)
         for name in DISEASES
@@ -245,8 +256,8 @@ def draw_expression(population: Population, block: int) -> np.ndarray:
     rng = settings.rng("noise", block)
     directions = rng.standard_normal((3, n_genes))
     directions /= np.linalg.norm(directions, axis=0)
-    noise = np.sqrt(settings.noise_sharing_share) * artefacts @ directions + np.sqrt(
-        1 - settings.noise_sharing_share
+    noise = np.sqrt(NOISE_SHARING_SHARE) * artefacts @ directions + np.sqrt(
+        1 - NOISE_SHARING_SHARE
     ) * rng.standard_normal(mean.shape)
     expr_tpm = np.exp2(mean + noise * effects.noise_sd[tissue])
     return np.where(expr_tpm < DETECTION_LIMIT_TPM, 0.0, expr_tpm)

@@ -23,9 +23,9 @@ from mtm.analyses.representations.within_donors import (
 from mtm.cohort.cohort import Cohort
 from mtm.errors import InputError
 from mtm.models.base import Training
+from mtm.models.baselines import TrainMean
 from mtm.models.mtm.model import MTM, MTMParameters
 from mtm.models.registry import load
-from mtm.models.train_mean import TrainMean
 from mtm.statistics.resampling import donor_weights
 
 SOURCE = "Whole Blood"
