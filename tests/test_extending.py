@@ -58,16 +58,9 @@ def test_the_model_of_the_page_trains_predicts_and_is_planned(tmp_path):
     entry = re.search(r"```yaml\n(models:.*?)```", page, re.DOTALL).group(1)
     config["models"] |= yaml.safe_load(entry)["models"]
     (tmp_path / "mine.yaml").write_text(yaml.safe_dump(config))
-    command = [
-        sys.executable,
-        "-m",
-        "snakemake",
-        "-n",
-        "--cores",
-        "1",
-        "--configfile",
-        "mine.yaml",
-    ]
-    plan = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    command = [sys.executable, "-m", "snakemake", "--configfile", "mine.yaml"]
+    plan = subprocess.run(
+        [*command, "--cores", "1", "-n"], cwd=tmp_path, capture_output=True, text=True
+    )
     assert plan.returncode == 0, plan.stdout + plan.stderr
     assert "predictions/shrunk_gene/fold0.h5ad" in plan.stdout

@@ -190,7 +190,7 @@ def test_files_and_names_on_pages_exist(page):
     # The page on extending names files that its reader is about to write.
     if page.name != "extending.md":
         assert missing_paths(text) == set()
-    assert dangling_names(text) == set()
+    assert dangling_names(re.sub(r"```.*?```", "", text, flags=re.DOTALL)) == set()
 
 
 def test_names_in_docstrings_exist():
