@@ -1,21 +1,18 @@
-import importlib.util
 import subprocess
 import sys
-from pathlib import Path
 from types import SimpleNamespace
 
 import anndata
 import numpy as np
 import pandas as pd
 import pytest
+from scripts import Named, load_script
 
 from mtm.cohort.build import build_cohort, merge_phenotypes, write_expression
 from mtm.cohort.cohort import Cohort
 from mtm.cohort.filters import GeneFilter, check_source, filter_samples, join_attributes
 from mtm.cohort.tables import read_sample_attributes
 from mtm.errors import InputError
-
-SCRIPTS = Path(__file__).parents[2] / "scripts"
 
 
 class Inputs:
@@ -261,19 +258,6 @@ def test_source_names_near_tissues():
         check_source(tissues, "xyz")
 
 
-def script(name):
-    spec = importlib.util.spec_from_file_location(f"script_{name}", SCRIPTS / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-class Named(dict):
-    """Named files, as Snakemake hands them out."""
-
-    __getattr__ = dict.__getitem__
-
-
 def test_scripts_build_a_cohort_and_its_folds(inputs):
     folder, out = inputs.folder, inputs.folder / "made"
     cohort = Named(
@@ -287,7 +271,7 @@ def test_scripts_build_a_cohort_and_its_folds(inputs):
         "min_samples_per_donor": 2,
         "exclude_tissues": [],
     }
-    script("build_cohort").main(
+    load_script("build_cohort").main(
         SimpleNamespace(
             input=Named(
                 expression=folder / "tpm.gct",
@@ -307,14 +291,14 @@ def test_scripts_build_a_cohort_and_its_folds(inputs):
         ),
         output=Named(folds=out / "folds.tsv", counts=out / "fold_counts.tsv"),
     )
-    script("make_folds").main(made)
+    load_script("make_folds").main(made)
     folds = pd.read_csv(out / "folds.tsv", sep="\t")
     assert folds["donor"].tolist() == pd.read_csv(cohort.donors, sep="\t")["donor"].tolist()
     counts = pd.read_csv(out / "fold_counts.tsv", sep="\t")
     assert counts["n_training_pairs"].tolist() == [12] * 4
     cohort.donors.write_text("donor\nx\n")
     with pytest.raises(InputError, match="donors that differ"):
-        script("make_folds").main(made)
+        load_script("make_folds").main(made)
 
 
 MEASURE = """

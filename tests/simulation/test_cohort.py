@@ -2,7 +2,6 @@
 
 import gzip
 import hashlib
-import importlib.util
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import integrate, stats
+from scripts import load_script
 from sklearn.linear_model import RidgeCV
 
 from mtm.cohort.cohort import Cohort
@@ -24,7 +24,6 @@ from mtm.simulation.files import simulate_cohort, write_truth
 from mtm.simulation.oracle import oracle_predictions
 from mtm.simulation.population import DISEASES, GTEX_V8_DONORS, organ, simulate_population
 
-SCRIPTS = Path(__file__).parents[2] / "scripts"
 TISSUES = ("Brain - Cerebellum", "Brain - Cortex", "Lung", "Thyroid", "Whole Blood")
 # Two gene blocks, so that what joins blocks is tested too.
 SMALL = SimulationSettings(
@@ -430,13 +429,6 @@ def test_oracle_refuses_another_cohort(files, cohort):
     renamed = replace(cohort, genes=cohort.genes.rename(lambda gene: gene + "9"))
     with pytest.raises(InputError, match="same simulation"):
         oracle_predictions(files.truth, renamed, np.array([0]), scaler)
-
-
-def load_script(name):
-    spec = importlib.util.spec_from_file_location(name, SCRIPTS / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def test_scripts_simulate_and_predict(files, cohort, tmp_path):

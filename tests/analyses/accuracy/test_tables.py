@@ -1,17 +1,15 @@
-import importlib.util
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
+from scripts import Named, load_script
 
 from mtm.analyses.accuracy.tables import join_summaries
 from mtm.errors import InputError
 from mtm.io import read_tsv
 from mtm.vocabulary import MEAN_OF_TISSUES
 
-SCRIPTS = Path(__file__).parents[3] / "scripts"
 GENE_WISE = (
     "scale tissue gene_id n rho_per_fold rho_pooled_z rho_pooled_raw p q "
     "predictable_paper predictable"
@@ -33,19 +31,6 @@ ACCURACY = {
 }
 
 
-class Named(dict):
-    """As Snakemake's named lists: attributes, and `get`."""
-
-    __getattr__ = dict.__getitem__
-
-
-def script(name):
-    spec = importlib.util.spec_from_file_location(name, SCRIPTS / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.main
-
-
 @pytest.fixture
 def tables(make_cohort, noisy):
     """Run both scripts for two models, one twice as noisy as the other."""
@@ -64,7 +49,7 @@ def tables(make_cohort, noisy):
                 )
             }
         )
-        script("score_model")(
+        load_script("score_model").main(
             SimpleNamespace(
                 input=Named(
                     expression=str(cohort.folder / "expression.h5ad"),
@@ -82,7 +67,7 @@ def tables(make_cohort, noisy):
         )
         results[model] = output
     summary, top = str(cohort.folder / "summary.tsv"), str(cohort.folder / "headline.tsv")
-    script("summarise_accuracy")(
+    load_script("summarise_accuracy").main(
         SimpleNamespace(
             input=Named(by_tissue=[results[model].by_tissue for model in ("good", "bad")]),
             params=Named(models=["good", "bad"], cohort="small"),
