@@ -195,6 +195,16 @@ REFERENCE_MODELS = [
 ][:1]
 
 
+# Files of a model that several rules name.
+PREDICTIONS = "results/{cohort}/predictions/{model}/fold{fold}.h5ad"
+GENE_WISE = "results/{cohort}/accuracy/gene_wise/{model}.parquet"
+
+
+def predictions_of(models):
+    """Return the held-out predictions of models, all folds."""
+    return expand(PREDICTIONS, model=models, fold=FOLDS, allow_missing=True)
+
+
 # What later .smk files add to, each in its own place: figures (see figures.smk), tables that
 # belong to the whole run, and analyses left out.
 FIGURES = {}

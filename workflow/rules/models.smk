@@ -66,7 +66,7 @@ rule predict_fold:
         donors=rules.build_cohort.output.donors,
         folds=rules.make_folds.output.folds,
     output:
-        predictions="results/{cohort}/predictions/{model}/fold{fold}.h5ad",
+        predictions=PREDICTIONS,
     log:
         "logs/{cohort}/predict_fold/{model}/fold{fold}.log",
     benchmark:
@@ -95,23 +95,8 @@ rule predict_fold:
 HELD_OUT = {
     "expression": rules.build_cohort.output.expression,
     "folds": rules.make_folds.output.folds,
-    "predictions": expand(
-        rules.predict_fold.output.predictions, fold=FOLDS, allow_missing=True
-    ),
+    "predictions": expand(PREDICTIONS, fold=FOLDS, allow_missing=True),
 }
-
-
-def predictions_of(models):
-    """Return the held-out predictions of models, all folds."""
-    return expand(
-        rules.predict_fold.output.predictions,
-        model=models,
-        fold=FOLDS,
-        allow_missing=True,
-    )
-
-
-GENE_WISE = "results/{cohort}/accuracy/gene_wise/{model}.parquet"
 HELD_OUT_PARAMS = {"source": config["source"], "scaling": config["scaling"]}
 
 
