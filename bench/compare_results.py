@@ -3,9 +3,9 @@
 Usage: python bench/compare_results.py results/before results/after [--any-order]
 
 Tables (.tsv, .parquet), matrices (.h5ad) and bundles (.safetensors) are compared by value to 1e-9
-(--tolerance), in the order of their rows or, for tables, in any; columns that measure time are left
-out. Prints a line for every file that differs or stands on one side alone, and exits with 1 if
-there is one.
+(--tolerance), in the order of their rows or, for tables, in any; columns that measure time are
+left out. Prints a line for every file that differs or stands on one side alone, and exits with 1
+if there is one.
 """
 
 import argparse

@@ -2,7 +2,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mtm.errors import InputError
 from mtm.figures.registry import make_figure
 from mtm.vocabulary import MEDIAN_OF_TISSUES
 
@@ -71,6 +70,8 @@ def test_the_covariates_model_alone_is_drawn_as_a_model():
     assert set(table["model"]) == {"covariates"}
 
 
-def test_no_other_trait_is_an_error():
-    with pytest.raises(InputError, match="no row to draw"):
-        make_figure("fig_s14", {"agreement": agreement(traits=("age",))})
+def test_without_another_trait_the_page_says_why():
+    skipped = agreement(traits=("age",)).assign(reason="the trait has one level")
+    figure, table = make_figure("fig_s14", {"agreement": skipped})
+    assert table.empty
+    assert f"{len(skipped)} x  the trait has one level" in figure.texts[0].get_text()

@@ -1,6 +1,8 @@
 """Figures by name. A new figure is one module in this package with one ``@figure`` line."""
 
 import importlib
+import logging
+from collections import Counter
 from collections.abc import Callable, Mapping
 
 import matplotlib as mpl
@@ -8,12 +10,15 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from mtm.errors import InputError
-from mtm.figures.style import RC
+from mtm.figures.style import COLUMN_MM, RC, new_figure
 from mtm.registered import registered_modules
 
 Reduce = Callable[..., pd.DataFrame]
 Draw = Callable[[pd.DataFrame], Figure]
 
+# Reasons that a figure without data names, the most frequent ones.
+MOST_REASONS = 4
+log = logging.getLogger(__name__)
 _FIGURES: dict[str, tuple[Reduce, Draw]] = {}
 
 
@@ -42,6 +47,8 @@ def make_figure(
 ) -> tuple[Figure, pd.DataFrame]:
     """Reduce the input tables of figure `name` and draw it.
 
+    Where they hold nothing to draw, the figure says so, with the reasons that they give.
+
     Returns
     -------
     Figure
@@ -52,7 +59,7 @@ def make_figure(
     Raises
     ------
     InputError
-        There is no such figure, or its tables hold nothing to draw.
+        There is no such figure.
     """
     modules = registered_modules("mtm.figures", "figure")
     if name not in modules:
@@ -61,7 +68,26 @@ def make_figure(
     importlib.import_module(modules[name])
     reduce, draw = _FIGURES[name]
     table = reduce(**tables)
-    if table.empty:
-        raise InputError(f"figure {name}", "no row to draw", "at least one", "Check its input.")
     with mpl.rc_context(RC):
+        if table.empty:
+            log.warning("%s: its tables hold no row to draw", name)
+            return _without_data(tables), table
         return draw(table), table
+
+
+def _without_data(tables: Mapping[str, pd.DataFrame | dict[str, pd.DataFrame]]) -> Figure:
+    """Draw a page that says that there is nothing to draw, and why."""
+    given = [
+        item
+        for value in tables.values()
+        for item in (value.values() if isinstance(value, dict) else [value])
+    ]
+    reasons = Counter(
+        str(reason) for item in given if "reason" in item for reason in item["reason"].dropna()
+    )
+    reasons.pop("", None)
+    lines = ["Nothing to draw: this cohort has no result of this analysis.", ""]
+    lines += [f"{n} x  {reason}" for reason, n in reasons.most_common(MOST_REASONS)]
+    drawing = new_figure(COLUMN_MM, 15 + 5 * len(lines))
+    drawing.text(0.04, 0.5, "\n".join(lines), va="center", wrap=True, parse_math=False)
+    return drawing
