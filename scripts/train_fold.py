@@ -10,7 +10,6 @@ from mtm.io import write_tsv
 from mtm.models.base import Training
 from mtm.models.registry import build
 from mtm.pipeline.scripting import run
-from mtm.predictions.monitoring import held_out_monitor
 from mtm.settings.scaling import Scaling
 
 
@@ -34,6 +33,9 @@ def main(snakemake):
         code=params.code,
     )
     if settings["monitor_every"] and held_out:
+        # It imports PyTorch, which not every model needs.
+        from mtm.predictions.monitoring import held_out_monitor
+
         training.monitor_every = settings["monitor_every"]
         training.monitor = held_out_monitor(cohort.of_donors(held_out), settings["source"])
     del cohort

@@ -34,6 +34,24 @@ def test_arrows_point_downwards_and_there_is_no_circle():
     assert run.returncode == 0, run.stdout + run.stderr
 
 
+# Scripts that compute nothing on PyTorch, or only with a model or an option that does.
+WITHOUT_TORCH = """
+build_cohort combine_status compare_tissue_similarity compare_with_paper draw_figure fetch_dataset
+find_contrasts join_gene_contrasts list_skipped_analyses make_folds measure_connectivity
+measure_conservation measure_expression_level predict_fold predict_oracle print_headline
+simulate_cohort summarise_accuracy summarise_dysregulation summarise_traits train_fold
+"""
+
+
+def test_torch_is_imported_where_it_computes_alone():
+    code = "import sys\nfrom scripts import load_script\n"
+    code += "".join(f"load_script({name!r})\n" for name in WITHOUT_TORCH.split())
+    code += "assert 'torch' not in sys.modules"
+    command = [sys.executable, "-c", code]
+    run = subprocess.run(command, cwd=ROOT / "tests", capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+
+
 def test_files_and_functions_are_of_readable_size():
     too_long = {}
     for path in sorted((ROOT / "src").rglob("*.py")):

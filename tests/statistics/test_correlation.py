@@ -3,13 +3,10 @@ import pytest
 import torch
 from scipy.stats import pearsonr, t
 
-from mtm.statistics.correlation import (
-    centre,
-    fisher_interval,
-    fisher_z,
+from mtm.statistics.correlation import centre, fisher_interval, fisher_z, row_correlation
+from mtm.statistics.kernels import (
     pearson,
     permuted_correlations,
-    row_correlation,
     standardise,
     weighted_correlations,
 )

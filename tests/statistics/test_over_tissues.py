@@ -1,7 +1,7 @@
 import numpy as np
 import pandas as pd
 
-from mtm.statistics.over_tissues import averaged, over_tissues
+from mtm.statistics.over_tissues import averaged, known_mean, over_tissues
 
 
 def table():
@@ -51,3 +51,10 @@ def test_averages_are_means_whole_means_and_totals():
     nothing = averaged(tissues.iloc[:0], ["rho"], counts=["n"], totals=["m"])
     assert np.isnan(nothing.pop("rho"))
     assert nothing == {"n": 0, "m": 0}
+
+
+def test_the_mean_of_what_is_known():
+    values = np.array([[1.0, np.nan, 2], [3, np.nan, np.nan], [8, np.nan, 4]])
+    np.testing.assert_array_equal(known_mean(values), [4, np.nan, 3])
+    assert known_mean(values[:, 2]) == 3
+    assert np.isnan(known_mean(np.empty(0)))

@@ -28,8 +28,8 @@ def run(snakemake: Any) -> Iterator[logging.Logger]:
     """Run the body of a rule's script: `with run(snakemake) as log: ...`.
 
     Log records (`mtm` from INFO, other packages from WARNING) and Python warnings go to the
-    rule's log file, which is started afresh; progress bars stay on stderr. Import the library
-    before entering: torch, where it was imported, is held to the rule's threads.
+    rule's log file, which is started afresh; progress bars stay on stderr. Torch, where it was
+    imported, is held to the rule's threads; imported later, it takes Snakemake's OMP_NUM_THREADS.
 
     Parameters
     ----------

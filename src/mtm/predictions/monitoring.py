@@ -10,8 +10,8 @@ from mtm.errors import InputError
 from mtm.models.base import Predictor
 from mtm.predictions.requests import held_out_requests, predict_in_blocks
 from mtm.settings.accuracy import MIN_DONORS
-from mtm.statistics.correlation import pearson
-from mtm.statistics.means import known_mean
+from mtm.statistics.kernels import pearson
+from mtm.statistics.over_tissues import known_mean
 
 
 def held_out_monitor(held_out: Cohort, source: str) -> Callable[[Predictor], dict[str, float]]:

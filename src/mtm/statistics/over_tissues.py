@@ -8,6 +8,12 @@ import pandas as pd
 from mtm.statistics.testing import benjamini_hochberg
 
 
+def known_mean(values: np.ndarray) -> float | np.ndarray:
+    """Mean along the first axis without NaN; NaN where nothing else stands."""
+    count = np.isfinite(values).sum(0)
+    return np.where(count > 0, np.nansum(values, 0) / np.maximum(count, 1), np.nan)[()]
+
+
 def over_tissues(
     table: pd.DataFrame,
     key: Sequence[str],

@@ -3,11 +3,8 @@ import pytest
 import torch
 from scipy.stats import kstest
 
-from mtm.analyses.accuracy.predictable_genes import (
-    PooledNull,
-    is_predictable,
-    is_predictable_paper,
-)
+from mtm.analyses.accuracy.pooled_null import PooledNull
+from mtm.analyses.accuracy.predictable_genes import is_predictable, is_predictable_paper
 
 
 def test_definitions_of_predictable():

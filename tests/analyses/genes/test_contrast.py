@@ -7,6 +7,7 @@ from scipy import stats
 
 from mtm.analyses.genes.contrast import (
     MIN_GROUP,
+    RhoDraws,
     contrast,
     contrast_genes,
     donor_draws,
@@ -14,13 +15,13 @@ from mtm.analyses.genes.contrast import (
     interval,
     join_contrasts,
 )
-from mtm.analyses.genes.rho_draws import RhoDraws, resampled_rho
+from mtm.analyses.genes.rho_draws import resampled_rho
 from mtm.errors import InputError
 from mtm.predictions.held_out import HeldOut, fold_weights
 from mtm.predictions.tissues import tissues
 from mtm.settings.accuracy import AccuracySettings
 from mtm.settings.scaling import Scaling
-from mtm.statistics.correlation import standardise, weighted_correlations
+from mtm.statistics.kernels import standardise, weighted_correlations
 from mtm.statistics.resampling import donor_weights
 from mtm.vocabulary import MEAN_OF_TISSUES
 

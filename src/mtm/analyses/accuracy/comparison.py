@@ -24,8 +24,7 @@ from mtm.models.device import choose_device
 from mtm.predictions.held_out import HeldOut, fold_weights
 from mtm.predictions.tissues import tissues
 from mtm.settings.accuracy import AccuracySettings
-from mtm.statistics.means import known_mean
-from mtm.statistics.over_tissues import averaged, over_tissues
+from mtm.statistics.over_tissues import averaged, known_mean, over_tissues
 from mtm.statistics.testing import rank_sum_p, t_interval
 from mtm.vocabulary import (
     ACCURACY_KEY,

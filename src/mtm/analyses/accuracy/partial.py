@@ -42,9 +42,9 @@ from mtm.predictions.held_out import HeldOut, fold_weights
 from mtm.predictions.tissues import BLOCK_GENES, Tissue, Values, tissues
 from mtm.settings.accuracy import AccuracySettings
 from mtm.settings.models.base import COVARIATES
-from mtm.statistics.correlation import fisher_z, standardise, weighted_correlations
-from mtm.statistics.means import RunningMean, known_mean
-from mtm.statistics.over_tissues import averaged, over_tissues
+from mtm.statistics.correlation import fisher_z
+from mtm.statistics.kernels import RunningMean, standardise, weighted_correlations
+from mtm.statistics.over_tissues import averaged, known_mean, over_tissues
 from mtm.statistics.testing import t_interval
 from mtm.vocabulary import MEAN_OF_TISSUES, SCALES, Scale
 
@@ -224,7 +224,7 @@ def _standardised(
     Yields
     ------
     torch.Tensor
-        As of `mtm.statistics.correlation.standardise`; 0 where values are constant or nothing
+        As of `mtm.statistics.kernels.standardise`; 0 where values are constant or nothing
         but covariates.
     torch.Tensor
         Whether they are, shape ``(n_genes,)``.

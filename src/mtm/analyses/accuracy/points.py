@@ -6,7 +6,8 @@ import torch
 
 from mtm.predictions.tissues import BLOCK_GENES, Tissue
 from mtm.settings.accuracy import AccuracySettings
-from mtm.statistics.correlation import CONSTANT_TOLERANCE, fisher_z, pearson, standardise
+from mtm.statistics.correlation import CONSTANT_TOLERANCE, fisher_z
+from mtm.statistics.kernels import pearson, standardise
 from mtm.vocabulary import GENE_CONVENTIONS, Scale
 
 POOLED_CONVENTIONS = GENE_CONVENTIONS[1:]

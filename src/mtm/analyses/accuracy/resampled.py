@@ -8,16 +8,17 @@ import pandas as pd
 import torch
 
 from mtm.analyses.accuracy.points import POOLED_CONVENTIONS, Points
-from mtm.analyses.accuracy.predictable_genes import PooledNull
+from mtm.analyses.accuracy.pooled_null import PooledNull
 from mtm.predictions.tissues import BLOCK_GENES, Tissue, Values
 from mtm.settings.accuracy import AccuracySettings
-from mtm.statistics.correlation import (
-    fisher_z,
+from mtm.statistics.correlation import fisher_z
+from mtm.statistics.kernels import (
+    RunningMean,
     permuted_correlations,
     standardise,
     weighted_correlations,
 )
-from mtm.statistics.means import RunningMean, known_mean
+from mtm.statistics.over_tissues import known_mean
 from mtm.statistics.resampling import (
     CPU_RESAMPLING_BLOCK,
     donor_permutations,

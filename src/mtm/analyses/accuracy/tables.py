@@ -8,8 +8,7 @@ import pandas as pd
 
 from mtm.analyses.accuracy.predictable_genes import is_predictable, is_predictable_paper
 from mtm.errors import InputError
-from mtm.statistics.means import known_mean
-from mtm.statistics.over_tissues import averaged, over_tissues
+from mtm.statistics.over_tissues import averaged, known_mean, over_tissues
 from mtm.statistics.testing import benjamini_hochberg, quantile_interval
 from mtm.vocabulary import (
     ACCURACY_KEY,

@@ -7,7 +7,8 @@ from scipy import stats
 from mtm.analyses.accuracy.predictable_genes import PAPER_RHO
 from mtm.predictions.tissues import BLOCK_GENES, Tissue
 from mtm.settings.accuracy import AccuracySettings
-from mtm.statistics.correlation import fisher_z, pearson
+from mtm.statistics.correlation import fisher_z
+from mtm.statistics.kernels import pearson
 from mtm.statistics.testing import benjamini_hochberg
 from mtm.vocabulary import SELECTIONS, Reading
 

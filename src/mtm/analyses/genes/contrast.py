@@ -21,16 +21,14 @@ of the genes more widely and shrinks the effect and its variation; `donor_draws`
 
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
 from mtm.analyses.genes.matching import is_second_copy
-from mtm.analyses.genes.rho_draws import RhoDraws
 from mtm.errors import InputError
-from mtm.statistics.means import known_mean
-from mtm.statistics.over_tissues import averaged, over_tissues
+from mtm.statistics.over_tissues import averaged, known_mean, over_tissues
 from mtm.statistics.testing import rank_sum_p, t_interval, t_limits
 from mtm.vocabulary import HEADLINE, MEAN_OF_TISSUES, MIN_GROUP, READINGS, Reading
 
@@ -42,6 +40,34 @@ ROW = ["characteristic", "model", "scale", "reading"]
 GROUPED = [*ROW, "tissue", "n_samples", "n_genes"]
 INTERVAL = ("se_donors", "ci_low", "ci_high", "p")
 GENE_COLUMNS = ["gene_id", "value"]
+
+
+@dataclass(frozen=True)
+class RhoDraws:
+    """Predictability of the genes of one tissue in bootstrap samples of its donors.
+
+    Parameters
+    ----------
+    tissue
+        The tissue.
+    gene_ids
+        Genes, shape ``(n_genes,)``.
+    rho
+        Correlations on the headline scale, shape ``(n_bootstraps, n_genes)``; NaN where not known.
+    n_donors, n_folds
+        Held-out donors of the tissue, and folds that count.
+    """
+
+    tissue: str
+    gene_ids: pd.Index
+    rho: np.ndarray
+    n_donors: int
+    n_folds: int
+
+    def of_genes(self, gene_ids: pd.Series) -> "RhoDraws":
+        """Return the draws of some genes, in their order."""
+        rho = self.rho[:, self.gene_ids.get_indexer(gene_ids)]
+        return replace(self, gene_ids=pd.Index(gene_ids), rho=rho)
 
 
 @dataclass(frozen=True)

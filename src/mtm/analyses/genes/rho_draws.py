@@ -1,47 +1,20 @@
 """Predictability of genes in bootstrap samples of donors."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 import torch
 
+from mtm.analyses.genes.contrast import RhoDraws
 from mtm.models.device import choose_device
 from mtm.predictions.held_out import HeldOut, fold_weights
 from mtm.predictions.tissues import tissues
 from mtm.settings.accuracy import AccuracySettings
-from mtm.statistics.correlation import fisher_z, standardise, weighted_correlations
+from mtm.statistics.correlation import fisher_z
+from mtm.statistics.kernels import standardise, weighted_correlations
 from mtm.statistics.resampling import CPU_RESAMPLING_BLOCK
 from mtm.vocabulary import HEADLINE
-
-
-@dataclass(frozen=True)
-class RhoDraws:
-    """Predictability of the genes of one tissue in bootstrap samples of its donors.
-
-    Parameters
-    ----------
-    tissue
-        The tissue.
-    gene_ids
-        Genes, shape ``(n_genes,)``.
-    rho
-        Correlations on the headline scale, shape ``(n_bootstraps, n_genes)``; NaN where not known.
-    n_donors, n_folds
-        Held-out donors of the tissue, and folds that count.
-    """
-
-    tissue: str
-    gene_ids: pd.Index
-    rho: np.ndarray
-    n_donors: int
-    n_folds: int
-
-    def of_genes(self, gene_ids: pd.Series) -> "RhoDraws":
-        """Return the draws of some genes, in their order."""
-        rho = self.rho[:, self.gene_ids.get_indexer(gene_ids)]
-        return replace(self, gene_ids=pd.Index(gene_ids), rho=rho)
 
 
 def resampled_rho(

@@ -2,14 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from mtm.statistics.means import RunningMean, known_mean
-
-
-def test_the_mean_of_what_is_known():
-    values = np.array([[1.0, np.nan, 2], [3, np.nan, np.nan], [8, np.nan, 4]])
-    np.testing.assert_array_equal(known_mean(values), [4, np.nan, 3])
-    assert known_mean(values[:, 2]) == 3
-    assert np.isnan(known_mean(np.empty(0)))
+from mtm.statistics.kernels import RunningMean
 
 
 @pytest.mark.parametrize("dim", [0, 1])

@@ -1,0 +1,126 @@
+"""Permutation p-values of genes against permutations of many genes."""
+
+import torch
+
+
+class PooledNull:
+    """Permutation p-values of a tissue's genes against permutations of many of its genes.
+
+    Under the null all genes of a tissue with the same number of donors in the same folds share
+    one distribution, so their permuted values are pooled. A gene that carries information in
+    some folds alone (elsewhere its prediction is constant, or its observation) is compared with
+    those folds of the pooled genes. Null values are counted as they come and are not kept.
+
+    Parameters
+    ----------
+    statistic
+        Fisher z of every gene added up over its informative folds with the weights of the
+        folds, shape ``(n_genes,)``.
+    informative
+        Whether gene and fold have a correlation that is not fixed at 0 or NaN, shape
+        ``(n_genes, n_folds)``.
+    weights
+        Weight of each fold, shape ``(n_folds,)``.
+    """
+
+    def __init__(self, statistic: torch.Tensor, informative: torch.Tensor, weights: torch.Tensor):
+        self._weights = weights
+        if informative.shape[1]:
+            self.patterns, self._pattern = torch.unique(informative, dim=0, return_inverse=True)
+        else:
+            self.patterns = informative[:1]
+            self._pattern = torch.zeros(
+                len(informative), dtype=torch.int64, device=informative.device
+            )
+        self._genes = [
+            torch.nonzero(self._pattern == index).flatten() for index in range(len(self.patterns))
+        ]
+        self._ranked = [statistic[genes].float().sort() for genes in self._genes]
+        self._at_or_above = [
+            torch.zeros(len(genes) + 1, dtype=torch.int64, device=genes.device)
+            for genes in self._genes
+        ]
+        self._n_null = [0] * len(self.patterns)
+
+    def covers(self, informative: torch.Tensor) -> torch.Tensor:
+        """Whether genes can serve as null of each pattern: they are informative in its folds.
+
+        Parameters
+        ----------
+        informative
+            Shape ``(n_candidates, n_folds)``.
+
+        Returns
+        -------
+        torch.Tensor
+            Shape ``(n_patterns, n_candidates)``.
+        """
+        return (informative[None] | ~self.patterns[:, None]).all(2)
+
+    def top_up(self, informative: torch.Tensor, chosen: torch.Tensor, least: int) -> torch.Tensor:
+        """Choose further genes, so that no pattern is compared with fewer than `least` genes.
+
+        Parameters
+        ----------
+        informative
+            Of all genes, shape ``(n_genes, n_folds)``.
+        chosen
+            Genes that are in the null already.
+        least
+            Smallest number of genes wanted for each pattern, as far as there are so many.
+
+        Returns
+        -------
+        torch.Tensor
+            The further genes, int64.
+        """
+        taken = torch.zeros(len(informative), dtype=torch.bool, device=informative.device)
+        taken[chosen] = True
+        candidates = self.covers(informative)
+        for covering in candidates[self.patterns.any(1)]:
+            wanted = least - int((covering & taken).sum())
+            if wanted > 0:
+                taken[torch.nonzero(covering & ~taken).flatten()[:wanted]] = True
+        taken[chosen] = False
+        return torch.nonzero(taken).flatten()
+
+    def add(self, permuted_z: torch.Tensor, informative: torch.Tensor) -> None:
+        """Count null values.
+
+        Parameters
+        ----------
+        permuted_z
+            Fisher z of some genes in every fold under every permutation, shape
+            ``(n_folds, n_null_genes, n_permutations)``.
+        informative
+            Of these genes, shape ``(n_null_genes, n_folds)``.
+        """
+        coverage = self.covers(informative)
+        for index, folds in enumerate(self.patterns):
+            if not folds.any() or not coverage[index].any():
+                continue
+            null = torch.einsum("f,fgb->gb", self._weights[folds], permuted_z[folds])
+            null = null[coverage[index]].flatten()
+            below = torch.searchsorted(self._ranked[index].values, null, right=True)
+            self._at_or_above[index] += torch.bincount(
+                below, minlength=len(self._at_or_above[index])
+            )
+            self._n_null[index] += len(null)
+
+    def p_values(self) -> torch.Tensor:
+        """One-sided p-values: (1 + null values at or above) / (1 + null values).
+
+        Returns
+        -------
+        torch.Tensor
+            Shape ``(n_genes,)``, float64; 1 for a gene without informative fold.
+        """
+        p = torch.ones(len(self._pattern), dtype=torch.float64, device=self._pattern.device)
+        for index, genes in enumerate(self._genes):
+            if not self._n_null[index]:
+                continue
+            # Entry k counts the null values that k of the ranked genes do not exceed.
+            reached = self._at_or_above[index].flip(0).cumsum(0).flip(0)[1:]
+            order = self._ranked[index].indices
+            p[genes[order]] = (1 + reached.double()) / (1 + self._n_null[index])
+        return p
