@@ -73,7 +73,7 @@ def test_edit_of_the_code_in_use_changes_the_digest(code, path, old, new):
 @pytest.mark.parametrize(
     ("path", "old", "new", "model"),
     [
-        ("models/baselines.py", "np.zeros(", "np.ones(", "train_mean"),
+        ("models/nearest_donors.py", "np.zeros(", "np.ones(", "nearest_donors"),
         ("settings/models/teebot.py", "key(5,", "key(4,", "teebot"),
     ],
 )
@@ -83,6 +83,14 @@ def test_edit_of_one_model_leaves_the_others_alone(code, path, old, new, model):
     edit(folder / "src/mtm" / path, old, new)
     after = {name: training(digest, name) for name in model_names()}
     assert [name for name in before if before[name] != after[name]] == [model]
+
+
+def test_models_that_share_a_file_share_its_edits(code):
+    folder, digest = code
+    before = {name: training(digest, name) for name in model_names()}
+    edit(folder / "src/mtm/models/baselines.py", "np.zeros(", "np.ones(")
+    changed = [name for name in before if training(digest, name) != before[name]]
+    assert changed == ["same_gene", "tissue_average", "train_mean"]
 
 
 def test_edit_of_the_contract_concerns_every_model(code):

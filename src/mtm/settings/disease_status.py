@@ -35,8 +35,3 @@ class StatusSettings(ClassifierSettings):
     tissue: str = key("Lung", "Tissue of the ROC curves; where this pair did not run, the pair where observed expression tells most beyond covariates.")
     contrast: str = key("MHCOPD", "Disease of the ROC curves.")
     bootstraps: int = key(200, "Bootstrap samples of donors, for the intervals.", ge=20, unit="bootstrap samples")
-
-    @property
-    def classifier(self) -> ClassifierSettings:
-        """How status is predicted."""
-        return self

@@ -144,7 +144,7 @@ def disease_status(
 def _weights(held_out: HeldOut, settings: StatusSettings) -> pd.DataFrame:
     """How often each held-out donor (columns) is drawn in each bootstrap sample (rows)."""
     donors = pd.Index(sorted(held_out.rows["donor"].unique()))
-    rng = np.random.default_rng([settings.classifier.seed, 3])
+    rng = np.random.default_rng([settings.seed, 3])
     return pd.DataFrame(donor_weights(len(donors), settings.bootstraps, rng), columns=donors)
 
 
@@ -257,7 +257,7 @@ def _tell(
         return [row | {"status": SKIPPED, "reason": reason}], pd.DataFrame(), pd.DataFrame()
     inputs = inputs.of_rows(known)
     runs, permuted = repeat_cross_validation(
-        inputs.expression, case, inputs.choice, settings.classifier, n_jobs
+        inputs.expression, case, inputs.choice, settings, n_jobs
     )
     draws = _drawn(runs, case, weights[inputs.rows["donor"]].to_numpy())
     row |= {"n_genes": float(np.mean([run.n_genes for run in runs])), "status": RAN, "reason": ""}
@@ -271,7 +271,7 @@ def _tell(
 
 def _why_not(counts: Mapping[str, int], settings: StatusSettings) -> str:
     """Say why a pair cannot be cross-validated; empty where it can."""
-    least = _least_of_a_class(settings.classifier)
+    least = _least_of_a_class(settings)
     for name in ("n_cases", "n_controls"):
         if counts[name] < least:
             return f"{counts[name]} {name[2:]}, fewer than {least}, which the folds need"
