@@ -88,6 +88,6 @@ class TissueScaler:
         """Z to TPM (never below 0), both of shape ``(n_samples, n_genes)``."""
         values = expr_z * self.sd[tissue] + self.mean[tissue]
         if self.scale == "log2_z":
-            # 2^24 TPM is beyond any real sample; the bound keeps a wild prediction finite.
+            # Deviation: 2^24 TPM is beyond any real sample; the bound keeps a prediction finite.
             values = np.exp2(np.clip(values, 0, 24)) - 1
         return np.maximum(values, 0).astype(np.float32)

@@ -71,6 +71,7 @@ class BGEx(PerTissuePredictor):
         chosen, coef, intercept = [], [], []
         k = min(options.n_features, len(candidates))
         floats_per_gene = 3 * len(x) + 2 * len(candidates) + 3 * k * k
+        # Deviation: every gene is a target, also one that some samples do not express.
         for block in gene_blocks(target_z.shape[1], floats_per_gene, options.memory_mb, device):
             y, y_mean, y_sd = standardised(float64(target_z[:, block], device))
             best, weights = bayesian_ridge_on_best(x, y, k, options.max_iter, options.tol)

@@ -54,6 +54,7 @@ class TEEBoT(PerTissuePredictor):
         if not options.standardise_genes:
             weight = self.scaler.sd[training.source].astype(np.float64)
         expr_z = self._source_z(training.cohort, source_rows)
+        # Deviation: the published code computes the components on all donors.
         axes = principal_axes(expr_z * weight, options.n_components)
         self.shared["axes"] = (weight[:, None] * axes).astype(np.float32)
         table = covariate_table(training.cohort, source_rows, options.covariate_columns)

@@ -117,6 +117,7 @@ class TissueStack:
         # Weights as the products take them; where that is their own type, the weights themselves.
         self.factors = [weight.detach().to(self.dtype) for weight, _ in self.layers]
         self.optimizers = [
+            # Deviation: one over both halves, which steps every weight as the code's two.
             torch.optim.Adam(pair, lr=p.learning_rate, betas=(p.beta1, p.beta2), fused=True)
             for pair in self.layers
         ]
