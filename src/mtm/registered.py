@@ -4,6 +4,8 @@ import ast
 from functools import cache
 from pathlib import Path
 
+from mtm.errors import InputError
+
 SOURCE_ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -37,3 +39,19 @@ def registered_modules(
                 ):
                     found[ast.literal_eval(call.args[0])] = module
     return found
+
+
+def registered_module(
+    package: str, decorator: str, name: str, kind: str, source_root: Path = SOURCE_ROOT
+) -> str:
+    """Return the module that registers `name`; the rest as in `registered_modules`.
+
+    Raises
+    ------
+    InputError
+        Nothing is registered under that name; `kind` says in the message what it is of.
+    """
+    modules = registered_modules(package, decorator, source_root)
+    if name not in modules:
+        raise InputError(kind, repr(name), f"one of {', '.join(sorted(modules))}")
+    return modules[name]

@@ -8,7 +8,8 @@ from mtm.errors import InputError
 from mtm.figures import registry
 from mtm.models.registry import model_class, model_names
 from mtm.pipeline import code_digest as module
-from mtm.pipeline.code_digest import code_digest, figure_module, model_module, registered_modules
+from mtm.pipeline.code_digest import code_digest, figure_module, model_module
+from mtm.registered import registered_modules
 
 ROOT = Path(__file__).parents[2]
 

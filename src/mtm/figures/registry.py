@@ -9,9 +9,8 @@ import matplotlib as mpl
 import pandas as pd
 from matplotlib.figure import Figure
 
-from mtm.errors import InputError
 from mtm.figures.style import COLUMN_MM, RC, new_figure
-from mtm.registered import registered_modules
+from mtm.registered import registered_module
 
 Reduce = Callable[..., pd.DataFrame]
 Draw = Callable[[pd.DataFrame], Figure]
@@ -61,11 +60,8 @@ def make_figure(
     InputError
         There is no such figure.
     """
-    modules = registered_modules("mtm.figures", "figure")
-    if name not in modules:
-        raise InputError("figure", repr(name), f"one of {', '.join(sorted(modules))}")
     # That module alone: others may take longer to import than this figure to draw.
-    importlib.import_module(modules[name])
+    importlib.import_module(registered_module("mtm.figures", "figure", name, "figure"))
     reduce, draw = _FIGURES[name]
     table = reduce(**tables)
     with mpl.rc_context(RC):

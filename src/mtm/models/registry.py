@@ -8,10 +8,9 @@ import importlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from mtm.errors import InputError
 from mtm.models.base import Predictor
 from mtm.models.bundle import read_bundle
-from mtm.registered import registered_modules
+from mtm.registered import registered_module, registered_modules
 from mtm.settings.models.base import ModelParameters, declared
 
 _CLASSES: dict[str, type[Predictor]] = {}
@@ -35,10 +34,7 @@ def model_names() -> list[str]:
 
 def model_class(name: str) -> type[Predictor]:
     """Return the class registered under `name`; no other model is imported."""
-    modules = registered_modules("mtm.models", "register")
-    if name not in modules:
-        raise InputError("model", repr(name), f"one of {', '.join(model_names())}")
-    importlib.import_module(modules[name])
+    importlib.import_module(registered_module("mtm.models", "register", name, "model"))
     return _CLASSES[name]
 
 

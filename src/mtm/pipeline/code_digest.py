@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 
 from mtm.errors import InputError
-from mtm.registered import SOURCE_ROOT, registered_modules
+from mtm.registered import SOURCE_ROOT, registered_module
 
 PACKAGE = "mtm"
 
@@ -68,7 +68,7 @@ def model_module(name: str, source_root: Path = SOURCE_ROOT) -> str:
     InputError
         No model is registered under that name.
     """
-    return _named(registered_modules(f"{PACKAGE}.models", "register", source_root), name, "model")
+    return registered_module(f"{PACKAGE}.models", "register", name, "model", source_root)
 
 
 def figure_module(name: str, source_root: Path = SOURCE_ROOT) -> str:
@@ -79,13 +79,7 @@ def figure_module(name: str, source_root: Path = SOURCE_ROOT) -> str:
     InputError
         No figure is registered under that name.
     """
-    return _named(registered_modules(f"{PACKAGE}.figures", "figure", source_root), name, "figure")
-
-
-def _named(known: dict[str, str], name: str, kind: str) -> str:
-    if name not in known:
-        raise InputError(kind, repr(name), f"one of {', '.join(sorted(known))}")
-    return known[name]
+    return registered_module(f"{PACKAGE}.figures", "figure", name, "figure", source_root)
 
 
 @cache

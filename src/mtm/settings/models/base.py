@@ -12,8 +12,7 @@ from typing import Annotated, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from mtm.errors import InputError
-from mtm.registered import registered_modules
+from mtm.registered import registered_module, registered_modules
 from mtm.settings.base import Section, key
 
 FLOAT_BYTES = 4
@@ -115,10 +114,8 @@ def declared(name: str) -> type[ModelParameters]:
     InputError
         No model has that name.
     """
-    modules = registered_modules("mtm.settings.models", "parameters")
-    if name not in modules:
-        raise InputError("model", repr(name), f"one of {', '.join(model_names())}")
-    importlib.import_module(modules[name])
+    module = registered_module("mtm.settings.models", "parameters", name, "model")
+    importlib.import_module(module)
     return _DECLARED[name]
 
 
