@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 DEMO := $(BIN)/snakemake --configfile config/demo.yaml
 
-.PHONY: demo test test-slurm test-slurm-demo lint report bench
+.PHONY: demo test test-slurm test-slurm-demo lint report bench bench-coverage
 
 demo: $(READY)
 # Small jobs run side by side rather than share cores.
@@ -38,6 +38,9 @@ report: $(READY)
 
 bench: $(READY)
 	for script in bench/bench_*.py; do $(BIN)/python $$script || exit 1; done
+
+bench-coverage: $(READY)
+	$(BIN)/python -m bench.calibration
 
 $(READY): constraints.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, found " + sys.version.split()[0] + "; name one with make PYTHON=...") if sys.version_info < (3, 11) else None'
