@@ -1,0 +1,123 @@
+"""What the observed samples of a donor say of any tissue: the exact Gaussian conditional."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mtm.models.joint.loadings import Loadings
+
+
+@dataclass(frozen=True)
+class Known:
+    """Posterior of some donors who gave samples of the same tissues.
+
+    Parameters
+    ----------
+    factors
+        Shape ``(n_donors, K)``.
+    own
+        Shape ``(n_donors, G)``.
+    covariance
+        Of the factors, ``(K, K)``, shared by all of them.
+    own_factors
+        Covariance of own effects and factors, ``(G, K)``.
+    own_variance
+        Shape ``(G,)``.
+    """
+
+    factors: Tensor
+    own: Tensor
+    covariance: Tensor
+    own_factors: Tensor
+    own_variance: Tensor
+
+    def of_donors(self, positions: np.ndarray) -> "Known":
+        """Keep some donors alone."""
+        kept = torch.from_numpy(positions).to(self.factors.device)
+        return replace(self, factors=self.factors[kept], own=self.own[kept])
+
+
+def condition(
+    loadings: Loadings,
+    tissues: list[int],
+    expr_z: Tensor,
+    observed: Tensor | None = None,
+    covariates: Tensor | None = None,
+) -> Known:
+    """Posterior of donors' factors and own effects given samples of `tissues`.
+
+    Own effects are eliminated gene by gene, which leaves matrices of K + r factors a sample.
+
+    Parameters
+    ----------
+    tissues
+        Tissue of each sample of a donor; one may come twice, and there may be none.
+    expr_z
+        Shape ``(n_donors, n_samples, G)``.
+    observed
+        Which genes each of the samples has, the same for all donors, ``(n_samples, G)``; None
+        for all.
+    covariates
+        Standardised, ``(n_donors, p)``; None where they are not known.
+    """
+    of = loadings.of_tissues(tissues)
+    n_donors, n_samples, n_genes = expr_z.shape
+    n_factors, rank = of.factors.shape[2], of.noise.shape[2]
+    precision = 1 / of.variance
+    if observed is not None:
+        precision = precision * observed
+        expr_z = torch.where(observed, expr_z, 0)
+    weight = of.own * precision
+    own_precision = 1 + (weight * of.own).sum(0)
+    size = n_factors + rank * n_samples
+    shared = expr_z.new_zeros((n_genes, size))
+    matrix = torch.eye(size, dtype=torch.float64, device=expr_z.device)
+    right = expr_z.new_zeros((n_donors, size))
+    for index in range(n_samples):
+        scaled = torch.cat([of.factors[index], of.noise[index]], 1) * precision[index][:, None]
+        columns = _columns(index, n_factors, rank)
+        plain = torch.cat([of.factors[index], of.noise[index]], 1)
+        block = torch.meshgrid(columns, columns, indexing="ij")
+        matrix[block] += (plain.T @ scaled).double().cpu().to(matrix)
+        right[:, columns] += expr_z[:, index] @ scaled
+        shared[:, columns] += of.own[index][:, None] * scaled
+    of_own = torch.einsum("nsg,sg->ng", expr_z, weight)
+    reduced = shared / own_precision[:, None]
+    matrix -= (shared.T @ reduced).double()
+    right = right.double() - (of_own @ reduced).double()
+    if covariates is not None:
+        left = loadings.covariate_variance.double()
+        slope = loadings.covariates.double()
+        matrix[:n_factors, :n_factors] += (slope.T / left) @ slope
+        right[:, :n_factors] += (covariates.double() / left) @ slope
+    covariance = torch.linalg.inv(matrix)
+    x = (right @ covariance).to(expr_z)
+    covariance = covariance.to(expr_z)
+    own = (of_own - x @ shared.T) / own_precision
+    carried = reduced @ covariance
+    return Known(
+        factors=x[:, :n_factors],
+        own=own,
+        covariance=covariance[:n_factors, :n_factors],
+        own_factors=-carried[:, :n_factors],
+        own_variance=1 / own_precision + (carried * reduced).sum(1),
+    )
+
+
+def _columns(index: int, n_factors: int, rank: int) -> Tensor:
+    """Positions of the donor's factors and of one sample's noise factors."""
+    start = n_factors + rank * index
+    return torch.cat([torch.arange(n_factors), torch.arange(start, start + rank)])
+
+
+def read_out(loadings: Loadings, tissue: int, known: Known) -> tuple[Tensor, Tensor]:
+    """Mean and variance of a new sample of `tissue`, ``(n_donors, G)`` and ``(G,)``."""
+    factors, own = loadings.factors[tissue], loadings.own[tissue]
+    mean = known.factors @ factors.T + own * known.own
+    variance = ((factors @ known.covariance) * factors).sum(1)
+    variance += 2 * own * (factors * known.own_factors).sum(1)
+    variance += own.square() * known.own_variance
+    variance += loadings.noise[tissue].square().sum(1) + loadings.variance[tissue]
+    return mean, variance

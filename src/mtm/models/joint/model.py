@@ -1,0 +1,163 @@
+"""The joint model as a predictor: several fits, averaged."""
+
+import time
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+import torch
+
+from mtm.cohort.cohort import Cohort
+from mtm.models.base import Predictor, Requests, Training
+from mtm.models.checkpoint import Checkpoint, run_key
+from mtm.models.covariate_design import CovariateDesign, covariate_table
+from mtm.models.device import choose_device
+from mtm.models.joint.conditional import condition, read_out
+from mtm.models.joint.em import Priors, State, iterate
+from mtm.models.joint.loadings import Loadings, Samples
+from mtm.models.registry import register
+from mtm.settings.models.joint import JointParameters
+
+STATE = "joint.pt"
+
+
+def organs(tissues: tuple[str, ...]) -> np.ndarray:
+    """Organ of each tissue, int64: what stands before " - " in GTEx's names."""
+    names = [name.split(" - ")[0] for name in tissues]
+    return np.unique(names, return_inverse=True)[1]
+
+
+@register("joint")
+class Joint(Predictor):
+    """Predict from any set of a donor's samples by the Gaussian conditional (methods 8).
+
+    Fitted on every sample of every training donor. Genes a sample lacks are left out of the
+    conditional (NaN after scaling); so are covariates that the input has not.
+    """
+
+    Parameters = JointParameters
+
+    def __init__(self, parameters=None):
+        super().__init__(parameters)
+        self.fits: list[Loadings] = []
+        self.design = CovariateDesign(())
+
+    def _fit(self, training: Training) -> pd.DataFrame:
+        samples = self._samples(training)
+        organ_of = torch.from_numpy(organs(self.tissues)).to(samples.donor.device)
+        checkpoint = Checkpoint(
+            training.checkpoint,
+            run_key(training, self.parameters, str(samples.expr_z.dtype), [samples.expr_z]),
+        )
+        saved = checkpoint.read(STATE) or {"done": [], "table": [], "state": None}
+        fits, table = [Loadings(**kept) for kept in saved["done"]], saved["table"]
+        state = None if saved["state"] is None else State.from_dict(saved["state"])
+        for number in range(len(fits), self.parameters.fits):
+            first = state or self._start(samples, organ_of, training.seed + number)
+            for state, row in self._iterations(first, samples, organ_of):
+                table.append({"fit": number} | row)
+                every = self.parameters.checkpoint_every
+                if every and state.iteration % every == 0:
+                    done = [vars(loadings) for loadings in fits]
+                    checkpoint.write(STATE, done=done, table=table, state=state.to_dict())
+            fits.append(state.loadings)
+            state = None
+        self.fits = fits
+        return pd.DataFrame(table)
+
+    def _samples(self, training: Training) -> Samples:
+        """Scale the training samples and their donors' covariates."""
+        cohort = training.cohort
+        first = np.full(len(cohort.donors), -1)
+        first[cohort.donor[::-1]] = np.arange(cohort.n_samples)[::-1]
+        sampled = np.flatnonzero(first >= 0)
+        covariates = covariate_table(cohort, first[sampled], self.parameters.covariates)
+        self.design = CovariateDesign.fit(covariates)
+        self.provenance.notes["covariates"] = self.design.covariates
+        return Samples.of(
+            self.scaler.transform(cohort.expr_tpm, cohort.tissue),
+            np.searchsorted(sampled, cohort.donor),
+            cohort.tissue,
+            self.design.transform(covariates),
+            len(self.tissues),
+            choose_device(training.device),
+        )
+
+    def _start(self, samples: Samples, organ_of: torch.Tensor, seed: int) -> State:
+        p = self.parameters
+        generator = torch.Generator().manual_seed(seed)
+        own = 0.4 if p.own_effects else 0.0
+        return State.start(
+            Loadings.start(samples, organ_of, p.n_factors, p.noise_rank, own, generator), samples
+        )
+
+    def _iterations(
+        self, state: State, samples: Samples, organ_of: torch.Tensor
+    ) -> Iterator[tuple[State, dict]]:
+        """Iterate a fit to its end; yield its state and a row of the training table."""
+        p = self.parameters
+        sizes = [part.stop - part.start for part in samples.parts if part.stop > part.start]
+        priors = Priors(
+            p.factor_penalty * float(np.median(sizes)),
+            p.noise_penalty,
+            p.own_penalty,
+            p.variance_penalty,
+        )
+        start = time.perf_counter()
+        while state.iteration < p.iterations and not state.ended(p.tolerance, samples):
+            state = iterate(state, samples, organ_of, priors, p.own_effects)
+            seconds = time.perf_counter() - start
+            yield state, {"iteration": state.iteration, "bound": state.bound, "seconds": seconds}
+
+    def predict(self, inputs: Cohort, requests: Requests) -> np.ndarray:
+        """Predict from the samples of each request, averaged over fits."""
+        result = np.zeros((len(requests), len(self.genes)), np.float32)
+        covariates = self._covariates_of(inputs, requests)
+        for tissues, members in _same_sources(inputs, requests):
+            rows = requests.source_rows[members][:, : len(tissues)]
+            order = np.argsort(inputs.tissue[rows], axis=1, kind="stable")
+            rows = np.take_along_axis(rows, order, 1)
+            expr_z = self.scaler.transform(
+                inputs.expr_tpm[rows.ravel()], inputs.tissue[rows.ravel()]
+            ).reshape(*rows.shape, -1)
+            given = None if covariates is None else covariates[members]
+            for loadings in self.fits:
+                known = condition(loadings, tissues, torch.from_numpy(expr_z), None, given)
+                for target in np.unique(requests.target[members]):
+                    of_target = np.flatnonzero(requests.target[members] == target)
+                    mean, _ = read_out(loadings, int(target), known.of_donors(of_target))
+                    result[members[of_target]] += mean.numpy() / len(self.fits)
+        return result
+
+    def _covariates_of(self, inputs: Cohort, requests: Requests) -> torch.Tensor | None:
+        """Standardised covariates of each request's donor; None where the input has not all."""
+        names = self.design.covariates
+        if not names or not len(requests):
+            return None
+        table = covariate_table(inputs, requests.source_rows[:, 0], names)
+        if len(table.columns) < len(names):
+            return None
+        return torch.from_numpy(self.design.transform(table).astype(np.float32))
+
+    def state(self) -> dict[str, np.ndarray]:
+        """Return the loadings of every fit, and how covariates are standardised."""
+        arrays = {"design": self.design.to_array()}
+        for number, loadings in enumerate(self.fits):
+            arrays |= loadings.arrays(f"fit/{number}/")
+        return arrays
+
+    def restore(self, state: dict[str, np.ndarray]) -> None:
+        """Take over what `state` returned."""
+        self.design = CovariateDesign.from_array(state["design"])
+        n_fits = len({key.split("/")[1] for key in state if key.startswith("fit/")})
+        self.fits = [Loadings.from_arrays(state, f"fit/{number}/") for number in range(n_fits)]
+
+
+def _same_sources(inputs: Cohort, requests: Requests) -> Iterator[tuple[list[int], np.ndarray]]:
+    """Yield sorted source tissues, and the requests that have exactly these."""
+    known = requests.source_rows >= 0
+    tissue = np.where(known, inputs.tissue[requests.source_rows], np.iinfo(np.int64).max)
+    sets, member_of = np.unique(np.sort(tissue, axis=1), axis=0, return_inverse=True)
+    for index, tissues in enumerate(sets):
+        given = tissues[tissues < len(inputs.tissues)]
+        yield given.tolist(), np.flatnonzero(member_of == index)
