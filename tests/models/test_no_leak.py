@@ -31,7 +31,7 @@ TINY = {
         "precision": "float32",
     },
     "nearest_donors": {"n_neighbours": 3},
-    "ridge": {"covariates": "separate"},
+    "ridge": {"covariates": "own_penalty"},
     "teebot": {"n_components": 3, "covariate_columns": ["sex", "age"]},
 }
 

@@ -78,13 +78,16 @@ class Ridge(PerTissuePredictor):
     ) -> tuple[float, float]:
         """Return the factor of the covariates' kernel `beside`, and its weight.
 
-        The weight is its mean eigenvalue over that of the genes' kernel (methods 4).
+        The weight is its mean eigenvalue over that of the genes' kernel (methods 4); NaN where
+        covariates came before.
         """
         from mtm.models.solvers.ridge import least_gcv, mean_eigenvalue
 
         p = self.parameters
         unit, own = mean_eigenvalue(kernel) or 1.0, mean_eigenvalue(beside)
-        if not own or p.covariates == "separate":
+        if p.covariates == "separate":
+            return 0.0, np.nan
+        if not own:
             return 0.0, 0.0
         if p.covariates == "together":
             return 1.0, own / unit
