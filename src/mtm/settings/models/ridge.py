@@ -20,7 +20,6 @@ from mtm.settings.models.base import (
 )
 from mtm.vocabulary import Scale
 
-
 Weights = Annotated[tuple[Annotated[float, Field(ge=0)], ...], Field(min_length=1)]
 
 
