@@ -377,7 +377,7 @@ def test_bad_alignment():
 
 
 def test_model_that_needs_covariates_names_the_one_that_is_missing(cohort, files, reference):
-    fitted = build("ridge", {"covariates": "together", "covariate_columns": ["sex", "MHX"]})
+    fitted = build("ridge", {"covariates": "own_penalty", "covariate_columns": ["sex", "MHX"]})
     fitted.fit(Training(cohort, cohort.tissue_index(BLOOD), device="cpu"))
     external = read_external(files / "expression.tsv", files / "samples.tsv", QUICK)
     with pytest.raises(InputError, match="no column MHX"):
