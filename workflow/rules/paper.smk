@@ -18,13 +18,12 @@ if len(MODELS) > 1:
     }
 if TRAIT_COLUMNS:
     PAPER_TABLES["traits"] = rules.summarise_traits.output.summary
-if ENOUGH_TISSUES:
-    PAPER_TABLES["similarity"] = rules.compare_tissue_similarity.output.summary
-if MTM_MODELS:
-    PAPER_TABLES["codes"] = rules.compare_codes.output.summary
-    if ENOUGH_TISSUES:
-        PAPER_TABLES["decoding"] = rules.compare_decoding.output.summary
-if hasattr(rules, "transfer_model"):
+for NAME in ("tissue_similarity", "codes", "decoding"):
+    SUMMARY = f"results/{{cohort}}/representations/{NAME}_summary.tsv"
+    if SUMMARY in TABLES:
+        PAPER_TABLES[NAME] = SUMMARY
+ABSENT = {item["analysis"]: item["reason"] for item in SKIPPED}
+if ANALYSIS not in ABSENT:
     PAPER_TABLES |= {
         name: expand(
             rules.transfer_model.output[key],
@@ -43,11 +42,10 @@ if COSTED_MODELS:
         allow_missing=True,
     )
 
-ABSENT = {item["analysis"]: item["reason"] for item in SKIPPED}
 for TABLE, SKIPPED_ANALYSIS in {
     "conservation": "conservation of predictable genes",
     "connectivity": "connectivity of predictable genes",
-    "similarity": "similarity of tissues, decoding paths",
+    "tissue_similarity": "similarity of tissues, decoding paths",
     "decoding": "similarity of tissues, decoding paths",
     "codes": "latent codes and decoding paths",
     "transfer": ANALYSIS,

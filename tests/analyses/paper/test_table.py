@@ -7,8 +7,12 @@ from scripts import Named, run_script
 from mtm.analyses.accuracy.comparison import PAPER_PAIRS
 from mtm.analyses.accuracy.overlaps import fold_changes
 from mtm.analyses.accuracy.pair_counts import pair_counts
+from mtm.analyses.disease import agreement_tables, status_tables
+from mtm.analyses.paper import disease
 from mtm.analyses.paper.results import STATISTICS, Results, paper_values
 from mtm.analyses.paper.table import COLUMNS, FAMILIES, READINGS, paper_table
+from mtm.analyses.traits import summary as trait_summary
+from mtm.analyses.transfer import related_tissues
 from mtm.errors import InputError
 from mtm.vocabulary import MEAN_OF_TISSUES
 
@@ -82,7 +86,7 @@ def representation_tables():
             ("jaccard", "log2_z", "predictable", 0.7),
         )
     ]  # fmt: skip
-    tables = {"codes": codes, "decoding": decoding, "similarity": similarity}
+    tables = {"codes": codes, "decoding": decoding, "tissue_similarity": similarity}
     return {name: pd.DataFrame(rows) for name, rows in tables.items()}
 
 
@@ -218,6 +222,27 @@ def test_the_papers_values_are_whole_and_agree_with_its_own_ratios():
     for measure, times in (("sample_wise", 1.63), ("gene_wise", 2.29), ("predictable", 1.87)):
         gain = mean[measure, "MTM"] / mean[measure, "S2"] - 1
         assert gain == pytest.approx(times, abs=0.01)
+
+
+def test_tables_of_analyses_print_the_same_numbers_of_the_paper():
+    of = {(v.id, v.measure, v.of, v.statistic): float(v.paper) for v in paper_values() if v.paper}
+    for trait, (median, n_tissues, _) in trait_summary.PAPER.items():
+        number = "R16" if trait == "age" else "R17"
+        assert of[number, "rho", trait, "median"] == median
+        assert of[number, "tissues_that_agree", trait, "count"] == n_tissues
+    for (number, measure, direction, _), paper in of.items():
+        if number in ("R18", "R19"):
+            name = disease.QUANTITIES[measure].format(of=direction)
+            assert agreement_tables.PAPER.get(name, paper) == paper
+    for name, mean in status_tables.PAPER_MEAN.items():
+        assert of["R20", "auroc", name, "mean"] == mean
+    for pair, p in status_tables.PAPER_P.items():
+        assert of["R20", "status_p", ", ".join(pair), "p"] == p
+    for group in ("related", "other"):
+        n, median = (related_tissues.PAPER[f"{name}_{group}"] for name in ("n", "median"))
+        assert of["R21", "transfer_tissues", group, "count"] == n
+        assert of["R21", "transfer_rho", group, "median"] == median
+    assert of["R21", "transfer_p", "", "p"] == related_tissues.PAPER["rank_sum_p"]
 
 
 def test_every_number_stands_under_both_readings_and_cost_under_one(table):

@@ -40,7 +40,7 @@ def ours(value: Value, results: Results, reading: Reading) -> Ours:
         return Ours(float(alike.mean()), len(rows), "layers")
     wanted = {"model": model, "measure": "pearson", "scale": reading.scale, "of": reading.rho}
     columns = ("spearman_rho", "ci_low", "ci_high", p, "n_pairs")
-    row = results.rows("similarity", *columns, **wanted, subset=ALL_TISSUES).iloc[0]
+    row = results.rows("tissue_similarity", *columns, **wanted, subset=ALL_TISSUES).iloc[0]
     number = p if value.measure.endswith("_p") else "spearman_rho"
     found = Ours(float(row[number]), int(row["n_pairs"]), "pairs of tissues")
     if number == p:
