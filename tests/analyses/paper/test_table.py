@@ -368,7 +368,7 @@ def test_a_table_that_is_not_there_or_empty_leaves_its_numbers_with_a_reason(tab
         assert (rows["note"] != "").all()
         assert (rows["definition"] != "").all()
     assert pick(fewer, id="R14")["note"].str.endswith("not run: no conservation scores").all()
-    assert pick(fewer, id="R20")["note"].eq("table status has no row").all()
+    assert pick(fewer, id="R20")["note"].eq("nothing ran: table status is empty").all()
     assert pick(fewer, id="R22")["ours"].isna().sum() == 2
     with_traits = table_of(tables, {"trait BMI": "no file"})
     assert (pick(with_traits, of="BMI")["note"] == "not run: no file").all()

@@ -173,7 +173,7 @@ class Results:
             raise NotRun(f"not run: {self.absent.get(name, f'no table {name}')}")
         table = self.tables[name]
         if table.empty:
-            raise NotRun(f"table {name} has no row")
+            raise NotRun(f"nothing ran: table {name} is empty")
         for column in [*columns, *wanted]:
             if column not in table:
                 raise InputError(f"table {name}", f"columns {list(table)}", f"a column {column}")
