@@ -13,7 +13,7 @@ demo: $(READY)
 # Small jobs run side by side rather than share cores.
 	$(DEMO) --cores $(CORES) --max-threads 1
 	$(DEMO) --report results/demo/report.html
-	$(BIN)/python scripts/print_headline.py results/demo mtm_log2
+	$(BIN)/python scripts/print_headline.py results/demo covariates
 
 test: $(READY)
 	$(BIN)/pytest

@@ -41,3 +41,14 @@ def test_training_state_is_gone_and_logs_are_in_place(small_run):
         "transfer to an external cohort",
         "similarity of tissues, decoding paths",
     ]
+
+
+def test_every_number_of_the_paper_stands_beside_ours_or_with_a_reason(small_run):
+    table = pd.read_csv(small_run / "results/small/tables/paper.tsv", sep="\t")
+    assert set(table["id"]) == {f"R{i}" for i in range(1, 23)}
+    assert (table["verdict"] == "-").all()
+    assert table.loc[table["ours"].isna(), "note"].notna().all()
+    known = set(table.loc[table["ours"].notna(), "id"])
+    assert {"R1", "R2", "R5", "R10", "R22"} <= known
+    # Two target tissues: nothing to compare in pairs.
+    assert not {"R11", "R12"} & known

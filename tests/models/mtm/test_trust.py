@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from cohorts import simulated_cohort
 from scipy import stats
 
@@ -162,3 +163,16 @@ def test_a_process_killed_with_sigkill_mid_epoch_ends_with_the_same_bundle(tmp_p
     a, b = unbroken.state(), killed.state()
     assert a.keys() == b.keys()
     assert all(np.array_equal(a[key], b[key]) for key in a)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_the_training_table_has_the_memory_held_on_a_graphics_card():
+    cohort = simulated_cohort()
+    source = cohort.tissue_index("Whole Blood")
+    tables = {
+        device: MTM(SMALL.with_(epochs=2)).fit(Training(cohort, source=source, device=device))
+        for device in ("cpu", "cuda")
+    }
+    assert "gpu_gb" not in tables["cpu"]
+    assert tables["cuda"]["gpu_gb"].between(1e-3, 200).all()

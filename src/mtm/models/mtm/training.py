@@ -72,10 +72,10 @@ class Run:
         -------
         pd.DataFrame
             One row an epoch or monitored step: ``epoch`` (passes done), ``step``, ``seconds``
-            since the start, ``learning_rate``, the mean of every loss since the row before, what
-            `monitor` returned, and ``stop_rho``, what `stop_score` returned. Without a new best
-            of it for ``stop_patience`` checks the training ends; the last weights are kept, not
-            the best ones.
+            since the start, ``learning_rate``, the mean of every loss since the row before, on a
+            graphics card ``gpu_gb`` (most memory held there so far, 1e9 bytes), what `monitor`
+            returned, and ``stop_rho``, what `stop_score` returned. Without a new best of it for
+            ``stop_patience`` checks the training ends; the last weights are kept, not the best.
         """
         engine = self.engine
         self._resume()
@@ -131,6 +131,8 @@ class Run:
         } | losses
         if not np.isfinite(list(losses.values())).all():
             raise FloatingPointError(f"a loss is not finite at step {step}: {row}")
+        if torch.device(self.engine.device).type == "cuda":
+            row["gpu_gb"] = torch.cuda.max_memory_reserved(self.engine.device) / 1e9
         if watched or (step == self.total and self.monitor_every):
             row |= self.monitor()
         self.rows.append(row | checked)
