@@ -23,7 +23,7 @@ from mtm.analyses.representations.tissue_similarity import (
     pearson_similarity,
 )
 from mtm.cohort.cohort import Cohort
-from mtm.errors import InputError
+from mtm.errors import CannotDo, InputError
 from mtm.models.covariate_design import covariate_table
 from mtm.models.mtm.model import MTM
 from mtm.models.mtm.networks import ConditionedStack
@@ -152,8 +152,10 @@ def _similarity_of_targets(cohort: Cohort, source: str) -> pd.DataFrame:
     """Similarity in expression of all tissues but the source."""
     names = [name for name in cohort.tissues if name != source]
     if len(names) < MIN_TISSUES:
-        raise InputError(
-            "cohort", f"{len(names)} tissues beside {source}", f"{MIN_TISSUES} or more"
+        raise CannotDo(
+            "decoding paths",
+            f"{len(names)} target tissues, fewer than {MIN_TISSUES}",
+            "give the cohort more tissues",
         )
     return pearson_similarity(mean_log2_expression(cohort)).loc[names, names]
 
