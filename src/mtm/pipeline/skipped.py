@@ -52,13 +52,13 @@ def _nothing_ran(path: Path, table: pd.DataFrame) -> Iterator[dict[str, str]]:
     models = table["model"] if "model" in table else pd.Series("", table.index)
     for model, part in table.groupby(models):
         if (part["status"] == SKIPPED).all():
-            reasons = part["reason"].value_counts()
-            others = f"; others in {reasons.iloc[1:].sum()}" if len(reasons) > 1 else ""
+            name = path.with_suffix("") if path.stem != model else path.parent
             yield {
-                "analysis": f"{path.parent.name}, {path.stem}",
+                "analysis": "/".join(name.parts[-2:]),
                 "model": model,
-                "reason": f"{reasons.index[0]} (in {reasons.iloc[0]} rows{others})",
-                "remedy": f"see every row's reason in {path}",
+                "reason": f"nothing ran; most often: {part['reason'].mode()[0]}",
+                "remedy": "more samples, or lower limits of this analysis in the configuration; "
+                f"every row's reason is in {path}",
             }
 
 
