@@ -131,8 +131,9 @@ def decoding_similarity(
     Raises
     ------
     InputError
-        See `fold_models`; there are fewer than three target tissues, or a fold has no held-out
-        donor with the source.
+        See `fold_models`.
+    CannotDo
+        There are fewer than three target tissues, or a fold has no held-out donor with the source.
     """
     targets = np.delete(np.arange(len(cohort.tissues)), cohort.tissue_index(source))
     expression = _similarity_of_targets(cohort, source)
@@ -166,11 +167,10 @@ def _source_rows(cohort: Cohort, folds: pd.DataFrame, source: str) -> dict[int, 
     for fold, rows in held_out_rows(cohort, folds).items():
         rows_of[fold] = rows[cohort.tissue[rows] == cohort.tissue_index(source)]
         if not len(rows_of[fold]):
-            raise InputError(
-                f"fold {fold}",
-                f"no held-out donor with {source}",
-                "one or more in every fold",
-                "Draw folds with the scheme balanced, or fewer folds.",
+            raise CannotDo(
+                "decoding paths",
+                f"no held-out donor of fold {fold} with {source}",
+                "draw folds with the scheme balanced, or fewer folds",
             )
     return rows_of
 

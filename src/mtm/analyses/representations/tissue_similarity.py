@@ -274,7 +274,9 @@ def tissue_similarity(
     Raises
     ------
     InputError
-        Genes or tissues are not the cohort's, or there are fewer than three target tissues.
+        Genes or tissues are not the cohort's.
+    CannotDo
+        There are fewer than three target tissues.
     """
     expression = pearson_similarity(mean_log2_expression(cohort))
     similarities = {"pearson": pearson_similarity, "jaccard": jaccard_similarity}

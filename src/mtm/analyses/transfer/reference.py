@@ -42,7 +42,9 @@ def reference_contrast(
     Raises
     ------
     InputError
-        The cohort has no such contrast, or no target tissue has enough cases and controls.
+        The cohort has no such contrast.
+    CannotDo
+        No target tissue has enough cases and controls.
     """
     case_of = _status_of(cohort, disease, settings.contrast)
     genes, rows = [], []
