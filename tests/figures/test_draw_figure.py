@@ -29,7 +29,9 @@ def test_the_script_reads_one_or_several_tables_and_writes_three_files(tmp_path)
 
 
 def test_a_table_that_could_not_be_made_is_a_page_with_its_reason(tmp_path):
-    write_note(CannotDo("similarity", "2 tissues, fewer than 3", "add tissues"), tmp_path / "p.tsv")
+    write_note(
+        CannotDo("similarity", "2 tissues, fewer than 3", "add tissues"), tmp_path / "p.tsv"
+    )
     outputs = Named({suffix: tmp_path / f"f.{suffix}" for suffix in ("pdf", "png", "tsv")})
     run_script(
         "draw_figure",

@@ -40,8 +40,11 @@ for FIGURE, DRAWN in FIGURES.items():
 
 rule list_skipped_analyses:
     input:
-        tables=TABLES + [
-            drawn["tables"][name] for drawn in FIGURES.values() for name in drawn["tables"]
+        tables=TABLES
+        + [
+            drawn["tables"][name]
+            for drawn in FIGURES.values()
+            for name in drawn["tables"]
         ],
         training=expand(
             "results/{{cohort}}/models/{model}/fold{fold}.training.tsv",

@@ -1,4 +1,4 @@
-"""What every script of a rule does alike: log, threads, errors a user can read, what is skipped."""
+"""What every script of a rule does the same way: log, threads, readable errors, what it skips."""
 
 import logging
 import sys

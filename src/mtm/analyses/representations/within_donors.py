@@ -373,7 +373,8 @@ def _interval(name: str, draws: np.ndarray) -> dict[str, float]:
 
 def mean_by_pair(parts: Sequence[FoldComparison], tissues: Sequence[str]) -> pd.DataFrame:
     """Means over the donors of all folds, one row a pair of tissues."""
-    sums = pd.concat([part.by_pair for part in parts]).groupby(["tissue_a", "tissue_b"]).sum()
+    compared = pd.concat([part.by_pair for part in parts if len(part.by_pair)])
+    sums = compared.groupby(["tissue_a", "tissue_b"]).sum()
     table = sums.reset_index().astype({"n_donors": int, "n_comparisons": int})
     names = np.array(tissues, dtype=object)
     for column in ("tissue_a", "tissue_b"):

@@ -9,7 +9,6 @@ import pandas as pd
 import torch
 from tqdm import tqdm
 
-from mtm.errors import InputError
 from mtm.models.base import Training
 from mtm.models.checkpoint import Checkpoint, run_key
 from mtm.models.device import choose_device
