@@ -4,7 +4,7 @@ import pandas as pd
 
 from mtm.analyses.disease.status import disease_status, labels_of_part
 from mtm.cohort.cohort import Cohort
-from mtm.io import write_parquet
+from mtm.io import read_parquet, write_parquet
 from mtm.pipeline.held_out import held_out
 from mtm.pipeline.scripting import run
 from mtm.settings.accuracy import AccuracySettings
@@ -14,7 +14,7 @@ from mtm.settings.disease_status import StatusSettings
 def main(snakemake):
     """Read the predictions of all folds and the labels, write auROC, curves and draws."""
     inputs, params, output = snakemake.input, snakemake.params, snakemake.output
-    labels = pd.read_parquet(inputs.labels)
+    labels = read_parquet(inputs.labels)
     status, curves, draws = disease_status(
         held_out(snakemake),
         snakemake.wildcards.model,

@@ -39,7 +39,8 @@ def test_training_state_is_gone_and_logs_are_in_place(small_run):
         "exact age, BMI, disease",
         "trait BMI",
         "transfer to an external cohort",
-        "similarity of tissues, decoding paths",
+        "decoding paths",
+        "similarity of tissues",
     ]
 
 

@@ -221,7 +221,10 @@ def add_figure(name, category, title, **tables):
 
 
 def skip(analysis, reason, remedy):
-    """Say in tables/skipped.tsv that this configuration leaves an analysis out, and why."""
+    """Say in tables/skipped.tsv that this configuration leaves an analysis out, and why.
+
+    What can be known only from the cohort, a script says by `mtm.errors.CannotDo`.
+    """
     SKIPPED.append({"analysis": analysis, "reason": reason, "remedy": remedy})
 
 

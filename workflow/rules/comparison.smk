@@ -91,7 +91,9 @@ rule score_partial:
 
 TABLES += expand("results/{{cohort}}/accuracy/partial/{model}.tsv", model=MODELS)
 
-if len(MODELS) > 1:
+if len(MODELS) == 1:
+    skip("comparison of models", "one model", "add models to compare it with")
+else:
     TABLES += [
         rules.compare_models.output.pair_counts,
         rules.compare_models.output.s1,

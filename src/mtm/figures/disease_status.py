@@ -61,8 +61,6 @@ def fig3cd_table(
     status, curves, summary = _chosen(status), _chosen(curves), _chosen(summary)
     key = ["model", "selection", "tissue", "contrast"]
     ran = status[status["status"] == RAN]
-    if ran.empty:
-        return pd.DataFrame()
     pairs = ran[[*key, "input", "auroc", "informative"]].assign(panel=PAIRS)
     shown = curves[curves["shown"].astype(bool)]
     intervals = ran[[*key, "input", "auroc", "ci_low", "ci_high"]]
@@ -71,7 +69,8 @@ def fig3cd_table(
                      "wilcoxon_p", "difference", "ci_low", "ci_high"]]  # fmt: skip
     tests = tests.rename(columns={"pairs": "panel"})
     table = pd.concat([shown.assign(panel=ROC), pairs, tests], ignore_index=True)
-    return table[["panel", *table.columns.drop("panel")]]
+    table = table[["panel", *table.columns.drop("panel")]]
+    return table[:0] if ran.empty else table
 
 
 @figure("fig3cd", reduce=fig3cd_table)

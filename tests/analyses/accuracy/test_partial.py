@@ -8,7 +8,7 @@ from scripts import Named, run_script
 from mtm.analyses.accuracy.partial import MIN_LEFT, partial_accuracy
 from mtm.analyses.accuracy.score import score_predictions
 from mtm.cohort.cohort import Cohort
-from mtm.errors import InputError
+from mtm.errors import CannotDo, InputError
 from mtm.predictions.held_out import read_held_out
 from mtm.settings.accuracy import AccuracySettings
 from mtm.settings.scaling import Scaling
@@ -249,9 +249,9 @@ def test_without_hardy_classes_there_are_no_rows_of_them(traits, noisy):
     assert set(table["adjustment"]) == {"none", "covariates"}
 
 
-def test_no_covariate_and_no_source_sample_are_refused(traits, noisy):
+def test_no_covariate_is_a_reason_to_leave_out_and_no_source_sample_is_refused(traits, noisy):
     held_out = traits.held_out(noisy(traits.cohort))
-    with pytest.raises(InputError, match="no covariate"):
+    with pytest.raises(CannotDo, match="no covariate varies"):
         partial(traits, held_out, covariates=("batch",))
     with pytest.raises(InputError, match="no sample of Lung"):
         partial_accuracy(held_out, traits.read(), "Lung", "m", SETTINGS, device="cpu")

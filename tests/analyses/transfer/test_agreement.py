@@ -14,7 +14,7 @@ from mtm.analyses.transfer.external import align_moments, read_external
 from mtm.analyses.transfer.reference import reference_contrast
 from mtm.analyses.transfer.related_tissues import compare_groups
 from mtm.cohort.cohort import Cohort
-from mtm.errors import InputError
+from mtm.errors import CannotDo, InputError
 from mtm.models.base import Training
 from mtm.models.registry import build
 from mtm.settings.disease import DiseaseSettings
@@ -359,14 +359,14 @@ def test_units_can_be_said(files, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("changes", "disease", "words"),
+    ("changes", "disease", "error", "words"),
     [
-        ({"contrast": "MHY"}, DISEASE, ("transfer.contrast", "'MHY'", "MHX")),
-        ({}, DiseaseSettings(), ("reference of contrast MHX", "disease.min_cases")),
+        ({"contrast": "MHY"}, DISEASE, InputError, ("transfer.contrast", "'MHY'", "MHX")),
+        ({}, DiseaseSettings(), CannotDo, ("MHX: at most", "disease.min_cases")),
     ],
 )
-def test_bad_reference(cohort, changes, disease, words):
-    with pytest.raises(InputError) as caught:
+def test_bad_reference(cohort, changes, disease, error, words):
+    with pytest.raises(error) as caught:
         reference_contrast(cohort, BLOOD, disease, QUICK.with_(**changes))
     assert all(word in str(caught.value) for word in words)
 

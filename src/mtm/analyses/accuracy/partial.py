@@ -35,7 +35,7 @@ import torch
 
 from mtm.analyses.accuracy.resampled import gene_blocks, sampled_genes
 from mtm.cohort.cohort import Cohort
-from mtm.errors import InputError
+from mtm.errors import CannotDo, InputError
 from mtm.models.covariate_design import CovariateDesign, covariate_table
 from mtm.models.device import choose_device
 from mtm.predictions.held_out import HeldOut, fold_weights
@@ -130,9 +130,11 @@ def partial_accuracy(
     Raises
     ------
     InputError
-        The cohort has none of `covariates`, or a prediction's donor no sample of `source`.
+        A prediction's donor has no sample of `source`.
+    CannotDo
+        None of `covariates` varies between donors.
     """
-    _demand_covariates(cohort, covariates)
+    _demand_covariates(cohort, source, covariates)
     torch_device = torch.device(choose_device(device))
     weights = fold_weights([held_out], settings)
     sample = sampled_genes(len(held_out.gene_ids), settings.bootstrap_genes, settings.seed)
@@ -151,10 +153,15 @@ def partial_accuracy(
     return _with_means(pd.DataFrame(rows), resampled, n_donors, len(weights))
 
 
-def _demand_covariates(cohort: Cohort, covariates: Sequence[str]) -> None:
-    """Raise unless the cohort has a covariate; log what it lacks else."""
-    if not any(name in cohort.donors or name in cohort.samples for name in covariates):
-        raise InputError("cohort", "no covariate", f"at least one of {', '.join(covariates)}")
+def _demand_covariates(cohort: Cohort, source: str, covariates: Sequence[str]) -> None:
+    """Raise unless a covariate of the cohort varies; log what it lacks else."""
+    source_rows = np.flatnonzero(cohort.tissue == cohort.tissue_index(source))
+    if not len(CovariateDesign.fit(covariate_table(cohort, source_rows, covariates))):
+        raise CannotDo(
+            "accuracy beyond covariates",
+            "no covariate varies between donors",
+            f"give donors or samples one or more of {', '.join(covariates)}",
+        )
     if "hardy" not in cohort.donors:
         log.info("donors have no Hardy class: no rho within classes of death")
 

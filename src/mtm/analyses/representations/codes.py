@@ -25,7 +25,7 @@ from mtm.analyses.representations.within_donors import (
     summarise_folds,
 )
 from mtm.cohort.cohort import Cohort
-from mtm.errors import InputError
+from mtm.errors import CannotDo, InputError
 from mtm.models.mtm.model import MTM
 from mtm.vocabulary import ENCODER_INPUT, NETWORKS, UNTRAINED
 
@@ -70,7 +70,9 @@ def code_similarity(
     Raises
     ------
     InputError
-        See `fold_models` and `held_out_rows`; codes are not finite; no donor has two tissues.
+        See `fold_models` and `held_out_rows`; codes are not finite.
+    CannotDo
+        A fold has no held-out donor with two tissues.
     """
     rows_of = held_out_rows(cohort, folds)
     donors, pairs, summary = [], [], []
@@ -100,8 +102,10 @@ def _donors_and_tissues(
     """Donor and tissue of the held-out samples of a fold."""
     donor = cohort.donor[rows]
     if np.unique(donor, return_counts=True)[1].max() < 2:
-        raise InputError(
-            f"fold {fold}", "no held-out donor with two tissues", "one or more such donors"
+        raise CannotDo(
+            "latent codes",
+            f"no held-out donor of fold {fold} with two tissues",
+            "draw folds with the scheme balanced, or fewer folds",
         )
     return donor, cohort.tissue[rows]
 

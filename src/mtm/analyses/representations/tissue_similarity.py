@@ -15,7 +15,7 @@ from scipy import stats
 
 from mtm.cohort.cohort import Cohort
 from mtm.cohort.scaling import log2_tpm
-from mtm.errors import InputError
+from mtm.errors import CannotDo, InputError
 from mtm.vocabulary import ALL_TISSUES, OUTSIDE_BRAIN, READINGS, RELATIONS
 
 log = logging.getLogger(__name__)
@@ -274,7 +274,9 @@ def tissue_similarity(
     Raises
     ------
     InputError
-        Genes or tissues are not the cohort's, or there are fewer than three target tissues.
+        Genes or tissues are not the cohort's.
+    CannotDo
+        There are fewer than three target tissues.
     """
     expression = pearson_similarity(mean_log2_expression(cohort))
     similarities = {"pearson": pearson_similarity, "jaccard": jaccard_similarity}
@@ -305,10 +307,10 @@ def _check_gene_wise(model: str, table: pd.DataFrame, cohort: Cohort) -> list[st
             where, f"tissue {unknown[0]}", "tissues of the cohort", "Score the model again."
         )
     if len(tissues) < MIN_TISSUES:
-        raise InputError(
-            where,
-            f"{len(tissues)} target tissues",
-            f"{MIN_TISSUES} or more, so that there are pairs to compare",
+        raise CannotDo(
+            "similarity of tissues",
+            f"{len(tissues)} target tissues, fewer than {MIN_TISSUES}",
+            "give the cohort more tissues",
         )
     wanted = set(cohort.genes.index)
     for (scale, tissue), genes in table.groupby(["scale", "tissue"])["gene_id"]:
