@@ -181,7 +181,7 @@ def join_people(
         write_matrix(
             temporary,
             (block for side in sides for block in _blocks(*side)),
-            samples.astype({name: "category" for name in samples.select_dtypes("object")}),
+            samples.astype(dict.fromkeys(samples.select_dtypes("object"), "category")),
             training.genes.iloc[found],
             {"scale": "tpm", "units": "TPM"},
         )
@@ -208,9 +208,7 @@ def _refuse_common(training: People, external: People) -> None:
             external.expression, f"sample {sample}, as in the training cohort", "other names"
         )
     if training.donors.empty:
-        raise InputError(
-            external.expression, "every donor held out", "donors left to train on"
-        )
+        raise InputError(external.expression, "every donor held out", "donors left to train on")
 
 
 def _tissues(training: People, external: People, source: str, min_donors: int) -> pd.DataFrame:
@@ -336,8 +334,7 @@ def _check_training(model: Predictor, joined: Cohort, donors: Collection[str]) -
     if seen:
         raise InputError(
             f"model {model.name}",
-            f"{len(seen)} of the external donors among its training donors: "
-            f"{', '.join(seen[:5])}",
+            f"{len(seen)} of the external donors among its training donors: {', '.join(seen[:5])}",
             "a model trained without them",
         )
     missing = set(joined.donors.index) - set(donors) - trained

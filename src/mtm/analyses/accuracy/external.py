@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 from mtm.analyses.accuracy.score import score_predictions
-from mtm.analyses.accuracy.tables import Scores, headline
+from mtm.analyses.accuracy.tables import Scores
 from mtm.cohort.cohort import Cohort
 from mtm.cohort.folds import read_folds
 from mtm.models.base import Predictor
@@ -74,7 +74,9 @@ def score_external(
         parts[alignment] = score_predictions(held_out, name, settings)
     same_tissues = internal.of_tissues(held_out.rows["tissue"].unique())
     parts[CROSS_VALIDATION] = score_predictions(same_tissues, name, settings)
-    return Scores(**{table.name: _joined(evaluation, table.name, parts) for table in fields(Scores)})
+    return Scores(
+        **{table.name: _joined(evaluation, table.name, parts) for table in fields(Scores)}
+    )
 
 
 def _joined(evaluation: str, table: str, parts: Mapping[str, Scores]) -> pd.DataFrame:
@@ -83,9 +85,3 @@ def _joined(evaluation: str, table: str, parts: Mapping[str, Scores]) -> pd.Data
     joined = pd.concat(tables, names=["alignment"]).reset_index("alignment")
     joined.insert(0, "cohort", evaluation)
     return joined.reset_index(drop=True)
-
-
-def external_headline(summary: pd.DataFrame) -> pd.DataFrame:
-    """Pick the rows that are quoted, as `headline` does, of every cohort and alignment."""
-    groups = summary.groupby(["cohort", "alignment"], sort=False)
-    return pd.concat([headline(part) for _, part in groups], ignore_index=True)
