@@ -8,7 +8,7 @@ from matplotlib.ticker import MaxNLocator
 
 from mtm.figures import marks, names
 from mtm.figures.registry import figure
-from mtm.figures.style import INK, MUTED, PAGE_MM, PALETTE, new_figure
+from mtm.figures.style import INK, MUTED, PAGE_HEIGHT_MM, PAGE_MM, PALETTE, new_figure
 from mtm.vocabulary import ACCURACY_KEY, CROSS_VALIDATION, HEADLINE, MEAN_OF_TISSUES
 
 COLUMNS = 2
@@ -65,9 +65,12 @@ def external(table: pd.DataFrame) -> Figure:
     cohorts = list(dict.fromkeys(table["cohort"]))
     models = names.ordered(table["model"])
     alignments = [name for name in LOOKS if name in set(table["alignment"])]
-    n_rows = -(-len(cohorts) // COLUMNS)
-    drawing = new_figure(PAGE_MM, n_rows * (len(models) * ROW_MM + 14) + 14)
-    axes = drawing.subplots(n_rows, COLUMNS, sharex=True, sharey=True, squeeze=False).ravel()
+    n_columns = min(COLUMNS, len(cohorts))
+    n_rows = -(-len(cohorts) // n_columns)
+    fixed_mm = 14 * n_rows + 14
+    row_mm = min(ROW_MM, (PAGE_HEIGHT_MM - fixed_mm) / (n_rows * len(models)))
+    drawing = new_figure(PAGE_MM, n_rows * len(models) * row_mm + fixed_mm)
+    axes = drawing.subplots(n_rows, n_columns, sharex=True, sharey=True, squeeze=False).ravel()
     for ax, cohort in zip(axes, cohorts, strict=False):
         rows = table[table["cohort"] == cohort]
         _draw_models(ax, rows, models, alignments)

@@ -137,10 +137,8 @@ def join_people(
 
     Parameters
     ----------
-    training, external
-        Who is trained on, and who is predicted.
-    source
-        Tissue that is predicted from.
+    training, external, source
+        Who is trained on, who is predicted, and from which tissue.
     min_donors
         A tissue needs so many external donors who have it beside the source.
     min_gene_overlap
@@ -164,33 +162,45 @@ def join_people(
     _refuse_common(training, external)
     for people in (training, external):
         check_source(set(people.samples["tissue"]), source, people.expression)
-    columns, overlap = match_genes(
-        training.genes, external.genes.index, min_gene_overlap, external.expression
-    )
-    log.info("%s: %s", external.expression, overlap)
-    found = np.flatnonzero(columns >= 0)
+    found, columns = _common_genes(training, external, min_gene_overlap)
     tissues = _tissues(training, external, source, min_donors).assign(n_genes=len(found))[TISSUES]
+    _tell_absent_covariates(training, external)
     kept = [source, *tissues["tissue"][tissues["status"] == RAN]]
     sides = [
         (side.expression, side.samples[side.samples["tissue"].isin(kept)], genes)
-        for side, genes in ((training, found), (external, columns[found]))
+        for side, genes in ((training, found), (external, columns))
     ]
-    samples = pd.concat([rows for _, rows, _ in sides]).drop(columns="row")
-    _tell_absent_covariates(training, external)
+    donors = pd.concat(
+        [training.donors.assign(fold=NEVER_HELD_OUT), external.donors.assign(fold=EXTERNAL_FOLD)]
+    )
+    donors = donors.sort_index().rename_axis("donor").reset_index()
     with atomic_path(out_expression) as temporary:
-        write_matrix(
-            temporary,
-            (block for side in sides for block in _blocks(*side)),
-            samples.astype(dict.fromkeys(samples.select_dtypes("object"), "category")),
-            training.genes.iloc[found],
-            {"scale": "tpm", "units": "TPM"},
-        )
-        donors = pd.concat([training.donors, external.donors]).sort_index()
-        write_tsv(donors.rename_axis("donor").reset_index(), out_donors)
-        fold = np.where(donors.index.isin(external.donors.index), EXTERNAL_FOLD, NEVER_HELD_OUT)
-        write_tsv(pd.DataFrame({"donor": donors.index, "fold": fold}), out_folds)
+        _write_expression(temporary, sides, training.genes.iloc[found])
+        write_tsv(donors.drop(columns="fold"), out_donors)
+        write_tsv(donors[["donor", "fold"]], out_folds)
         write_tsv(tissues, out_tissues)
     return tissues
+
+
+def _write_expression(
+    path: Path, sides: Sequence[tuple[Path, pd.DataFrame, np.ndarray]], genes: pd.DataFrame
+) -> None:
+    """Write samples of several files, each with the columns of its genes, one under the other."""
+    samples = pd.concat([rows for _, rows, _ in sides]).drop(columns="row")
+    samples = samples.astype(dict.fromkeys(samples.select_dtypes("object"), "category"))
+    blocks = (block for side in sides for block in _blocks(*side))
+    write_matrix(path, blocks, samples, genes, {"scale": "tpm", "units": "TPM"})
+
+
+def _common_genes(
+    training: People, external: People, min_overlap: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Columns of the genes that both files have, in each."""
+    where = external.expression
+    columns, overlap = match_genes(training.genes, external.genes.index, min_overlap, where)
+    log.info("%s: %s", where, overlap)
+    found = np.flatnonzero(columns >= 0)
+    return found, columns[found]
 
 
 def _refuse_common(training: People, external: People) -> None:

@@ -11,6 +11,7 @@ from mtm.settings.base import Names, Once, Section, key
 from mtm.settings.transfer import MIN_OVERLAP, Alignment
 
 OF_ANOTHER_COHORT = ("expression", "sample_attributes", "subject_phenotypes")
+OF_A_PART = ("hold_out", "values")
 EvaluationName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
 
 
@@ -25,19 +26,6 @@ class ExternalEvaluation(Section):
     hold_out: str | None = key(None, "Column of this cohort's samples or donors in place of another cohort - `center`, `hardy`, a column of `cohort/donors.tsv`. Models are trained without the donors who have one of `values` in any sample.")
     values: Annotated[tuple[str | int, ...], Once] = key((), "Values of the column `hold_out` that are held out, all together.")
 
-    def disagreements(self) -> Iterator[InputError]:
-        """Demand another cohort or a part of this one."""
-        files = [name for name in OF_ANOTHER_COHORT if getattr(self, name)]
-        part = bool(self.hold_out), bool(self.values)
-        whole = len(files) == len(OF_ANOTHER_COHORT) and not any(part)
-        if not whole and (files or not all(part)):
-            given = [*files, *(name for name in ("hold_out", "values") if getattr(self, name))]
-            yield InputError(
-                "",
-                " and ".join(given) or "nothing",
-                f"{', '.join(OF_ANOTHER_COHORT)} of another cohort, or hold_out and values",
-            )
-
 
 class Evaluation(Section):
     """Whether accuracy holds for people from elsewhere (methods 6.14)."""
@@ -48,3 +36,14 @@ class Evaluation(Section):
     models: Names | None = key(None, "Models to score; null takes every model that predicts from the source tissue alone.")
     alignments: Annotated[tuple[Alignment, ...], Field(min_length=1), Once] = key(("none", "log2"), "How the mean and sd of every gene in the external source samples are brought to those of the training samples - not at all, of log2(1+TPM), or of TPM. The samples that are predicted are never touched.")
     min_gene_overlap: float = key(MIN_OVERLAP, "Least share of the cohort's genes that an external expression file must have; genes it lacks stand at their training mean and are not scored.", gt=0, le=1, unit="share of genes")
+
+    def disagreements(self) -> Iterator[InputError]:
+        """Demand another cohort or a part of this one, under every name."""
+        for name, evaluation in self.external.items():
+            given = [key for key in (*OF_ANOTHER_COHORT, *OF_A_PART) if getattr(evaluation, key)]
+            if tuple(given) not in (OF_ANOTHER_COHORT, OF_A_PART):
+                yield InputError(
+                    f"external.{name}",
+                    " and ".join(given) or "nothing",
+                    f"{', '.join(OF_ANOTHER_COHORT)} of another cohort, or {' and '.join(OF_A_PART)}",
+                )
