@@ -70,6 +70,15 @@ class Elsewhere:
         data.write_h5ad(self.files[0])
         write_tsv(self.donors, self.files[1])
 
+    def part(self, name, donors):
+        """Write some donors as a cohort of their own; return its files."""
+        whole = anndata.read_h5ad(self.files[0])
+        kept = whole[whole.obs["donor"].isin(donors).to_numpy()].copy()
+        files = self.folder / f"{name}.h5ad", self.folder / f"{name}.tsv"
+        kept.write_h5ad(files[0])
+        write_tsv(self.donors[self.donors["donor"].isin(donors)], files[1])
+        return files
+
     def people(self):
         return People.read(*self.files)
 

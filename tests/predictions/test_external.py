@@ -10,7 +10,7 @@ from mtm.cohort.cohort import Cohort
 from mtm.cohort.folds import NEVER_HELD_OUT, read_folds
 from mtm.errors import InputError
 from mtm.predictions.alignment import align_moments
-from mtm.predictions.external import predict_external
+from mtm.predictions.external import People, predict_external
 
 
 @pytest.fixture
@@ -154,6 +154,26 @@ def test_a_part_of_the_cohort_is_all_donors_with_a_sample_of_it(training):
         training.people().split("center", ["C1", "D9"])
     with pytest.raises(InputError, match="'centre'"):
         training.people().split("centre", ["C1"])
+
+
+def test_a_part_of_the_cohort_is_joined_as_another_cohort_of_the_same_people(tmp_path, training):
+    outside, inside = training.people().split("center", ["C1"])
+    halves = [
+        People.read(*training.part(name, people.donors.index))
+        for name, people in (("out", outside), ("in", inside))
+    ]
+    written = []
+    for sides in ((outside, inside), halves):
+        paths, tissues = joined(tmp_path, *sides)
+        cohort = Cohort.read(*paths[:2])
+        written.append(
+            (cohort.expr_tpm, cohort.samples, cohort.donors, read_folds(paths[2]), tissues)
+        )
+    np.testing.assert_array_equal(written[0][0], written[1][0])
+    for one, other in zip(written[0][1:3], written[1][1:3], strict=True):
+        pd.testing.assert_frame_equal(one, other)
+    pd.testing.assert_series_equal(written[0][3], written[1][3])
+    pd.testing.assert_frame_equal(written[0][4], written[1][4])
 
 
 def test_joined_file_is_an_anndata(tmp_path, training, external):

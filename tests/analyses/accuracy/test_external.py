@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from elsewhere import BLOOD, Elsewhere, fitted, joined
+from scripts import run_script
 
 from mtm.analyses.accuracy.external import score_external
 from mtm.analyses.accuracy.tables import external_headline
@@ -28,8 +29,8 @@ def training(folder):
     return Elsewhere(folder, "A", N_TRAINING, seed=2)
 
 
-def internal(training, folder, **parameters):
-    """Two folds of the training cohort, predicted by models that have not seen them."""
+def own_predictions(training, folder, **parameters):
+    """Write two folds of the training cohort, predicted by models that have not seen them."""
     cohort, fold = training.cohort(), np.arange(N_TRAINING) % 2
     donors = training.donors["donor"]
     write_tsv(pd.DataFrame({"donor": donors, "fold": fold}), folder / "own.tsv")
@@ -42,6 +43,11 @@ def internal(training, folder, **parameters):
         write_predictions(
             paths[-1], blocks, cohort, requests, rows, model="ridge", scale=model.scale, fold=k
         )
+    return paths
+
+
+def internal(training, folder, **parameters):
+    paths = own_predictions(training, folder, **parameters)
     return read_held_out(training.files[0], folder / "own.tsv", paths, BLOOD)
 
 
@@ -104,3 +110,57 @@ def test_the_cross_validation_is_scored_in_the_tissues_of_the_external_people(fo
     found = scores(folder, training, one)
     assert set(found.by_tissue["tissue"]) == {"Lung", MEAN_OF_TISSUES}
     assert quoted(found)["n_tissues"].eq(1).all()
+
+
+def test_scripts_hold_out_a_site_and_write_the_tables(folder, training, tmp_path):
+    expression, donors = map(str, training.files)
+    joined_files = {
+        name: str(tmp_path / f"{name}.{'h5ad' if name == 'expression' else 'tsv'}")
+        for name in ("expression", "donors", "folds", "tissues")
+    }
+    run_script(
+        "join_external", tmp_path / "log",
+        input={"expression": expression, "donors": donors},
+        output=joined_files,
+        params={"part": {"hold_out": "center", "values": ["C1"]}, "source": BLOOD,
+                "min_donors": 5, "min_gene_overlap": 0.8},
+    )  # fmt: skip
+    at_site = training.obs.loc[training.obs["center"] == "C1", "donor"].unique()
+    others = training.donors["donor"][~training.donors["donor"].isin(at_site)]
+    fitted(training.cohort(), donors=others).save(tmp_path / "fold0.safetensors")
+    own = own_predictions(training, folder)
+    output = {
+        "none": str(tmp_path / "none.h5ad"),
+        "gene_wise": str(tmp_path / "gene_wise.parquet"),
+        "sample_wise": str(tmp_path / "sample_wise.parquet"),
+        "by_tissue": str(tmp_path / "by_tissue.tsv"),
+    }
+    run_script(
+        "score_external", tmp_path / "log",
+        wildcards={"model": "ridge", "evaluation": "site"},
+        input={"expression": expression, "folds": str(folder / "own.tsv"),
+               "predictions": list(map(str, own)), "bundle": str(tmp_path / "fold0.safetensors"),
+               **{f"external_{name}": path for name, path in joined_files.items()}},
+        output=output,
+        params={"source": BLOOD, "scaling": {}, "alignments": ["none"],
+                "accuracy": QUICK.model_dump()},
+    )  # fmt: skip
+    scored = pd.read_parquet(output["sample_wise"])
+    scored = scored[(scored["alignment"] == "none") & (scored["scale"] == "log2_z")]
+    assert set(scored["donor"]) <= set(at_site)
+    assert (
+        len(scored)
+        == (training.obs["donor"].isin(at_site) & (training.obs["tissue"] != BLOOD)).sum()
+    )
+    written = {name: str(tmp_path / f"{name}.tsv") for name in ("summary", "headline", "all")}
+    run_script(
+        "summarise_external", tmp_path / "log",
+        input={"by_tissue": [output["by_tissue"]], "tissues": [joined_files["tissues"]]},
+        output={"summary": written["summary"], "headline": written["headline"],
+                "tissues": written["all"]},
+        params={"evaluations": ["site"]},
+    )  # fmt: skip
+    quoted_rows = pd.read_csv(written["headline"], sep="\t")
+    assert list(quoted_rows["alignment"]) == ["none"] * 3 + ["cross-validation"] * 3
+    assert (quoted_rows["n_tissues"] == 2).all()
+    assert list(pd.read_csv(written["all"], sep="\t")["cohort"]) == ["site", "site"]
