@@ -136,5 +136,5 @@ def test_unusable_tables_are_refused():
         accuracy.fig2a_table(table.drop(columns="null_low"))
     with pytest.raises(InputError, match="mean of tissues"):
         accuracy.fig2a_table(table[table["tissue"] != MEAN_OF_TISSUES])
-    with pytest.raises(InputError, match="'fig99'; expected one of accuracy_by_tissue, fig2a"):
+    with pytest.raises(InputError, match="'fig99'; expected one of accuracy_by_tissue, .*fig2a"):
         make_figure("fig99", {"table": table})

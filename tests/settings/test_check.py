@@ -190,3 +190,33 @@ def test_all_disagreements_come_in_one_message():
     with pytest.raises(InputError) as caught:
         checked(filters=filters, models=models)
     assert len(str(caught.value).splitlines()) == 3
+
+
+FILES = ("expression", "sample_attributes", "subject_phenotypes")
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {},
+        {"expression": "a.gct"},
+        {"hold_out": "center"},
+        {"values": ["C1"]},
+        dict.fromkeys(FILES, "a") | {"hold_out": "center", "values": ["C1"]},
+    ],
+)
+def test_an_external_evaluation_is_another_cohort_or_a_part_of_this_one(given):
+    with pytest.raises(
+        InputError, match=r"evaluation\.external\.lab: found .* or hold_out and val"
+    ):
+        checked(evaluation={"external": {"lab": given}})
+
+
+def test_external_evaluations_take_files_or_values_of_any_kind():
+    site = {"hold_out": "hardy", "values": [0, "C1"]}
+    lab = dict.fromkeys(FILES, "a.gct")
+    evaluation = checked(evaluation={"external": {"site": site, "lab": lab}})["evaluation"]
+    assert evaluation["external"]["site"]["values"] == [0, "C1"]
+    assert evaluation["alignments"] == ["none", "log2"]
+    with pytest.raises(InputError, match=r"evaluation\.external: found the name 'a/b'"):
+        checked(evaluation={"external": {"a/b": lab}})

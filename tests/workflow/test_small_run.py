@@ -37,6 +37,7 @@ def test_training_state_is_gone_and_logs_are_in_place(small_run):
     # Three tissues, and no phenotypes under controlled access.
     assert list(skipped["analysis"]) == [
         "exact age, BMI, disease",
+        "accuracy for people from elsewhere",
         "trait BMI",
         "transfer to an external cohort",
         "decoding paths",

@@ -60,24 +60,28 @@ for name in config["local_files"]:
         )
 
 
-def resolve_input(role):
-    """Return the path of one of `inputs`: a fetched dataset, a local copy of it, or a path."""
-    named = config["inputs"][role]
+def resolve_file(key, named):
+    """Return the path of what a key names: a fetched dataset, a local copy of it, or a path."""
     if named not in DATASETS:
         if Path(named).name == named and Path(named).suffix == "":
             expected = "a dataset of config/datasets.tsv or the path of a file"
-            raise unknown_dataset(f"inputs.{role}", named, expected)
+            raise unknown_dataset(key, named, expected)
         return named
     if named in config["local_files"]:
         return config["local_files"][named]
     if DATASETS[named].access == "controlled":
         raise InputError(
-            f"config key inputs.{role}",
+            f"config key {key}",
             f"{named}, a controlled-access dataset",
             f"your copy of it, as local_files.{named}",
             f"Apply for it at {DATASETS[named].url}.",
         )
     return f"resources/{DATASETS[named].file}"
+
+
+def resolve_input(role):
+    """Return the path of one of `inputs`."""
+    return resolve_file(f"inputs.{role}", config["inputs"][role])
 
 
 # The inputs that make the cohort; the others belong to single analyses.

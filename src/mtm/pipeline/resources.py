@@ -91,6 +91,9 @@ def rule_resources(size: CohortSize, n_models: int) -> Mapping[str, dict[str, in
         "build_cohort": _asked(3 * matrix, matrix + 2e-3 * size.n_samples),
         "make_folds": _asked(matrix, 1),
         "predict_oracle": _asked(6 * matrix, matrix),
+        # The other cohort is taken to be no larger than this one; three alignments.
+        "join_external": _asked(matrix, 2 * matrix),
+        "score_external": _asked(10 * matrix + 30 * genes_mb, 3 * matrix + 4 * genes_mb),
         "compare_models": _asked(4 * matrix + 10 * n_models * genes_mb, n_models * genes_mb),
         "measure_expression_level": _asked(2 * matrix, genes_mb),
         # The gene model, whose size is not the cohort's.
@@ -112,7 +115,8 @@ def rule_resources(size: CohortSize, n_models: int) -> Mapping[str, dict[str, in
         "transfer_model": _asked(4 * matrix + 10 * genes_mb + 2000, 2 * genes_mb),
         **dict.fromkeys(
             (
-                "summarise_accuracy", "compare_with_paper", "join_gene_contrasts",
+                "summarise_accuracy", "summarise_external", "compare_with_paper",
+                "join_gene_contrasts",
                 "combine_status", "summarise_traits", "summarise_dysregulation", "draw_figure",
                 "list_skipped_analyses",
             ),

@@ -13,6 +13,7 @@ from mtm.settings.cohort import Filters, Folds, Inputs
 from mtm.settings.comparison import Comparison
 from mtm.settings.disease import DiseaseSettings
 from mtm.settings.disease_status import StatusSettings
+from mtm.settings.evaluation import Evaluation
 from mtm.settings.gene_characteristics import GeneCharacteristics
 from mtm.settings.representations import Representations
 from mtm.settings.scaling import Scaling
@@ -46,6 +47,7 @@ class Config(Section):
     transfer: TransferSection = TransferSection()
     representations: Representations = Representations()
     accuracy: AccuracySettings = AccuracySettings()
+    evaluation: Evaluation = Evaluation()
     simulation: SimulationSettings | None = None
     final_bundle: bool = key(False, "Also fit every model on all donors and write `models/{model}/all.safetensors`, for predictions of new people.")
 

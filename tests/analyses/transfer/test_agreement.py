@@ -10,13 +10,14 @@ from scipy import stats
 
 from mtm.analyses.disease.case_control import fold_changes
 from mtm.analyses.transfer.agreement import transfer_agreement
-from mtm.analyses.transfer.external import align_moments, read_external
+from mtm.analyses.transfer.external import read_external
 from mtm.analyses.transfer.reference import reference_contrast
 from mtm.analyses.transfer.related_tissues import compare_groups
 from mtm.cohort.cohort import Cohort
 from mtm.errors import CannotDo, InputError
 from mtm.models.base import Training
 from mtm.models.registry import build
+from mtm.predictions.alignment import align_moments
 from mtm.settings.disease import DiseaseSettings
 from mtm.settings.transfer import TransferSettings
 

@@ -224,3 +224,9 @@ def headline(summary: pd.DataFrame) -> pd.DataFrame:
     means = summary[is_mean].merge(n_tissues, how="left", on=["model", *ACCURACY_KEY])
     parts = [means[(means[ACCURACY_KEY] == measure).all(axis=1)] for measure in HEADLINE_MEASURES]
     return pd.concat(parts, ignore_index=True).drop(columns="tissue")
+
+
+def external_headline(summary: pd.DataFrame) -> pd.DataFrame:
+    """Pick the rows that are quoted, as `headline` does, of every cohort and alignment."""
+    groups = summary.groupby(["cohort", "alignment"], sort=False)
+    return pd.concat([headline(part) for _, part in groups], ignore_index=True)

@@ -27,13 +27,14 @@ import numpy as np
 import pandas as pd
 
 from mtm.analyses.disease.case_control import Labels, fold_changes
-from mtm.analyses.transfer.external import ExternalCohort, align_moments
+from mtm.analyses.transfer.external import ExternalCohort
 from mtm.analyses.transfer.reference import REFERENCE
 from mtm.analyses.transfer.related_tissues import compare_groups
 from mtm.cohort.cohort import Cohort
 from mtm.cohort.scaling import log2_tpm
 from mtm.errors import InputError
 from mtm.models.base import Predictor
+from mtm.predictions.alignment import align_moments
 from mtm.predictions.new_people import (
     align_expression,
     new_inputs,
