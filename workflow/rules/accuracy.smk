@@ -52,6 +52,11 @@ rule summarise_accuracy:
         runtime=15,
     params:
         models=SCORED_MODELS,
+        members={
+            name: list(PARAMETERS[name].members)
+            for name in MODELS
+            if PARAMETERS[name].members
+        },
         cohort=config["cohort"],
         code=code_of("summarise_accuracy.py"),
     message:

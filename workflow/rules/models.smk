@@ -1,9 +1,29 @@
 TRAINING = {
     "scaling": config["scaling"],
     "source": config["source"],
-    "seed": config["training"]["seed"],
     "monitor_every": config["training"]["monitor_every"],
 }
+
+
+def training_settings(wildcards):
+    """Return how a model is fitted, its own seed in place of that of all."""
+    seeds = config["models"][wildcards.model]["seeds"]
+    return TRAINING | {"seed": (seeds or [config["training"]["seed"]])[0]}
+
+
+def members_of(wildcards):
+    """Return the models that a model is made of."""
+    return list(PARAMETERS[wildcards.model].members)
+
+
+def member_bundles(wildcards):
+    """Return the bundles of the models that a model is made of, of the same fold."""
+    return expand(
+        "results/{cohort}/models/{member}/{run}.safetensors",
+        cohort=wildcards.cohort,
+        member=members_of(wildcards),
+        run=f"fold{wildcards.fold}" if "fold" in wildcards.keys() else "all",
+    )
 
 
 rule train_fold:
@@ -11,6 +31,7 @@ rule train_fold:
         expression=rules.build_cohort.output.expression,
         donors=rules.build_cohort.output.donors,
         folds=rules.make_folds.output.folds,
+        members=member_bundles,
     output:
         bundle="results/{cohort}/models/{model}/fold{fold}.safetensors",
         training="results/{cohort}/models/{model}/fold{fold}.training.tsv",
@@ -29,7 +50,8 @@ rule train_fold:
     params:
         model_class=model_class,
         parameters=model_parameters,
-        training=TRAINING,
+        members=members_of,
+        training=training_settings,
         checkpoint="checkpoints/{cohort}/{model}/fold{fold}",
         code=training_code,
     message:
@@ -42,6 +64,7 @@ use rule train_fold as train_all with:
     input:
         expression=rules.build_cohort.output.expression,
         donors=rules.build_cohort.output.donors,
+        members=member_bundles,
     output:
         bundle="results/{cohort}/models/{model}/all.safetensors",
         training="results/{cohort}/models/{model}/all.training.tsv",
@@ -52,7 +75,8 @@ use rule train_fold as train_all with:
     params:
         model_class=model_class,
         parameters=model_parameters,
-        training=TRAINING | {"monitor_every": 0},
+        members=members_of,
+        training=lambda wildcards: training_settings(wildcards) | {"monitor_every": 0},
         checkpoint="checkpoints/{cohort}/{model}/all",
         code=training_code,
     message:

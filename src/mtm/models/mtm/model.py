@@ -18,7 +18,6 @@ from mtm.models.mtm.stopping import stopping_score, stopping_split
 from mtm.models.mtm.training import Run
 from mtm.models.registry import register
 from mtm.settings.models.mtm import MTMParameters
-from mtm.vocabulary import Scale
 
 
 @register("mtm")
@@ -33,11 +32,6 @@ class MTM(Predictor):
     networks: nn.ModuleDict
     design: CovariateDesign
     _device = "cpu"
-
-    @property
-    def scale(self) -> Scale:
-        """Scale of what `predict` returns."""
-        return self.parameters.target_scale
 
     def _fit(self, training: Training) -> pd.DataFrame:
         p, stop_score = self.parameters, None

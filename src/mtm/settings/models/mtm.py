@@ -75,6 +75,11 @@ class MTMParameters(ModelParameters):
             )
 
     @property
+    def scale(self) -> Scale:
+        """Scale of predictions."""
+        return self.target_scale
+
+    @property
     def from_expression_alone(self) -> bool:
         """Whether no covariates are added to the code."""
         return not self.covariates
