@@ -5,10 +5,14 @@ TRAINING = {
 }
 
 
+def model_seed(name):
+    """Return the seed of a model: its own in place of that of all."""
+    return (config["models"][name]["seeds"] or [config["training"]["seed"]])[0]
+
+
 def training_settings(wildcards):
-    """Return how a model is fitted, its own seed in place of that of all."""
-    seeds = config["models"][wildcards.model]["seeds"]
-    return TRAINING | {"seed": (seeds or [config["training"]["seed"]])[0]}
+    """Return how a model is fitted."""
+    return TRAINING | {"seed": model_seed(wildcards.model)}
 
 
 def members_of(wildcards):
@@ -152,6 +156,44 @@ if config["simulation"] is not None:
             "Predicting fold {wildcards.fold} from the simulation's truth"
         script:
             "../../scripts/predict_oracle.py"
+
+
+if ITERATIVE_MODELS:
+
+    rule list_trainings:
+        input:
+            tables=expand(
+                "results/{{cohort}}/models/{model}/{run}.training.tsv",
+                model=ITERATIVE_MODELS,
+                run=[f"fold{fold}" for fold in FOLDS]
+                + ["all"] * config["final_bundle"],
+            ),
+        output:
+            trainings=report(
+                "results/{cohort}/models/trainings.tsv",
+                caption="../report/trainings.rst",
+                category="Training",
+                labels={"content": "How every training ended"},
+            ),
+        log:
+            "logs/{cohort}/list_trainings.log",
+        benchmark:
+            "benchmarks/{cohort}/list_trainings.tsv"
+        conda:
+            "../../envs/mtm.yaml"
+        threads: 1
+        resources:
+            **RULE_RESOURCES["list_trainings"],
+            runtime=5,
+        params:
+            seeds={name: model_seed(name) for name in ITERATIVE_MODELS},
+            code=code_of("list_trainings.py"),
+        message:
+            "Listing the trainings of {params.seeds}"
+        script:
+            "../../scripts/list_trainings.py"
+
+    TABLES.append(rules.list_trainings.output.trainings)
 
 
 if config["training"]["monitor_every"] and ITERATIVE_MODELS:
