@@ -108,6 +108,8 @@ def rule_resources(size: CohortSize, n_models: int) -> Mapping[str, dict[str, in
         "build_cohort": _asked(3 * matrix, matrix + 2e-3 * size.n_samples),
         "make_folds": _asked(matrix, 1),
         "predict_oracle": _asked(6 * matrix, matrix),
+        # z-scores of two tissues and of all others together, with their squares.
+        "estimate_ceiling": _asked(6 * matrix, 10),
         "compare_models": _asked(4 * matrix + 10 * n_models * genes_mb, n_models * genes_mb),
         "measure_expression_level": _asked(2 * matrix, genes_mb),
         # The gene model, whose size is not the cohort's.
