@@ -52,6 +52,11 @@ rule summarise_accuracy:
         runtime=15,
     params:
         models=SCORED_MODELS,
+        members={
+            name: list(PARAMETERS[name].members)
+            for name in MODELS
+            if PARAMETERS[name].members
+        },
         cohort=config["cohort"],
         code=code_of("summarise_accuracy.py"),
     message:
@@ -60,14 +65,47 @@ rule summarise_accuracy:
         "../../scripts/summarise_accuracy.py"
 
 
+rule estimate_ceiling:
+    input:
+        expression=rules.build_cohort.output.expression,
+        donors=rules.build_cohort.output.donors,
+    output:
+        ceiling=report(
+            "results/{cohort}/accuracy/ceiling.tsv",
+            caption="../report/ceiling.rst",
+            category="Accuracy",
+            labels={"content": "What any model could reach"},
+        ),
+    log:
+        "logs/{cohort}/estimate_ceiling.log",
+    benchmark:
+        "benchmarks/{cohort}/estimate_ceiling.tsv"
+    conda:
+        "../../envs/mtm.yaml"
+    threads: 1
+    resources:
+        **RULE_RESOURCES["estimate_ceiling"],
+        runtime=60,
+    params:
+        source=config["source"],
+        scaling=config["scaling"],
+        code=code_of("estimate_ceiling.py"),
+    message:
+        "Estimating what any model could reach"
+    script:
+        "../../scripts/estimate_ceiling.py"
+
+
 for FIGURE, TITLE in [
     ("fig2a", "Accuracy of every model"),
     ("fig2b", "Predictable genes"),
     ("accuracy_by_tissue", "Accuracy in every tissue"),
 ]:
+    CEILING = {} if FIGURE == "fig2b" else {"ceiling": rules.estimate_ceiling.output}
     add_figure(
         FIGURE,
         "Accuracy",
         TITLE,
         table=rules.summarise_accuracy.output.summary,
+        **CEILING,
     )

@@ -138,11 +138,18 @@ def gpu_resource(wildcards):
     return asked.graphics_cards(config["training"]["device"], workflow.local_exec)
 
 
+def with_members(name):
+    """Return a model and all that it is made of."""
+    members = PARAMETERS[name].members
+    return [name, *(part for member in members for part in with_members(member))]
+
+
 def training_resource(name):
     """Return the function that gives a training's `mem_mb` or `disk_mb`."""
 
     def resource(wildcards):
-        return asked.training_resources(PARAMETERS[wildcards.model], COHORT_SIZE)[name]
+        parts = [PARAMETERS[part] for part in with_members(wildcards.model)]
+        return asked.training_resources(parts, COHORT_SIZE)[name]
 
     return resource
 
@@ -151,28 +158,34 @@ def prediction_resource(name):
     """Return the function that gives a prediction's `mem_mb` or `disk_mb`."""
 
     def resource(wildcards):
-        return asked.prediction_resources(PARAMETERS[wildcards.model], COHORT_SIZE)[
-            name
-        ]
+        parts = [PARAMETERS[part] for part in with_members(wildcards.model)]
+        return asked.prediction_resources(parts, COHORT_SIZE)[name]
 
     return resource
 
 
+def model_modules(name):
+    """Return the modules that define a model and all that it is made of."""
+    classes = {config["models"][part]["class"] for part in with_members(name)}
+    return sorted(map(digest.model_module, classes))
+
+
 def training_code(wildcards):
     """Return the digest of the code that fits a model, that of other models left out."""
-    fitted = digest.model_module(model_class(wildcards))
-    return code_of("train_fold.py", fitted, without=("mtm.predictions.monitoring",))
+    fitted = model_modules(wildcards.model)
+    return code_of("train_fold.py", *fitted, without=("mtm.predictions.monitoring",))
 
 
 def prediction_code(wildcards):
     """Return the digest of the code that predicts with a model, that of other models left out."""
-    return code_of("predict_fold.py", digest.model_module(model_class(wildcards)))
+    return code_of("predict_fold.py", *model_modules(wildcards.model))
 
 
 def needs_no_covariates(name):
     """Return whether a model predicts new people from one sample each."""
     one_sample = config["models"][name]["sources"] == "source"
-    return one_sample and PARAMETERS[name].from_expression_alone
+    parts = [PARAMETERS[part] for part in with_members(name)]
+    return one_sample and all(part.from_expression_alone for part in parts)
 
 
 def models_of(section, *preferred, otherwise=MODELS[:1]):

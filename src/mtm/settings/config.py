@@ -18,7 +18,7 @@ from mtm.settings.gene_characteristics import GeneCharacteristics
 from mtm.settings.representations import Representations
 from mtm.settings.scaling import Scaling
 from mtm.settings.simulation import SimulationSettings
-from mtm.settings.training import ModelSettings, TrainingSettings
+from mtm.settings.training import ModelSettings, TrainingSettings, model_problems
 from mtm.settings.traits import TraitSettings
 from mtm.settings.transfer import TransferSection
 
@@ -80,6 +80,7 @@ class Config(Section):
                 "another name",
                 "A simulated cohort's own oracle takes this name.",
             )
+        yield from model_problems(self.models)
         for name, model in self.models.items():
             lost = excluded.intersection(() if isinstance(model.sources, str) else model.sources)
             if lost:

@@ -182,7 +182,10 @@ def _intervals(resampled: np.ndarray, null_mean: np.ndarray) -> dict[str, float]
 
 
 def join_summaries(
-    by_tissue: Sequence[pd.DataFrame], models: Sequence[str], cohort: str
+    by_tissue: Sequence[pd.DataFrame],
+    models: Sequence[str],
+    cohort: str,
+    members: Mapping[str, Sequence[str]] | None = None,
 ) -> pd.DataFrame:
     """Join the tables of all models into ``accuracy/summary.tsv``.
 
@@ -194,6 +197,8 @@ def join_summaries(
         Their names, in the same order.
     cohort
         Name of the cohort, which becomes the first column.
+    members
+        Models that another is made of, by its name: its rows tell how far apart they are.
 
     Raises
     ------
@@ -206,7 +211,19 @@ def join_summaries(
             raise InputError("accuracy tables", f"models {found}", f"model {model} alone")
     summary = pd.concat(by_tissue, ignore_index=True)
     summary.insert(0, "cohort", cohort)
-    return summary
+    return _with_spread(summary, members or {})
+
+
+def _with_spread(summary: pd.DataFrame, members: Mapping[str, Sequence[str]]) -> pd.DataFrame:
+    """Add the number of a model's members, and sd, least and largest of their mean rho."""
+    key = ["model", *ACCURACY_KEY, "tissue"]
+    spread = {"n_members": "count", "member_sd": "std", "member_min": "min", "member_max": "max"}
+    pairs = [(model, member) for model, named in members.items() for member in named]
+    rows = pd.DataFrame(pairs, columns=["model", "member"], dtype=object).merge(
+        summary[[*key, "mean_rho"]].rename(columns={"model": "member"}), on="member"
+    )
+    found = rows.groupby(key)["mean_rho"].agg(**spread).astype({"n_members": "Int64"})
+    return summary.merge(found.reset_index(), how="left", on=key)
 
 
 def headline(summary: pd.DataFrame) -> pd.DataFrame:

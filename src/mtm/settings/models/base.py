@@ -80,6 +80,11 @@ class ModelParameters(Section):
     several_sources: ClassVar[bool] = False
 
     @property
+    def members(self) -> tuple[str, ...]:
+        """Models of the run whose fits it is made of."""
+        return ()
+
+    @property
     def from_expression_alone(self) -> bool:
         """Whether predictions of new people follow from their expression, without covariates."""
         return True

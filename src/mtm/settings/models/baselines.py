@@ -27,6 +27,7 @@ class TrainMeanParameters(ModelParameters):
     """The training mean of the target tissue, the same for every donor (methods 4, b0)."""
 
     several_sources: ClassVar = True
+    scale: ClassVar[Scale] = "log2_z"
 
     @property
     def from_expression_alone(self) -> bool:
