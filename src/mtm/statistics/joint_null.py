@@ -46,6 +46,18 @@ class PairProducts:
         return matrix if self.basis is None else matrix - self.basis @ self.basis.T
 
 
+@dataclass(frozen=True)
+class Null:
+    """Means over genes or samples of one tissue with donors permuted.
+
+    `means` has one value a permutation; `pairs`, by fold, says how they vary with the means of
+    other tissues.
+    """
+
+    means: np.ndarray
+    pairs: dict[int, PairProducts]
+
+
 def null_covariance(tissues: Sequence[Mapping[int, PairProducts]]) -> np.ndarray:
     """Covariance of the tissues' mean correlations where nothing is predicted.
 

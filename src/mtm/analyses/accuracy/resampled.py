@@ -12,7 +12,7 @@ from mtm.analyses.accuracy.pooled_null import PooledNull
 from mtm.predictions.tissues import BLOCK_GENES, Tissue, Values
 from mtm.settings.accuracy import AccuracySettings
 from mtm.statistics.correlation import fisher_z
-from mtm.statistics.joint_null import PairProducts
+from mtm.statistics.joint_null import Null, PairProducts
 from mtm.statistics.kernels import (
     RunningMean,
     permuted_correlations,
@@ -63,18 +63,6 @@ def draws_of(
             side.append(torch.from_numpy(factor).to(tissue.device))
         drawn.append(torch.from_numpy(weights[fold][donors].to_numpy()).to(tissue.device))
     return TissueDraws(left, right, drawn, settings.permutations)
-
-
-@dataclass(frozen=True)
-class Null:
-    """Means over genes or samples of one tissue with donors permuted.
-
-    `means` has one value a permutation; `pairs`, by fold, says how they vary with the means of
-    other tissues.
-    """
-
-    means: np.ndarray
-    pairs: dict[int, PairProducts]
 
 
 @dataclass(frozen=True)

@@ -77,6 +77,6 @@ def score_predictions(
                 tissue, scale, points, draws.weights, bootstrap_genes, block_genes
             )
             rho = {key: value.cpu().numpy() for key, value in points.rho.items()}
-            tables.add_genes(scale, tissue, rho, p, nulls, resampled)
-            tables.add_samples(scale, tissue, *resample_samples(tissue, points, draws))
+            tables.add_genes(scale, tissue.rows, rho, p, nulls, resampled)
+            tables.add_samples(scale, tissue.rows, *resample_samples(tissue, points, draws))
     return tables.scores(model)

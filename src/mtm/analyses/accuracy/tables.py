@@ -7,11 +7,9 @@ import numpy as np
 import pandas as pd
 
 from mtm.analyses.accuracy.predictable_genes import is_predictable, is_predictable_paper
-from mtm.analyses.accuracy.resampled import Null
 from mtm.errors import InputError
-from mtm.predictions.tissues import Tissue
 from mtm.settings.accuracy import AccuracySettings
-from mtm.statistics.joint_null import mean_null, null_covariance
+from mtm.statistics.joint_null import Null, mean_null, null_covariance
 from mtm.statistics.over_tissues import averaged, known_mean, over_tissues
 from mtm.statistics.testing import benjamini_hochberg, quantile_interval, t_interval
 from mtm.vocabulary import (
@@ -64,7 +62,7 @@ class Tables:
     def add_genes(
         self,
         scale: str,
-        tissue: Tissue,
+        rows: pd.DataFrame,
         rho: Mapping[str, np.ndarray],
         p: np.ndarray,
         nulls: Mapping[str, Null],
@@ -74,8 +72,10 @@ class Tables:
 
         Parameters
         ----------
-        scale, tissue
+        scale
             What the results are of.
+        rows
+            Samples of the tissue: ``tissue``, ``sample_id``, ``donor``, ``fold``.
         rho
             Correlations of each convention, shape ``(n_genes,)``.
         p
@@ -91,9 +91,9 @@ class Tables:
             pd.DataFrame(
                 {
                     "scale": scale,
-                    "tissue": tissue.name,
+                    "tissue": rows["tissue"].iloc[0],
                     "gene_id": self._gene_ids,
-                    "n": tissue.n_samples,
+                    "n": len(rows),
                     **{f"rho_{key}": rho[key] for key in GENE_CONVENTIONS},
                     "p": p,
                     "q": q,
@@ -111,14 +111,14 @@ class Tables:
             n_genes = np.isfinite(rho[convention]).sum()
             left_out = {"n_left_out": len(self._gene_ids) - n_genes}
             self._add(
-                key, tissue, n_genes, rho[convention], nulls[convention], resampled[convention],
+                key, rows, n_genes, rho[convention], nulls[convention], resampled[convention],
                 left_out | counts,
             )  # fmt: skip
 
     def add_samples(
         self,
         scale: str,
-        tissue: Tissue,
+        rows: pd.DataFrame,
         rho: np.ndarray,
         null: Null,
         resampled: np.ndarray,
@@ -127,25 +127,27 @@ class Tables:
 
         Parameters
         ----------
-        scale, tissue
+        scale
             What the results are of.
+        rows
+            Samples of the tissue: ``tissue``, ``sample_id``, ``donor``, ``fold``.
         rho
             Correlation of each sample, shape ``(n_samples,)``.
         null, resampled
             Null of the mean over samples, and that mean in each bootstrap sample.
         """
         n_genes = len(self._gene_ids)
-        table = tissue.rows[["tissue", "sample_id", "donor", "fold"]].reset_index(drop=True)
+        table = rows[["tissue", "sample_id", "donor", "fold"]].reset_index(drop=True)
         table.insert(0, "scale", scale)
         table["n_genes"], table["rho"] = n_genes, rho
         self._samples.append(table)
         key = (scale, "sample_wise", SAMPLE_CONVENTION)
-        self._add(key, tissue, n_genes, rho, null, resampled, {})
+        self._add(key, rows, n_genes, rho, null, resampled, {})
 
     def _add(
         self,
         key: tuple[str, str, str],
-        tissue: Tissue,
+        rows: pd.DataFrame,
         n_genes: int,
         rho: np.ndarray,
         null: Null,
@@ -155,8 +157,8 @@ class Tables:
         """Add one row of `Scores.by_tissue`."""
         self._nulls.setdefault(key, []).append(null)
         self._resampled.setdefault(key, []).append(resampled)
-        about = {"tissue": tissue.name, "n_samples": tissue.n_samples, "n_genes": n_genes}
-        sizes = tissue.n_samples, len(tissue.folds)
+        about = {"tissue": rows["tissue"].iloc[0], "n_samples": len(rows), "n_genes": n_genes}
+        sizes = len(rows), rows["fold"].nunique()
         self._by_tissue.append(
             dict(zip(ACCURACY_KEY, key, strict=True))
             | about
