@@ -8,11 +8,12 @@ from mtm.statistics.testing import t_interval
 
 # Of float32 values, what varies by less than this share of the largest is rounding alone.
 CONSTANT_TOLERANCE = 1e-6
-FISHER_LIMIT = 1 - 1e-7
+# The largest float32 below 1 but one: one limit, whatever the type of a correlation.
+FISHER_LIMIT = 1 - 2.0**-23
 
 
 def fisher_z(rho):
-    """Fisher's z of correlations, those of size 1 taken as 1 - 1e-7; array, number or tensor."""
+    """Fisher's z of correlations, clamped to `FISHER_LIMIT`; array, number or tensor."""
     if isinstance(rho, np.ndarray | float):
         return np.arctanh(np.clip(rho, -FISHER_LIMIT, FISHER_LIMIT))
     return rho.clamp(-FISHER_LIMIT, FISHER_LIMIT).arctanh()

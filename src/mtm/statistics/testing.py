@@ -5,6 +5,7 @@ from scipy import stats
 
 # Quantiles at the ends of a 95% interval.
 LIMITS = (0.025, 0.975)
+NORMAL_LIMIT = float(stats.norm.ppf(LIMITS[1]))
 
 
 def benjamini_hochberg(p: np.ndarray) -> np.ndarray:

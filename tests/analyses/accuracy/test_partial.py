@@ -151,6 +151,22 @@ def test_given_covariates_it_is_the_correlation_of_residuals(traits, noisy, rho_
         assert found["mean_rho"] != pytest.approx(value(table, "none", tissue)["mean_rho"])
 
 
+def test_the_null_is_as_wide_as_covariates_leave_degrees_of_freedom(traits):
+    """With unrelated predictions of independent genes a mean rho has a known variance."""
+    rng = np.random.default_rng(0)
+    cohort = traits.cohort
+    held_out = traits.held_out(rng.standard_normal((len(cohort.obs), cohort.n_genes)))
+    table = partial(traits, held_out)
+    for adjustment in ("none", "covariates"):
+        row = value(table, adjustment, "Liver")
+        degrees = row["n_samples"] - 3 * (1 + row["n_covariates"])
+        half = 1.96 / np.sqrt(cohort.n_genes * degrees)
+        assert row["null_high"] == pytest.approx(half, rel=0.2)
+        assert row["null_low"] == -row["null_high"]
+        mean = value(table, adjustment, MEAN_OF_TISSUES)
+        assert 0 < mean["null_high"] < row["null_high"]
+
+
 def test_the_standard_error_resamples_residuals_of_donors(traits, noisy, rho_of):
     cohort, predicted = traits.cohort, noisy(traits.cohort)
     found = value(partial(traits, traits.held_out(predicted)), "covariates", "Lung")

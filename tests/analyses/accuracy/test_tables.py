@@ -17,7 +17,7 @@ GENE_WISE = (
 SAMPLE_WISE = "scale tissue sample_id donor fold n_genes rho".split()
 BY_TISSUE = (
     "model scale level convention tissue n_samples n_genes mean_rho ci_low ci_high null_low "
-    "null_high n_predictable n_predictable_paper"
+    "null_high n_left_out n_predictable n_predictable_paper"
 ).split()
 SPREAD = ["n_members", "member_sd", "member_min", "member_max"]
 # No average at all: what matters here is whose rows are set beside whose.

@@ -16,13 +16,13 @@ from scipy import stats
 from mtm.cohort.cohort import Cohort
 from mtm.cohort.scaling import log2_tpm
 from mtm.errors import CannotDo, InputError
+from mtm.statistics.correlation import fisher_z
 from mtm.vocabulary import ALL_TISSUES, OUTSIDE_BRAIN, READINGS, RELATIONS
 
 log = logging.getLogger(__name__)
 
 MIN_TISSUES = 3
 INTERVAL = (0.025, 0.975)
-FISHER_LIMIT = 1 - 1e-7
 PERMUTATION_BLOCK = 500
 ORGAN_SEPARATOR = " - "
 BRAIN = "Brain"
@@ -192,11 +192,10 @@ def _jackknife(x: np.ndarray, y: np.ndarray, rho: float) -> tuple[float, float]:
         if len(a) < 3 or np.ptp(a) == 0 or np.ptp(b) == 0:
             return np.nan, np.nan
         left_out.append(_unit_ranks(a) @ _unit_ranks(b))
-    z = np.arctanh(np.clip(left_out, -FISHER_LIMIT, FISHER_LIMIT))
+    z = fisher_z(np.array(left_out))
     se = np.sqrt((n - 1) / n * ((z - z.mean()) ** 2).sum())
     half = se * stats.t.ppf(INTERVAL[1], n - 1)
-    centre = np.arctanh(np.clip(rho, -FISHER_LIMIT, FISHER_LIMIT))
-    return float(np.tanh(centre - half)), float(np.tanh(centre + half))
+    return float(np.tanh(fisher_z(rho) - half)), float(np.tanh(fisher_z(rho) + half))
 
 
 def compare_subsets(
