@@ -28,7 +28,7 @@ from mtm.settings.disease import DiseaseSettings
 from mtm.statistics.testing import benjamini_hochberg
 from mtm.vocabulary import HEADLINE, PAPER
 
-SETTINGS = DiseaseSettings(min_cases=15, min_controls=15, permutations=60, bootstraps=40)
+SETTINGS = DiseaseSettings(min_cases=15, min_controls=15, permutations=60)
 
 
 def planted(seed=0, n=120, n_genes=600, n_true=120, noise=0.6):

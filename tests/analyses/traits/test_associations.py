@@ -12,7 +12,7 @@ from mtm.predictions.held_out import read_held_out
 from mtm.settings.traits import TraitSettings
 from mtm.vocabulary import MEDIAN_OF_TISSUES
 
-FEW = {"columns": ["age", "sex"], "permutations": 99, "bootstraps": 60, "splits": 10}
+FEW = {"columns": ["age", "sex"], "permutations": 99, "splits": 10}
 N_GENES = 40
 
 

@@ -7,7 +7,8 @@ from scipy import stats
 
 from mtm.settings.disease import DiseaseSettings
 from mtm.statistics.correlation import row_correlation
-from mtm.statistics.testing import permutation_p, t_interval
+from mtm.statistics.jackknife import JackknifeError, fisher_interval
+from mtm.statistics.testing import permutation_p
 from mtm.vocabulary import DIRECTIONS
 
 KEY = ["model", "definition", "selection", "tissue", "contrast"]
@@ -33,19 +34,26 @@ def below_rate(p: np.ndarray, q_below: float) -> np.ndarray:
 
 
 def agreement_of(
-    joined: Mapping[str, np.ndarray], n_samples: int, settings: DiseaseSettings
+    joined: Mapping[str, np.ndarray], error: JackknifeError, settings: DiseaseSettings
 ) -> dict[str, float]:
-    """Compare predicted with observed results, and with those of permuted labels."""
+    """Compare predicted with observed results, and with those of permuted labels.
+
+    Parameters
+    ----------
+    joined
+        Results of all genes, on both sides and with labels permuted.
+    error
+        Standard error of Fisher's z of the correlation of fold changes.
+    """
     observed, predicted = joined["log2fc_observed"], joined["log2fc_predicted"]
     de_observed = joined["q_observed"] < settings.q_below
     de_predicted = joined["q_predicted"] < settings.q_below
     de_null = below_rate(joined["p_null"], settings.q_below)
     same_sign = np.sign(observed) == np.sign(predicted)
     rho = float(row_correlation(observed, predicted)[0])
-    drawn = row_correlation(joined["log2fc_observed_drawn"], joined["log2fc_predicted_drawn"])
     null = row_correlation(joined["log2fc_null"], observed)
     chance = row_correlation(joined["log2fc_null"], joined["log2fc_null_observed"])
-    half = np.tanh([_z_limits(rho, drawn, n_samples)]).ravel()
+    ci_low, ci_high = fisher_interval(rho, error)
     fields = {
         "n_de_observed": int(de_observed.sum()),
         "n_de_predicted": int(de_predicted.sum()),
@@ -54,8 +62,8 @@ def agreement_of(
         if de_observed.any()
         else np.nan,
         "rho_log2fc": rho,
-        "rho_ci_low": half[0],
-        "rho_ci_high": half[1],
+        "rho_ci_low": ci_low,
+        "rho_ci_high": ci_high,
         "rho_null_low": float(np.quantile(null, 0.025)),
         "rho_null_high": float(np.quantile(null, 0.975)),
         "rho_p": permutation_p(rho, null),
@@ -85,14 +93,6 @@ def agreement_of(
             f"p_overlap_{name}": scores["p_overlap"][0],
         }
     return fields
-
-
-def _z_limits(rho: float, drawn: np.ndarray, n_samples: int) -> tuple[float, float]:
-    """95% limits of Fisher's z of `rho` by its bootstrap standard error."""
-    bound = 1 - 1e-7
-    drawn_z = np.arctanh(np.clip(drawn, -bound, bound))
-    interval = t_interval(float(np.arctanh(np.clip(rho, -bound, bound))), drawn_z, n_samples, 2)
-    return interval["ci_low"], interval["ci_high"]
 
 
 def overlap_scores(actual: np.ndarray, found: np.ndarray) -> dict[str, np.ndarray]:
