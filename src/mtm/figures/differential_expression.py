@@ -122,7 +122,7 @@ def fig3b_table(agreement: pd.DataFrame, contrasts: pd.DataFrame) -> pd.DataFram
     rows = rows[rows["contrast"].isin(contrast_order[:MAX_CONTRASTS])]
     # The first model and the last, which is the covariates-only one where there is one.
     models = [models[0], models[-1]]
-    fields = [f"{field}_{name}" for name in DIRECTIONS for field in ("f1", "p_overlap", "mcc")]
+    fields = [f"{field}_{name}" for name in DIRECTIONS for field in ("f1", "p_as_paper", "mcc")]
     counts = [f"n_{name}_observed" for name in DIRECTIONS]
     columns = ["model", "tissue", "contrast", "n_cases", "n_controls", "n_genes", *counts, *fields,
                "min_de_genes"]  # fmt: skip
@@ -193,7 +193,7 @@ def _draw_grid(
             few[at] = 1
             continue
         grid[at] = value = getattr(row, f"f1_{direction}")
-        p = getattr(row, f"p_overlap_{direction}")
+        p = getattr(row, f"p_as_paper_{direction}")
         stars = next((mark for bound, mark in STARS if p < bound), "")
         text = f"{value:.2f}{stars}" if labelled else stars
         color = "white" if value > 0.6 else INK

@@ -54,7 +54,8 @@ def results():
                 shares = {"share_of_a_in_b": rng.random(), "share_of_b_in_a": rng.random()}
                 overlaps.append(row | {"n_a": n_a, "n_b": n_b} | shares)
     overlaps = pd.DataFrame(overlaps)
-    return Results(pd.DataFrame(summary), pd.DataFrame(pairs), overlaps, fold_changes(overlaps))
+    changes = fold_changes(overlaps, dict(zip(TISSUES, range(200, 900), strict=False)))
+    return Results(pd.DataFrame(summary), pd.DataFrame(pairs), overlaps, changes)
 
 
 def pick(table, **values):

@@ -233,7 +233,7 @@ def test_groups_of_tissues(results):
     expected = stats.mannwhitneyu(
         rho[["Liver", "Lung"]], rho[["Thyroid"]], method="asymptotic"
     ).pvalue
-    assert row["rank_sum_p"] == pytest.approx(expected)
+    assert row["p_as_paper"] == pytest.approx(expected)
     assert row["paper_median_related"] == 0.52
 
 
@@ -263,7 +263,7 @@ def test_without_related_tissues_there_is_no_test_of_groups():
     row = compare_groups(table, null).iloc[0]
     assert row["median"] == pytest.approx(0.2)
     assert row["n_related"] == 0
-    assert np.isnan(row["rank_sum_p"])
+    assert np.isnan(row["p_as_paper"])
 
 
 def test_tissues_with_too_few_cases_stay_as_rows(model, cohort, files):

@@ -15,7 +15,7 @@ KEY = ["model", "definition", "selection", "tissue", "contrast"]
 GENES = ["gene_id", "n", "log2fc_observed", "log2fc_predicted", "p_observed", "q_observed",
          "p_predicted", "q_predicted"]  # fmt: skip
 _SIDE = ("n_{0}_observed", "n_{0}_predicted", "n_{0}_both", "f1_{0}", "f1_{0}_null",
-         "f1_{0}_null_high", "f1_{0}_p", "mcc_{0}", "mcc_{0}_null", "p_overlap_{0}")  # fmt: skip
+         "f1_{0}_null_high", "f1_{0}_p", "mcc_{0}", "mcc_{0}_null", "p_as_paper_{0}")  # fmt: skip
 MEASURES = ["n_de_observed", "n_de_predicted", "sign_consistency", "sign_consistency_de",
             "rho_log2fc", "rho_ci_low", "rho_ci_high", "rho_null_low", "rho_null_high", "rho_p",
             "rho_chance_mean", "rho_chance_high", "rho_chance_p", "rho_log2fc_de",
@@ -90,7 +90,7 @@ def agreement_of(
             f"f1_{name}_p": permutation_p(scores["f1"][0], f1_null),
             f"mcc_{name}": scores["mcc"][0],
             f"mcc_{name}_null": float(scores["mcc"][1:].mean()),
-            f"p_overlap_{name}": scores["p_overlap"][0],
+            f"p_as_paper_{name}": scores["p_as_paper"][0],
         }
     return fields
 
@@ -109,7 +109,7 @@ def overlap_scores(actual: np.ndarray, found: np.ndarray) -> dict[str, np.ndarra
     -------
     dict
         ``f1`` (NaN where neither set has a gene), ``mcc`` (0 where one of them is empty or
-        whole, as scikit-learn), ``p_overlap`` = P(X >= overlap), drawn from all genes; each of
+        whole, as scikit-learn), ``p_as_paper`` = P(X >= overlap), drawn from all genes; each of
         shape ``(n_sets,)``.
     """
     n_genes, n_actual = len(actual), actual.sum()
@@ -122,5 +122,5 @@ def overlap_scores(actual: np.ndarray, found: np.ndarray) -> dict[str, np.ndarra
     return {
         "f1": f1,
         "mcc": np.where(margins > 0, mcc, 0.0),
-        "p_overlap": stats.hypergeom.sf(both - 1, n_genes, n_actual, n_found),
+        "p_as_paper": stats.hypergeom.sf(both - 1, n_genes, n_actual, n_found),
     }

@@ -92,7 +92,8 @@ def trait_associations(
         The settings name a column that donors do not have.
     """
     traits = [read_trait(donors, column) for column in settings.columns]
-    draws = TraitDraws.of(held_out, traits, settings)
+    by_fold = held_out.rows.groupby("fold")["donor"].unique()
+    draws = TraitDraws.of(by_fold, traits, settings)
     genes, rows, resampled = [], [], {}
     for tissue in tissues(held_out, beside=reference):
         chosen = [tissue.predictable(gene_wise, reading) for reading in READINGS]
@@ -126,7 +127,7 @@ def _compare(
     row = _counts(trait, values, len(predictable), settings)
     if row["status"] == SKIPPED:
         return row, pd.DataFrame(), None
-    view = _View.of(tissue, predictable, reading, values, settings)
+    view = View.of(tissue, predictable, reading, values, settings)
     genes, measures, drawn = view.compare(draws, trait.name)
     genes["gene_id"] = tissue.gene_ids[predictable[genes["gene_id"]]]
     return row | measures, genes, drawn
@@ -155,7 +156,7 @@ def _counts(
 
 
 @dataclass(frozen=True)
-class _View:
+class View:
     """One trait in one tissue under one reading.
 
     `observed`, `predicted` and `covariates` (or None) have shape ``(n_donors, n_genes)``, scaled
@@ -168,7 +169,7 @@ class _View:
     covariates: np.ndarray | None
     trait: np.ndarray
     donors: pd.Index
-    parts: list[np.ndarray]
+    parts: Sequence[np.ndarray | slice]
     sample: np.ndarray
 
     @classmethod
@@ -179,24 +180,45 @@ class _View:
         reading: Reading,
         values: np.ndarray,
         settings: TraitSettings,
-    ) -> "_View":
+    ) -> "View":
         """Take the donors whose trait is known, expression on the reading's scale."""
         known = np.flatnonzero(np.isfinite(values))
         fold = tissue.rows["fold"].to_numpy()[known]
         groups = fold if reading.by_fold else np.zeros(len(known), int)
-        parts = [np.flatnonzero(groups == index) for index in np.unique(groups)]
         views = [tissue, *([tissue.beside] if tissue.beside is not None else [])]
         loaded = [view.values(reading.scale, genes) for view in views]
         sides = [loaded[0].observed_raw, *(item.predicted_raw for item in loaded)]
-        scaled = [_scaled(side.cpu().numpy()[known], parts) for side in sides]
+        observed, predicted, *beside = (side.cpu().numpy()[known] for side in sides)
+        return cls.of_values(
+            observed,
+            predicted,
+            beside[0] if beside else None,
+            values[known],
+            pd.Index(tissue.rows["donor"].to_numpy()[known]),
+            [np.flatnonzero(groups == index) for index in np.unique(groups)],
+            settings,
+        )
+
+    @classmethod
+    def of_values(
+        cls,
+        observed: np.ndarray,
+        predicted: np.ndarray,
+        covariates: np.ndarray | None,
+        trait: np.ndarray,
+        donors: pd.Index,
+        parts: Sequence[np.ndarray | slice],
+        settings: TraitSettings,
+    ) -> "View":
+        """Scale expression and trait, and draw the genes that are resampled."""
         rng = np.random.default_rng([settings.seed, 2])
-        drawn = rng.permutation(len(genes))[: settings.sampled_genes]
+        drawn = rng.permutation(observed.shape[1])[: settings.sampled_genes]
         return cls(
-            observed=scaled[0],
-            predicted=scaled[1],
-            covariates=scaled[2] if len(scaled) > 2 else None,
-            trait=_scaled(values[known][:, None], parts)[:, 0],
-            donors=pd.Index(tissue.rows["donor"].to_numpy()[known]),
+            observed=_scaled(observed, parts),
+            predicted=_scaled(predicted, parts),
+            covariates=None if covariates is None else _scaled(covariates, parts),
+            trait=_scaled(trait[:, None], parts)[:, 0],
+            donors=donors,
             parts=parts,
             sample=np.sort(drawn),
         )
@@ -310,7 +332,7 @@ def _mean_rho(rho: Sequence[np.ndarray]) -> float:
     return float(np.tanh(fisher_z(known).mean())) if len(known) else np.nan
 
 
-def _scaled(values: np.ndarray, parts: Sequence[np.ndarray]) -> np.ndarray:
+def _scaled(values: np.ndarray, parts: Sequence[np.ndarray | slice]) -> np.ndarray:
     """Centre ``(n_donors, n_genes)`` by part and divide by the sd; 0 where nothing varies."""
     centred = np.empty(values.shape)
     for part in parts:

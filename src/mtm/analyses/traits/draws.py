@@ -1,13 +1,12 @@
 """Draws of donors for trait associations, the same for all tissues."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from mtm.analyses.traits.trait import Trait
-from mtm.predictions.held_out import HeldOut
 from mtm.settings.traits import TraitSettings
 
 
@@ -25,10 +24,9 @@ class TraitDraws:
 
     @classmethod
     def of(
-        cls, held_out: HeldOut, traits: Sequence[Trait], settings: TraitSettings
+        cls, by_fold: Mapping[int, Sequence[str]], traits: Sequence[Trait], settings: TraitSettings
     ) -> "TraitDraws":
-        """Draw random halves and permutations, each within folds."""
-        by_fold = held_out.rows.groupby("fold")["donor"].unique()
+        """Draw random halves and permutations of the donors, each within folds."""
         halves, permuted = [], {trait.name: [] for trait in traits}
         for fold, donors in by_fold.items():
             donors = sorted(donors)
