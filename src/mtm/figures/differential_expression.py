@@ -19,7 +19,6 @@ from mtm.vocabulary import DIRECTIONS, HEADLINE, RAN, SELECTIONS
 MAX_MODELS = 3
 # More contrasts do not fit; those with the fewest dysregulated tissues are left out, and counted.
 MAX_CONTRASTS = 12
-STARS = ((1e-100, "***"), (1e-10, "**"), (0.05, "*"))
 TOO_FEW_COLOR = "#E4E4E4"
 SKIPPED_REASON = "No contrast ran:"
 
@@ -122,7 +121,8 @@ def fig3b_table(agreement: pd.DataFrame, contrasts: pd.DataFrame) -> pd.DataFram
     rows = rows[rows["contrast"].isin(contrast_order[:MAX_CONTRASTS])]
     # The first model and the last, which is the covariates-only one where there is one.
     models = [models[0], models[-1]]
-    fields = [f"{field}_{name}" for name in DIRECTIONS for field in ("f1", "p_overlap", "mcc")]
+    measures = ("f1_{}", "f1_{}_q", "p_as_paper_{}", "mcc_{}")
+    fields = [field.format(name) for name in DIRECTIONS for field in measures]
     counts = [f"n_{name}_observed" for name in DIRECTIONS]
     columns = ["model", "tissue", "contrast", "n_cases", "n_controls", "n_genes", *counts, *fields,
                "min_de_genes"]  # fmt: skip
@@ -132,7 +132,7 @@ def fig3b_table(agreement: pd.DataFrame, contrasts: pd.DataFrame) -> pd.DataFram
 
 @figure("fig3b", reduce=fig3b_table)
 def fig3b(table: pd.DataFrame) -> Figure:
-    """F1 of finding differentially expressed genes, with stars for the overlap's significance.
+    """F1 of finding differentially expressed genes, with stars where chance does not reach it.
 
     Parameters
     ----------
@@ -167,7 +167,7 @@ def fig3b(table: pd.DataFrame) -> Figure:
         handles=[
             Patch(color=TOO_FEW_COLOR, lw=0, label=f"fewer than {least} observed genes"),
             Patch(fc="white", ec=MUTED, lw=0.4, label="not tested"),
-            Patch(color="none", label="overlap: * P < 0.05, ** P < 1e−10, *** P < 1e−100"),
+            Patch(color="none", label="* above permuted labels, q < 0.05"),
         ],
         loc="outside upper left",
         ncols=3,
@@ -193,8 +193,7 @@ def _draw_grid(
             few[at] = 1
             continue
         grid[at] = value = getattr(row, f"f1_{direction}")
-        p = getattr(row, f"p_overlap_{direction}")
-        stars = next((mark for bound, mark in STARS if p < bound), "")
+        stars = "*" if getattr(row, f"f1_{direction}_q") < 0.05 else ""
         text = f"{value:.2f}{stars}" if labelled else stars
         color = "white" if value > 0.6 else INK
         ax.text(

@@ -35,5 +35,4 @@ class DiseaseSettings(Section):
     volcano_tissue: str = key("Artery - Tibial", "Tissue of the volcano plot; where this pair did not run, the pair with the most differentially expressed genes.")
     volcano_contrast: str = key("MHHRTATT", "Disease of the volcano plot.")
     permutations: int = key(200, "Permutations of labels over donors within folds, for the null.", ge=1, unit="permutations")
-    bootstraps: int = key(200, "Bootstrap samples of donors, for the intervals.", ge=20, unit="bootstrap samples")
     seed: int = seed("Seed of all of these draws.")

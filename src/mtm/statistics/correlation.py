@@ -4,8 +4,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mtm.statistics.testing import t_interval
-
 # Of float32 values, what varies by less than this share of the largest is rounding alone.
 CONSTANT_TOLERANCE = 1e-6
 # The largest float32 below 1 but one: one limit, whatever the type of a correlation.
@@ -17,22 +15,6 @@ def fisher_z(rho):
     if isinstance(rho, np.ndarray | float):
         return np.arctanh(np.clip(rho, -FISHER_LIMIT, FISHER_LIMIT))
     return rho.clamp(-FISHER_LIMIT, FISHER_LIMIT).arctanh()
-
-
-def fisher_interval(
-    rho: float, draws: np.ndarray, n_units: int, n_fitted: int
-) -> tuple[float, float]:
-    """95% limits of a correlation by the bootstrap standard error of its Fisher z.
-
-    Parameters
-    ----------
-    rho
-        The correlation.
-    draws, n_units, n_fitted
-        As in `mtm.statistics.testing.t_interval`; draws are correlations.
-    """
-    interval = t_interval(float(fisher_z(rho)), fisher_z(draws), n_units, n_fitted)
-    return float(np.tanh(interval["ci_low"])), float(np.tanh(interval["ci_high"]))
 
 
 def centre(values: np.ndarray, parts: Sequence[slice]) -> np.ndarray:

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from mtm.analyses.disease.case_control import fold_changes
+from mtm.analyses.disease.case_control import fold_changes, fold_changes_without
 from mtm.analyses.transfer.agreement import transfer_agreement
 from mtm.analyses.transfer.external import read_external
 from mtm.analyses.transfer.reference import reference_contrast
@@ -23,7 +23,7 @@ from mtm.settings.transfer import TransferSettings
 
 N_GENES, BLOOD = 80, "Whole Blood"
 TISSUES = ("Liver", "Lung", "Thyroid", BLOOD)
-QUICK = TransferSettings(contrast="MHX", permutations=60, bootstraps=40)
+QUICK = TransferSettings(contrast="MHX", permutations=60)
 DISEASE = DiseaseSettings(min_cases=20, min_controls=20)
 GENES = pd.DataFrame(
     {"symbol": [f"G{i}" for i in range(N_GENES)]},
@@ -146,10 +146,16 @@ def test_fold_changes_by_hand():
     case = np.array([True, True, False])
     expected = np.log2([(2 + 1) / (7 + 1), (20 + 1) / (0 + 1)])
     np.testing.assert_allclose(fold_changes(expr, case, 1.0), expected)
-    weights = np.array([[2.0, 0, 1], [1, 1, 1]])
-    result = fold_changes(expr, case, 1.0, weights)
-    np.testing.assert_allclose(result[0], np.log2([2 / 8, 11 / 1]), rtol=1e-6)
-    np.testing.assert_allclose(result[1], expected, rtol=1e-6)
+    gone = np.array([[3, 3], [1, 3], [0, 1], [2, 3]])
+    result = fold_changes_without(expr, case, 1.0, gone)
+    np.testing.assert_allclose(result[0], expected)
+    np.testing.assert_allclose(result[1], np.log2([(1 + 1) / (7 + 1), (10 + 1) / 1]))
+    np.testing.assert_allclose(result[2], np.log2([1 / (7 + 1), 1 / 1]))
+    # Without any control their mean counts as 0.
+    np.testing.assert_allclose(result[3], np.log2([2 + 1, 20 + 1]))
+    counted = np.array([True, False, True])
+    result = fold_changes_without(expr, case, 1.0, gone, counted)
+    np.testing.assert_allclose(result[:2], np.log2([[2 / 8, 11 / 1]] * 2))
 
 
 def test_reference_finds_the_related_tissues(reference, cohort, planted):
@@ -228,7 +234,7 @@ def test_groups_of_tissues(results):
     expected = stats.mannwhitneyu(
         rho[["Liver", "Lung"]], rho[["Thyroid"]], method="asymptotic"
     ).pvalue
-    assert row["rank_sum_p"] == pytest.approx(expected)
+    assert row["p_as_paper"] == pytest.approx(expected)
     assert row["paper_median_related"] == 0.52
 
 
@@ -239,7 +245,7 @@ def test_permuted_groups_are_no_better_than_the_null(model, cohort, files, refer
         mixed = external.samples.assign(
             case=np.random.default_rng(seed).permutation(external.samples["case"])
         )
-        one = QUICK.with_(alignments=("log2",), seed=seed, permutations=40, bootstraps=20)
+        one = QUICK.with_(alignments=("log2",), seed=seed, permutations=40)
         table, _, _ = transfer_agreement(
             model, "ridge", replace(external, samples=mixed), blood_of(cohort), BLOOD,
             *reference, one,
@@ -258,7 +264,7 @@ def test_without_related_tissues_there_is_no_test_of_groups():
     row = compare_groups(table, null).iloc[0]
     assert row["median"] == pytest.approx(0.2)
     assert row["n_related"] == 0
-    assert np.isnan(row["rank_sum_p"])
+    assert np.isnan(row["p_as_paper"])
 
 
 def test_tissues_with_too_few_cases_stay_as_rows(model, cohort, files):

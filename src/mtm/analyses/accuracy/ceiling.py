@@ -15,7 +15,7 @@ from mtm.cohort.scaling import TissueScaler, log2_tpm
 from mtm.settings.scaling import Scaling
 from mtm.statistics.correlation import CONSTANT_TOLERANCE, fisher_z
 from mtm.statistics.deconvolution import mixing_weights
-from mtm.statistics.jackknife import donor_groups, jackknife_interval, jackknife_variance
+from mtm.statistics.group_jackknife import donor_groups, jackknife_interval, jackknife_variance
 from mtm.vocabulary import CEILING, FLOOR, HEADLINE, MEAN_OF_TISSUES
 
 GROUPS = 20

@@ -91,7 +91,7 @@ def _quantities(part: pd.DataFrame, min_de_genes: int) -> dict[str, float]:
     }
     for name in DIRECTIONS:
         enough = kept[kept[f"n_{name}_observed"] >= min_de_genes]
-        overlap = enough[f"p_overlap_{name}"] < OVERLAP_P
+        overlap = enough[f"p_as_paper_{name}"] < OVERLAP_P
         result |= {
             f"pairs with enough genes {name}": len(enough),
             f"of these, overlap P < 0.05, {name}": int(overlap.sum()),

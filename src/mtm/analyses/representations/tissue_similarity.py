@@ -143,16 +143,16 @@ def compare_similarities(
     dict
         ``n_pairs``; ``spearman_rho`` with ``ci_low`` and ``ci_high`` (95%, jackknife over tissues
         on Fisher's z); ``p`` (Mantel's, two-sided); ``null_low`` and ``null_high`` (95% of the
-        permuted rho); ``p_pairs`` (pairs taken as independent, as the paper does). NaN where a
+        permuted rho); ``p_as_paper`` (pairs taken as independent, as the paper does). NaN where a
         triangle is constant.
     """
     n = len(x)
     row, column = np.triu_indices(n, 1)
-    names = ("spearman_rho", "ci_low", "ci_high", "p", "null_low", "null_high", "p_pairs")
+    names = ("spearman_rho", "ci_low", "ci_high", "p", "null_low", "null_high", "p_as_paper")
     result = {"n_pairs": len(row)} | dict.fromkeys(names, np.nan)
     if n < MIN_TISSUES or np.ptp(x[row, column]) == 0 or np.ptp(y[row, column]) == 0:
         return result
-    result["spearman_rho"], result["p_pairs"] = map(
+    result["spearman_rho"], result["p_as_paper"] = map(
         float, stats.spearmanr(x[row, column], y[row, column])
     )
     result["ci_low"], result["ci_high"] = _jackknife(x, y, result["spearman_rho"])
