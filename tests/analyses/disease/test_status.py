@@ -217,7 +217,7 @@ def gene_table(predictable=True):
 
 def run_status(folder, n_parts=1, **changes):
     cohort = Cohort.read(folder / "expression.h5ad", folder / "donors.tsv")
-    disease = DiseaseSettings(min_cases=20, min_controls=20)
+    disease = DiseaseSettings(medical_history=None, min_cases=20, min_controls=20)
     samples = held_out_samples(cohort, read_folds(folder / "folds.tsv"), "Whole Blood")
     labels, _ = contrast_table(cohort, samples, disease)
     settings = StatusSettings(**dict(QUICK) | {"bootstraps": 40} | changes.pop("settings", {}))
@@ -302,7 +302,7 @@ def test_offsets_between_folds_of_the_model_do_not_matter(folder, results):
         labels, _ = contrast_table(
             cohort,
             pd.Index(model.rows["sample_id"]),
-            DiseaseSettings(min_cases=20, min_controls=20),
+            DiseaseSettings(medical_history=None, min_cases=20, min_controls=20),
         )
         table, _, _ = disease_status(
             model, "m", cohort, "Whole Blood", labels[labels["tissue"] == "Lung"], gene_table(),

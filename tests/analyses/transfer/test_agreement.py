@@ -23,7 +23,7 @@ from mtm.settings.transfer import TransferSettings
 N_GENES, BLOOD = 80, "Whole Blood"
 TISSUES = ("Liver", "Lung", "Thyroid", BLOOD)
 QUICK = TransferSettings(contrast="MHX", permutations=60, bootstraps=40)
-DISEASE = DiseaseSettings(min_cases=20, min_controls=20)
+DISEASE = DiseaseSettings(medical_history=None, min_cases=20, min_controls=20)
 GENES = pd.DataFrame(
     {"symbol": [f"G{i}" for i in range(N_GENES)]},
     index=pd.Index([f"ENSG{i:011d}.{1 + i % 7}" for i in range(N_GENES)], name="gene_id"),
@@ -362,7 +362,7 @@ def test_units_can_be_said(files, tmp_path):
     ("changes", "disease", "words"),
     [
         ({"contrast": "MHY"}, DISEASE, ("transfer.contrast", "'MHY'", "MHX")),
-        ({}, DiseaseSettings(), ("reference of contrast MHX", "disease.min_cases")),
+        ({}, DiseaseSettings(medical_history=None), ("reference of contrast MHX", "disease.min_cases")),
     ],
 )
 def test_bad_reference(cohort, changes, disease, words):
