@@ -10,8 +10,7 @@ from matplotlib.colors import ListedColormap, Normalize, TwoSlopeNorm
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from mtm.figures import names
-from mtm.figures.marks import name_tissues, note_first
+from mtm.figures import marks, names
 from mtm.figures.registry import figure
 from mtm.figures.style import GRID, INK, MUTED, PAGE_HEIGHT_MM, PAGE_MM, new_figure
 from mtm.vocabulary import DIRECTIONS, HEADLINE, RAN, SELECTIONS
@@ -20,6 +19,8 @@ MAX_MODELS = 3
 # More contrasts do not fit; those with the fewest dysregulated tissues are left out, and counted.
 MAX_CONTRASTS = 12
 STARS = ((1e-100, "***"), (1e-10, "**"), (0.05, "*"))
+# Of Fig 3b: titles, and contrasts with their counts.
+ABOVE_AND_BELOW_MM = 62
 TOO_FEW_COLOR = "#E4E4E4"
 SKIPPED_REASON = "No contrast ran:"
 
@@ -32,7 +33,8 @@ def fig3a_table(genes: pd.DataFrame, contrasts: pd.DataFrame) -> pd.DataFrame:
     # The last is the covariates-only model where there is one.
     models = [*models[: MAX_MODELS - 1], *models[MAX_MODELS - 1 :][-1:]]
     columns = ["model", "tissue", "contrast", "gene_id", "n", "log2fc_observed", "p_observed",
-               "q_observed", "log2fc_predicted", "q_predicted"]  # fmt: skip
+               "q_observed", "log2fc_predicted", "q_predicted", "n_cases",
+               "n_controls"]  # fmt: skip
     return genes.loc[genes["model"].isin(models), columns].reset_index(drop=True)
 
 
@@ -87,8 +89,8 @@ def fig3a(table: pd.DataFrame) -> Figure:
         extend="both",
         pad=0.01,
     )
-    first = table.iloc[0]
-    drawing.suptitle(f"{first['tissue']}, {first['contrast']}", fontsize=7, x=0.01, ha="left")
+    pair = marks.contrast_title(table["contrast"].iloc[0], table)
+    drawing.suptitle(f"{table['tissue'].iloc[0]}, {pair}", fontsize=7, x=0.01, ha="left")
     return drawing
 
 
@@ -143,8 +145,8 @@ def fig3b(table: pd.DataFrame) -> Figure:
         return _nothing_ran(table)
     models = names.ordered(table["model"])
     tissues, contrasts = sorted(set(table["tissue"])), sorted(set(table["contrast"]))
-    row_mm = min(4.2, (PAGE_HEIGHT_MM - 45) / len(tissues))
-    drawing = new_figure(PAGE_MM, len(tissues) * row_mm + 45)
+    row_mm = min(4.2, (PAGE_HEIGHT_MM - ABOVE_AND_BELOW_MM) / len(tissues))
+    drawing = new_figure(PAGE_MM, len(tissues) * row_mm + ABOVE_AND_BELOW_MM)
     panels = [(model, direction) for model in models for direction in DIRECTIONS]
     axes = drawing.subplots(1, len(panels), sharey=True, squeeze=False)[0]
     norm = Normalize(0, 1)
@@ -152,7 +154,7 @@ def fig3b(table: pd.DataFrame) -> Figure:
         mine = table[table["model"] == model]
         _draw_grid(ax, mine, direction, tissues, contrasts, norm)
         ax.set_title(f"{names.title(model)}\n{'↑ up' if direction == 'up' else '↓ down'}")
-    name_tissues(axes[0], tissues, tissues)
+    marks.name_tissues(axes[0], tissues, tissues)
     drawing.colorbar(
         ScalarMappable(norm, "YlGnBu"),
         ax=list(axes),
@@ -161,7 +163,7 @@ def fig3b(table: pd.DataFrame) -> Figure:
         label="F1 of genes found",
     )
     total = int(table["n_contrasts"].iloc[0])
-    note_first(drawing, len(contrasts), total, "contrasts", "disease/agreement.tsv")
+    marks.note_first(drawing, len(contrasts), total, "contrasts", "disease/agreement.tsv")
     least = table["min_de_genes"].iloc[0]
     drawing.legend(
         handles=[
@@ -204,7 +206,8 @@ def _draw_grid(
     shown = {"aspect": "auto", "interpolation": "nearest"}
     ax.imshow(few, cmap=ListedColormap([TOO_FEW_COLOR]), **shown)
     ax.imshow(grid, cmap="YlGnBu", norm=norm, **shown)
-    ax.set_xticks(range(len(contrasts)), contrasts, rotation=90)
+    titles = [marks.contrast_title(name, rows[rows["contrast"] == name]) for name in contrasts]
+    ax.set_xticks(range(len(contrasts)), titles, rotation=90)
     ax.tick_params(length=0)
     ax.set_xticks(np.arange(len(contrasts) + 1) - 0.5, minor=True)
     ax.set_yticks(np.arange(len(tissues) + 1) - 0.5, minor=True)

@@ -362,7 +362,11 @@ def test_units_can_be_said(files, tmp_path):
     ("changes", "disease", "words"),
     [
         ({"contrast": "MHY"}, DISEASE, ("transfer.contrast", "'MHY'", "MHX")),
-        ({}, DiseaseSettings(medical_history=None), ("reference of contrast MHX", "disease.min_cases")),
+        (
+            {},
+            DiseaseSettings(medical_history=None),
+            ("reference of contrast MHX", "disease.min_cases"),
+        ),
     ],
 )
 def test_bad_reference(cohort, changes, disease, words):

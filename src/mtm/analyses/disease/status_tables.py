@@ -8,8 +8,9 @@ import pandas as pd
 from scipy import stats
 
 from mtm.analyses.disease.agreement import KEY
+from mtm.analyses.disease.status_classifier import HALF, PERMUTED, REPEAT
 from mtm.settings.disease_status import StatusSettings
-from mtm.statistics.testing import t_interval
+from mtm.statistics.half_samples import half_sample_interval, null_band
 from mtm.vocabulary import (
     BASELINE,
     OBSERVED,
@@ -20,13 +21,13 @@ from mtm.vocabulary import (
 
 log = logging.getLogger(__name__)
 
-STATUS = [*KEY, "kind", "input", "n_cases", "n_controls", "n_genes", "status", "reason", "auroc",
-          "repeats_sd", "ci_low", "ci_high", "null_mean", "null_low", "null_high",
-          "informative"]  # fmt: skip
+STATUS = [*KEY, "kind", "input", "n_cases", "n_controls", "n_genes", "n_de_observed", "status",
+          "reason", "auroc", "repeats_sd", "ci_low", "ci_high", "p", "null_mean", "null_low",
+          "null_high", "informative"]  # fmt: skip
 CURVE = [*KEY, "input", "false_positive_rate", "true_positive_rate", "low", "high", "shown"]
 # Of a part: nothing that takes all pairs to tell.
 PART_STATUS, PART_CURVE = STATUS[:-1], CURVE[:-1]
-DRAW = [*KEY, "input", "draw", "auroc"]
+REPLICATE = [*KEY, "input", "kind", "number", "part", "auroc"]
 COMPARISONS = ((OBSERVED, PREDICTED), (PREDICTED, SOURCE), (PREDICTED, BASELINE),
                (OBSERVED, SOURCE))  # fmt: skip
 SETS = ("informative", "all")
@@ -44,17 +45,47 @@ def joined(tables: Sequence[pd.DataFrame], columns: Sequence[str]) -> pd.DataFra
     return pd.concat(tables, ignore_index=True)[columns]
 
 
+def summarised(replicates: pd.DataFrame) -> dict[str, float]:
+    """Mean auROC over repeats, its interval, test against chance, and null; of one pair and input.
+
+    Parameters
+    ----------
+    replicates
+        ``kind``, ``number``, ``part``, ``auroc``.
+    """
+    kinds = dict(iter(replicates.groupby("kind", sort=False)))
+    repeats = kinds[REPEAT]["auroc"].to_numpy()
+    interval = half_sample_interval(repeats, _gaps(kinds.get(HALF)), expected=0.5)
+    permuted = kinds[PERMUTED].pivot(index="number", columns="part", values="auroc").to_numpy()
+    return {
+        "auroc": float(repeats.mean()),
+        "repeats_sd": float(repeats.std(ddof=1)) if len(repeats) > 1 else np.nan,
+        "ci_low": max(interval["ci_low"], 0.0),
+        "ci_high": min(interval["ci_high"], 1.0),
+        "p": interval["p"],
+        **null_band(permuted, len(repeats)),
+    }
+
+
+def _gaps(halves: pd.DataFrame | None) -> np.ndarray:
+    """First half less second, shape ``(n_halvings,)``."""
+    if halves is None:
+        return np.empty(0)
+    sides = halves.pivot(index="number", columns="part", values="auroc")
+    return (sides[0] - sides[1]).to_numpy()
+
+
 def combine_status(
     tables: Sequence[pd.DataFrame],
     curves: Sequence[pd.DataFrame],
-    drawn: Sequence[pd.DataFrame],
+    replicates: Sequence[pd.DataFrame],
     settings: StatusSettings,
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """Join the parts of one model and compare inputs over all pairs.
 
     Parameters
     ----------
-    tables, curves, drawn
+    tables, curves, replicates
         What `disease_status` returned, of every part.
     settings
         The disease_status section of the config.
@@ -73,7 +104,7 @@ def combine_status(
     table = _marked(table.reindex(columns=STATUS), settings)
     curve = joined(curves, PART_CURVE).sort_values(order, kind="stable", ignore_index=True)
     curve["shown"] = _shown(curve, table, settings)
-    return table, curve[CURVE], compare_inputs(table, joined(drawn, DRAW), settings)
+    return table, curve[CURVE], compare_inputs(table, joined(replicates, REPLICATE), settings)
 
 
 def _informative(wide: pd.DataFrame, settings: StatusSettings) -> pd.Series:
@@ -107,7 +138,7 @@ def _shown(curve: pd.DataFrame, table: pd.DataFrame, settings: StatusSettings) -
 
 def compare_inputs(
     table: pd.DataFrame,
-    drawn: pd.DataFrame,
+    replicates: pd.DataFrame,
     settings: StatusSettings,
 ) -> pd.DataFrame:
     """Compare inputs over the pairs of tissue and contrast.
@@ -116,15 +147,15 @@ def compare_inputs(
     ----------
     table
         `STATUS` rows.
-    drawn
-        `DRAW` rows.
+    replicates
+        `REPLICATE` rows; halves of the donors are the same in all pairs.
 
     Returns
     -------
     pd.DataFrame
         ``model``, ``definition``, ``selection``, ``pairs`` (of `SETS`), ``input_a``, ``input_b``,
         ``n_pairs``, ``n_pairs_all``, ``mean_a``, ``mean_b``, ``difference``, ``ci_low``,
-        ``ci_high``, ``p`` (donors resampled), ``wilcoxon_p`` (paired, over pairs, two-sided, as
+        ``ci_high``, ``p`` (donors halved), ``wilcoxon_p`` (paired, over pairs, two-sided, as
         the paper), ``paper_mean_a``, ``paper_mean_b``, ``paper_p``.
     """
     columns = [*KEY[:3], "pairs", "input_a", "input_b", "n_pairs", "n_pairs_all", "mean_a",
@@ -133,9 +164,10 @@ def compare_inputs(
     rows, ran = [], table[table["status"] == RAN]
     for group, part in ran.groupby(KEY[:3], sort=False):
         wide = part.pivot(index=KEY[3:], columns="input", values="auroc")
-        draws = drawn[(drawn[KEY[:3]] == group).all(axis=1)]
-        draws = draws.pivot(index=[*KEY[3:], "draw"], columns="input", values="auroc")
-        n_donors = int((part["n_cases"] + part["n_controls"]).max())
+        mine = replicates[(replicates[KEY[:3]] == group).all(axis=1)]
+        mine = mine.pivot(
+            index=["kind", *KEY[3:], "number", "part"], columns="input", values="auroc"
+        )
         informative = _informative(wide, settings)
         for pairs in SETS:
             kept = wide[informative] if pairs == "informative" else wide
@@ -144,7 +176,7 @@ def compare_inputs(
                     continue
                 row = dict(zip(KEY[:3], group, strict=True)) | {"pairs": pairs}
                 row |= {"input_a": a, "input_b": b, "n_pairs": len(kept), "n_pairs_all": len(wide)}
-                row |= _compared(kept, draws, (a, b), n_donors)
+                row |= _compared(kept, mine, (a, b))
                 if pairs == "informative":
                     row["paper_mean_a"], row["paper_mean_b"] = map(PAPER_MEAN.get, (a, b))
                     row["paper_p"] = PAPER_P.get((a, b))
@@ -153,18 +185,25 @@ def compare_inputs(
 
 
 def _compared(
-    kept: pd.DataFrame,
-    drawn: pd.DataFrame,
-    inputs: tuple[str, str],
-    n_donors: int,
+    kept: pd.DataFrame, replicates: pd.DataFrame, inputs: tuple[str, str]
 ) -> dict[str, float]:
-    """Compare two inputs over some pairs; `drawn` has one row a pair and bootstrap sample."""
+    """Compare two inputs over some pairs; `replicates` has one column an input."""
     if kept.empty:
         return {}
     a, b = inputs
     gap = kept[a] - kept[b]
-    draws = (drawn[a] - drawn[b]).unstack("draw").loc[kept.index].mean(axis=0).to_numpy()
-    interval = t_interval(float(gap.mean()), draws, n_donors, 1)
+    by_kind = {}
+    for kind in (REPEAT, HALF):
+        values = replicates[replicates.index.get_level_values("kind") == kind].droplevel("kind")
+        values = (values[a] - values[b]).unstack(["number", "part"])
+        by_kind[kind] = values.reindex(kept.index)
+    repeats = by_kind[REPEAT].mean(axis=0).to_numpy()
+    halves = by_kind[HALF]
+    gaps = np.empty(0)
+    if halves.shape[1]:
+        first, second = (halves.xs(side, axis=1, level="part") for side in (0, 1))
+        gaps = (first - second).mean(axis=0).to_numpy()
+    interval = half_sample_interval(repeats, gaps)
     return {
         "mean_a": kept[a].mean(),
         "mean_b": kept[b].mean(),
