@@ -1,6 +1,6 @@
 """Differential expression in predictions and observations (He et al. 2023, Fig 3a and 3b)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -19,8 +19,8 @@ MAX_MODELS = 3
 # More contrasts do not fit; those with the fewest dysregulated tissues are left out, and counted.
 MAX_CONTRASTS = 12
 STARS = ((1e-100, "***"), (1e-10, "**"), (0.05, "*"))
-# Of Fig 3b: titles, and contrasts with their counts.
-ABOVE_AND_BELOW_MM = 62
+# So many leave room for a second line below each column, with cases and controls.
+FEW_CONTRASTS = 6
 TOO_FEW_COLOR = "#E4E4E4"
 SKIPPED_REASON = "No contrast ran:"
 
@@ -145,14 +145,20 @@ def fig3b(table: pd.DataFrame) -> Figure:
         return _nothing_ran(table)
     models = names.ordered(table["model"])
     tissues, contrasts = sorted(set(table["tissue"])), sorted(set(table["contrast"]))
-    row_mm = min(4.2, (PAGE_HEIGHT_MM - ABOVE_AND_BELOW_MM) / len(tissues))
-    drawing = new_figure(PAGE_MM, len(tissues) * row_mm + ABOVE_AND_BELOW_MM)
+    between = "\n" if len(contrasts) <= FEW_CONTRASTS else " "
+    labels = {
+        name: marks.contrast_title(name, rows, between) for name, rows in table.groupby("contrast")
+    }
+    longest = max(len(line) for label in labels.values() for line in label.split("\n"))
+    around_mm = 28 + 1.2 * longest
+    row_mm = min(4.2, (PAGE_HEIGHT_MM - around_mm) / len(tissues))
+    drawing = new_figure(PAGE_MM, len(tissues) * row_mm + around_mm)
     panels = [(model, direction) for model in models for direction in DIRECTIONS]
     axes = drawing.subplots(1, len(panels), sharey=True, squeeze=False)[0]
     norm = Normalize(0, 1)
     for ax, (model, direction) in zip(axes, panels, strict=True):
         mine = table[table["model"] == model]
-        _draw_grid(ax, mine, direction, tissues, contrasts, norm)
+        _draw_grid(ax, mine, direction, tissues, labels, norm)
         ax.set_title(f"{names.title(model)}\n{'↑ up' if direction == 'up' else '↓ down'}")
     marks.name_tissues(axes[0], tissues, tissues)
     drawing.colorbar(
@@ -182,10 +188,11 @@ def _draw_grid(
     rows: pd.DataFrame,
     direction: str,
     tissues: Sequence[str],
-    contrasts: Sequence[str],
+    labels: Mapping[str, str],
     norm: Normalize,
 ) -> None:
-    """Draw one model and direction: tissues by contrasts."""
+    """Draw one model and direction: tissues by contrasts, which have labels."""
+    contrasts = list(labels)
     grid = np.full((len(tissues), len(contrasts)), np.nan)
     few = np.full(grid.shape, np.nan)
     labelled = len(contrasts) <= 4
@@ -206,8 +213,7 @@ def _draw_grid(
     shown = {"aspect": "auto", "interpolation": "nearest"}
     ax.imshow(few, cmap=ListedColormap([TOO_FEW_COLOR]), **shown)
     ax.imshow(grid, cmap="YlGnBu", norm=norm, **shown)
-    titles = [marks.contrast_title(name, rows[rows["contrast"] == name]) for name in contrasts]
-    ax.set_xticks(range(len(contrasts)), titles, rotation=90)
+    ax.set_xticks(range(len(contrasts)), labels.values(), rotation=90)
     ax.tick_params(length=0)
     ax.set_xticks(np.arange(len(contrasts) + 1) - 0.5, minor=True)
     ax.set_yticks(np.arange(len(tissues) + 1) - 0.5, minor=True)

@@ -8,6 +8,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MultipleLocator
 
 from mtm.figures.marks import (
+    case_counts,
     contrast_title,
     dodge,
     interval_lines,
@@ -17,6 +18,7 @@ from mtm.figures.marks import (
 )
 from mtm.figures.registry import figure
 from mtm.figures.style import INK, MUTED, PAGE_MM, PALETTE, new_figure, tissue_colors
+from mtm.settings.disease import contrast_label
 from mtm.vocabulary import BASELINE, OBSERVED, PREDICTED, RAN, SOURCE
 
 STYLES = {
@@ -34,7 +36,7 @@ NAMES = {
 ROC, PAIRS = "ROC curve", "pairs"
 COMPARED = ((OBSERVED, PREDICTED), (PREDICTED, SOURCE), (PREDICTED, BASELINE))
 ROW_MM = 3.6
-MAX_COLUMNS, CROWDED = 9, 6
+MAX_COLUMNS, CROWDED = 9, 5
 COUNTS = ["n_cases", "n_controls"]
 VALUES = ["auroc", "ci_low", "ci_high", "null_mean", *COUNTS]
 
@@ -162,9 +164,8 @@ def _draw_pairs(ax: Axes, table: pd.DataFrame) -> None:
     ax.set_xlim(-0.4, len(inputs) - 0.6)
     ax.set_ylabel("auROC (mean over folds and repeats)")
     ax.grid(axis="y")
-    n = [f"{pairs[side].min():.0f}\N{EN DASH}{pairs[side].max():.0f}" for side in COUNTS]
-    title = f"d  {len(wide)} pairs of tissue and disease,\nn = {n[0]} cases / {n[1]} controls"
-    ax.set_title(title)
+    counts = " cases / ".join(case_counts(pairs))
+    ax.set_title(f"d  {len(wide)} pairs of tissue and disease,\nn = {counts} controls")
     handles = [
         Line2D([], [], color=MUTED, marker="o", mec=INK, mew=0.25, ms=3.5, lw=0.6,
                label=f"{informative.sum()} informative pairs (tissue colours)"),
@@ -247,12 +248,16 @@ def fig_s15(table: pd.DataFrame) -> Figure:
             interval_lines(ax, part, y, STYLES[name]["color"], lw=0.5, alpha=0.5)
             ax.plot(part["auroc"], y, lw=0, ms=2.4, zorder=3, **STYLES[name])
         crowded = len(contrasts) > CROWDED
-        title = contrast_title(contrast, rows, "\n")
-        ax.set_title(title, loc="left", fontsize=6, rotation=25 if crowded else 0)
+        ax.set_title(
+            contrast_label(contrast), loc="left", fontsize=6, rotation=60 if crowded else 0
+        )
+        ax.set_xlabel("n = {} /\n{}".format(*case_counts(rows)), fontsize=6)
         ax.set_xlim(max(0.0, low - 0.02), min(1.0, high + 0.02))
         ax.xaxis.set_major_locator(MultipleLocator(0.4 if crowded else 0.2))
         ax.xaxis.set_minor_locator(MultipleLocator(0.1))
-    drawing.supxlabel("auROC, 95% interval; n = cases / controls, range over tissues", fontsize=7)
+    drawing.supxlabel(
+        "auROC, 95% interval; n = cases / controls in these tissues", fontsize=7
+    )
     handles = [Line2D([], [], lw=0, ms=4, label=NAMES[name], **STYLES[name]) for name in inputs]
     drawing.legend(handles=handles, loc="outside upper left", ncols=2 if width < 120 else 4)
     total = int(table["n_contrasts"].iloc[0])

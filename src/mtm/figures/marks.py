@@ -40,11 +40,16 @@ def counted(tissues: Sequence[str], counts: pd.Series) -> list[str]:
 
 def contrast_title(contrast: str, rows: pd.DataFrame, between: str = " ") -> str:
     """Name of a contrast with its cases and controls: "Asthma (n = 60 / 210)", or ranges."""
+    return f"{contrast_label(contrast)}{between}(n = {' / '.join(case_counts(rows))})"
+
+
+def case_counts(rows: pd.DataFrame) -> list[str]:
+    """Cases and controls of some rows, as ranges where rows differ."""
     counts = []
     for column in ("n_cases", "n_controls"):
         low, high = int(rows[column].min()), int(rows[column].max())
         counts.append(str(low) if low == high else f"{low}\N{EN DASH}{high}")
-    return f"{contrast_label(contrast)}{between}(n = {' / '.join(counts)})"
+    return counts
 
 
 def tissue_axis(

@@ -20,7 +20,7 @@ class ClassifierSettings(Section):
     smallest_penalty: float = key(0.01, "Last penalty of the path as a share of the first.", gt=0, lt=1, unit="share")
     patience: int = key(10, "The path is left when the inner error has had no new minimum for so many penalties.", ge=1, unit="penalties")
     permutations: int = key(10, "Permutations of the labels of every pair, two cross-validations each, for the null.", ge=2, unit="permutations")
-    halvings: int = key(20, "Random halvings of the donors, both halves cross-validated once, for the intervals.", ge=4, unit="halvings")
+    halvings: int = key(15, "Random halvings of the donors, both halves cross-validated once, for the intervals.", ge=4, unit="halvings")
     seed: int = seed("Seed of folds, permutations and halvings.")
 
 

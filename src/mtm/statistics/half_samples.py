@@ -14,7 +14,8 @@ from scipy import stats
 
 from mtm.statistics.testing import LIMITS, t_limits
 
-# What folds alone make of the difference of halves is taken off, at most this share of it.
+# What folds alone make of a variance is taken off, at most this share of it: few halvings or
+# permutations tell both too badly for more.
 MOST_OF_FOLDS = 0.5
 
 
@@ -42,7 +43,7 @@ def half_sample_interval(
         return dict.fromkeys(("se", "ci_low", "ci_high", "p"), np.nan)
     total = float((known**2).mean()) / 4
     folds = float(repeats.var(ddof=1)) * (1 - 1 / len(repeats)) if len(repeats) > 1 else 0.0
-    se = float(np.sqrt(total - min(folds, MOST_OF_FOLDS * total)))
+    se = np.sqrt(_without_folds(total, folds))
     limits = t_limits(float(repeats.mean()) - expected, se, len(known))
     ends = {end: limits[end] + expected for end in ("ci_low", "ci_high")}
     return {"se": se, **ends, "p": limits["p"]}
@@ -64,9 +65,14 @@ def null_band(permuted: np.ndarray, n_repeats: int) -> dict[str, float]:
     dict
         ``null_mean``, ``null_low``, ``null_high``, for one more draw of labels.
     """
-    n = len(permuted)
-    folds = float(((permuted[:, 0] - permuted[:, 1]) ** 2).mean() / 2) if n else np.nan
-    of_two, mean = float(permuted.mean(1).var(ddof=1)), float(permuted.mean())
-    labels = max(of_two - folds / 2, 0.0)
-    half = stats.t.ppf(LIMITS[1], n - 1) * np.sqrt((labels + folds / n_repeats) * (1 + 1 / n))
+    n, mean = len(permuted), float(permuted.mean())
+    folds = float(((permuted[:, 0] - permuted[:, 1]) ** 2).mean() / 2)
+    of_two = float(permuted.mean(axis=1).var(ddof=1))
+    variance = _without_folds(of_two, folds * (1 / 2 - 1 / n_repeats))
+    half = stats.t.ppf(LIMITS[1], n - 1) * np.sqrt(variance * (1 + 1 / n))
     return {"null_mean": mean, "null_low": mean - half, "null_high": mean + half}
+
+
+def _without_folds(total: float, folds: float) -> float:
+    """Take off what folds make of a variance; where that is below 0, it is added."""
+    return total - min(folds, MOST_OF_FOLDS * total)
