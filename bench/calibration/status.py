@@ -83,7 +83,7 @@ def simulate(rng: np.random.Generator, n_donors: int) -> Iterator[Interval | Tes
         replicates.append(part.assign(**key))
         counts = {"status": RAN, "n_cases": case.sum(), "n_controls": (~case).sum()}
         rows += [
-            key | counts | {"input": name} | summarised(values)
+            key | counts | {"input": name} | summarised(values, case.sum(), (~case).sum())
             for name, values in part.groupby("input", sort=False)
         ]
     table = pd.DataFrame(rows)

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
+from sklearn.metrics import roc_auc_score
 
-from mtm.statistics.half_samples import half_sample_interval, null_band
+from mtm.statistics.half_samples import at_least, auroc_se, half_sample_interval, null_band
 
 
 def gaps_of(statistic, n, n_halvings, rng):
@@ -14,24 +15,30 @@ def test_of_a_mean_it_is_the_standard_error_of_the_mean():
     rng = np.random.default_rng(0)
     values = rng.normal(3, 2, 80)
     gaps = gaps_of(lambda rows: values[rows].mean(), 80, 4000, rng)
-    interval = half_sample_interval(np.array([values.mean()]), gaps, expected=3.0)
+    interval = half_sample_interval(values.mean(), gaps, expected=3.0)
     assert interval["se"] == pytest.approx(values.std(ddof=1) / np.sqrt(80), rel=0.05)
     assert interval["ci_low"] < values.mean() < interval["ci_high"]
     assert interval["p"] > 0.05
-    assert half_sample_interval(np.array([values.mean()]), gaps)["p"] < 1e-6
+    assert half_sample_interval(values.mean(), gaps)["p"] < 1e-6
 
 
-def test_the_noise_of_folds_counts_as_often_as_it_was_averaged():
+def test_halves_differ_by_no_less_than_the_least():
+    gaps = np.array([[0.02, -0.02, np.nan, 0.02], [0.4, 0.4, 0.4, -0.4], [0.0, 0.0, 0.0, 0.0]])
+    stretched = at_least(gaps, np.array([0.05, 0.05, 0.05]))
+    np.testing.assert_allclose(stretched[0], [0.1, -0.1, np.nan, 0.1])
+    np.testing.assert_allclose(stretched[1], gaps[1])
+    np.testing.assert_allclose(np.abs(stretched[2]), 0.1)
+    for row in stretched[::2]:
+        assert half_sample_interval(0.5, row)["se"] == pytest.approx(0.05)
+
+
+@pytest.mark.parametrize("shift", [0.0, 1.0])
+def test_the_least_is_how_much_an_auroc_of_given_scores_varies(shift):
     rng = np.random.default_rng(1)
-    values, folds_sd = rng.normal(0, 1, 100), 0.05
-    repeats = values.mean() + folds_sd * rng.standard_normal(2000)
-    # Half as many donors, twice the variance.
-    noise = np.sqrt(2) * folds_sd * rng.standard_normal((2, 4000))
-    gaps = gaps_of(lambda rows: values[rows].mean(), 100, 4000, rng) + noise[0] - noise[1]
-    expected = np.sqrt(values.var(ddof=1) / 100)
-    assert half_sample_interval(repeats, gaps)["se"] == pytest.approx(expected, rel=0.05)
-    one = half_sample_interval(repeats[:1], gaps)["se"]
-    assert one == pytest.approx(np.sqrt(values.var(ddof=1) / 100 + folds_sd**2), rel=0.05)
+    case = np.arange(70) < 30
+    aurocs = [roc_auc_score(case, rng.standard_normal(70) + shift * case) for _ in range(800)]
+    expected = auroc_se(np.mean(aurocs), 30, 40)
+    assert np.std(aurocs) == pytest.approx(expected, rel=0.1)
 
 
 def test_intervals_of_a_fitted_direction_hold_the_truth_where_frozen_ones_do_not():
@@ -54,7 +61,7 @@ def test_intervals_of_a_fitted_direction_hold_the_truth_where_frozen_ones_do_not
         x = draw()
         score = told(x)
         gaps = gaps_of(lambda rows, x=x: told(x[rows]).mean(), n, 16, rng)
-        interval = half_sample_interval(np.array([score.mean()]), gaps)
+        interval = half_sample_interval(score.mean(), gaps)
         held.append(interval["ci_low"] <= truth <= interval["ci_high"])
         frozen.append(abs(score.mean() - truth) < 2.02 * score.std(ddof=1) / np.sqrt(n))
     # Two standard errors of a share of 300 about 95%, and what overestimates are for.
@@ -64,7 +71,7 @@ def test_intervals_of_a_fitted_direction_hold_the_truth_where_frozen_ones_do_not
 
 def test_without_halvings_there_is_no_interval():
     gaps = np.array([np.nan, 0.1, np.nan])
-    assert np.isnan(list(half_sample_interval(np.array([0.6, 0.7]), gaps).values())).all()
+    assert np.isnan(list(half_sample_interval(0.6, gaps).values())).all()
 
 
 def test_the_null_band_is_of_a_mean_of_as_many_repeats():

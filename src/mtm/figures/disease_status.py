@@ -255,9 +255,7 @@ def fig_s15(table: pd.DataFrame) -> Figure:
         ax.set_xlim(max(0.0, low - 0.02), min(1.0, high + 0.02))
         ax.xaxis.set_major_locator(MultipleLocator(0.4 if crowded else 0.2))
         ax.xaxis.set_minor_locator(MultipleLocator(0.1))
-    drawing.supxlabel(
-        "auROC, 95% interval; n = cases / controls in these tissues", fontsize=7
-    )
+    drawing.supxlabel("auROC, 95% interval; n = cases / controls in these tissues", fontsize=7)
     handles = [Line2D([], [], lw=0, ms=4, label=NAMES[name], **STYLES[name]) for name in inputs]
     drawing.legend(handles=handles, loc="outside upper left", ncols=2 if width < 120 else 4)
     total = int(table["n_contrasts"].iloc[0])

@@ -149,7 +149,7 @@ def fig4(table: pd.DataFrame) -> Figure:
         cells = _draw_tissue(ax, table[table["tissue"] == tissue], norm, colors[tissue])
     first = table.iloc[0]
     drawing.supxlabel(
-        f"log2 fold change in the reference ({contrast_label(first['contrast'])}, observed); "
+        f"log2 fold change in the reference\n({contrast_label(first['contrast'])}, observed); "
         "\N{BLACK STAR} related tissue",
         fontsize=7,
     )

@@ -5,8 +5,9 @@ were trained on. Two halves of the donors share neither: what their estimates di
 times the variance of an estimate from all donors, as long as variances go with 1 / donors. A
 halving is one draw of it; many random halvings are averaged (methods 3, disease status).
 
-An estimate is the mean of repeats of the cross-validation with other folds. That of a half is of
-one repeat, and twice the noise of its folds is taken for that of all donors'.
+An estimate is the mean of repeats of the cross-validation, that of a half is of one: the noise of
+its folds is left in. A LASSO on half the donors may find no gene, and its auROC is 0.5 whoever
+they are; so halves differ by no less than auROCs of fixed scores would (`at_least`).
 """
 
 import numpy as np
@@ -14,20 +15,20 @@ from scipy import stats
 
 from mtm.statistics.testing import LIMITS, t_limits
 
-# What folds alone make of a variance is taken off, at most this share of it: few halvings or
-# permutations tell both too badly for more.
+# What folds alone make of a null's variance is taken off, at most this share of it: few
+# permutations tell it too badly for more.
 MOST_OF_FOLDS = 0.5
 
 
 def half_sample_interval(
-    repeats: np.ndarray, gaps: np.ndarray, expected: float = 0.0
+    estimate: float, gaps: np.ndarray, expected: float = 0.0
 ) -> dict[str, float]:
-    """Interval of the mean over repeats, and its test, by Student's t.
+    """Interval of an estimate, and its test, by Student's t.
 
     Parameters
     ----------
-    repeats
-        The estimate in each repeat with all donors, shape ``(n_repeats,)``.
+    estimate
+        From all donors.
     gaps
         Estimate in one half less that in the other, shape ``(n_halvings,)``; NaN is left out.
     expected
@@ -39,14 +40,44 @@ def half_sample_interval(
         ``se``, ``ci_low``, ``ci_high`` (95%), ``p`` (two-sided); NaN with fewer than 2 halvings.
     """
     known = gaps[np.isfinite(gaps)]
-    if len(known) < 2 or not np.isfinite(repeats).all():
+    if len(known) < 2 or not np.isfinite(estimate):
         return dict.fromkeys(("se", "ci_low", "ci_high", "p"), np.nan)
-    total = float((known**2).mean()) / 4
-    folds = float(repeats.var(ddof=1)) * (1 - 1 / len(repeats)) if len(repeats) > 1 else 0.0
-    se = np.sqrt(_without_folds(total, folds))
-    limits = t_limits(float(repeats.mean()) - expected, se, len(known))
+    se = float(np.sqrt((known**2).mean() / 4))
+    limits = t_limits(estimate - expected, se, len(known))
     ends = {end: limits[end] + expected for end in ("ci_low", "ci_high")}
     return {"se": se, **ends, "p": limits["p"]}
+
+
+def at_least(gaps: np.ndarray, least_se: np.ndarray) -> np.ndarray:
+    """Stretch differences of halves so that no standard error is below the least.
+
+    Parameters
+    ----------
+    gaps
+        Shape ``(..., n_halvings)``; NaN is left out. Where all are 0 they become `least_se` twice,
+        with signs in turn.
+    least_se
+        Shape ``(...)``.
+    """
+    known = np.isfinite(gaps)
+    squares = np.where(known, gaps, 0) ** 2
+    se = np.sqrt(squares.sum(-1) / np.maximum(known.sum(-1), 1) / 4)
+    flat = (se == 0)[..., None] & known
+    signs = np.where(np.arange(gaps.shape[-1]) % 2, -1.0, 1.0)
+    gaps = np.where(flat, 2 * signs * np.asarray(least_se)[..., None], gaps)
+    stretch = np.divide(least_se, se, out=np.ones_like(se), where=(se > 0) & (se < least_se))
+    return gaps * stretch[..., None]
+
+
+def auroc_se(auroc: np.ndarray, n_cases: np.ndarray, n_controls: np.ndarray) -> np.ndarray:
+    """Hanley and McNeil's standard error of an auROC of given scores, shape of the arguments."""
+    of_cases, of_controls = auroc / (2 - auroc), 2 * auroc**2 / (1 + auroc)
+    variance = (
+        auroc * (1 - auroc)
+        + (n_cases - 1) * (of_cases - auroc**2)
+        + (n_controls - 1) * (of_controls - auroc**2)
+    ) / (n_cases * n_controls)
+    return np.sqrt(variance)
 
 
 def null_band(permuted: np.ndarray, n_repeats: int) -> dict[str, float]:

@@ -337,7 +337,7 @@ def _tell(
     )
     row |= {"n_genes": float(np.mean([run.n_genes for run in of_repeats])), "status": RAN}
     measured = [
-        row | {"input": name} | summarised(part)
+        row | {"input": name} | summarised(part, row["n_cases"], row["n_controls"])
         for name, part in replicates.groupby("input", sort=False)
     ]
     return measured, _curves(of_repeats, case), replicates

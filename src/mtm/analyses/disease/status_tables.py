@@ -10,7 +10,12 @@ from scipy import stats
 from mtm.analyses.disease.agreement import KEY
 from mtm.analyses.disease.status_classifier import HALF, PERMUTED, REPEAT
 from mtm.settings.disease_status import StatusSettings
-from mtm.statistics.half_samples import half_sample_interval, null_band
+from mtm.statistics.half_samples import (
+    at_least,
+    auroc_se,
+    half_sample_interval,
+    null_band,
+)
 from mtm.vocabulary import (
     BASELINE,
     OBSERVED,
@@ -45,34 +50,32 @@ def joined(tables: Sequence[pd.DataFrame], columns: Sequence[str]) -> pd.DataFra
     return pd.concat(tables, ignore_index=True)[columns]
 
 
-def summarised(replicates: pd.DataFrame) -> dict[str, float]:
+def summarised(replicates: pd.DataFrame, n_cases: int, n_controls: int) -> dict[str, float]:
     """Mean auROC over repeats, its interval, test against chance, and null; of one pair and input.
 
     Parameters
     ----------
     replicates
         ``kind``, ``number``, ``part``, ``auroc``.
+    n_cases, n_controls
+        Of the pair.
     """
     kinds = dict(iter(replicates.groupby("kind", sort=False)))
     repeats = kinds[REPEAT]["auroc"].to_numpy()
-    interval = half_sample_interval(repeats, _gaps(kinds.get(HALF)), expected=0.5)
+    auroc, gaps = float(repeats.mean()), np.empty(0)
+    if HALF in kinds:
+        sides = kinds[HALF].pivot(index="number", columns="part", values="auroc")
+        gaps = at_least((sides[0] - sides[1]).to_numpy(), auroc_se(auroc, n_cases, n_controls))
+    interval = half_sample_interval(auroc, gaps, expected=0.5)
     permuted = kinds[PERMUTED].pivot(index="number", columns="part", values="auroc").to_numpy()
     return {
-        "auroc": float(repeats.mean()),
+        "auroc": auroc,
         "repeats_sd": float(repeats.std(ddof=1)) if len(repeats) > 1 else np.nan,
         "ci_low": max(interval["ci_low"], 0.0),
         "ci_high": min(interval["ci_high"], 1.0),
         "p": interval["p"],
         **null_band(permuted, len(repeats)),
     }
-
-
-def _gaps(halves: pd.DataFrame | None) -> np.ndarray:
-    """First half less second, shape ``(n_halvings,)``."""
-    if halves is None:
-        return np.empty(0)
-    sides = halves.pivot(index="number", columns="part", values="auroc")
-    return (sides[0] - sides[1]).to_numpy()
 
 
 def combine_status(
@@ -165,9 +168,7 @@ def compare_inputs(
     for group, part in ran.groupby(KEY[:3], sort=False):
         wide = part.pivot(index=KEY[3:], columns="input", values="auroc")
         mine = replicates[(replicates[KEY[:3]] == group).all(axis=1)]
-        mine = mine.pivot(
-            index=["kind", *KEY[3:], "number", "part"], columns="input", values="auroc"
-        )
+        gaps = _gaps(mine[mine["kind"] == HALF], part)
         informative = _informative(wide, settings)
         for pairs in SETS:
             kept = wide[informative] if pairs == "informative" else wide
@@ -176,7 +177,7 @@ def compare_inputs(
                     continue
                 row = dict(zip(KEY[:3], group, strict=True)) | {"pairs": pairs}
                 row |= {"input_a": a, "input_b": b, "n_pairs": len(kept), "n_pairs_all": len(wide)}
-                row |= _compared(kept, mine, (a, b))
+                row |= _compared(kept, gaps, (a, b))
                 if pairs == "informative":
                     row["paper_mean_a"], row["paper_mean_b"] = map(PAPER_MEAN.get, (a, b))
                     row["paper_p"] = PAPER_P.get((a, b))
@@ -184,32 +185,32 @@ def compare_inputs(
     return pd.DataFrame(rows, columns=columns)
 
 
-def _compared(
-    kept: pd.DataFrame, replicates: pd.DataFrame, inputs: tuple[str, str]
-) -> dict[str, float]:
-    """Compare two inputs over some pairs; `replicates` has one column an input."""
+def _gaps(halves: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
+    """First half less second, stretched: one row a pair and input, one column a halving."""
+    sides = halves.pivot(index=[*KEY[3:], "input"], columns=["part", "number"], values="auroc")
+    sides = sides.reindex(pd.MultiIndex.from_frame(rows[[*KEY[3:], "input"]]))
+    if sides.empty or sides.columns.empty:
+        return pd.DataFrame(index=sides.index)
+    gaps = sides[0] - sides[1]
+    least = auroc_se(*(rows[name].to_numpy(float) for name in ("auroc", "n_cases", "n_controls")))
+    return pd.DataFrame(at_least(gaps.to_numpy(), least), index=gaps.index, columns=gaps.columns)
+
+
+def _compared(kept: pd.DataFrame, gaps: pd.DataFrame, inputs: tuple[str, str]) -> dict[str, float]:
+    """Compare two inputs over some pairs, given what halves of the donors make of every auROC."""
     if kept.empty:
         return {}
     a, b = inputs
-    gap = kept[a] - kept[b]
-    by_kind = {}
-    for kind in (REPEAT, HALF):
-        values = replicates[replicates.index.get_level_values("kind") == kind].droplevel("kind")
-        values = (values[a] - values[b]).unstack(["number", "part"])
-        by_kind[kind] = values.reindex(kept.index)
-    repeats = by_kind[REPEAT].mean(axis=0).to_numpy()
-    halves = by_kind[HALF]
-    gaps = np.empty(0)
-    if halves.shape[1]:
-        first, second = (halves.xs(side, axis=1, level="part") for side in (0, 1))
-        gaps = (first - second).mean(axis=0).to_numpy()
-    interval = half_sample_interval(repeats, gaps)
+    difference = kept[a] - kept[b]
+    first, second = (gaps.xs(name, level="input").reindex(kept.index) for name in inputs)
+    of_halves = (first - second).mean(axis=0).to_numpy()
+    interval = half_sample_interval(float(difference.mean()), of_halves)
     return {
         "mean_a": kept[a].mean(),
         "mean_b": kept[b].mean(),
-        "difference": gap.mean(),
+        "difference": difference.mean(),
         "ci_low": interval["ci_low"],
         "ci_high": interval["ci_high"],
         "p": interval["p"],
-        "wilcoxon_p": float(stats.wilcoxon(gap).pvalue) if gap.any() else np.nan,
+        "wilcoxon_p": float(stats.wilcoxon(difference).pvalue) if difference.any() else np.nan,
     }
