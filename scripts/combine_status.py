@@ -9,7 +9,7 @@ from mtm.settings.disease_status import StatusSettings
 def main(snakemake):
     """Read the parts, write auROC, curves and comparisons."""
     inputs, output = snakemake.input, snakemake.output
-    parts = (inputs.status, inputs.curves, inputs.draws)
+    parts = (inputs.status, inputs.curves, inputs.replicates)
     tables = [[read_parquet(path) for path in files] for files in parts]
     status, curves, summary = combine_status(*tables, StatusSettings.of(snakemake.params.status))
     write_tsv(status, output.status)

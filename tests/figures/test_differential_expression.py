@@ -20,7 +20,8 @@ def genes(models=("mtm", "ridge", "mlp", "covariates"), n=30):
                       "n": 100, "log2fc_observed": change, "log2fc_predicted": change / 2,
                       "p_observed": 10.0 ** -np.abs(5 * change),
                       "q_observed": 10.0 ** -np.abs(3 * change),
-                      "p_predicted": 0.1, "q_predicted": 0.2})
+                      "p_predicted": 0.1, "q_predicted": 0.2, "n_cases": 39,
+                      "n_controls": 45})
         for model in models
     ]  # fmt: skip
     return pd.concat(parts, ignore_index=True)
@@ -50,6 +51,7 @@ def test_fig_3a_draws_a_point_a_gene_and_keeps_the_covariates_model():
     np.testing.assert_allclose(
         np.sort(offsets[:, 1]), np.sort(-np.log10(table["p_observed"][:30])), rtol=1e-6
     )
+    assert drawing.get_suptitle() == "Lung, MHX (n = 39 / 45)"
     assert "sign kept in 100%" in drawing.axes[0].get_title(loc="left")
 
 

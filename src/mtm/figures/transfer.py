@@ -22,6 +22,7 @@ from mtm.figures.style import (
     new_figure,
     tissue_colors,
 )
+from mtm.settings.disease import contrast_label
 from mtm.vocabulary import RAN, TARGET
 
 COLUMNS, PANEL_MM, PANEL_HEIGHT_MM = 6, 30.0, 36.0
@@ -148,7 +149,7 @@ def fig4(table: pd.DataFrame) -> Figure:
         cells = _draw_tissue(ax, table[table["tissue"] == tissue], norm, colors[tissue])
     first = table.iloc[0]
     drawing.supxlabel(
-        f"log2 fold change in the reference ({first['contrast']}, observed); "
+        f"log2 fold change in the reference\n({contrast_label(first['contrast'])}, observed); "
         "\N{BLACK STAR} related tissue",
         fontsize=7,
     )

@@ -24,7 +24,7 @@ from mtm.settings.transfer import TransferSettings
 N_GENES, BLOOD = 80, "Whole Blood"
 TISSUES = ("Liver", "Lung", "Thyroid", BLOOD)
 QUICK = TransferSettings(contrast="MHX", permutations=60)
-DISEASE = DiseaseSettings(min_cases=20, min_controls=20)
+DISEASE = DiseaseSettings(medical_history=None, min_cases=20, min_controls=20)
 GENES = pd.DataFrame(
     {"symbol": [f"G{i}" for i in range(N_GENES)]},
     index=pd.Index([f"ENSG{i:011d}.{1 + i % 7}" for i in range(N_GENES)], name="gene_id"),
@@ -369,7 +369,12 @@ def test_units_can_be_said(files, tmp_path):
     ("changes", "disease", "error", "words"),
     [
         ({"contrast": "MHY"}, DISEASE, InputError, ("transfer.contrast", "'MHY'", "MHX")),
-        ({}, DiseaseSettings(), CannotDo, ("MHX: at most", "disease.min_cases")),
+        (
+            {},
+            DiseaseSettings(medical_history=None),
+            CannotDo,
+            ("MHX: at most", "disease.min_cases"),
+        ),
     ],
 )
 def test_bad_reference(cohort, changes, disease, error, words):
