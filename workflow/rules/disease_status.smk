@@ -49,7 +49,9 @@ rule combine_status:
             rules.predict_status.output.curves, part=STATUS_PARTS, allow_missing=True
         ),
         replicates=expand(
-            rules.predict_status.output.replicates, part=STATUS_PARTS, allow_missing=True
+            rules.predict_status.output.replicates,
+            part=STATUS_PARTS,
+            allow_missing=True,
         ),
     output:
         status="results/{cohort}/disease/status/{model}.tsv",
