@@ -108,10 +108,8 @@ def partial_accuracy(
 
     Parameters
     ----------
-    held_out, cohort, source
-        Predictions, the whole cohort, and its source tissue, whose sample gives covariates.
-    model
-        Name written into the table.
+    held_out, cohort, source, model
+        Predictions, the whole cohort, its source tissue (for covariates), and a name.
     settings
         The accuracy section of the config; `min_donors_per_fold` holds within classes too.
     covariates
@@ -150,12 +148,11 @@ def partial_accuracy(
             measured = _measure(tissue, scale, views, sample, settings.bootstraps, block_genes)
             for view, of_view in zip(views, measured, strict=True):
                 key = (model, scale, view.adjustment)
-                about = dict(zip(ROW, key, strict=True)) | {"tissue": tissue.name}
-                rows.append(about | of_view.fields)
+                named = dict(zip(ROW, key, strict=True)) | {"tissue": tissue.name}
+                rows.append(named | of_view.fields)
                 measured_in.setdefault(key, []).append(of_view)
         log.info("%s: %.1f covariates taken out", tissue.name, views[1].n_covariates)
-    n_donors = sum(fold.shape[1] for fold in weights.values())
-    return _with_means(pd.DataFrame(rows), measured_in, n_donors, len(weights))
+    return _with_means(pd.DataFrame(rows), measured_in, weights)
 
 
 def _demand_covariates(cohort: Cohort, source: str, covariates: Sequence[str]) -> None:
@@ -354,9 +351,12 @@ def _resampled_rho(values: Values, view: _View) -> torch.Tensor:
 
 
 def _with_means(
-    table: pd.DataFrame, measured: Mapping[tuple, list[_Measured]], n_donors: int, n_folds: int
+    table: pd.DataFrame,
+    measured: Mapping[tuple, list[_Measured]],
+    weights: Mapping[int, pd.DataFrame],
 ) -> pd.DataFrame:
-    """Add the rows of the mean over tissues."""
+    """Add the rows of the mean over tissues; `weights` from `fold_weights`."""
+    n_donors, n_folds = sum(fold.shape[1] for fold in weights.values()), len(weights)
 
     def mean_of_tissues(key: tuple, part: pd.DataFrame) -> dict[str, float]:
         columns = ["n_covariates", "mean_rho"]

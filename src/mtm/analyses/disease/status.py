@@ -177,28 +177,23 @@ def disease_status(
     ----------
     held_out, model
         Predictions, from `mtm.predictions.held_out.read_held_out`, and the name of their model.
-    cohort, source
-        The whole cohort, and its source tissue.
-    labels
-        Cases and controls, as from `mtm.analyses.disease.contrasts.contrast_table`.
+    cohort, source, labels
+        The whole cohort, its source tissue, and cases and controls, from `contrast_table`.
     gene_wise
         ``accuracy/gene_wise/{model}.parquet``.
     settings, accuracy
         Sections of the config; the latter defines predictable genes of the nested selection.
     pairs
         What is known of all pairs.
-    baseline
-        Held-out predictions of the covariates-only model; None leaves that input out.
-    n_jobs
-        Worker processes.
+    baseline, n_jobs
+        Held-out predictions of the covariates-only model, or None, and worker processes.
 
     Returns
     -------
     pd.DataFrame
         `PART_STATUS`: one row a `KEY` and input, or the reason why there is none.
     pd.DataFrame
-        `PART_CURVE`: ROC curves averaged over folds and repeats; ``low`` and ``high`` are the
-        2.5% and 97.5% quantiles of repeats.
+        `PART_CURVE`: ROC curves averaged over folds and repeats, with quantiles of repeats.
     pd.DataFrame
         `REPLICATE`: auROC in every repeat, with permuted labels, and in halves of the donors.
     """
@@ -212,8 +207,8 @@ def disease_status(
             genes = np.flatnonzero(chosen) if selection == SELECTIONS[0] else None
             inputs = _Inputs.of(tissue, source_tpm, reading, genes, accuracy or AccuracySettings())
             for contrast, labelled in by_tissue[tissue.name].groupby("contrast", sort=False):
-                key = (model, settings.definition, selection, tissue.name, contrast)
-                key = dict(zip(KEY, key, strict=True))
+                names = (model, settings.definition, selection, tissue.name, contrast)
+                key = dict(zip(KEY, names, strict=True))
                 counts = {"n_genes": int(chosen.sum())} | pairs.of(key)
                 told = _tell(inputs, labelled, counts, pairs.halves, settings, n_jobs)
                 rows += [key | row for row in told[0]]

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from mtm.errors import InputError
+from mtm.errors import CannotDo, InputError
 from mtm.io import read_tsv
 
 STATISTICS: dict[str, Callable[[pd.Series], float]] = {
@@ -108,17 +108,26 @@ def paper_values() -> tuple[Value, ...]:
 
 def read_tables(
     inputs: Mapping[str, str | Path | Iterable[str | Path]],
-) -> dict[str, pd.DataFrame]:
-    """Read the tables of a run by name; those of several files are one, with a column `file`."""
-    tables = {}
+) -> tuple[dict[str, pd.DataFrame], dict[str, str]]:
+    """Read the tables of a run by name; those of several files are one, with a column `file`.
+
+    Returns
+    -------
+    dict, dict
+        The tables, and why others could not be made, by name.
+    """
+    tables, absent = {}, {}
     for name, paths in inputs.items():
-        if isinstance(paths, str | Path):
-            tables[name] = read_tsv(paths)
-        else:
-            parts = [read_tsv(path).assign(file=str(path)) for path in paths]
-            known = [part for part in parts if len(part)] or parts[:1]
-            tables[name] = pd.concat(known, ignore_index=True) if known else pd.DataFrame()
-    return tables
+        parts = []
+        for path in [paths] if isinstance(paths, str | Path) else paths:
+            try:
+                parts.append(read_tsv(path).assign(file=str(path)))
+            except CannotDo as why:
+                absent[name] = why.reason
+        known = [part for part in parts if len(part)] or parts[:1]
+        if known:
+            tables[name] = pd.concat(known, ignore_index=True)
+    return tables, {name: why for name, why in absent.items() if name not in tables}
 
 
 @dataclass(frozen=True)

@@ -48,10 +48,8 @@ def code_similarity(
 
     Parameters
     ----------
-    cohort
-        Every sample.
-    folds
-        Fold by donor id, from `mtm.cohort.folds.read_folds`.
+    cohort, folds
+        Every sample, and the fold by donor id, from `mtm.cohort.folds.read_folds`.
     bundles
         Path of the bundle by model and fold; models of class "mtm".
     n_permutations, n_bootstraps, seed
@@ -60,8 +58,7 @@ def code_similarity(
     Returns
     -------
     pd.DataFrame
-        One row a model, ``network`` (one of `NETWORKS`), ``fold`` and donor with two tissues or
-        more: `FoldComparison.donors` and ``difference``.
+        One row a model, network of `NETWORKS`, ``fold`` and donor: `FoldComparison.donors`.
     pd.DataFrame
         One row a model, network and pair of tissues, from `mean_by_pair`.
     pd.DataFrame

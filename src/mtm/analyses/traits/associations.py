@@ -66,7 +66,7 @@ def trait_associations(
     held_out
         From `mtm.predictions.held_out.read_held_out`.
     model
-        Name written into the tables.
+        Its name.
     donors
         One row a donor, indexed by donor id.
     gene_wise
@@ -101,9 +101,8 @@ def trait_associations(
         tissue = tissue.of_genes(union)
         for (reading, own), trait in product(zip(READINGS, chosen, strict=True), traits):
             names = (model, reading.definition, trait.name, tissue.name)
-            key = dict(zip(KEY, names, strict=True))
-            predictable = np.flatnonzero(own[union])
-            row, part, drawn = _compare(tissue, predictable, reading, trait, draws, settings)
+            key, of = dict(zip(KEY, names, strict=True)), np.flatnonzero(own[union])
+            row, part, drawn = _compare(tissue, of, reading, trait, draws, settings)
             rows.append(key | row)
             if row["status"] == RAN:
                 genes.append(part.assign(**key))
