@@ -55,7 +55,6 @@ def simulate(rng: np.random.Generator, n_donors: int) -> Iterator[Interval]:
         floors.append((between[:, tissue, rest].sum(1) / scale).mean())
     truth = {
         (CEILING, TISSUES[0]): np.sqrt(share).mean(),
-        (CEILING, MEAN_OF_TISSUES): np.sqrt(share).mean(),
         (FLOOR, TISSUES[2]): floors[2],
         (FLOOR, MEAN_OF_TISSUES): np.mean(floors),
     }

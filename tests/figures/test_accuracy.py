@@ -96,6 +96,14 @@ def test_without_sister_tissues_no_ceiling_is_drawn_or_explained():
         assert any("floor" in text for text in texts(figure))
 
 
+def test_a_cohort_without_either_has_empty_columns():
+    table = summary(["mtm"], 4)
+    figure, drawn = make_figure("fig2a", {"table": table, "ceiling": ceilings(table).iloc[:0]})
+    assert drawn[["ceiling", "floor"]].isna().all(axis=None)
+    assert not any("floor" in text for text in texts(figure))
+    figure.canvas.draw()
+
+
 def test_fig2b_table_takes_each_definition_from_its_own_scale():
     table = summary(["a", "b"], 4)
     reduced = accuracy.fig2b_table(table)

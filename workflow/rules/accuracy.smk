@@ -101,11 +101,10 @@ for FIGURE, TITLE in [
     ("fig2b", "Predictable genes"),
     ("accuracy_by_tissue", "Accuracy in every tissue"),
 ]:
-    CEILING = {} if FIGURE == "fig2b" else {"ceiling": rules.estimate_ceiling.output}
     add_figure(
         FIGURE,
         "Accuracy",
         TITLE,
         table=rules.summarise_accuracy.output.summary,
-        **CEILING,
+        **({} if FIGURE == "fig2b" else rules.estimate_ceiling.output),
     )

@@ -106,7 +106,7 @@ def _beside_ceiling(rows: pd.DataFrame, ceiling: pd.DataFrame) -> pd.DataFrame:
     wide.columns = [f"{kind}_{value}" for value, kind in wide.columns]
     kept = {"ceiling_rho": "ceiling", "ceiling_ci_low": "ceiling_low",
             "ceiling_ci_high": "ceiling_high", "floor_rho": "floor"}  # fmt: skip
-    wide = wide.reindex(columns=list(kept)).rename(columns=kept)
+    wide = wide.reindex(columns=list(kept)).rename(columns=kept).astype(float)
     joined = rows.join(wide, on="tissue")
     joined.loc[(joined[ACCURACY_KEY] != PANELS[0]).any(axis=1), list(wide)] = np.nan
     return joined
