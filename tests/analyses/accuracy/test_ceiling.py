@@ -8,7 +8,7 @@ import pytest
 
 from mtm.analyses.accuracy.ceiling import Correlations, ceiling_of, estimate_ceilings
 from mtm.cohort.cohort import Cohort
-from mtm.statistics.jackknife import donor_groups
+from mtm.statistics.group_jackknife import donor_groups
 from mtm.vocabulary import MEAN_OF_TISSUES
 
 TISSUES = ("Cells - A", "Cells - B", "Heart - A", "Heart - B", "Lung", "Whole Blood")
