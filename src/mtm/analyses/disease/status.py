@@ -176,7 +176,7 @@ def disease_status(
     Parameters
     ----------
     held_out, model
-        Predictions, from `mtm.predictions.held_out.read_held_out`, and the name of their model.
+        From `mtm.predictions.held_out.read_held_out`, and the name of their model.
     cohort, source
         The whole cohort, and its source tissue.
     labels
@@ -185,20 +185,15 @@ def disease_status(
         ``accuracy/gene_wise/{model}.parquet``.
     settings, accuracy
         Sections of the config; the latter defines predictable genes of the nested selection.
-    pairs
-        What is known of all pairs.
-    baseline
-        Held-out predictions of the covariates-only model; None leaves that input out.
-    n_jobs
-        Worker processes.
+    pairs, baseline, n_jobs
+        What is known of all pairs; predictions of the covariates-only model; worker processes.
 
     Returns
     -------
     pd.DataFrame
         `PART_STATUS`: one row a `KEY` and input, or the reason why there is none.
     pd.DataFrame
-        `PART_CURVE`: ROC curves averaged over folds and repeats; ``low`` and ``high`` are the
-        2.5% and 97.5% quantiles of repeats.
+        `PART_CURVE`: ROC curves averaged over folds; mean, 2.5% and 97.5% quantile of repeats.
     pd.DataFrame
         `REPLICATE`: auROC in every repeat, with permuted labels, and in halves of the donors.
     """
@@ -220,8 +215,8 @@ def disease_status(
                 curves.append(told[1].assign(**key))
                 replicates.append(told[2].assign(**key))
                 log.info("%s, %s, %s: done", tissue.name, contrast, selection)
-    table = pd.DataFrame(rows, columns=PART_STATUS)
-    return table, joined(curves, PART_CURVE), joined(replicates, REPLICATE)
+    tables = joined(curves, PART_CURVE), joined(replicates, REPLICATE)
+    return pd.DataFrame(rows, columns=PART_STATUS), *tables
 
 
 def _source_tpm(cohort: Cohort, source: str, donors: pd.Series) -> np.ndarray:
