@@ -176,24 +176,24 @@ def disease_status(
     Parameters
     ----------
     held_out, model
-        Predictions, from `mtm.predictions.held_out.read_held_out`, and the name of their model.
-    cohort, source, labels
-        The whole cohort, its source tissue, and cases and controls, from `contrast_table`.
+        From `mtm.predictions.held_out.read_held_out`, and the name of their model.
+    cohort, source
+        The whole cohort, and its source tissue.
+    labels
+        Cases and controls, as from `mtm.analyses.disease.contrasts.contrast_table`.
     gene_wise
         ``accuracy/gene_wise/{model}.parquet``.
     settings, accuracy
         Sections of the config; the latter defines predictable genes of the nested selection.
-    pairs
-        What is known of all pairs.
-    baseline, n_jobs
-        Held-out predictions of the covariates-only model, or None, and worker processes.
+    pairs, baseline, n_jobs
+        What is known of all pairs; predictions of the covariates-only model; worker processes.
 
     Returns
     -------
     pd.DataFrame
         `PART_STATUS`: one row a `KEY` and input, or the reason why there is none.
     pd.DataFrame
-        `PART_CURVE`: ROC curves averaged over folds and repeats, with quantiles of repeats.
+        `PART_CURVE`: ROC curves averaged over folds; mean, 2.5% and 97.5% quantile of repeats.
     pd.DataFrame
         `REPLICATE`: auROC in every repeat, with permuted labels, and in halves of the donors.
     """
@@ -207,16 +207,16 @@ def disease_status(
             genes = np.flatnonzero(chosen) if selection == SELECTIONS[0] else None
             inputs = _Inputs.of(tissue, source_tpm, reading, genes, accuracy or AccuracySettings())
             for contrast, labelled in by_tissue[tissue.name].groupby("contrast", sort=False):
-                names = (model, settings.definition, selection, tissue.name, contrast)
-                key = dict(zip(KEY, names, strict=True))
+                key = (model, settings.definition, selection, tissue.name, contrast)
+                key = dict(zip(KEY, key, strict=True))
                 counts = {"n_genes": int(chosen.sum())} | pairs.of(key)
                 told = _tell(inputs, labelled, counts, pairs.halves, settings, n_jobs)
                 rows += [key | row for row in told[0]]
                 curves.append(told[1].assign(**key))
                 replicates.append(told[2].assign(**key))
                 log.info("%s, %s, %s: done", tissue.name, contrast, selection)
-    table = pd.DataFrame(rows, columns=PART_STATUS)
-    return table, joined(curves, PART_CURVE), joined(replicates, REPLICATE)
+    tables = joined(curves, PART_CURVE), joined(replicates, REPLICATE)
+    return pd.DataFrame(rows, columns=PART_STATUS), *tables
 
 
 def _source_tpm(cohort: Cohort, source: str, donors: pd.Series) -> np.ndarray:
