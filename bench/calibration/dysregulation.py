@@ -18,7 +18,7 @@ from mtm.analyses.disease.dysregulation import compare_expression
 from mtm.settings.disease import DiseaseSettings
 from mtm.statistics.correlation import fisher_z
 
-N_TRUTH = 300
+N_TRUTH = 150
 CONTRASTS = ("case", "null_case")
 
 

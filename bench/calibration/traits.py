@@ -21,7 +21,7 @@ from mtm.settings.traits import TraitSettings
 from mtm.statistics.correlation import fisher_z
 from mtm.vocabulary import MEDIAN_OF_TISSUES, RAN
 
-N_TRUTH = 300
+N_TRUTH = 150
 FIRST = "tissue 0"
 LIMITS = {"rho": ("ci_low", "ci_high"), "rho_beyond": ("beyond_ci_low", "beyond_ci_high")}
 

@@ -102,16 +102,22 @@ def fold_changes_without(
     Returns
     -------
     np.ndarray
-        Shape ``(n_draws, n_genes)``.
+        Shape ``(n_draws, n_genes)``, of the type of `expr_tpm`.
     """
-    nobody = np.zeros((1, expr_tpm.shape[1]), expr_tpm.dtype)
     counted = np.ones(len(case), bool) if counted is None else counted
+    position = np.minimum(gone, len(case) - 1)
     sides = []
     for member in (case & counted, ~case & counted):
-        values = np.concatenate([np.where(member[:, None], expr_tpm, 0), nobody])
-        taken = values[gone[:, 0]] + values[gone[:, 1]]
-        n = np.append(member, False)
-        n_left = n.sum() - n[gone].sum(1)
-        left = np.maximum(values.sum(0, dtype=np.float64) - taken, 0)
-        sides.append(np.log2(left / np.maximum(n_left, 1)[:, None] + pseudo_count))
+        own = member[position] & (gone < len(case))
+        total = member.astype(expr_tpm.dtype) @ expr_tpm
+        side = np.log2(total / max(member.sum(), 1) + expr_tpm.dtype.type(pseudo_count))
+        side = np.tile(side, (len(gone), 1))
+        # Most draws take nobody from one of the two sides.
+        changed = np.flatnonzero(own.any(1))
+        (first, second), of_first, of_second = position[changed].T, *own[changed].T[..., None]
+        left = total - expr_tpm[first] * of_first - expr_tpm[second] * of_second
+        n_left = np.maximum(member.sum() - own[changed].sum(1, keepdims=True), 1)
+        left = np.maximum(left, 0) / n_left.astype(expr_tpm.dtype)
+        side[changed] = np.log2(left + expr_tpm.dtype.type(pseudo_count))
+        sides.append(side)
     return sides[0] - sides[1]

@@ -46,7 +46,7 @@ log = logging.getLogger(__name__)
 # Donors of either status that the folds of a gene must have in the nested selection.
 MIN_NESTED = 5
 # Fold changes held at a time while samples are left out.
-LEFT_OUT_VALUES = 2**20
+LEFT_OUT_VALUES = 2**18
 
 
 @dataclass(frozen=True)
@@ -266,20 +266,19 @@ def _rho_without(
     gone = labels.left_out.gone
     n_draws = max(1, LEFT_OUT_VALUES // sum(len(block.genes) for block in blocks))
     counted = [np.isin(np.arange(len(labels.case)), block.rows) for block in blocks]
+    sides = [[side[:, block.genes] for block in blocks] for side in (observed_tpm, predicted_tpm)]
     rho = []
     for start in range(0, len(gone), n_draws):
         part = gone[start : start + n_draws]
         changes = [
             np.concatenate(
                 [
-                    fold_changes_without(
-                        side[:, block.genes], labels.case, pseudo_count, part, own
-                    )
-                    for block, own in zip(blocks, counted, strict=True)
+                    fold_changes_without(values, labels.case, pseudo_count, part, own)
+                    for values, own in zip(side, counted, strict=True)
                 ],
                 axis=1,
             )
-            for side in (observed_tpm, predicted_tpm)
+            for side in sides
         ]
         rho.append(row_correlation(*changes))
     return np.concatenate(rho)

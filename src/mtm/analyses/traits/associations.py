@@ -92,8 +92,7 @@ def trait_associations(
         The settings name a column that donors do not have.
     """
     traits = [read_trait(donors, column) for column in settings.columns]
-    by_fold = held_out.rows.groupby("fold")["donor"].unique()
-    draws = TraitDraws.of(by_fold, traits, settings)
+    draws = TraitDraws.of(held_out.rows.groupby("fold")["donor"].unique(), traits, settings)
     genes, rows, resampled = [], [], {}
     for tissue in tissues(held_out, beside=reference):
         chosen = [tissue.predictable(gene_wise, reading) for reading in READINGS]

@@ -229,7 +229,7 @@ class _Compared:
             fold_changes(expr_tpm, case, pseudo),
             benjamini_hochberg(rank_sum(expr_tpm, case)),
             fold_changes(expr_tpm, labels.permuted, pseudo),
-            fold_changes_without(expr_tpm, case, pseudo, labels.left_out.gone).astype(np.float32),
+            fold_changes_without(expr_tpm, case, pseudo, labels.left_out.gone),
             labels.left_out,
             np.abs(controls - tissue.genes["controls_log2_reference"]),
         )
