@@ -129,10 +129,8 @@ def partial_accuracy(
 
     Raises
     ------
-    InputError
-        A prediction's donor has no sample of `source`.
-    CannotDo
-        None of `covariates` varies between donors.
+    InputError, CannotDo
+        A donor has no sample of `source`; none of `covariates` varies between donors.
     """
     _demand_covariates(cohort, source, covariates)
     torch_device = torch.device(choose_device(device))
