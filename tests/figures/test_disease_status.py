@@ -84,13 +84,14 @@ def test_without_the_baseline_and_without_nesting():
 
 def test_where_nothing_ran_the_page_says_so():
     made = tables(2, ["MHA"])
-    nothing = made["status"].assign(status="skipped")
+    nothing = made["status"].assign(status="skipped", input=float("nan"))
     for name, given in (
         ("fig3cd", made | {"status": nothing, "summary": made["summary"][:0]}),
         ("fig_s15", {"status": nothing}),
     ):
         figure, table = make_figure(name, given)
         assert table.empty
+        assert "auroc" in table
         assert "Nothing to draw" in figure.texts[0].get_text()
 
 

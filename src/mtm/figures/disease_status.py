@@ -71,7 +71,8 @@ def fig3cd_table(
     """
     status, curves, summary = _chosen(status), _chosen(curves), _chosen(summary)
     key = ["model", "selection", "tissue", "contrast"]
-    ran = status[status["status"] == RAN]
+    # Where nothing ran, the file's inputs are all missing and read as numbers.
+    ran = status[status["status"] == RAN].astype({"input": object})
     pairs = ran[[*key, "input", "auroc", "informative", *COUNTS]].assign(panel=PAIRS)
     shown = curves[curves["shown"].astype(bool)]
     intervals = ran[[*key, "input", "auroc", "ci_low", "ci_high", *COUNTS]]

@@ -3,7 +3,7 @@
 import numpy as np
 from scipy import stats
 
-# More iterations follow the noise of few values, fewer do not reach a spike (methods 6.14).
+# More iterations follow the noise of few values, fewer do not reach a spike (methods 6.17).
 N_BINS, ITERATIONS = 100, 200
 
 

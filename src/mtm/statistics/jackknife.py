@@ -2,7 +2,7 @@
 
 The statistics here are made of many genes at once: correlations over genes of associations that
 are themselves measured on the donors. Their errors are products of the donors' chance as much as
-sums of it, and each simple way fails for that (methods 6.14). The bootstrap adds to the chance of
+sums of it, and each simple way fails for that (methods 6.17). The bootstrap adds to the chance of
 the data its own, and its intervals are too short; the delete-one jackknife counts products twice
 (Efron and Stein 1981, Ann. Stat. 9:586), and its intervals are too wide. So what the products add
 is measured by leaving out pairs of donors, and counted once.

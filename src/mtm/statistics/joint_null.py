@@ -1,4 +1,4 @@
-"""What mean correlations of several tissues are without any relation, together (methods 6.14).
+"""What mean correlations of several tissues are without any relation, together (methods 6.16).
 
 A donor's tissues resemble each other in what is predicted and in what is observed, so the mean
 correlations of two tissues vary together although neither predicts anything. Permutations of

@@ -1,7 +1,7 @@
 """How well any model could predict a tissue: an estimate of its ceiling, and a floor below it.
 
 A sample holds what its donor explains and noise of its own, and a prediction from the donor can
-reach the first alone. Two tissues of one organ are nearly two samples of it (methods 6.14).
+reach the first alone. Two tissues of one organ are nearly two samples of it (methods 6.15).
 """
 
 from collections.abc import Iterator
@@ -110,7 +110,7 @@ def floor_of(found: Correlations) -> tuple[float, np.ndarray]:
 def estimate_ceilings(
     cohort: Cohort, source: str, scaling: Scaling = Scaling(), seed: int = 0
 ) -> pd.DataFrame:
-    """Estimate what any model could reach in every tissue (methods 6.14).
+    """Estimate what any model could reach in every tissue (methods 6.15).
 
     Parameters
     ----------

@@ -24,7 +24,7 @@ alone, and of the others (1 to 4) alone.
 
 Intervals resample donors within fold, the same draws for all tissues. Null intervals are of donors
 permuted within fold: their variance is known without drawing any, and the degrees of freedom that
-covariates take are left out of it (methods 6.14).
+covariates take are left out of it (methods 6.16).
 """
 
 import logging
@@ -131,10 +131,8 @@ def partial_accuracy(
 
     Raises
     ------
-    InputError
-        A prediction's donor has no sample of `source`.
-    CannotDo
-        None of `covariates` varies between donors.
+    InputError, CannotDo
+        A donor has no sample of `source`; none of `covariates` varies between donors.
     """
     _demand_covariates(cohort, source, covariates)
     torch_device = torch.device(choose_device(device))

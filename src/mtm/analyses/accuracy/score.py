@@ -6,7 +6,7 @@ folds concatenated as z-scores of each fold's own training statistics (``pooled_
 concatenated in expression units (``pooled_raw``, as the paper most likely did).
 
 Null intervals permute donors within fold, the same way for all genes of a tissue; that of the mean
-over tissues is as wide as tissues vary together (methods 6.14). Confidence intervals are those of
+over tissues is as wide as tissues vary together (methods 6.16). Confidence intervals are those of
 Student's t by the standard error over bootstrap samples of donors within fold, the same draws for
 all tissues. On large cohorts both use a random sample of genes (`AccuracySettings.null_genes`,
 `AccuracySettings.bootstrap_genes`); point estimates, p-values and counts are of all genes.

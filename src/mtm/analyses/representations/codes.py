@@ -66,10 +66,8 @@ def code_similarity(
 
     Raises
     ------
-    InputError
-        See `fold_models` and `held_out_rows`; codes are not finite.
-    CannotDo
-        A fold has no held-out donor with two tissues.
+    InputError, CannotDo
+        See `fold_models` and `held_out_rows`; codes are not finite; no donor has two tissues.
     """
     rows_of = held_out_rows(cohort, folds)
     donors, pairs, summary = [], [], []
