@@ -23,10 +23,10 @@ CONTRASTS = ("case", "null_case")
 
 
 def agreement(
-    tissue: Simulated, case: np.ndarray, fold: np.ndarray, permutations: int
+    tissue: Simulated, case: np.ndarray, fold: np.ndarray, permutations: int, seed: int = 0
 ) -> dict[str, float]:
     """Measures of one contrast."""
-    settings = DiseaseSettings(permutations=permutations)
+    settings = DiseaseSettings(permutations=permutations, seed=seed)
     sides = (
         np.exp2(side[:, tissue.predictable]) - 1 for side in (tissue.observed, tissue.predicted)
     )
@@ -49,8 +49,9 @@ def simulate(rng: np.random.Generator, n_donors: int) -> Iterator[Interval | Tes
     """Yield intervals of both contrasts, P values of true nulls."""
     donors, tissues = simulate_cohort(rng, n_donors)
     fold, true = donors["fold"].to_numpy(), truth(n_donors)
+    seed = int(rng.integers(2**31))
     for name in CONTRASTS:
-        row = agreement(tissues[0], donors[name].to_numpy(), fold, 199)
+        row = agreement(tissues[0], donors[name].to_numpy(), fold, 199, seed)
         yield Interval(f"rho: {name}", row["rho_ci_low"], row["rho_ci_high"], true[name])
         if name == "null_case":
             yield Test("rho_chance_p", row["rho_chance_p"])
@@ -60,6 +61,6 @@ def simulate(rng: np.random.Generator, n_donors: int) -> Iterator[Interval | Tes
     others = replace(
         tissues[0], predicted=tissues[0].predicted[dealt], predictable=np.ones(N_GENES, bool)
     )
-    row = agreement(others, donors["case"].to_numpy(), fold, 199)
+    row = agreement(others, donors["case"].to_numpy(), fold, 199, seed)
     yield Test("rho_p, predictions of others", row["rho_p"])
     yield Test("f1_up_p, predictions of others", row["f1_up_p"])

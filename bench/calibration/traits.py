@@ -28,7 +28,8 @@ LIMITS = {"rho": ("ci_low", "ci_high"), "rho_beyond": ("beyond_ci_low", "beyond_
 
 def agreement(rng: np.random.Generator, n_donors: int, permutations: int) -> pd.DataFrame:
     """Agreement of one cohort, indexed by trait and tissue, of one tissue and the median."""
-    settings = TraitSettings(permutations=permutations, splits=1)
+    seed = int(rng.integers(2**31))
+    settings = TraitSettings(permutations=permutations, splits=1, seed=seed)
     donors, tissues = simulate_cohort(rng, n_donors)
     traits = [Trait(name, donors[name], ()) for name in ("age", "noise")]
     draws = TraitDraws.of(donors["fold"].groupby(donors["fold"]).groups, traits, settings)

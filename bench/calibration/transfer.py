@@ -76,6 +76,7 @@ def agreement(
     """Agreement by tissue of one external cohort, and its comparison of groups of tissues."""
     model, blood, *reference = fitted()
     case = rng.permutation(np.arange(n_people) < 0.45 * n_people)
+    seed = int(rng.integers(2**31))
     shift = np.exp2(np.random.default_rng(19).normal(size=N_GENES))
     external = ExternalCohort(
         expression(rng, case, effect)[BLOOD] * shift.astype(np.float32),
@@ -84,7 +85,7 @@ def agreement(
         Path("external"),
     )
     table, groups, _ = transfer_agreement(
-        model, "ridge", external, blood, BLOOD, *reference, settings
+        model, "ridge", external, blood, BLOOD, *reference, settings.with_(seed=seed)
     )
     return table.set_index("tissue"), groups.iloc[0]
 
