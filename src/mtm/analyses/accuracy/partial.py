@@ -47,8 +47,8 @@ from mtm.settings.models.base import COVARIATES
 from mtm.statistics.correlation import fisher_z
 from mtm.statistics.joint_null import PairProducts, null_interval
 from mtm.statistics.kernels import RunningMean, standardise, weighted_correlations
-from mtm.statistics.over_tissues import averaged, known_mean, over_tissues
-from mtm.statistics.testing import t_interval
+from mtm.statistics.over_tissues import averaged, over_tissues
+from mtm.statistics.testing import t_interval, t_interval_of_mean
 from mtm.vocabulary import MEAN_OF_TISSUES, SCALES, Scale
 
 log = logging.getLogger(__name__)
@@ -258,10 +258,14 @@ def _averaged(rho: Sequence[torch.Tensor], view: _View) -> torch.Tensor:
 
 @dataclass(frozen=True)
 class _Measured:
-    """One view of a tissue: fields of its row, mean in each bootstrap sample, pairs of donors."""
+    """One view of a tissue: fields of its row, mean in each bootstrap sample, pairs of donors.
+
+    `sizes` are the samples, and the numbers fitted to them.
+    """
 
     fields: dict[str, float]
     resampled: np.ndarray
+    sizes: tuple[int, int]
     pairs: dict[int, PairProducts]
 
 
@@ -311,8 +315,9 @@ class _Sums:
             "n_genes": n_genes,
             "mean_rho": mean_rho,
         }
-        fields |= t_interval(mean_rho, resampled, len(view.rows), view.n_fitted)
-        return _Measured(fields | null_interval([pairs]), resampled, pairs)
+        sizes = len(view.rows), view.n_fitted
+        fields |= t_interval(mean_rho, resampled, *sizes)
+        return _Measured(fields | null_interval([pairs]), resampled, sizes, pairs)
 
 
 def _measure(
@@ -359,9 +364,10 @@ def _with_means(
     def mean_of_tissues(key: tuple, part: pd.DataFrame) -> dict[str, float]:
         columns = ["n_covariates", "mean_rho"]
         mean = averaged(part, columns, counts=["n_genes"], totals=["n_samples"])
-        draws = known_mean(np.stack([of_tissue.resampled for of_tissue in measured[key]]))
-        mean |= t_interval(mean["mean_rho"], draws, n_donors, n_folds)
-        mean |= null_interval([of_tissue.pairs for of_tissue in measured[key]])
+        draws, sizes = zip(*((one.resampled, one.sizes) for one in measured[key]), strict=True)
+        n_fitted = n_folds * (1 + np.nan_to_num(mean["n_covariates"]))
+        mean |= t_interval_of_mean(mean["mean_rho"], draws, sizes, n_donors - n_fitted)
+        mean |= null_interval([one.pairs for one in measured[key]])
         above = int((part["ci_low"] > 0).sum())
         return mean | {"n_tissues": int(part["mean_rho"].notna().sum()), "n_above_zero": above}
 

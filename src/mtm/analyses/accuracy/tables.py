@@ -11,7 +11,7 @@ from mtm.errors import InputError
 from mtm.settings.accuracy import AccuracySettings
 from mtm.statistics.joint_null import Null, mean_null, null_covariance
 from mtm.statistics.over_tissues import averaged, known_mean, over_tissues
-from mtm.statistics.testing import benjamini_hochberg, quantile_interval, t_interval
+from mtm.statistics.testing import benjamini_hochberg, quantile_interval, t_interval_of_mean
 from mtm.vocabulary import (
     ACCURACY_KEY,
     GENE_CONVENTIONS,
@@ -57,7 +57,7 @@ class Tables:
         self._n_donors, self._n_folds = n_donors, n_folds
         self._genes, self._samples, self._by_tissue = [], [], []
         self._nulls: dict[tuple, list[Null]] = {}
-        self._resampled: dict[tuple, list[np.ndarray]] = {}
+        self._resampled: dict[tuple, list[tuple]] = {}
 
     def add_genes(
         self,
@@ -156,13 +156,13 @@ class Tables:
     ) -> None:
         """Add one row of `Scores.by_tissue`."""
         self._nulls.setdefault(key, []).append(null)
-        self._resampled.setdefault(key, []).append(resampled)
         about = {"tissue": rows["tissue"].iloc[0], "n_samples": len(rows), "n_genes": n_genes}
         sizes = len(rows), rows["fold"].nunique()
+        self._resampled.setdefault(key, []).append((resampled, sizes))
         self._by_tissue.append(
             dict(zip(ACCURACY_KEY, key, strict=True))
             | about
-            | _intervals(known_mean(rho), resampled, sizes, null.means)
+            | _intervals(known_mean(rho), [resampled], [sizes], sizes[0] - sizes[1], null.means)
             | dict(counts)
         )
 
@@ -172,11 +172,11 @@ class Tables:
         def mean_of_tissues(key: tuple, part: pd.DataFrame) -> dict[str, float]:
             columns = ["mean_rho", "n_left_out", "n_predictable", "n_predictable_paper"]
             mean = averaged(part, columns, counts=["n_genes"], totals=["n_samples"])
-            nulls, resampled = self._nulls[key], known_mean(np.stack(self._resampled[key]))
+            nulls, degrees = self._nulls[key], self._n_donors - self._n_folds
             covariance = null_covariance([null.pairs for null in nulls])
             null = mean_null(np.stack([null.means for null in nulls]), covariance)
-            sizes = self._n_donors, self._n_folds
-            return mean | _intervals(mean["mean_rho"], resampled, sizes, null)
+            resampled, sizes = zip(*self._resampled[key], strict=True)
+            return mean | _intervals(mean["mean_rho"], resampled, sizes, degrees, null)
 
         by_tissue = pd.DataFrame(self._by_tissue)
         by_tissue = over_tissues(by_tissue, ACCURACY_KEY, MEAN_OF_TISSUES, mean_of_tissues)
@@ -191,10 +191,14 @@ class Tables:
 
 
 def _intervals(
-    mean_rho: float, resampled: np.ndarray, sizes: tuple[int, int], null: np.ndarray
+    mean_rho: float,
+    resampled: Sequence[np.ndarray],
+    sizes: Sequence[tuple[int, int]],
+    degrees: int,
+    null: np.ndarray,
 ) -> dict[str, float]:
-    """Mean with its confidence interval, given numbers of donors and folds, and null interval."""
-    tested = t_interval(mean_rho, resampled, *sizes)
+    """Mean with its confidence interval, as `t_interval_of_mean` makes it, and null interval."""
+    tested = t_interval_of_mean(mean_rho, resampled, sizes, degrees)
     null_low, null_high = quantile_interval(null)
     ends = {"ci_low": tested["ci_low"], "ci_high": tested["ci_high"]}
     return {"mean_rho": mean_rho} | ends | {"null_low": null_low, "null_high": null_high}
