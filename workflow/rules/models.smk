@@ -1,35 +1,3 @@
-TRAINING = {
-    "scaling": config["scaling"],
-    "source": config["source"],
-    "monitor_every": config["training"]["monitor_every"],
-}
-
-
-def model_seed(name):
-    """Return the seed of a model: its own in place of that of all."""
-    return (config["models"][name]["seeds"] or [config["training"]["seed"]])[0]
-
-
-def training_settings(wildcards):
-    """Return how a model is fitted."""
-    return TRAINING | {"seed": model_seed(wildcards.model)}
-
-
-def members_of(wildcards):
-    """Return the models that a model is made of."""
-    return list(PARAMETERS[wildcards.model].members)
-
-
-def member_bundles(wildcards):
-    """Return the bundles of the models that a model is made of, of the same fold."""
-    return expand(
-        "results/{cohort}/models/{member}/{run}.safetensors",
-        cohort=wildcards.cohort,
-        member=members_of(wildcards),
-        run=f"fold{wildcards.fold}" if "fold" in wildcards.keys() else "all",
-    )
-
-
 rule train_fold:
     input:
         expression=rules.build_cohort.output.expression,

@@ -238,7 +238,7 @@ def _interval_legend(reference: bool) -> list[Line2D | Patch]:
 
 def reachable_legend(table: pd.DataFrame, of: str = "") -> list[Line2D]:
     """Explain the lines of what any model could reach, as far as a table has them."""
-    words = {"ceiling": "noise ceiling", "floor": "floor of it, from all other tissues"}
+    words = {"ceiling": "noise ceiling", "floor": "floor of what can be reached"}
     return [
         Line2D([], [], **style, label=f"{words[name]}, {of}" if of else words[name])
         for name, style in REACHABLE.items()

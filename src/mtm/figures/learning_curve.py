@@ -143,7 +143,9 @@ def _draw_model(ax: Axes, rows: pd.DataFrame, model: str, height: float) -> None
         marker="o" if len(complete) == 1 else None,
     )  # fmt: skip
     ends = rows[rows["collapsed"]].groupby("run").last()
-    ax.plot(ends["step"], ends["rho"], color=color, clip_on=False, zorder=4, **CROSS)
+    # A line without points that is not clipped takes room at the origin of the page.
+    if len(ends):
+        ax.plot(ends["step"], ends["rho"], color=color, clip_on=False, zorder=4, **CROSS)
     reached = rows.groupby("run")["steps_to_99"].first().median()
     ax.plot(
         reached, height, color=color, marker="^", ms=4, ls="none", clip_on=False,
