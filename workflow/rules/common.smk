@@ -162,9 +162,12 @@ def members_of(wildcards):
 
 
 def member_bundles(wildcards):
-    """Return the bundles of the models that a model is made of, of the same fold."""
+    """Return the bundles of the models that a model is made of, fitted on the same donors."""
+    part = (
+        f"/external/{wildcards.evaluation}" if "evaluation" in wildcards.keys() else ""
+    )
     return expand(
-        "results/{cohort}/models/{member}/{run}.safetensors",
+        f"results/{{cohort}}{part}/models/{{member}}/{{run}}.safetensors",
         cohort=wildcards.cohort,
         member=members_of(wildcards),
         run=f"fold{wildcards.fold}" if "fold" in wildcards.keys() else "all",
@@ -284,6 +287,38 @@ if config["inputs"]["controlled_phenotypes"] is None:
         "no controlled-access phenotype file",
         "set inputs.controlled_phenotypes (GTEx: dbGaP phs000424)",
     )
+
+
+EVALUATION = config["evaluation"]
+# Those of another cohort, and parts of this one.
+ELSEWHERE = {name: e for name, e in EVALUATION["external"].items() if not e["hold_out"]}
+PARTS = {name: e for name, e in EVALUATION["external"].items() if e["hold_out"]}
+
+
+def other_cohort(wildcards):
+    """Return the files of another cohort, as roles of `build_cohort`."""
+    return {
+        role: resolve_file(f"evaluation.external.{wildcards.evaluation}.{role}", named)
+        for role, named in ELSEWHERE[wildcards.evaluation].items()
+        if role in COHORT_INPUTS
+    }
+
+
+def people_from_elsewhere(wildcards):
+    """Return the files of another cohort once it is built, and nothing for a part of this one."""
+    if wildcards.evaluation in PARTS:
+        return {}
+    return {
+        "external_expression": rules.build_external.output.expression,
+        "external_donors": rules.build_external.output.donors,
+    }
+
+
+def bundle_without_them(wildcards):
+    """Return the model that was fitted without the people it is scored on."""
+    if wildcards.evaluation in PARTS:
+        return rules.train_external.output.bundle.replace("{fold}", "0")
+    return rules.train_all.output.bundle
 
 
 # Before the first job, as a disk that fills up days later would stop the run then. Downloads look

@@ -1,7 +1,3 @@
-EVALUATION = config["evaluation"]
-# Those of another cohort, and parts of this one.
-ELSEWHERE = {name: e for name, e in EVALUATION["external"].items() if not e["hold_out"]}
-PARTS = {name: e for name, e in EVALUATION["external"].items() if e["hold_out"]}
 TAKEN_ELSEWHERE = []
 
 if not EVALUATION["external"]:
@@ -20,32 +16,6 @@ else:
                 f"it sees other tissues than {config['source']}",
                 "give it the sources 'source', or leave it out of evaluation.models",
             )
-
-
-def other_cohort(wildcards):
-    """Return the files of another cohort, as roles of `build_cohort`."""
-    return {
-        role: resolve_file(f"evaluation.external.{wildcards.evaluation}.{role}", named)
-        for role, named in ELSEWHERE[wildcards.evaluation].items()
-        if role in COHORT_INPUTS
-    }
-
-
-def people_from_elsewhere(wildcards):
-    """Return the files of another cohort once it is built, and nothing for a part of this one."""
-    if wildcards.evaluation in PARTS:
-        return {}
-    return {
-        "external_expression": rules.build_external.output.expression,
-        "external_donors": rules.build_external.output.donors,
-    }
-
-
-def bundle_without_them(wildcards):
-    """Return the model that was fitted without the people it is scored on."""
-    if wildcards.evaluation in PARTS:
-        return rules.train_external.output.bundle.replace("{fold}", "0")
-    return rules.train_all.output.bundle
 
 
 if TAKEN_ELSEWHERE:
@@ -114,6 +84,7 @@ if TAKEN_ELSEWHERE:
             expression=rules.build_cohort.output.expression,
             donors=rules.build_cohort.output.donors,
             folds=rules.join_external.output.folds,
+            members=member_bundles,
         output:
             bundle="results/{cohort}/external/{evaluation}/models/{model}/fold{fold}.safetensors",
             training="results/{cohort}/external/{evaluation}/models/{model}/fold{fold}.training.tsv",
@@ -126,7 +97,9 @@ if TAKEN_ELSEWHERE:
         params:
             model_class=model_class,
             parameters=model_parameters,
-            training=TRAINING | {"monitor_every": 0},
+            members=members_of,
+            training=lambda wildcards: training_settings(wildcards)
+            | {"monitor_every": 0},
             checkpoint="checkpoints/{cohort}/external/{evaluation}/{model}/fold{fold}",
             code=training_code,
         message:
