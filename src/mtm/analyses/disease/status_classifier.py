@@ -23,13 +23,13 @@ from sklearn.linear_model import Lasso, lasso_path
 from sklearn.model_selection import StratifiedKFold
 
 from mtm.settings.disease_status import ClassifierSettings
+from mtm.statistics.correlation import fisher_z
 
 # A penalty is judged on a path solved to this share of the labels' sum of squares, the one
 # chosen is solved again to a tenth of it.
 PATH_TOLERANCE, TOLERANCE, MAX_ITER = 1e-3, 1e-4, 2000
 PIECE = 5
 CONSTANT_SHARE = 1e-6
-FISHER_LIMIT = 1 - 1e-7
 REPEAT, PERMUTED, HALF = "repeat", "permuted", "half"
 
 
@@ -184,8 +184,7 @@ class GeneChoice:
             rho = _correlation(self.predicted_z[rows], self.observed_z[rows])
             known = np.isfinite(rho)
             weight = (len(rows) - 3) * known
-            bounded = np.clip(np.where(known, rho, 0), -FISHER_LIMIT, FISHER_LIMIT)
-            total_z += weight * np.arctanh(bounded)
+            total_z += weight * fisher_z(np.where(known, rho, 0))
             total += weight
         tested = np.flatnonzero(total > 0)
         if not len(tested):
