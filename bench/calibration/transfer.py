@@ -24,7 +24,7 @@ from mtm.settings.disease import DiseaseSettings
 from mtm.settings.transfer import TransferSettings
 from mtm.statistics.correlation import fisher_z
 
-BLOOD, N_GENES, N_STATES, N_TRAINING, N_TRUTH = "Whole Blood", 120, 10, 120, 200
+BLOOD, N_GENES, N_STATES, N_TRAINING, N_TRUTH = "Whole Blood", 120, 10, 120, 100
 TISSUES = (*(f"Tissue {number}" for number in range(6)), BLOOD)
 SHOWN = ("Tissue 0", "Tissue 5")
 SETTINGS = TransferSettings(contrast="MHX", alignments=("log2",), permutations=199)

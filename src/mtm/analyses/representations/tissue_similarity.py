@@ -17,6 +17,7 @@ from mtm.cohort.cohort import Cohort
 from mtm.cohort.scaling import log2_tpm
 from mtm.errors import CannotDo, InputError
 from mtm.statistics.correlation import fisher_z
+from mtm.statistics.jackknife import LeftOut, fisher_interval
 from mtm.vocabulary import ALL_TISSUES, OUTSIDE_BRAIN, READINGS, RELATIONS
 
 log = logging.getLogger(__name__)
@@ -136,7 +137,7 @@ def compare_similarities(
     n_permutations
         Permutations of the tissues of `y` for Mantel's test.
     seed
-        Of the permutations.
+        Of the permutations, and of the tissues left out in pairs.
 
     Returns
     -------
@@ -155,7 +156,7 @@ def compare_similarities(
     result["spearman_rho"], result["p_as_paper"] = map(
         float, stats.spearmanr(x[row, column], y[row, column])
     )
-    result["ci_low"], result["ci_high"] = _jackknife(x, y, result["spearman_rho"])
+    result["ci_low"], result["ci_high"] = _jackknife(x, y, result["spearman_rho"], seed)
     unit_x = _unit_ranks(x[row, column])
     unit_y = np.zeros((n, n))
     unit_y[row, column] = unit_y[column, row] = _unit_ranks(y[row, column])
@@ -178,24 +179,16 @@ def _unit_ranks(values: np.ndarray) -> np.ndarray:
     return ranks / np.linalg.norm(ranks)
 
 
-def _jackknife(x: np.ndarray, y: np.ndarray, rho: float) -> tuple[float, float]:
-    """Interval of Spearman's rho from leaving out one tissue at a time.
-
-    The jackknife variance of a statistic of pairs is not too small on average (Efron and Stein
-    1981), whether or not tissues act on all their pairs.
-    """
-    n, left_out = len(x), []
-    for tissue in range(n):
-        kept = np.delete(np.arange(n), tissue)
-        row, column = np.triu_indices(n - 1, 1)
+def _jackknife(x: np.ndarray, y: np.ndarray, rho: float, seed: int) -> tuple[float, float]:
+    """Interval of Spearman's rho over tissues, whether or not they act on all their pairs."""
+    left_out, values = LeftOut.of(len(x), [seed]), []
+    for gone in left_out.gone:
+        kept = np.setdiff1d(np.arange(len(x)), gone)
+        row, column = np.triu_indices(len(kept), 1)
         a, b = x[np.ix_(kept, kept)][row, column], y[np.ix_(kept, kept)][row, column]
-        if len(a) < 3 or np.ptp(a) == 0 or np.ptp(b) == 0:
-            return np.nan, np.nan
-        left_out.append(_unit_ranks(a) @ _unit_ranks(b))
-    z = fisher_z(np.array(left_out))
-    se = np.sqrt((n - 1) / n * ((z - z.mean()) ** 2).sum())
-    half = se * stats.t.ppf(INTERVAL[1], n - 1)
-    return float(np.tanh(fisher_z(rho) - half)), float(np.tanh(fisher_z(rho) + half))
+        known = len(a) >= 3 and np.ptp(a) > 0 and np.ptp(b) > 0
+        values.append(_unit_ranks(a) @ _unit_ranks(b) if known else np.nan)
+    return fisher_interval(rho, left_out.error(fisher_z(np.array(values))))
 
 
 def compare_subsets(
