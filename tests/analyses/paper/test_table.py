@@ -68,9 +68,9 @@ def summary_of(keys, quantities):
 
 
 def representation_tables():
-    p = {"p": 0.04, "p_pairs": 1e-9}
+    p = {"p": 0.04, "p_as_paper": 1e-9}
     codes = [
-        {"model": "mtm", "network": network, "comparison": comparison, "p_rank_sum": 0.0,
+        {"model": "mtm", "network": network, "comparison": comparison, "p_as_paper": 0.0,
          "p": 0.001 if comparison == "same tissues" else 0.5, "difference": 0.3, "n_donors": 90}
         for network in ("trained", "untrained")
         for comparison in ("same tissues", "all pairs")
@@ -101,7 +101,7 @@ def gene_table():
             for tissue, delta in deltas.items():
                 row = {"model": model, "scale": scale, "reading": "all_genes", "tissue": tissue}
                 row |= {"cliffs_delta": delta, "q": 0.01 if tissue == "Liver" else 0.2}
-                rows.append(row | {"p_rank_sum": 0.01 if delta > 0.4 else 0.2})
+                rows.append(row | {"p_as_paper": 0.01 if delta > 0.4 else 0.2})
     return pd.DataFrame(rows)
 
 
@@ -152,7 +152,7 @@ def transfer_tables():
     agreement, groups = [], []
     for alignment in ("log2", "tpm"):
         key = {"model": "mtm", "alignment": alignment, "genes": "all"}
-        groups.append(key | {"n_tissues": 4, "rank_sum_p": 0.3, "permuted_p": 0.2,
+        groups.append(key | {"n_tissues": 4, "p_as_paper": 0.3, "permuted_p": 0.2,
                              "difference": 0.1})  # fmt: skip
         rhos = (0.99, 0.1, 0.3, 0.6, np.nan)
         for tissue, rho in zip(["Whole Blood", *TISSUES], rhos, strict=True):
@@ -390,8 +390,8 @@ def test_a_model_that_was_not_run_is_named(tables):
 def test_wrong_tables_and_roles_are_named(tables):
     with pytest.raises(InputError, match="found S4"):
         table_of(tables, roles={"S4": "mlp"})
-    with pytest.raises(InputError, match="table codes.*a column p_rank_sum"):
-        table_of({**tables, "codes": tables["codes"].drop(columns="p_rank_sum")})
+    with pytest.raises(InputError, match="table codes.*a column p_as_paper"):
+        table_of({**tables, "codes": tables["codes"].drop(columns="p_as_paper")})
     traits = tables["traits"][tables["traits"]["quantity"] != "median rho"]
     with pytest.raises(InputError, match="table traits.*'median rho'"):
         table_of({**tables, "traits": traits})

@@ -35,7 +35,7 @@ def how(value: Value, reading: Reading) -> tuple[str, str]:
         counted = _quantity(value, reading) if value.measure in SOUNDER else ""
         parts = [reading.definition, selection, counted.removeprefix("of these, ")]
         return reading.scale, ", ".join(filter(None, parts))
-    test = "paired Wilcoxon" if reading == PAPER else "donors resampled"
+    test = "paired Wilcoxon" if reading == PAPER else "donors halved"
     parts = [f"{_pairs(reading)} pairs", selection, *([test] if value.statistic == "p" else [])]
     return "", ", ".join(parts)
 

@@ -4,7 +4,7 @@ from mtm.analyses.paper.results import NotRun, Ours, Results, Value
 from mtm.vocabulary import MEAN_OF_TISSUES, PAPER, Reading
 
 BELOW = 0.05
-TESTS = {True: ("rank-sum P", "p_rank_sum"), False: ("q over genes and donors", "q")}
+TESTS = {True: ("rank-sum P", "p_as_paper"), False: ("q over genes and donors", "q")}
 
 
 def how(value: Value, reading: Reading) -> tuple[str, str]:

@@ -29,11 +29,11 @@ def ours(value: Value, results: Results, reading: Reading) -> Ours:
     if value.measure == "codes_p":
         comparison = ALL_PAIRS if as_paper else SAME_TISSUES
         wanted = {"model": model, "network": TRAINED, "comparison": comparison}
-        column = "p_rank_sum" if as_paper else "p"
+        column = "p_as_paper" if as_paper else "p"
         row = results.rows("codes", column, "difference", "n_donors", **wanted).iloc[0]
         same_way = bool(row["difference"] > 0)
         return Ours(float(row[column]), int(row["n_donors"]), "donors", same_way=same_way)
-    p = "p_pairs" if as_paper else "p"
+    p = "p_as_paper" if as_paper else "p"
     if value.measure == "layers":
         rows = results.rows("decoding", p, "spearman_rho", model=model, subset=ALL_TISSUES)
         alike = (rows[p] < BELOW) & (rows["spearman_rho"] > 0)

@@ -20,7 +20,7 @@ def ours(value: Value, results: Results, reading: Reading) -> Ours:
     model = results.model(value.role_a)
     wanted = {"model": model, "alignment": _alignment(reading), "genes": GENES}
     if value.measure == "transfer_p":
-        column = "rank_sum_p" if reading == PAPER else "permuted_p"
+        column = "p_as_paper" if reading == PAPER else "permuted_p"
         columns = (column, "difference", "n_tissues")
         row = results.rows("transfer_groups", *columns, **wanted).iloc[0]
         same_way = bool(row["difference"] > 0)
