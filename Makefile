@@ -16,7 +16,8 @@ demo: $(READY)
 	$(BIN)/python scripts/print_headline.py results/demo covariates
 
 test: $(READY)
-	$(BIN)/pytest
+# One thread each: tests are small, and threads that share cores wait for one another.
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --maxprocesses 4 --dist loadgroup
 
 test-slurm: $(READY)
 # A real Slurm of two nodes; without Debian's slurm-wlm and munge these are skipped.
