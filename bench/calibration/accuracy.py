@@ -9,7 +9,8 @@ the prediction as in the observation, and tissues share half of their variance.
 Null: predictions know nothing of a donor, but their errors are shared over genes and tissues as
 observations are. The null band must hold the mean rho in 95% of cohorts, one gene's P must be
 uniform, and a gene of 80%, 90% or 95% zeros on both sides must have one as well; "any predictable"
-is the least q of a tissue, all false.
+is the least q of a tissue, all false. These predictions are fitted to nothing; ridge regression on
+a source without any relation is fitted to the donors of the other folds.
 """
 
 from collections.abc import Iterator
@@ -23,6 +24,7 @@ import pandas as pd
 from bench.calibration.trial import Interval, Test
 
 from mtm.analyses.accuracy.score import Scores, score_predictions
+from mtm.models.solvers.ridge import gcv_ridge
 from mtm.predictions.held_out import HeldOut, read_held_out
 from mtm.settings.accuracy import AccuracySettings
 from mtm.settings.scaling import Scaling
@@ -128,11 +130,38 @@ def simulate(rng: np.random.Generator, n_donors: int) -> Iterator[Interval | Tes
             name = f"null band, {level} {about}"
             yield Interval(name, row["null_low"], row["null_high"], row["mean_rho"])
 
+    fitted = cross_validated_ridge(shared_values(rng, n_donors, 1)[0], observed)
+    scores = _scores(rng, 8 + observed, fitted, learned=True)
+    genes = scores.gene_wise[scores.gene_wise["scale"] == "log2_z"]
+    genes = genes[genes["tissue"] == "Spleen"].reset_index(drop=True)
+    yield Test("gene, ridge fitted without signal", genes["p"][int(rng.integers(N_GENES))])
+    for level in ("gene_wise", "sample_wise"):
+        for tissue, about in (("Spleen", "a tissue"), (MEAN_OF_TISSUES, "mean of tissues")):
+            row = _row(scores, level, tissue)
+            name = f"null band, ridge fitted without signal, {level} {about}"
+            yield Interval(name, row["null_low"], row["null_high"], row["mean_rho"])
 
-def _scores(rng: np.random.Generator, expr_log2: np.ndarray, predicted: np.ndarray) -> Scores:
+
+def cross_validated_ridge(source: np.ndarray, observed: np.ndarray) -> np.ndarray:
+    """Predict every fold's donors from `source` by ridge fitted to the others; shapes as above."""
+    folds, predicted = np.arange(len(source)) % N_FOLDS, np.empty_like(observed)
+    for fold in range(N_FOLDS):
+        held_out = folds == fold
+        kernel = source[~held_out] @ source[~held_out].T
+        for tissue, values in enumerate(observed):
+            fit = gcv_ridge(kernel, values[~held_out])
+            told = source[held_out] @ source[~held_out].T @ fit.dual + fit.intercept
+            predicted[tissue, held_out] = told
+    return predicted
+
+
+def _scores(
+    rng: np.random.Generator, expr_log2: np.ndarray, predicted: np.ndarray, learned: bool = False
+) -> Scores:
     with TemporaryDirectory() as folder:
         written = Written(rng, Path(folder), expr_log2, PRESENT)
-        return score_predictions(written.held_out("m", predicted), "m", SETTINGS, device="cpu")
+        held_out = written.held_out("m", predicted)
+        return score_predictions(held_out, "m", SETTINGS, learned, device="cpu")
 
 
 def _row(scores: Scores, level: str, tissue: str) -> pd.Series:

@@ -20,6 +20,7 @@ rule score_model:
     params:
         **HELD_OUT_PARAMS,
         accuracy=config["accuracy"],
+        learned=model_learns,
         code=code_of("score_model.py"),
     message:
         "Scoring {wildcards.model}"

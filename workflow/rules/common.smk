@@ -156,6 +156,11 @@ def training_settings(wildcards):
     return TRAINING | {"seed": model_seed(wildcards.model)}
 
 
+def model_learns(wildcards):
+    """Return whether a model learns from the donors of other folds; the oracle knows the truth."""
+    return wildcards.model in PARAMETERS and PARAMETERS[wildcards.model].learns
+
+
 def members_of(wildcards):
     """Return the models that a model is made of."""
     return list(PARAMETERS[wildcards.model].members)

@@ -10,7 +10,7 @@ that have both tissues is that of the sums.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -56,6 +56,15 @@ class Null:
 
     means: np.ndarray
     pairs: dict[int, PairProducts]
+
+    def wider(self, ratio: float) -> "Null":
+        """Spread the means about their own mean."""
+        return replace(self, means=wider(self.means, ratio))
+
+
+def wider(draws: np.ndarray, ratio: float) -> np.ndarray:
+    """Spread null values about their mean, `ratio` times as wide."""
+    return draws.mean() + ratio * (draws - draws.mean())
 
 
 def null_covariance(tissues: Sequence[Mapping[int, PairProducts]]) -> np.ndarray:

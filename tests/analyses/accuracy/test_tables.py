@@ -61,6 +61,7 @@ def tables(make_cohort, noisy):
                 ),
                 params=Named(
                     accuracy=ACCURACY,
+                    learned=True,
                     scaling={"sd_rule": "unit_below_one", "log2_clip": 5.0},
                     source="Whole Blood",
                 ),

@@ -71,9 +71,11 @@ def score_external(
             model=name, scale=model.scale, fold=EXTERNAL_FOLD,
         )  # fmt: skip
         held_out = read_held_out(expression, folds, [path], source, internal.scaling)
-        parts[alignment] = score_predictions(held_out, name, settings)
+        parts[alignment] = score_predictions(held_out, name, settings, model.parameters.learns)
     same_tissues = internal.of_tissues(held_out.rows["tissue"].unique())
-    parts[CROSS_VALIDATION] = score_predictions(same_tissues, name, settings)
+    parts[CROSS_VALIDATION] = score_predictions(
+        same_tissues, name, settings, model.parameters.learns
+    )
     return Scores(
         **{table.name: _joined(evaluation, table.name, parts) for table in fields(Scores)}
     )

@@ -12,6 +12,7 @@ from mtm.analyses.accuracy.pooled_null import PooledNull
 from mtm.predictions.tissues import BLOCK_GENES, Tissue, Values
 from mtm.settings.accuracy import AccuracySettings
 from mtm.statistics.correlation import fisher_z
+from mtm.statistics.coupled_folds import coupling
 from mtm.statistics.joint_null import Null, PairProducts
 from mtm.statistics.kernels import (
     RunningMean,
@@ -109,15 +110,25 @@ def _units(predicted: torch.Tensor, observed: torch.Tensor) -> list[torch.Tensor
     return [standardise(values, 0)[0].float() for values in (predicted, observed)]
 
 
+def fold_coupling(tissue: Tissue, points: Points) -> float:
+    """By how much fits on each other's donors widen the null of a tissue."""
+    sizes = [tissue.parts[fold].stop - tissue.parts[fold].start for fold in points.eligible]
+    return coupling(sizes, points.weights.cpu().numpy(), tissue.n_samples)
+
+
 def permute_genes(
     tissue: Tissue,
     scale: Scale,
     points: Points,
     draws: TissueDraws,
     sample: np.ndarray,
+    ratio: float = 1.0,
     block_genes: int = BLOCK_GENES,
 ) -> tuple[dict[str, Null], np.ndarray]:
-    """Null of the mean rho of sampled genes in each convention, and p-values of all genes."""
+    """Null of the mean rho of sampled genes in each convention, and p-values of all genes.
+
+    `ratio` widens the null of single permutations (see `mtm.statistics.coupled_folds`).
+    """
     pairs = {key: _PairSums(tissue, {}) for key in GENE_CONVENTIONS}
     means = RunningMean((draws.n_permutations,), tissue.device)
     null = PooledNull(points.statistic, points.informative, points.weights.float(), points.stratum)
@@ -127,7 +138,7 @@ def permute_genes(
             total = points.total[genes].float()
             share = points.weights[:, None].float() / total.clamp_min(1)
             stacked = _permuted_folds(tissue, values, points, draws, share, pairs["per_fold"])
-            null.add(stacked, points.informative[genes], points.stratum[genes])
+            null.add(ratio * stacked, points.informative[genes], points.stratum[genes])
             statistic = torch.einsum("f,fgb->gb", points.weights.float(), stacked)
             rho = torch.tanh(statistic / total[:, None])
             means.add(rho.masked_fill_(total[:, None] == 0, torch.nan), 0)
@@ -141,12 +152,12 @@ def permute_genes(
         gene_blocks(tissue, further.cpu().numpy(), block_genes) if points.eligible else ()
     ):
         stacked = _permuted_folds(tissue, tissue.values(scale, genes), points, draws)
-        null.add(stacked, points.informative[genes], points.stratum[genes])
+        null.add(ratio * stacked, points.informative[genes], points.stratum[genes])
     p = null.p_values().masked_fill_(points.total == 0, torch.nan)
     n_known = {key: int((~rho[sample].isnan()).sum()) for key, rho in points.rho.items()}
     nulls = {key: pairs[key].null(n_known[key], draws) for key in POOLED_CONVENTIONS}
     nulls["per_fold"] = Null(means.mean(), pairs["per_fold"].mean(n_known["per_fold"]))
-    return nulls, p.cpu().numpy()
+    return {key: of.wider(ratio) for key, of in nulls.items()}, p.cpu().numpy()
 
 
 def _permuted_folds(
@@ -223,13 +234,16 @@ def bootstrap_means(
 
 
 def resample_samples(
-    tissue: Tissue, points: Points, draws: TissueDraws
+    tissue: Tissue, points: Points, draws: TissueDraws, ratio: float = 1.0
 ) -> tuple[np.ndarray, Null, np.ndarray]:
-    """Sample-wise rho, the null of its mean, and its mean in each bootstrap sample."""
+    """Sample-wise rho, the null of its mean, and its mean in each bootstrap sample.
+
+    `ratio` as in `permute_genes`.
+    """
     rho = torch.cat([matrix.diagonal() for matrix in points.sample_rho])
     known = ~rho.isnan()
     pairs = _PairSums(tissue, dict(enumerate(m.nan_to_num() for m in points.sample_rho)))
     weights = torch.cat(draws.weights, 1).double()
     resampled = (weights @ rho.nan_to_num()) / (weights @ known.double())
     null = pairs.null(int(known.sum()), draws)
-    return rho.cpu().numpy(), null, resampled.cpu().numpy()
+    return rho.cpu().numpy(), null.wider(ratio), resampled.cpu().numpy()

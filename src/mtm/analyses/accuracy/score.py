@@ -19,6 +19,7 @@ from mtm.analyses.accuracy.points import point_estimates
 from mtm.analyses.accuracy.resampled import (
     bootstrap_means,
     draws_of,
+    fold_coupling,
     permute_genes,
     resample_samples,
     sampled_genes,
@@ -35,6 +36,7 @@ def score_predictions(
     held_out: HeldOut,
     model: str,
     settings: AccuracySettings,
+    learned: bool = True,
     device: str = "auto",
     block_genes: int = BLOCK_GENES,
 ) -> Scores:
@@ -52,6 +54,10 @@ def score_predictions(
         Name written into the tables.
     settings
         The accuracy section of the config.
+    learned
+        Whether the model of a fold has learned from the donors of the others. Its null is wider
+        then (methods 6.18): as wide as that of models linear in their training targets, which
+        is the most that there can be.
     device
         ``"cpu"``, ``"cuda"`` or ``"auto"``.
     block_genes
@@ -72,11 +78,13 @@ def score_predictions(
         draws = draws_of(tissue, weights, settings)
         for scale in SCALES:
             points = point_estimates(tissue, scale, settings, block_genes)
-            nulls, p = permute_genes(tissue, scale, points, draws, null_genes, block_genes)
+            ratio = fold_coupling(tissue, points) if learned else 1.0
+            nulls, p = permute_genes(tissue, scale, points, draws, null_genes, ratio, block_genes)
             resampled = bootstrap_means(
                 tissue, scale, points, draws.weights, bootstrap_genes, block_genes
             )
             rho = {key: value.cpu().numpy() for key, value in points.rho.items()}
             tables.add_genes(scale, tissue.rows, rho, p, nulls, resampled)
-            tables.add_samples(scale, tissue.rows, *resample_samples(tissue, points, draws))
+            samples = resample_samples(tissue, points, draws, ratio)
+            tables.add_samples(scale, tissue.rows, *samples)
     return tables.scores(model)
