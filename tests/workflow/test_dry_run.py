@@ -74,11 +74,12 @@ def test_every_seed_is_trained_and_their_average_waits_for_them(tmp_path):
     config = yaml.safe_load((ROOT / "config/demo.yaml").read_text())
     models = {"net": config["models"]["mtm_log2"] | {"seeds": [4, 5]}}
     config |= {"models": models, "final_bundle": True, "transfer": {"models": ["net_average"]}}
+    config["evaluation"]["models"] = ["net_average"]
     (tmp_path / "seeds.yaml").write_text(yaml.safe_dump(config))
     run = dry_run(tmp_path / "seeds.yaml", tmp_path)
     counts = jobs(run)
     assert counts["train_fold"] == counts["predict_fold"] == 3 * 3
-    assert counts["train_all"] == 3
+    assert counts["train_all"] == counts["train_external"] == 3
     text = run.stdout + run.stderr
     job = text.split("Training net_average without the donors of fold 0")[1].split("Job ")[0]
     assert "net_seed5/fold0.safetensors" in job, job

@@ -168,15 +168,14 @@ def members_of(wildcards):
 
 def member_bundles(wildcards):
     """Return the bundles of the models that a model is made of, fitted on the same donors."""
-    part = (
-        f"/external/{wildcards.evaluation}" if "evaluation" in wildcards.keys() else ""
+    place = (
+        "{cohort}/external/{evaluation}"
+        if "evaluation" in wildcards.keys()
+        else "{cohort}"
     )
-    return expand(
-        f"results/{{cohort}}{part}/models/{{member}}/{{run}}.safetensors",
-        cohort=wildcards.cohort,
-        member=members_of(wildcards),
-        run=f"fold{wildcards.fold}" if "fold" in wildcards.keys() else "all",
-    )
+    run = "fold{fold}" if "fold" in wildcards.keys() else "all"
+    path = f"results/{place}/models/{{member}}/{run}.safetensors"
+    return [path.format(**wildcards, member=member) for member in members_of(wildcards)]
 
 
 def with_members(name):
