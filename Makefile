@@ -13,10 +13,11 @@ demo: $(READY)
 # Small jobs run side by side rather than share cores.
 	$(DEMO) --cores $(CORES) --max-threads 1
 	$(DEMO) --report results/demo/report.html
-	$(BIN)/python scripts/print_headline.py results/demo mtm_log2
+	$(BIN)/python scripts/print_headline.py results/demo covariates
 
 test: $(READY)
-	$(BIN)/pytest
+# One thread each: tests are small, and threads that share cores wait for one another.
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --maxprocesses 4 --dist loadgroup
 
 test-slurm: $(READY)
 # A real Slurm of two nodes; without Debian's slurm-wlm and munge these are skipped.

@@ -45,6 +45,13 @@ ROWS: list[tuple[str, str, dict, SourceChoice, tuple[float, float] | None]] = [
         "source",
         (0.231, 0.251),
     ),
+    (
+        "b3+b2 ridge, own penalty",
+        "ridge",
+        {"covariates": "own_penalty", "covariate_columns": TRAITS},
+        "source",
+        None,
+    ),
     ("b2, age in years", "covariates", {}, "source", None),
     (
         "b3+b2 separate, age in years",
@@ -54,6 +61,7 @@ ROWS: list[tuple[str, str, dict, SourceChoice, tuple[float, float] | None]] = [
         None,
     ),
     ("b3+b2 together, age in years", "ridge", {"covariates": "together"}, "source", None),
+    ("b3+b2 own penalty, age in years", "ridge", {"covariates": "own_penalty"}, "source", None),
     (
         "b2, shared penalty",
         "covariates",

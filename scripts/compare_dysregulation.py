@@ -3,7 +3,7 @@
 import pandas as pd
 
 from mtm.analyses.disease.dysregulation import differential_expression
-from mtm.io import write_parquet, write_tsv
+from mtm.io import read_parquet, write_parquet, write_tsv
 from mtm.pipeline.held_out import held_out
 from mtm.pipeline.scripting import run
 from mtm.settings.accuracy import AccuracySettings
@@ -16,7 +16,7 @@ def main(snakemake):
     genes, agreement = differential_expression(
         held_out(snakemake),
         snakemake.wildcards.model,
-        pd.read_parquet(inputs.labels),
+        read_parquet(inputs.labels),
         pd.read_parquet(inputs.gene_wise),
         DiseaseSettings.of(params.disease),
         AccuracySettings.of(params.accuracy),

@@ -39,7 +39,8 @@ def main(snakemake):
     gene_wise = {model: tables.gene_wise for model, tables in scored.items()}
     overlaps = predictable_overlaps(gene_wise, pairs)
     write_tsv(overlaps, output.overlaps)
-    write_tsv(fold_changes(overlaps), output.fold_changes)
+    samples_of = next(iter(scored.values())).held_out.samples["tissue"].value_counts()
+    write_tsv(fold_changes(overlaps, samples_of), output.fold_changes)
     sets = params.venn_models or venn_models(params.models, params.roles)
     write_tsv(venn_regions(gene_wise, sets, params.venn_tissue), output.venn)
     summary = read_tsv(inputs.summary, ["model", "tissue"])

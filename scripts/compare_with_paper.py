@@ -1,20 +1,23 @@
-"""Set the accuracy numbers of He et al. 2023 beside those of this run."""
+"""Set the numbers of He et al. 2023 beside those of this run."""
 
-from mtm.analyses.accuracy.paper import Results, paper_table
-from mtm.io import read_tsv, write_tsv
+from pathlib import Path
+
+from mtm.analyses.paper.results import Results, read_tables
+from mtm.analyses.paper.table import paper_table
+from mtm.analyses.paper.verdict import papers_data
+from mtm.io import write_tsv
 from mtm.pipeline.scripting import run
 
 
 def main(snakemake):
-    """Read the tables of accuracy and comparison, write the numbers side by side."""
-    inputs, params = snakemake.input, snakemake.params
-    results = Results(
-        summary=read_tsv(inputs.summary, ["model", "tissue"]),
-        pairs=read_tsv(inputs.pairs, ["model_a", "model_b"]),
-        overlaps=read_tsv(inputs.overlaps, ["model_a", "model_b"]),
-        fold_changes=read_tsv(inputs.fold_changes, ["model_a", "model_b"]),
-    )
-    table = paper_table(results, params.roles, params.models, params.cohort)
+    """Read the tables of all analyses that ran, write the numbers side by side."""
+    params = snakemake.params
+    # Benchmarks are no inputs: one that was deleted must not train a model again.
+    benchmarks = [path for path in params.benchmarks if Path(path).exists()]
+    tables, absent = read_tables(dict(snakemake.input.items()) | {"benchmarks": benchmarks})
+    results = Results(tables, params.absent | absent, params.roles, params.models)
+    same_data = papers_data(params.inputs, tables)
+    table = paper_table(results, params.cohort, same_data, params.reference)
     write_tsv(table, snakemake.output.table)
 
 

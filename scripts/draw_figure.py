@@ -1,27 +1,24 @@
 """Draw one figure: tables in, PDF, PNG and the drawn table out."""
 
-from pathlib import Path
-
-import pandas as pd
-
-from mtm.figures.registry import make_figure
+from mtm.errors import CannotDo
+from mtm.figures.registry import left_out, make_figure
 from mtm.figures.style import save_figure
-from mtm.io import read_tsv
+from mtm.io import read_table
 from mtm.pipeline.scripting import run
 
 
-def read(path):
-    """Read one table."""
-    return pd.read_parquet(path) if Path(path).suffix == ".parquet" else read_tsv(path)
-
-
 def main(snakemake):
-    """Read every named input, several files under one name as a dict, and draw."""
-    tables = {
-        name: read(paths) if isinstance(paths, str) else {path: read(path) for path in paths}
-        for name, paths in snakemake.input.items()
-    }
-    figure, table = make_figure(snakemake.params.figure, tables)
+    """Read every named input, several files under one name as a dict, and draw, or say why not."""
+    try:
+        tables = {
+            name: read_table(paths)
+            if isinstance(paths, str)
+            else {path: read_table(path) for path in paths}
+            for name, paths in snakemake.input.items()
+        }
+        figure, table = make_figure(snakemake.params.figure, tables)
+    except CannotDo as why:
+        figure, table = left_out(why)
     output = snakemake.output
     save_figure(figure, table, output.pdf, output.png, output.tsv)
 

@@ -1,14 +1,20 @@
-"""List the analyses that a configuration leaves out, and why."""
+"""List the analyses that were left out, by the configuration or for want of data, and why."""
 
-import pandas as pd
+from collections import defaultdict
+from pathlib import Path
 
 from mtm.io import write_tsv
 from mtm.pipeline.scripting import run
+from mtm.pipeline.skipped import skipped_analyses
 
 
 def main(snakemake):
-    """Write one row a skipped analysis."""
-    table = pd.DataFrame(snakemake.params.skipped, columns=["analysis", "reason", "remedy"])
+    """Read the tables of the run, write one row for what each of them lacks."""
+    inputs = snakemake.input
+    training = defaultdict(list)
+    for path in inputs.training:
+        training[Path(path).parent.name].append(path)
+    table = skipped_analyses(snakemake.params.skipped, inputs.tables, training)
     write_tsv(table, snakemake.output.skipped)
 
 

@@ -1,37 +1,59 @@
-"""Print where a run's report is and the three headline numbers of one of its models.
+"""Print the accuracy of every model of a run, with its interval and null, and where the report is.
 
-Usage: python scripts/print_headline.py results/demo mtm_log2
+Usage: python scripts/print_headline.py results/demo covariates
 """
 
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
 
 from mtm.errors import InputError
 from mtm.io import read_tsv
+from mtm.vocabulary import HEADLINE
+
+LEVELS = ("gene_wise", "sample_wise")
+NUMBERS = ["mean_rho", "ci_low", "ci_high", "null_low", "null_high"]
+CELL = "{:>7}  {:>14}  {:>14}"
 
 
-def headline_lines(table: pd.DataFrame, model: str) -> list[str]:
-    """Return three lines of text from ``accuracy/headline.tsv``, on log2(1+TPM) z-scores."""
-    if model not in set(table["model"]):
-        raise InputError("model", repr(model), f"one of {', '.join(table['model'].unique())}")
-    table = table[(table["scale"] == "log2_z") & (table["model"] == model)].set_index("level")
-    genes, samples = table.loc["gene_wise"], table.loc["sample_wise"]
-    return [
-        f"{model}: gene-wise correlation, mean of tissues      {_interval(genes)}",
-        f"{model}: sample-wise correlation, mean of tissues    {_interval(samples)}",
-        f"{model}: predictable genes in a tissue, mean         "
-        f"{genes['n_predictable']:.0f} of {genes['n_genes']:.0f}",
+def headline_lines(table: pd.DataFrame, covariates: str) -> list[str]:
+    """Write ``accuracy/headline.tsv``, best model first; the covariates-only model is marked."""
+    if covariates not in set(table["model"]):
+        raise InputError("model", repr(covariates), f"one of {', '.join(table['model'].unique())}")
+    table = table[table["scale"] == HEADLINE.scale]
+    levels = {level: table[table["level"] == level].set_index("model") for level in LEVELS}
+    models = levels[LEVELS[0]]["mean_rho"].sort_values(ascending=False, kind="stable").index
+    names = {model: f"{model} *" if model == covariates else model for model in models}
+    width = max(map(len, names.values()))
+    heads = [f"{level.replace('_', '-')} correlation".center(39) for level in LEVELS]
+    columns = [CELL.format("mean", "95% interval", "95% of null")] * len(LEVELS)
+    n_tissues = levels[LEVELS[0]]["n_tissues"].max()
+    lines = [
+        f"{HEADLINE.title}; means over {n_tissues} tissues",
+        _line("", heads, width),
+        _line("model", columns, width),
     ]
+    for model, name in names.items():
+        numbers = (levels[level][NUMBERS].loc[model] for level in LEVELS)
+        lines.append(_line(name, map(_cell, numbers), width))
+    return [*lines, "* what the covariates alone tell: expression must beat this"]
 
 
-def _interval(row: pd.Series) -> str:
-    return f"{row['mean_rho']:.3f} (95% {row['ci_low']:.3f} to {row['ci_high']:.3f})"
+def _cell(row: pd.Series) -> str:
+    """Write one model's numbers of one level; a dash where there are none."""
+    mean, *ends = ("-" if pd.isna(number) else f"{number:.3f}" for number in row)
+    return CELL.format(mean, *("..".join(ends[at : at + 2]) for at in (0, 2)))
+
+
+def _line(name: str, cells: Iterable[str], width: int) -> str:
+    """Join a name and its cells."""
+    return " ".join([f"{name:<{width}}", *cells]).rstrip()
 
 
 if __name__ == "__main__":
     folder = Path(sys.argv[1])
-    headline = read_tsv(folder / "accuracy" / "headline.tsv", ["model", "mean_rho"])
+    headline = read_tsv(folder / "accuracy" / "headline.tsv", ["model", "level", *NUMBERS])
     lines = headline_lines(headline, sys.argv[2])
     print("", *lines, f"Report: {folder / 'report.html'}", sep="\n")

@@ -13,6 +13,7 @@ def main(snakemake):
         held_out(snakemake),
         snakemake.wildcards.model,
         AccuracySettings.of(snakemake.params.accuracy),
+        snakemake.params.learned,
     )
     write_parquet(scores.gene_wise, snakemake.output.gene_wise)
     write_parquet(scores.sample_wise, snakemake.output.sample_wise)

@@ -8,7 +8,8 @@ from mtm.pipeline.scripting import run
 def main(snakemake):
     """Read every model's table by tissue, write the summary and the headline."""
     tables = [read_tsv(path, ["model", "tissue"]) for path in snakemake.input.by_tissue]
-    summary = join_summaries(tables, snakemake.params.models, snakemake.params.cohort)
+    params = snakemake.params
+    summary = join_summaries(tables, params.models, params.cohort, params.members)
     write_tsv(summary, snakemake.output.summary)
     write_tsv(headline(summary), snakemake.output.headline)
 

@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from mtm.analyses.disease.agreement import KEY
 from mtm.analyses.disease.agreement_tables import (
     kept_pairs,
     pair_genes,
@@ -26,7 +27,8 @@ def main(snakemake):
         agreement, params.disease["volcano_tissue"], params.disease["volcano_contrast"]
     )
     genes = [pair_genes(pd.read_parquet(path), pair) for path in inputs.genes]
-    write_tsv(pd.concat(genes, ignore_index=True), output.volcano)
+    counts = agreement[[*KEY, "n_cases", "n_controls"]]
+    write_tsv(pd.concat(genes, ignore_index=True).merge(counts, on=KEY), output.volcano)
 
 
 if "snakemake" in globals():

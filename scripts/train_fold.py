@@ -31,6 +31,7 @@ def main(snakemake):
         device=snakemake.config["training"]["device"],
         checkpoint=Path(params.checkpoint),
         code=params.code,
+        members=dict(zip(params.members, inputs.members, strict=True)),
     )
     if settings["monitor_every"] and held_out:
         # It imports PyTorch, which not every model needs.

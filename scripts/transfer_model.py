@@ -5,7 +5,7 @@ import pandas as pd
 from mtm.analyses.transfer.agreement import transfer_agreement
 from mtm.analyses.transfer.external import read_external, training_source
 from mtm.cohort.cohort import Cohort
-from mtm.io import read_tsv, write_parquet, write_tsv
+from mtm.io import read_parquet, read_tsv, write_parquet, write_tsv
 from mtm.models.registry import load
 from mtm.pipeline.scripting import run
 from mtm.settings.transfer import TransferSettings
@@ -29,7 +29,7 @@ def main(snakemake):
         external,
         training_source(model, cohort, params.source),
         params.source,
-        pd.read_parquet(inputs.reference_genes),
+        read_parquet(inputs.reference_genes),
         read_tsv(inputs.reference, ["tissue", "status", "role"]),
         settings,
         predictable,

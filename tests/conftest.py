@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 from cohorts import SmallCohort, noisy_predictions, reference_rho, simulated_cohort
 
@@ -23,3 +25,11 @@ def rho_of():
 @pytest.fixture
 def cohort():
     return simulated_cohort()
+
+
+def pytest_collection_modifyitems(items):
+    # Side by side, but a file's fixtures are made once, and the small run of the workflow, too.
+    for item in items:
+        folder = Path(item.path).parent.name
+        group = folder if folder == "workflow" else str(item.path)
+        item.add_marker(pytest.mark.xdist_group(group))

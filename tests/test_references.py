@@ -34,6 +34,7 @@ def known_ids(methods: str) -> set[str]:
     ids, section = set(), ""
     for line in methods.splitlines():
         if heading := re.match(r"#{2,3} (\d[\d.]*|S\d) ", line):
+            assert heading[1] not in ids, f"two headings {heading[1]}"
             ids.add(heading[1])
             section = section if heading[1].startswith("S") else heading[1]
         elif row := re.match(r"\| (\d+) \|", line):

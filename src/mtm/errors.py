@@ -1,4 +1,4 @@
-"""The one error type for input that cannot be used."""
+"""The error of input that cannot be used, and what an analysis says that cannot be done."""
 
 from collections.abc import Sequence
 from typing import Self
@@ -32,3 +32,24 @@ class InputError(ValueError):
         if len(problems) > 1:
             error.args = ("\n".join([f"{len(problems)} problems:", *map(str, problems)]),)
         return error
+
+
+class CannotDo(Exception):
+    """Sound input that gives an analysis too little to work on: it is left out, the run goes on.
+
+    `mtm.pipeline.scripting.run` writes it in place of the tables that are not made, whoever reads
+    one of them raises it again, and ``tables/skipped.tsv`` lists it.
+
+    Parameters
+    ----------
+    analysis
+        What is left out.
+    reason
+        What was found, and what it would need.
+    remedy
+        What would bring it back.
+    """
+
+    def __init__(self, analysis: str, reason: str, remedy: str):
+        self.analysis, self.reason, self.remedy = analysis, reason, remedy
+        super().__init__(f"{analysis} left out: {reason}. To have it, {remedy}.")

@@ -1,4 +1,4 @@
-"""Tables on disk: written whole or not at all."""
+"""Tables on disk: written whole or not at all; in place of one that cannot be made, its reason."""
 
 import os
 from collections.abc import Iterable, Iterator
@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from mtm.errors import InputError
+from mtm.errors import CannotDo, InputError
+
+# Columns of the one row that stands in place of a table that could not be made.
+NOTE = ["not_done", "reason", "remedy"]
 
 
 @contextmanager
@@ -38,6 +41,35 @@ def write_parquet(table: pd.DataFrame, path: str | Path) -> None:
         table.to_parquet(temporary, index=False)
 
 
+def write_note(why: CannotDo, path: str | Path) -> None:
+    """Write why a table could not be made in its place, as parquet or tab-separated text."""
+    note = pd.DataFrame([[why.analysis, why.reason, why.remedy]], columns=NOTE)
+    (write_parquet if Path(path).suffix == ".parquet" else write_tsv)(note, path)
+
+
+def _refuse_note(table: pd.DataFrame) -> pd.DataFrame:
+    """Return `table`, or raise what it says where it stands in place of one that was not made."""
+    if list(table.columns) == NOTE:
+        raise CannotDo(*table.iloc[0])
+    return table
+
+
+def read_parquet(path: str | Path) -> pd.DataFrame:
+    """Read a parquet table.
+
+    Raises
+    ------
+    CannotDo
+        The table could not be made.
+    """
+    return _refuse_note(pd.read_parquet(path))
+
+
+def read_table(path: str | Path) -> pd.DataFrame:
+    """Read a table, parquet or tab-separated text as its suffix says; see `read_tsv`."""
+    return read_parquet(path) if Path(path).suffix == ".parquet" else read_tsv(path)
+
+
 def read_tsv(path: str | Path, columns: Iterable[str] = (), **options) -> pd.DataFrame:
     """Read tab-separated text and demand `columns`.
 
@@ -47,6 +79,8 @@ def read_tsv(path: str | Path, columns: Iterable[str] = (), **options) -> pd.Dat
     ------
     InputError
         The file is missing, unreadable or lacks one of `columns`.
+    CannotDo
+        The table could not be made.
     """
     path = Path(path)
     if not path.exists():
@@ -55,6 +89,7 @@ def read_tsv(path: str | Path, columns: Iterable[str] = (), **options) -> pd.Dat
         table = pd.read_csv(path, sep="\t", keep_default_na=False, na_values=[""], **options)
     except (ValueError, EOFError, OSError) as error:
         raise InputError(path, f"an unreadable table ({error})", "tab-separated text") from error
+    _refuse_note(table)
     missing = [column for column in columns if column not in table]
     if missing:
         raise InputError(

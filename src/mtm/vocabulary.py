@@ -65,6 +65,11 @@ HEADLINE_MEASURES = (
     ("tpm_z", "gene_wise", "pooled_raw"),
 )
 
+# How the cohort's own held-out donors are called where external people are scored beside them.
+CROSS_VALIDATION = "cross-validation"
+# What any model could reach: an estimate of it, and what it is at least.
+CEILING, FLOOR = "ceiling", "floor"
+
 # Comparisons of models.
 PAIR = ["model_a", "model_b"]
 TABLE_MEASURES = (*HEADLINE_MEASURES, ("tpm_z", "sample_wise", SAMPLE_CONVENTION))

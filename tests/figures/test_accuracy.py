@@ -38,13 +38,28 @@ def summary(models, n_tissues, seed=0):
     return pd.DataFrame(rows)
 
 
+def ceilings(table):
+    """A plausible accuracy/ceiling.tsv: every tissue has a floor, every second a ceiling."""
+    rows = []
+    for place, tissue in enumerate(table["tissue"].unique()):
+        if place % 2 == 0 or tissue == MEAN_OF_TISSUES:
+            rows.append({"tissue": tissue, "kind": "ceiling", "rho": 0.5 + place / 1000})
+        rows.append({"tissue": tissue, "kind": "floor", "rho": 0.25})
+    return pd.DataFrame(rows).assign(ci_low=lambda x: x["rho"] - 0.02, ci_high=0.6)
+
+
+def given(name, table):
+    """Tables that a figure takes."""
+    return {"table": table} | ({} if name == "fig2b" else {"ceiling": ceilings(table)})
+
+
 def texts(figure):
     return [text.get_text() for text in figure.findobj(lambda item: hasattr(item, "get_text"))]
 
 
 def test_fig2a_table_is_the_four_panels_models_by_name():
     table = summary(["zeta", "ridge", "mtm"], 5)
-    reduced = accuracy.fig2a_table(table.sample(frac=1, random_state=1))
+    reduced = accuracy.fig2a_table(table.sample(frac=1, random_state=1), ceilings(table))
     assert len(reduced) == 4 * 3 * 6
     assert list(dict.fromkeys(reduced["model"])) == ["mtm", "ridge", "zeta"]
     panels = list(dict.fromkeys(reduced[accuracy.ACCURACY_KEY].itertuples(index=False, name=None)))
@@ -56,6 +71,37 @@ def test_fig2a_table_is_the_four_panels_models_by_name():
     ]
     merged = reduced.merge(table, on=[*accuracy.ACCURACY_KEY, "model", "tissue"])
     assert (merged["mean_rho_x"] == merged["mean_rho_y"]).all()
+
+
+def test_what_any_model_could_reach_stands_beside_the_headline_alone():
+    table = summary(["mtm", "ridge"], 4)
+    reduced = accuracy.fig2a_table(table, ceilings(table))
+    headline = (reduced[accuracy.ACCURACY_KEY] == accuracy.PANELS[0]).all(axis=1)
+    assert reduced.loc[~headline, ["ceiling", "floor"]].isna().all(axis=None)
+    expected = ceilings(table).pivot(index="tissue", columns="kind", values="rho")
+    for name in ("ceiling", "floor"):
+        mine = reduced[headline].set_index("tissue")[name]
+        np.testing.assert_array_equal(mine, expected.loc[mine.index, name])
+    figure, _ = make_figure("fig2a", given("fig2a", table))
+    drawn = [line.get_xdata()[0] for line in figure.axes[0].lines if line.get_ls() == ":"]
+    assert drawn == [expected.loc[MEAN_OF_TISSUES, name] for name in ("ceiling", "floor")]
+
+
+def test_without_sister_tissues_no_ceiling_is_drawn_or_explained():
+    table = summary(["mtm"], 4)
+    floors = ceilings(table).query("kind == 'floor'")
+    for name in ("fig2a", "accuracy_by_tissue"):
+        figure, _ = make_figure(name, {"table": table, "ceiling": floors})
+        assert not any("noise ceiling" in text for text in texts(figure))
+        assert any("floor" in text for text in texts(figure))
+
+
+def test_a_cohort_without_either_has_empty_columns():
+    table = summary(["mtm"], 4)
+    figure, drawn = make_figure("fig2a", {"table": table, "ceiling": ceilings(table).iloc[:0]})
+    assert drawn[["ceiling", "floor"]].isna().all(axis=None)
+    assert not any("floor" in text for text in texts(figure))
+    figure.canvas.draw()
 
 
 def test_fig2b_table_takes_each_definition_from_its_own_scale():
@@ -79,7 +125,7 @@ def test_fig2b_table_takes_each_definition_from_its_own_scale():
 def test_figures_draw_every_model_inside_the_page(tmp_path, name, models, n_tissues):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        figure, table = make_figure(name, {"table": summary(models, n_tissues)})
+        figure, table = make_figure(name, given(name, summary(models, n_tissues)))
         style.save_figure(
             figure, table, tmp_path / "f.pdf", tmp_path / "f.png", tmp_path / "f.tsv"
         )
@@ -104,7 +150,7 @@ def test_figures_draw_every_model_inside_the_page(tmp_path, name, models, n_tiss
 
 
 def test_fig2a_draws_the_values_of_its_table():
-    figure, table = make_figure("fig2a", {"table": summary(["low", "high"], 10)})
+    figure, table = make_figure("fig2a", given("fig2a", summary(["low", "high"], 10)))
     panel = table[(table[accuracy.ACCURACY_KEY] == accuracy.PANELS[2]).all(axis=1)]
     ax = figure.axes[2]
     for model, dots in zip(["high", "low"], ax.collections[::2], strict=False):
@@ -117,7 +163,7 @@ def test_fig2a_draws_the_values_of_its_table():
 def test_a_summary_of_one_scale_without_null_intervals_is_drawn():
     table = summary(["a", "b"], 6)
     table = table[table["scale"] == "log2_z"].assign(null_low=np.nan, null_high=np.nan)
-    figure, _ = make_figure("fig2a", {"table": table})
+    figure, _ = make_figure("fig2a", given("fig2a", table))
     assert len(figure.axes) == 2
     figure.canvas.draw()
     figure, _ = make_figure("fig2b", {"table": table})
@@ -133,8 +179,8 @@ def test_the_legend_joins_tissues_that_share_a_color():
 def test_unusable_tables_are_refused():
     table = summary(["a"], 3)
     with pytest.raises(InputError, match="null_low"):
-        accuracy.fig2a_table(table.drop(columns="null_low"))
+        accuracy.fig2a_table(table.drop(columns="null_low"), ceilings(table))
     with pytest.raises(InputError, match="mean of tissues"):
-        accuracy.fig2a_table(table[table["tissue"] != MEAN_OF_TISSUES])
-    with pytest.raises(InputError, match="'fig99'; expected one of accuracy_by_tissue, fig2a"):
+        accuracy.fig2a_table(table[table["tissue"] != MEAN_OF_TISSUES], ceilings(table))
+    with pytest.raises(InputError, match="'fig99'; expected one of accuracy_by_tissue, .*fig2a"):
         make_figure("fig99", {"table": table})

@@ -20,7 +20,8 @@ def genes(models=("mtm", "ridge", "mlp", "covariates"), n=30):
                       "n": 100, "log2fc_observed": change, "log2fc_predicted": change / 2,
                       "p_observed": 10.0 ** -np.abs(5 * change),
                       "q_observed": 10.0 ** -np.abs(3 * change),
-                      "p_predicted": 0.1, "q_predicted": 0.2})
+                      "p_predicted": 0.1, "q_predicted": 0.2, "n_cases": 39,
+                      "n_controls": 45})
         for model in models
     ]  # fmt: skip
     return pd.concat(parts, ignore_index=True)
@@ -31,8 +32,8 @@ def agreement(contrasts=("MHX", "MHY"), models=("mtm", "ridge", "covariates")):
         {"model": model, "definition": definition, "selection": selection, "tissue": tissue,
          "contrast": contrast, "n_cases": 60, "n_controls": 60, "n_genes": 100, "status": "ran",
          "n_de_observed": 40, "n_up_observed": 30, "n_down_observed": 9, "f1_up": 0.75,
-         "f1_down": 0.5, "mcc_up": 0.7, "mcc_down": 0.4, "p_overlap_up": 1e-20,
-         "p_overlap_down": 0.2, "min_de_genes": 10}
+         "f1_down": 0.5, "f1_up_q": 0.01, "f1_down_q": 0.3, "mcc_up": 0.7, "mcc_down": 0.4,
+         "p_as_paper_up": 1e-20, "p_as_paper_down": 1e-9, "min_de_genes": 10}
         for model in models
         for definition in ("predictable", "predictable_paper")
         for selection in ("all_folds", "nested")
@@ -50,6 +51,7 @@ def test_fig_3a_draws_a_point_a_gene_and_keeps_the_covariates_model():
     np.testing.assert_allclose(
         np.sort(offsets[:, 1]), np.sort(-np.log10(table["p_observed"][:30])), rtol=1e-6
     )
+    assert drawing.get_suptitle() == "Lung, MHX (n = 39 / 45)"
     assert "sign kept in 100%" in drawing.axes[0].get_title(loc="left")
 
 
@@ -64,7 +66,7 @@ def test_fig_3b_has_a_value_a_pair_and_greys_those_with_few_genes():
     drawing, table = make_figure("fig3b", {"agreement": agreement(), "contrasts": CONTRASTS})
     assert list(table["model"].unique()) == ["mtm", "covariates"]
     up, down = drawing.axes[:2]
-    assert [text.get_text() for text in up.texts] == ["0.75**"] * 4
+    assert [text.get_text() for text in up.texts] == ["0.75*"] * 4
     assert not down.texts
     few, shown = (np.ma.filled(image.get_array().astype(float), np.nan) for image in down.images)
     assert (few == 1).all()

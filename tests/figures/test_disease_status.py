@@ -16,7 +16,7 @@ def tables(n_tissues, contrasts, selections=("all_folds", "nested"), inputs=INPU
     """Draw tables as `mtm.analyses.disease.status_tables.combine_status` returns them."""
     rng = np.random.default_rng(0)
     tissues = [name for name in style.gtex_tissues().index if name != "Whole Blood"][:n_tissues]
-    rows, drawn = [], []
+    rows, replicates = [], []
     for selection in selections:
         for tissue in tissues:
             for contrast in contrasts:
@@ -29,11 +29,13 @@ def tables(n_tissues, contrasts, selections=("all_folds", "nested"), inputs=INPU
                             "n_cases": 50, "n_controls": 90, "informative": aucs[0] >= 0.6}
                     for name, auc in sides.items()
                 ]  # fmt: skip
-                drawn += [
-                    pair | {"input": name, "draw": draw, "auroc": auc + shift}
+                replicates += [
+                    pair | {"input": name, "kind": kind, "number": number, "part": part,
+                            "auroc": auc + 0.02 * rng.standard_normal()}
                     for name, auc in sides.items()
-                    for draw, shift in enumerate(0.02 * rng.standard_normal(20))
-                ]
+                    for kind, parts in (("repeat", 1), ("half", 2))
+                    for number in range(5) for part in range(parts)
+                ]  # fmt: skip
     status = pd.DataFrame(rows).reindex(columns=STATUS).astype({"informative": "boolean"})
     first = status[(status["tissue"] == tissues[0]) & (status["contrast"] == contrasts[0])]
     curves = [
@@ -43,7 +45,7 @@ def tables(n_tissues, contrasts, selections=("all_folds", "nested"), inputs=INPU
         ).assign(**row[[*KEY, "selection", "tissue", "contrast", "input"]])
         for _, row in first.iterrows()
     ]  # fmt: skip
-    summary = compare_inputs(status, pd.DataFrame(drawn), StatusSettings())
+    summary = compare_inputs(status, pd.DataFrame(replicates), StatusSettings())
     return {"status": status, "curves": pd.concat(curves)[CURVE], "summary": summary}
 
 
@@ -82,13 +84,14 @@ def test_without_the_baseline_and_without_nesting():
 
 def test_where_nothing_ran_the_page_says_so():
     made = tables(2, ["MHA"])
-    nothing = made["status"].assign(status="skipped")
+    nothing = made["status"].assign(status="skipped", input=float("nan"))
     for name, given in (
         ("fig3cd", made | {"status": nothing, "summary": made["summary"][:0]}),
         ("fig_s15", {"status": nothing}),
     ):
         figure, table = make_figure(name, given)
         assert table.empty
+        assert "auroc" in table
         assert "Nothing to draw" in figure.texts[0].get_text()
 
 
@@ -96,6 +99,7 @@ def test_s15_places_every_value_in_its_row_and_column():
     made = tables(5, ["MHA", "MHB"])
     figure, table = make_figure("fig_s15", {"status": made["status"]})
     axes = {ax.get_title(loc="left"): ax for ax in figure.axes}
+    assert all(ax.get_xlabel() == "n = 50 /\n90" for ax in axes.values())
     names = [label.get_text() for label in figure.axes[0].get_yticklabels()]
     for contrast, ax in axes.items():
         marks = [line for line in ax.lines if line.get_linewidth() == 0]

@@ -1,6 +1,9 @@
 import pandas as pd
 from scripts import Named, run_script
 
+from mtm.errors import CannotDo
+from mtm.io import NOTE, write_note
+
 
 def test_the_script_reads_one_or_several_tables_and_writes_three_files(tmp_path):
     paths = []
@@ -22,4 +25,22 @@ def test_the_script_reads_one_or_several_tables_and_writes_three_files(tmp_path)
     table = pd.read_csv(outputs.tsv, sep="\t")
     assert set(table["run"]) == {"fold0", "fold1"}
     assert outputs.pdf.stat().st_size > 1000
+    assert outputs.png.stat().st_size > 1000
+
+
+def test_a_table_that_could_not_be_made_is_a_page_with_its_reason(tmp_path):
+    write_note(
+        CannotDo("similarity", "2 tissues, fewer than 3", "add tissues"), tmp_path / "p.tsv"
+    )
+    outputs = Named({suffix: tmp_path / f"f.{suffix}" for suffix in ("pdf", "png", "tsv")})
+    run_script(
+        "draw_figure",
+        tmp_path / "log.txt",
+        input={"pairs": str(tmp_path / "p.tsv"), "summary": str(tmp_path / "p.tsv")},
+        params={"figure": "fig_s9"},
+        output=outputs,
+    )
+    table = pd.read_csv(outputs.tsv, sep="\t")
+    assert list(table.columns) == NOTE
+    assert table.iloc[0]["reason"] == "2 tissues, fewer than 3"
     assert outputs.png.stat().st_size > 1000

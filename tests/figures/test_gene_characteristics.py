@@ -22,8 +22,8 @@ def contrasts(models, n_tissues, seed=0, n_group=400):
                     row = {"model": model, "scale": scale, "reading": reading, "tissue": tissue}
                     row |= dict.fromkeys(("n_top", "n_bottom"), n_group) | {"n_samples": 80}
                     row |= dict.fromkeys(gene_characteristics.COLUMNS[7:9], 1.0)
-                    row |= {"cliffs_delta": np.clip(delta, -1, 1), "p_rank_sum": rng.random()}
-                    row |= {"q_rank_sum": rng.random() / 5}
+                    row |= {"cliffs_delta": np.clip(delta, -1, 1), "p_as_paper": rng.random()}
+                    row |= {"q_as_paper": rng.random() / 5}
                     tested = scale == "log2_z"
                     row |= {"ci_low": delta - half if tested else np.nan}
                     row |= {"ci_high": delta + half if tested else np.nan}
@@ -81,7 +81,7 @@ def test_marks_are_filled_by_the_test_of_their_panel():
     for ax_marks, (scale, reading), column in zip(
         filled(figure, names.style("m")["marker"]),
         gene_characteristics.PANELS,
-        ["q", "q", "q_rank_sum"],
+        ["q", "q", "q_as_paper"],
         strict=True,
     ):
         rows = drawn[(drawn["scale"] == scale) & (drawn["reading"] == reading)]

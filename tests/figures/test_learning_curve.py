@@ -1,3 +1,5 @@
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -45,6 +47,26 @@ def test_the_thick_line_is_the_mean_over_runs():
     lines = {line.get_label(): line for line in figure.axes[0].lines}
     np.testing.assert_allclose(lines["MTM"].get_ydata(), np.array([1, 2, 3]) / 3 * 0.25)
     np.testing.assert_allclose(lines["S3 per-tissue network"].get_xdata(), [100, 250])
+
+
+def test_a_collapsed_run_ends_in_a_cross():
+    ends = training(0.0).assign(collapsed=[np.nan] * 3 + [1])
+    fine = training(0.3).assign(collapsed=[np.nan] * 3 + [0])
+    folder = "results/x/models/mtm"
+    tables = {f"{folder}/fold0.training.tsv": ends, f"{folder}/fold1.training.tsv": fine}
+    tables[f"{folder}_log2/fold0.training.tsv"] = training(0.3)
+    figure, table = make_figure("learning_curve", {"table": tables})
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        figure.canvas.draw()
+    assert set(table.loc[table["collapsed"], "run"]) == {"fold0"}
+    crosses = [line for line in figure.axes[0].lines if line.get_marker() == "x"]
+    assert figure.axes[0].get_position().width > 0.25
+    assert [(line.get_xdata().tolist(), line.get_ydata().tolist()) for line in crosses] == [
+        ([300.0], [0.0])
+    ]
+    texts = [text.get_text() for text in figure.legends[0].texts]
+    assert "codes collapsed" in texts
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ def tables(n_tissues, models=("mtm",), n_genes=200):
         groups[f"groups/{model}.tsv"] = pd.DataFrame(
             [{"model": model, "alignment": name, "genes": "all", "median": 0.4, "median_p": 0.01,
               "n_related": 3, "median_related": 0.52, "n_other": 2, "median_other": 0.32,
-              "rank_sum_p": 0.033, "permuted_p": 0.12} for name in ALIGNMENTS]
+              "p_as_paper": 0.033, "permuted_p": 0.12} for name in ALIGNMENTS]
         )  # fmt: skip
     for tissue in tissues:
         x, y = rng.standard_normal((2, n_genes)) * [[0.2], [0.05]]

@@ -16,6 +16,7 @@ PER_TISSUE = {
     "nearest_donors": {"n_neighbours": 3},
     "ridge": {},
     "ridge covariates": {"covariates": "separate"},
+    "ridge own_penalty": {"covariates": "own_penalty"},
     "ridge together": {"covariates": "together"},
     "ridge rank": {"rank": 3},
     "teebot": {"n_components": 30, "covariate_columns": ("sex", "hardy")},

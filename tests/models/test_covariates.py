@@ -116,7 +116,16 @@ def test_model_learns_from_traits_and_sample_quality_alone(cohort, tmp_path):
     np.testing.assert_allclose(predicted, observed, atol=0.01)
 
 
-def test_refuses_a_cohort_without_covariates(cohort):
-    bare = replace(cohort, donors=cohort.donors[[]])
-    with pytest.raises(InputError, match="covariates of the cohort"):
-        build("covariates").fit(Training(bare, source=cohort.tissue_index("Whole Blood")))
+@pytest.mark.parametrize("kept", [[], ["constant"]], ids=["no_column", "one_value"])
+def test_without_a_covariate_that_varies_the_training_mean_is_predicted(cohort, tmp_path, kept):
+    donors = cohort.donors.assign(constant=1)[kept].rename(columns={"constant": "sex"})
+    bare = replace(cohort, donors=donors)
+    source = cohort.tissue_index("Whole Blood")
+    model = build("covariates")
+    table = model.fit(Training(bare, source=source))
+    assert set(table["reason"]) == {"no covariate varies between training donors"}
+    model.save(tmp_path / "bundle.safetensors")
+    rows = np.flatnonzero(cohort.tissue == source)
+    for target in set(range(len(cohort.tissues))) - {source}:
+        requests = Requests(rows[:, None], np.full(len(rows), target))
+        assert not load(tmp_path / "bundle.safetensors").predict(bare, requests).any()

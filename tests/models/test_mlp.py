@@ -198,9 +198,12 @@ def test_tissues_with_too_few_pairs_are_not_fitted_and_predict_the_mean(uneven):
         assert (predicted == 0).all() == (tissue in (few, BLOOD))
 
 
-def test_no_tissue_with_enough_pairs_is_an_input_error(uneven):
-    with pytest.raises(InputError, match="found at most 36 with Whole Blood"):
-        fitted(SMALL.with_(min_pairs=37), uneven)
+def test_without_a_tissue_with_enough_pairs_the_training_mean_is_predicted(uneven):
+    model, table = fitted(SMALL.with_(min_pairs=37), uneven)
+    assert set(table["n_tissues"]) == {0}
+    bloods = np.flatnonzero(uneven.tissue == uneven.tissue_index(BLOOD))
+    lung = np.full(len(bloods), uneven.tissue_index("Lung"))
+    assert not model.predict(uneven, Requests(bloods[:, None], lung)).any()
 
 
 def test_a_source_of_another_tissue_is_refused(uneven):

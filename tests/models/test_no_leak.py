@@ -10,6 +10,7 @@ from mtm.models.registry import build, load, model_names
 
 # Small enough for a test of every model; models not named here run on their defaults.
 TINY = {
+    "average": {"models": ["ridge", "nearest_donors"]},
     "bgex": {"n_features": 3, "top_fraction": 0.5},
     "mlp": {
         "encoder_widths": [8],
@@ -31,7 +32,7 @@ TINY = {
         "precision": "float32",
     },
     "nearest_donors": {"n_neighbours": 3},
-    "ridge": {"covariates": "separate"},
+    "ridge": {"covariates": "own_penalty"},
     "teebot": {"n_components": 3, "covariate_columns": ["sex", "age"]},
 }
 
@@ -54,7 +55,11 @@ def _bundle(name, cohort, path):
     """Fit on the donors outside fold 0, as the pipeline does, and return the bundle's bytes."""
     training = cohort.of_donors(cohort.donors.index[_fold(cohort) != 0])
     model = build(name, TINY.get(name, {}))
-    model.fit(Training(training, source=cohort.tissue_index("Whole Blood"), device="cpu"))
+    members = {part: path.with_name(part) for part in model.parameters.members}
+    for part, place in members.items():
+        _bundle(part, cohort, place)
+    source = cohort.tissue_index("Whole Blood")
+    model.fit(Training(training, source=source, device="cpu", members=members))
     model.save(path)
     return model, path.read_bytes()
 

@@ -11,7 +11,7 @@ from mtm.errors import InputError
 from mtm.models.solvers.arrays import gene_blocks
 from mtm.models.solvers.bayesian_ridge import bayesian_ridge
 from mtm.models.solvers.lasso import COLUMNS, duality_gap, lasso_cv, lasso_descent
-from mtm.models.solvers.ridge import gcv_ridge, reduced_rank
+from mtm.models.solvers.ridge import gcv_ridge, least_gcv, mean_eigenvalue, reduced_rank
 
 
 @pytest.fixture
@@ -172,6 +172,32 @@ def test_gcv_ridge_equals_brute_force(rng, n_features, choice):
     np.testing.assert_allclose(coef, coefs[best, :, np.arange(30)].T, atol=1e-9)
     np.testing.assert_allclose(fit.intercept, y.mean(0) - x.mean(0) @ coef, atol=1e-9)
     assert choice == "shared" or len(np.unique(best)) > 1
+
+
+@pytest.mark.parametrize("choice", ["per_gene", "shared"])
+def test_least_gcv_equals_brute_force(rng, choice):
+    penalties, weights = (0.01, 0.1, 1.0, 10.0), (0.0, 0.1, 1.0, 10.0, 1000.0)
+    x, columns = rng.normal(size=(40, 90)), rng.normal(size=(40, 3)) + 2
+    found = set()
+    for effect in (0.0, 0.5, 4.0):
+        y = x @ rng.normal(size=(90, 30)) + effect * columns @ rng.normal(size=(3, 30)) * 9
+        blocks = [np.hstack([x, np.sqrt(weight) * columns]) for weight in weights]
+        errors = [_brute_force_gcv(block, y, penalties)[0] for block in blocks]
+        sums = [e.sum(1).min() if choice == "shared" else e.min(0).sum() for e in errors]
+        kernels = (block @ block.T for block in blocks)
+        best = least_gcv(kernels, y, penalties, choice, memory_mb=0.02)
+        assert best == np.argmin(sums)
+        found.add(best)
+    assert len(found) == 3
+
+
+def test_mean_eigenvalue_is_that_of_centred_features(rng):
+    x = rng.normal(size=(12, 30)) + 4
+    centred = x - x.mean(0)
+    values = np.linalg.eigvalsh(centred @ centred.T)
+    np.testing.assert_allclose(mean_eigenvalue(x @ x.T), values.sum() / 11)
+    constant = np.full((12, 30), 0.1) + np.arange(30)
+    assert mean_eigenvalue(constant @ constant.T) == 0
 
 
 def test_gcv_ridge_equals_scikit_learn_at_one_penalty(rng):

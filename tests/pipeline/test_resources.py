@@ -68,22 +68,33 @@ def test_bundle_of_other_models_is_bounded():
     ],
 )
 def test_training_is_given_the_memory_it_took_and_not_far_more(name, changes, size, measured):
-    asked = training_resources(declared(name).of(changes), size)["mem_mb"]
+    asked = training_resources([declared(name).of(changes)], size)["mem_mb"]
     assert measured < asked < 2.5 * measured + 2000
 
 
 def test_prediction_with_many_networks_is_given_room_for_them():
-    asked = prediction_resources(declared("mlp")(), PANEL)["mem_mb"]
+    asked = prediction_resources([declared("mlp")()], PANEL)["mem_mb"]
     assert 2425 < asked < 6000
+
+
+def test_a_model_made_of_others_is_given_room_for_their_bundles():
+    average, mlp = declared("average")(), declared("mlp")()
+    one = prediction_resources([mlp], PANEL)["mem_mb"]
+    two = prediction_resources([average, mlp, mlp], PANEL)["mem_mb"]
+    assert two - one > 3 * 1230
+    # It is trained by reading them and writing one bundle.
+    asked = training_resources([average, mlp, mlp], PANEL)
+    assert 2400 < asked["disk_mb"] < 3000
+    assert asked["mem_mb"] > 2 * 2425
 
 
 def test_published_networks_of_every_tissue_outgrow_a_small_disk():
     """One perceptron a tissue at 19,291 genes: tens of GB a fold, which nobody expects."""
     parameters = declared("mlp")()
-    assert training_resources(parameters, GTEX_V8)["disk_mb"] > 50_000
-    unsaved = training_resources(parameters.with_(checkpoint_every=0), GTEX_V8)
+    assert training_resources([parameters], GTEX_V8)["disk_mb"] > 50_000
+    unsaved = training_resources([parameters.with_(checkpoint_every=0)], GTEX_V8)
     assert 15_000 < unsaved["disk_mb"] < 20_000
-    assert training_resources(declared("mtm")(), GTEX_V8)["disk_mb"] < 5000
+    assert training_resources([declared("mtm")()], GTEX_V8)["disk_mb"] < 5000
 
 
 def test_other_rules_are_given_what_they_took():

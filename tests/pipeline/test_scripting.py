@@ -3,9 +3,11 @@ import sys
 import warnings
 from types import SimpleNamespace
 
+import pandas as pd
 import pytest
 
-from mtm.errors import InputError
+from mtm.errors import CannotDo, InputError
+from mtm.io import read_parquet, read_tsv, write_tsv
 from mtm.pipeline.scripting import run
 
 
@@ -86,3 +88,28 @@ def test_torch_threads_are_set_only_where_torch_was_imported(snakemake, monkeypa
     monkeypatch.delitem(sys.modules, "torch")
     with run(snakemake):
         assert "torch" not in sys.modules
+
+
+def test_what_cannot_be_done_stands_in_place_of_the_tables_and_is_raised_again(
+    snakemake, tmp_path, capsys
+):
+    made, text, parquet = (tmp_path / name for name in ("made.tsv", "a.tsv", "sub/b.parquet"))
+    snakemake.output = [str(made), str(text), str(parquet)]
+    why = CannotDo("decoding paths", "2 target tissues, fewer than 3", "add tissues")
+    with run(snakemake):
+        write_tsv(pd.DataFrame({"rho": [0.5]}), made)
+        raise why
+    assert why.reason in log_text(snakemake)
+    assert capsys.readouterr().err == ""
+    assert list(read_tsv(made)["rho"]) == [0.5]
+    for read in (lambda: read_tsv(text, ["rho"]), lambda: read_parquet(parquet)):
+        with pytest.raises(CannotDo) as caught:
+            read()
+        assert str(caught.value) == str(why)
+
+
+def test_a_file_that_is_no_table_must_be_made(snakemake, tmp_path):
+    snakemake.output = [str(tmp_path / "a.tsv"), str(tmp_path / "model.safetensors")]
+    with pytest.raises(CannotDo), run(snakemake):
+        raise CannotDo("fit", "no donor", "add donors")
+    assert not (tmp_path / "a.tsv").exists()

@@ -21,6 +21,10 @@ SMALLEST = {
 }
 
 
+def average(*members):
+    return {"class": "average", "parameters": {"models": list(members)}}
+
+
 def checked(**changes):
     config = copy.deepcopy(SMALLEST) | changes
     check_config(config)
@@ -42,6 +46,28 @@ def test_defaults_are_filled_in_at_every_level():
     assert config["models"]["net"]["parameters"]["steps"] == 7
     assert config["models"]["net"]["parameters"]["batch_size"] == 256
     assert config["simulation"] is None
+
+
+def test_a_model_of_several_seeds_becomes_one_entry_a_seed_and_their_average():
+    net = {"class": "mtm", "seeds": [3, 1, 2], "parameters": {"target_scale": "log2_z"}}
+    config = checked(models={"net": net, "mean": {"class": "train_mean"}})
+    models = config["models"]
+    assert list(models) == ["net", "net_seed1", "net_seed2", "net_average", "mean"]
+    assert [models[name]["seeds"] for name in models] == [[3], [1], [2], [], []]
+    assert models["net_seed1"] == models["net"] | {"seeds": [1]}
+    assert models["net_average"]["class"] == "average"
+    assert models["net_average"]["parameters"] == {
+        "models": ["net", "net_seed1", "net_seed2"],
+        "scale": "log2_z",
+    }
+    # Snakemake's jobs read a configuration that was filled in before.
+    again = copy.deepcopy(config)
+    check_config(again)
+    assert again == config
+
+
+def test_one_seed_stays_one_model():
+    assert list(checked(models={"net": {"class": "mtm", "seeds": [7]}})["models"]) == ["net"]
 
 
 def test_defaults_are_not_shared_between_configs():
@@ -95,6 +121,44 @@ def test_unknown_key_is_named_with_the_nearest_known_one(changes, where, hint):
             {"simulation": {}, "models": {"oracle": {"class": "mtm"}}},
             "models.oracle",
             "another name",
+        ),
+        ({"models": {"m": {"class": "mtm", "seeds": [1, 1]}}}, "models.m.seeds", "1 twice"),
+        (
+            {"models": {"m": {"class": "mtm", "seeds": [0, 1]}, "m_seed1": {"class": "mtm"}}},
+            "models.m_seed1",
+            "models.m.seeds adds m_seed1, m_average",
+        ),
+        (
+            {"models": {"a": {"class": "average", "parameters": {"models": ["b", "c"]}}}},
+            "models.a.parameters.models",
+            "'b'",
+        ),
+        (
+            {"models": {"b": {"class": "ridge"}, "a": average("b")}},
+            "models.a.parameters.models",
+            "two or more",
+        ),
+        (
+            {
+                "models": {
+                    "b": {"class": "ridge"},
+                    "c": {"class": "tissue_average", "sources": "others"},
+                    "a": average("b", "c"),
+                }
+            },
+            "models.a.sources",
+            "'others', as c",
+        ),
+        (
+            {
+                "models": {
+                    "b": {"class": "ridge"},
+                    "c": {"class": "ridge"},
+                    "a": average("b", "c") | {"seeds": [1]},
+                }
+            },
+            "models.a.seeds",
+            "not trained",
         ),
         (
             {
@@ -190,3 +254,33 @@ def test_all_disagreements_come_in_one_message():
     with pytest.raises(InputError) as caught:
         checked(filters=filters, models=models)
     assert len(str(caught.value).splitlines()) == 3
+
+
+FILES = ("expression", "sample_attributes", "subject_phenotypes")
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {},
+        {"expression": "a.gct"},
+        {"hold_out": "center"},
+        {"values": ["C1"]},
+        dict.fromkeys(FILES, "a") | {"hold_out": "center", "values": ["C1"]},
+    ],
+)
+def test_an_external_evaluation_is_another_cohort_or_a_part_of_this_one(given):
+    with pytest.raises(
+        InputError, match=r"evaluation\.external\.lab: found .* or hold_out and val"
+    ):
+        checked(evaluation={"external": {"lab": given}})
+
+
+def test_external_evaluations_take_files_or_values_of_any_kind():
+    site = {"hold_out": "hardy", "values": [0, "C1"]}
+    lab = dict.fromkeys(FILES, "a.gct")
+    evaluation = checked(evaluation={"external": {"site": site, "lab": lab}})["evaluation"]
+    assert evaluation["external"]["site"]["values"] == [0, "C1"]
+    assert evaluation["alignments"] == ["none", "log2"]
+    with pytest.raises(InputError, match=r"evaluation\.external: found the name 'a/b'"):
+        checked(evaluation={"external": {"a/b": lab}})

@@ -62,7 +62,7 @@ def test_what_the_workflow_asks_of_models():
     assert needy == ["covariates", "train_mean"]
     for name, changes in {
         "mtm": {"covariates": ["age"]},
-        "ridge": {"covariates": "together"},
+        "ridge": {"covariates": "own_penalty"},
         "teebot": {"covariate_columns": ["age"]},
     }.items():
         assert not declared(name)(**changes).from_expression_alone

@@ -9,6 +9,7 @@ from mtm.statistics.testing import (
     quantile_interval,
     rank_sum_p,
     t_interval,
+    t_interval_of_mean,
     t_limits,
 )
 
@@ -47,6 +48,16 @@ def test_fitted_numbers_widen_the_interval():
     draws = np.array([0.1, 0.5, np.nan, 0.3])
     sd = np.std([0.1, 0.5, 0.3], ddof=1)
     assert t_interval(0.3, draws, 12, 3)["se"] == pytest.approx(sd * np.sqrt(12 / 9))
+
+
+def test_a_mean_of_estimates_leaves_out_what_each_of_them_fitted():
+    rng = np.random.default_rng(4)
+    draws = [rng.standard_normal(4000), 5 + 2 * rng.standard_normal(4000), np.full(4000, np.nan)]
+    sizes = [(12, 3), (40, 8), (0, 0)]
+    found = t_interval_of_mean(0.3, draws, sizes, 30)
+    assert found["se"] == pytest.approx(np.sqrt(12 / 9 + 4 * 40 / 32) / 2, rel=0.03)
+    assert found["ci_high"] - 0.3 == pytest.approx(stats.t.ppf(0.975, 30) * found["se"])
+    assert np.isnan(t_interval_of_mean(0.3, draws, sizes, 0)["se"])
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,7 @@ def test_gtex_dry_run_lists_every_job(tmp_path):
     assert counts["train_fold"] == counts["predict_fold"] == 5 * models
     assert counts["score_model"] == models
     assert counts["build_cohort"] == counts["make_folds"] == counts["summarise_accuracy"] == 1
-    assert not {"simulate_cohort", "predict_oracle", "train_all"} & set(counts)
+    assert not {"simulate_cohort", "predict_oracle", "train_all", "score_external"} & set(counts)
 
 
 def test_gtex_dry_run_is_fast_and_imports_nothing_heavy(tmp_path):
@@ -68,6 +68,21 @@ def test_demo_dry_run_simulates_and_scores_the_oracle(tmp_path):
     assert counts["score_model"] == models + 1
     assert counts["draw_fig2a"] == counts["draw_fig2b"] == 1
     assert "fetch_dataset" not in counts
+
+
+def test_every_seed_is_trained_and_their_average_waits_for_them(tmp_path):
+    config = yaml.safe_load((ROOT / "config/demo.yaml").read_text())
+    models = {"net": config["models"]["mtm_log2"] | {"seeds": [4, 5]}}
+    config |= {"models": models, "final_bundle": True, "transfer": {"models": ["net_average"]}}
+    config["evaluation"]["models"] = ["net_average"]
+    (tmp_path / "seeds.yaml").write_text(yaml.safe_dump(config))
+    run = dry_run(tmp_path / "seeds.yaml", tmp_path)
+    counts = jobs(run)
+    assert counts["train_fold"] == counts["predict_fold"] == 3 * 3
+    assert counts["train_all"] == counts["train_external"] == 3
+    text = run.stdout + run.stderr
+    job = text.split("Training net_average without the donors of fold 0")[1].split("Job ")[0]
+    assert "net_seed5/fold0.safetensors" in job, job
 
 
 @needs_panel
@@ -105,6 +120,29 @@ def test_config_file_on_the_command_line_stands_alone(tmp_path):
     counts = jobs(dry_run(config, tmp_path))
     assert counts["train_fold"] == counts["train_all"] == counts["predict_fold"] == 1
     assert "fetch_dataset" not in counts
+
+
+def test_people_from_elsewhere_are_planned_where_they_are_named(tmp_path):
+    config = yaml.safe_load((ROOT / "config/demo.yaml").read_text())
+    files = {f"{role}.tsv": tmp_path / f"{role}.tsv" for role in "esp"}
+    for path in files.values():
+        path.touch()
+    names = ("expression", "sample_attributes", "subject_phenotypes")
+    config["evaluation"] = {
+        "external": {
+            "lab": dict(zip(names, map(str, files.values()), strict=True)),
+            "site": {"hold_out": "center", "values": ["C1"]},
+        }
+    }
+    (tmp_path / "demo.yaml").write_text(yaml.safe_dump(config))
+    counts = jobs(dry_run(tmp_path / "demo.yaml", tmp_path))
+    # All but the one that sees other tissues.
+    models = len(config["models"]) - 1
+    assert counts["build_external"] == 1
+    assert counts["join_external"] == 2
+    assert counts["train_external"] == counts["train_all"] == models
+    assert counts["score_external"] == 2 * models
+    assert counts["summarise_external"] == counts["draw_external"] == 1
 
 
 def test_default_config_and_profile_need_no_arguments():

@@ -13,6 +13,7 @@ import yaml
 ROOT = Path(__file__).parents[2]
 PARTS = ("config", "envs", "profiles", "scripts", "src", "workflow")
 CONTRASTS = {
+    "list_skipped_analyses",
     "contrast_genes",
     "join_gene_contrasts",
     "draw_fig_s8_connectivity",

@@ -34,10 +34,26 @@ def test_training_state_is_gone_and_logs_are_in_place(small_run):
     assert not list((small_run / "checkpoints").rglob("*.pt"))
     assert "3 steps" in (small_run / "logs/small/train_fold/mtm/fold0.log").read_text()
     skipped = pd.read_csv(small_run / "results/small/tables/skipped.tsv", sep="\t")
-    # Three tissues, and no phenotypes under controlled access.
+    # Three tissues, few donors, and no phenotypes under controlled access.
     assert list(skipped["analysis"]) == [
         "exact age, BMI, disease",
+        "accuracy for people from elsewhere",
         "trait BMI",
         "transfer to an external cohort",
-        "similarity of tissues, decoding paths",
+        "differential expression and disease status",
+        "disease/contrasts",
+        "decoding paths",
+        "similarity of tissues",
+        "traits/agreement",
     ]
+
+
+def test_every_number_of_the_paper_stands_beside_ours_or_with_a_reason(small_run):
+    table = pd.read_csv(small_run / "results/small/tables/paper.tsv", sep="\t")
+    assert set(table["id"]) == {f"R{i}" for i in range(1, 23)}
+    assert (table["verdict"] == "-").all()
+    assert table.loc[table["ours"].isna(), "note"].notna().all()
+    known = set(table.loc[table["ours"].notna(), "id"])
+    assert {"R1", "R2", "R5", "R10", "R22"} <= known
+    # Two target tissues: nothing to compare in pairs.
+    assert not {"R11", "R12"} & known

@@ -20,6 +20,7 @@ rule score_model:
     params:
         **HELD_OUT_PARAMS,
         accuracy=config["accuracy"],
+        learned=model_learns,
         code=code_of("score_model.py"),
     message:
         "Scoring {wildcards.model}"
@@ -52,12 +53,48 @@ rule summarise_accuracy:
         runtime=15,
     params:
         models=SCORED_MODELS,
+        members={
+            name: list(PARAMETERS[name].members)
+            for name in MODELS
+            if PARAMETERS[name].members
+        },
         cohort=config["cohort"],
         code=code_of("summarise_accuracy.py"),
     message:
         "Summarising the accuracy of {params.models}"
     script:
         "../../scripts/summarise_accuracy.py"
+
+
+rule estimate_ceiling:
+    input:
+        expression=rules.build_cohort.output.expression,
+        donors=rules.build_cohort.output.donors,
+    output:
+        ceiling=report(
+            "results/{cohort}/accuracy/ceiling.tsv",
+            caption="../report/ceiling.rst",
+            category="Accuracy",
+            labels={"content": "What any model could reach"},
+        ),
+    log:
+        "logs/{cohort}/estimate_ceiling.log",
+    benchmark:
+        "benchmarks/{cohort}/estimate_ceiling.tsv"
+    conda:
+        "../../envs/mtm.yaml"
+    threads: 1
+    resources:
+        **RULE_RESOURCES["estimate_ceiling"],
+        runtime=60,
+    params:
+        source=config["source"],
+        scaling=config["scaling"],
+        code=code_of("estimate_ceiling.py"),
+    message:
+        "Estimating what any model could reach"
+    script:
+        "../../scripts/estimate_ceiling.py"
 
 
 for FIGURE, TITLE in [
@@ -70,4 +107,5 @@ for FIGURE, TITLE in [
         "Accuracy",
         TITLE,
         table=rules.summarise_accuracy.output.summary,
+        **({} if FIGURE == "fig2b" else rules.estimate_ceiling.output),
     )

@@ -60,24 +60,28 @@ for name in config["local_files"]:
         )
 
 
-def resolve_input(role):
-    """Return the path of one of `inputs`: a fetched dataset, a local copy of it, or a path."""
-    named = config["inputs"][role]
+def resolve_file(key, named):
+    """Return the path of what a key names: a fetched dataset, a local copy of it, or a path."""
     if named not in DATASETS:
         if Path(named).name == named and Path(named).suffix == "":
             expected = "a dataset of config/datasets.tsv or the path of a file"
-            raise unknown_dataset(f"inputs.{role}", named, expected)
+            raise unknown_dataset(key, named, expected)
         return named
     if named in config["local_files"]:
         return config["local_files"][named]
     if DATASETS[named].access == "controlled":
         raise InputError(
-            f"config key inputs.{role}",
+            f"config key {key}",
             f"{named}, a controlled-access dataset",
             f"your copy of it, as local_files.{named}",
             f"Apply for it at {DATASETS[named].url}.",
         )
     return f"resources/{DATASETS[named].file}"
+
+
+def resolve_input(role):
+    """Return the path of one of `inputs`."""
+    return resolve_file(f"inputs.{role}", config["inputs"][role])
 
 
 # The inputs that make the cohort; the others belong to single analyses.
@@ -134,11 +138,58 @@ def gpu_resource(wildcards):
     return asked.graphics_cards(config["training"]["device"], workflow.local_exec)
 
 
+# How a model is fitted, whatever its class.
+TRAINING = {
+    "scaling": config["scaling"],
+    "source": config["source"],
+    "monitor_every": config["training"]["monitor_every"],
+}
+
+
+def model_seed(name):
+    """Return the seed of a model: its own in place of that of all."""
+    return (config["models"][name]["seeds"] or [config["training"]["seed"]])[0]
+
+
+def training_settings(wildcards):
+    """Return how a model is fitted."""
+    return TRAINING | {"seed": model_seed(wildcards.model)}
+
+
+def model_learns(wildcards):
+    """Return whether a model learns from the donors of other folds; the oracle knows the truth."""
+    return wildcards.model in PARAMETERS and PARAMETERS[wildcards.model].learns
+
+
+def members_of(wildcards):
+    """Return the models that a model is made of."""
+    return list(PARAMETERS[wildcards.model].members)
+
+
+def member_bundles(wildcards):
+    """Return the bundles of the models that a model is made of, fitted on the same donors."""
+    place = (
+        "{cohort}/external/{evaluation}"
+        if "evaluation" in wildcards.keys()
+        else "{cohort}"
+    )
+    run = "fold{fold}" if "fold" in wildcards.keys() else "all"
+    path = f"results/{place}/models/{{member}}/{run}.safetensors"
+    return [path.format(**wildcards, member=member) for member in members_of(wildcards)]
+
+
+def with_members(name):
+    """Return a model and all that it is made of."""
+    members = PARAMETERS[name].members
+    return [name, *(part for member in members for part in with_members(member))]
+
+
 def training_resource(name):
     """Return the function that gives a training's `mem_mb` or `disk_mb`."""
 
     def resource(wildcards):
-        return asked.training_resources(PARAMETERS[wildcards.model], COHORT_SIZE)[name]
+        parts = [PARAMETERS[part] for part in with_members(wildcards.model)]
+        return asked.training_resources(parts, COHORT_SIZE)[name]
 
     return resource
 
@@ -147,28 +198,34 @@ def prediction_resource(name):
     """Return the function that gives a prediction's `mem_mb` or `disk_mb`."""
 
     def resource(wildcards):
-        return asked.prediction_resources(PARAMETERS[wildcards.model], COHORT_SIZE)[
-            name
-        ]
+        parts = [PARAMETERS[part] for part in with_members(wildcards.model)]
+        return asked.prediction_resources(parts, COHORT_SIZE)[name]
 
     return resource
 
 
+def model_modules(name):
+    """Return the modules that define a model and all that it is made of."""
+    classes = {config["models"][part]["class"] for part in with_members(name)}
+    return sorted(map(digest.model_module, classes))
+
+
 def training_code(wildcards):
     """Return the digest of the code that fits a model, that of other models left out."""
-    fitted = digest.model_module(model_class(wildcards))
-    return code_of("train_fold.py", fitted, without=("mtm.predictions.monitoring",))
+    fitted = model_modules(wildcards.model)
+    return code_of("train_fold.py", *fitted, without=("mtm.predictions.monitoring",))
 
 
 def prediction_code(wildcards):
     """Return the digest of the code that predicts with a model, that of other models left out."""
-    return code_of("predict_fold.py", digest.model_module(model_class(wildcards)))
+    return code_of("predict_fold.py", *model_modules(wildcards.model))
 
 
 def needs_no_covariates(name):
     """Return whether a model predicts new people from one sample each."""
     one_sample = config["models"][name]["sources"] == "source"
-    return one_sample and PARAMETERS[name].from_expression_alone
+    parts = [PARAMETERS[part] for part in with_members(name)]
+    return one_sample and all(part.from_expression_alone for part in parts)
 
 
 def models_of(section, *preferred, otherwise=MODELS[:1]):
@@ -221,7 +278,10 @@ def add_figure(name, category, title, **tables):
 
 
 def skip(analysis, reason, remedy):
-    """Say in tables/skipped.tsv that this configuration leaves an analysis out, and why."""
+    """Say in tables/skipped.tsv that this configuration leaves an analysis out, and why.
+
+    What can be known only from the cohort, a script says by `mtm.errors.CannotDo`.
+    """
     SKIPPED.append({"analysis": analysis, "reason": reason, "remedy": remedy})
 
 
@@ -231,6 +291,38 @@ if config["inputs"]["controlled_phenotypes"] is None:
         "no controlled-access phenotype file",
         "set inputs.controlled_phenotypes (GTEx: dbGaP phs000424)",
     )
+
+
+EVALUATION = config["evaluation"]
+# Those of another cohort, and parts of this one.
+ELSEWHERE = {name: e for name, e in EVALUATION["external"].items() if not e["hold_out"]}
+PARTS = {name: e for name, e in EVALUATION["external"].items() if e["hold_out"]}
+
+
+def other_cohort(wildcards):
+    """Return the files of another cohort, as roles of `build_cohort`."""
+    return {
+        role: resolve_file(f"evaluation.external.{wildcards.evaluation}.{role}", named)
+        for role, named in ELSEWHERE[wildcards.evaluation].items()
+        if role in COHORT_INPUTS
+    }
+
+
+def people_from_elsewhere(wildcards):
+    """Return the files of another cohort once it is built, and nothing for a part of this one."""
+    if wildcards.evaluation in PARTS:
+        return {}
+    return {
+        "external_expression": rules.build_external.output.expression,
+        "external_donors": rules.build_external.output.donors,
+    }
+
+
+def bundle_without_them(wildcards):
+    """Return the model that was fitted without the people it is scored on."""
+    if wildcards.evaluation in PARTS:
+        return rules.train_external.output.bundle.replace("{fold}", "0")
+    return rules.train_all.output.bundle
 
 
 # Before the first job, as a disk that fills up days later would stop the run then. Downloads look

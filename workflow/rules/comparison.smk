@@ -56,40 +56,6 @@ rule compare_models:
         "../../scripts/compare_models.py"
 
 
-rule compare_with_paper:
-    input:
-        summary=rules.summarise_accuracy.output.summary,
-        pairs=rules.compare_models.output.pairs,
-        overlaps=rules.compare_models.output.overlaps,
-        fold_changes=rules.compare_models.output.fold_changes,
-    output:
-        table=report(
-            "results/{cohort}/tables/paper.tsv",
-            caption="../report/paper.rst",
-            category="Comparison of models",
-            labels={"content": "Numbers of the paper beside this cohort's"},
-        ),
-    log:
-        "logs/{cohort}/compare_with_paper.log",
-    benchmark:
-        "benchmarks/{cohort}/compare_with_paper.tsv"
-    conda:
-        "../../envs/mtm.yaml"
-    threads: 1
-    resources:
-        **RULE_RESOURCES["compare_with_paper"],
-        runtime=15,
-    params:
-        roles=ROLES,
-        models=MODELS,
-        cohort=config["cohort"],
-        code=code_of("compare_with_paper.py"),
-    message:
-        "Setting the numbers of the paper beside those of {params.cohort}"
-    script:
-        "../../scripts/compare_with_paper.py"
-
-
 rule score_partial:
     input:
         **HELD_OUT,
@@ -125,12 +91,13 @@ rule score_partial:
 
 TABLES += expand("results/{{cohort}}/accuracy/partial/{model}.tsv", model=MODELS)
 
-if len(MODELS) > 1:
+if len(MODELS) == 1:
+    skip("comparison of models", "one model", "add models to compare it with")
+else:
     TABLES += [
         rules.compare_models.output.pair_counts,
         rules.compare_models.output.s1,
         rules.compare_models.output.s2,
-        rules.compare_with_paper.output.table,
     ]
     for FIGURE, TABLE, TITLE in [
         ("fig2c", "venn", "Overlap of predictable genes in one tissue"),

@@ -52,7 +52,7 @@ rule compare_dysregulation:
     benchmark:
         "benchmarks/{cohort}/compare_dysregulation/{model}.tsv"
     wildcard_constraints:
-        model="|".join(DISEASE_MODELS),
+        model="|".join(MODELS),
     conda:
         "../../envs/mtm.yaml"
     threads: 4

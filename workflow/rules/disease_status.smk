@@ -10,10 +10,11 @@ rule predict_status:
         covariates=predictions_of(REFERENCE_MODELS),
         gene_wise=GENE_WISE,
         labels=rules.find_contrasts.output.labels,
+        agreement=rules.compare_dysregulation.output.agreement,
     output:
         status="results/{cohort}/disease/status_parts/{model}/{part}.status.parquet",
         curves="results/{cohort}/disease/status_parts/{model}/{part}.curves.parquet",
-        draws="results/{cohort}/disease/status_parts/{model}/{part}.draws.parquet",
+        replicates="results/{cohort}/disease/status_parts/{model}/{part}.replicates.parquet",
     log:
         "logs/{cohort}/predict_status/{model}/{part}.log",
     benchmark:
@@ -30,6 +31,7 @@ rule predict_status:
     params:
         **HELD_OUT_PARAMS,
         status=STATUS,
+        min_de_genes=DISEASE["min_de_genes"],
         accuracy=config["accuracy"],
         code=code_of("predict_status.py"),
     message:
@@ -46,8 +48,10 @@ rule combine_status:
         curves=expand(
             rules.predict_status.output.curves, part=STATUS_PARTS, allow_missing=True
         ),
-        draws=expand(
-            rules.predict_status.output.draws, part=STATUS_PARTS, allow_missing=True
+        replicates=expand(
+            rules.predict_status.output.replicates,
+            part=STATUS_PARTS,
+            allow_missing=True,
         ),
     output:
         status="results/{cohort}/disease/status/{model}.tsv",

@@ -39,6 +39,18 @@ for FIGURE, DRAWN in FIGURES.items():
 
 
 rule list_skipped_analyses:
+    input:
+        tables=TABLES
+        + [
+            drawn["tables"][name]
+            for drawn in FIGURES.values()
+            for name in drawn["tables"]
+        ],
+        training=expand(
+            "results/{{cohort}}/models/{model}/fold{fold}.training.tsv",
+            model=MODELS,
+            fold=FOLDS,
+        ),
     output:
         skipped=report(
             "results/{cohort}/tables/skipped.tsv",
@@ -60,6 +72,6 @@ rule list_skipped_analyses:
         skipped=SKIPPED,
         code=code_of("list_skipped_analyses.py"),
     message:
-        "Listing the analyses that this configuration leaves out"
+        "Listing the analyses that were left out"
     script:
         "../../scripts/list_skipped_analyses.py"

@@ -1,16 +1,9 @@
-TRAINING = {
-    "scaling": config["scaling"],
-    "source": config["source"],
-    "seed": config["training"]["seed"],
-    "monitor_every": config["training"]["monitor_every"],
-}
-
-
 rule train_fold:
     input:
         expression=rules.build_cohort.output.expression,
         donors=rules.build_cohort.output.donors,
         folds=rules.make_folds.output.folds,
+        members=member_bundles,
     output:
         bundle="results/{cohort}/models/{model}/fold{fold}.safetensors",
         training="results/{cohort}/models/{model}/fold{fold}.training.tsv",
@@ -29,7 +22,8 @@ rule train_fold:
     params:
         model_class=model_class,
         parameters=model_parameters,
-        training=TRAINING,
+        members=members_of,
+        training=training_settings,
         checkpoint="checkpoints/{cohort}/{model}/fold{fold}",
         code=training_code,
     message:
@@ -42,6 +36,7 @@ use rule train_fold as train_all with:
     input:
         expression=rules.build_cohort.output.expression,
         donors=rules.build_cohort.output.donors,
+        members=member_bundles,
     output:
         bundle="results/{cohort}/models/{model}/all.safetensors",
         training="results/{cohort}/models/{model}/all.training.tsv",
@@ -52,7 +47,8 @@ use rule train_fold as train_all with:
     params:
         model_class=model_class,
         parameters=model_parameters,
-        training=TRAINING | {"monitor_every": 0},
+        members=members_of,
+        training=lambda wildcards: training_settings(wildcards) | {"monitor_every": 0},
         checkpoint="checkpoints/{cohort}/{model}/all",
         code=training_code,
     message:
@@ -128,6 +124,44 @@ if config["simulation"] is not None:
             "Predicting fold {wildcards.fold} from the simulation's truth"
         script:
             "../../scripts/predict_oracle.py"
+
+
+if ITERATIVE_MODELS:
+
+    rule list_trainings:
+        input:
+            tables=expand(
+                "results/{{cohort}}/models/{model}/{run}.training.tsv",
+                model=ITERATIVE_MODELS,
+                run=[f"fold{fold}" for fold in FOLDS]
+                + ["all"] * config["final_bundle"],
+            ),
+        output:
+            trainings=report(
+                "results/{cohort}/models/trainings.tsv",
+                caption="../report/trainings.rst",
+                category="Training",
+                labels={"content": "How every training ended"},
+            ),
+        log:
+            "logs/{cohort}/list_trainings.log",
+        benchmark:
+            "benchmarks/{cohort}/list_trainings.tsv"
+        conda:
+            "../../envs/mtm.yaml"
+        threads: 1
+        resources:
+            **RULE_RESOURCES["list_trainings"],
+            runtime=5,
+        params:
+            seeds={name: model_seed(name) for name in ITERATIVE_MODELS},
+            code=code_of("list_trainings.py"),
+        message:
+            "Listing the trainings of {params.seeds}"
+        script:
+            "../../scripts/list_trainings.py"
+
+    TABLES.append(rules.list_trainings.output.trainings)
 
 
 if config["training"]["monitor_every"] and ITERATIVE_MODELS:

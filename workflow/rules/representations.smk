@@ -12,19 +12,6 @@ SIMILARITY_MODELS = models_of(
 )
 
 
-# Whether tissues can be compared in pairs; only a simulation says so beforehand.
-ENOUGH_TISSUES = True
-if config["simulation"] is not None:
-    EXPECTED_TISSUES = set(config["simulation"]["tissues"])
-    if (
-        config["simulation"]["n_rare_samples"]
-        >= config["filters"]["min_samples_per_tissue"]
-    ):
-        EXPECTED_TISSUES |= set(config["simulation"]["rare_tissues"])
-    EXPECTED_TISSUES -= {config["source"], *config["filters"]["exclude_tissues"]}
-    ENOUGH_TISSUES = len(EXPECTED_TISSUES) >= 3
-
-
 rule compare_tissue_similarity:
     input:
         expression=rules.build_cohort.output.expression,
@@ -59,21 +46,14 @@ rule compare_tissue_similarity:
         "../../scripts/compare_tissue_similarity.py"
 
 
-if ENOUGH_TISSUES:
-    TABLES.append(rules.compare_tissue_similarity.output.summary)
-    add_figure(
-        "fig_s9",
-        "What MTM has learned",
-        "Similar tissues, similarly predictable genes",
-        pairs=rules.compare_tissue_similarity.output.pairs,
-        summary=rules.compare_tissue_similarity.output.summary,
-    )
-else:
-    skip(
-        "similarity of tissues, decoding paths",
-        "fewer than three target tissues",
-        "add tissues to simulation.tissues",
-    )
+TABLES.append(rules.compare_tissue_similarity.output.summary)
+add_figure(
+    "fig_s9",
+    "What MTM has learned",
+    "Similar tissues, similarly predictable genes",
+    pairs=rules.compare_tissue_similarity.output.pairs,
+    summary=rules.compare_tissue_similarity.output.summary,
+)
 
 if not MTM_MODELS:
     skip(
@@ -160,15 +140,16 @@ else:
         script:
             "../../scripts/compare_decoding.py"
 
-    TABLES.append(rules.compare_codes.output.summary)
-    if ENOUGH_TISSUES:
-        TABLES.append(rules.compare_decoding.output.summary)
-        add_figure(
-            "fig_s8",
-            "What MTM has learned",
-            "Latent codes and decoding paths",
-            donors=rules.compare_codes.output.donors,
-            codes=rules.compare_codes.output.summary,
-            pairs=rules.compare_decoding.output.pairs,
-            decoding=rules.compare_decoding.output.summary,
-        )
+    TABLES += [
+        rules.compare_codes.output.summary,
+        rules.compare_decoding.output.summary,
+    ]
+    add_figure(
+        "fig_s8",
+        "What MTM has learned",
+        "Latent codes and decoding paths",
+        donors=rules.compare_codes.output.donors,
+        codes=rules.compare_codes.output.summary,
+        pairs=rules.compare_decoding.output.pairs,
+        decoding=rules.compare_decoding.output.summary,
+    )

@@ -46,6 +46,11 @@ PREDICTABLE = {
     for reading in READINGS
 }
 VALUES = ["mean_rho", "ci_low", "ci_high", "null_low", "null_high"]
+# What any model could reach.
+REACHABLE = {
+    "ceiling": {"color": INK, "lw": 0.9, "ls": ":"},
+    "floor": {"color": MUTED, "lw": 0.9, "ls": ":"},
+}
 RHO_LABEL = "Pearson's ρ of prediction and observation"
 
 PANEL_WIDTH_MM = 52.0
@@ -82,15 +87,29 @@ def _select(
     return table.sort_values(["_panel", "_model", "tissue"])[columns].reset_index(drop=True)
 
 
-def fig2a_table(table: pd.DataFrame) -> pd.DataFrame:
+def fig2a_table(table: pd.DataFrame, ceiling: pd.DataFrame) -> pd.DataFrame:
     """Rows of ``accuracy/summary.tsv`` that Fig 2a draws: headline and the paper's own way.
+
+    Beside those of the headline stand ceiling and floor from ``accuracy/ceiling.tsv``.
 
     Raises
     ------
     InputError
         A column is missing, or there is no mean over tissues.
     """
-    return _select(table, PANELS, ["n_genes", *VALUES])
+    return _beside_ceiling(_select(table, PANELS, ["n_genes", *VALUES]), ceiling)
+
+
+def _beside_ceiling(rows: pd.DataFrame, ceiling: pd.DataFrame) -> pd.DataFrame:
+    """Add what any model could reach to the rows of the first panel."""
+    wide = ceiling.pivot(index="tissue", columns="kind", values=["rho", "ci_low", "ci_high"])
+    wide.columns = [f"{kind}_{value}" for value, kind in wide.columns]
+    kept = {"ceiling_rho": "ceiling", "ceiling_ci_low": "ceiling_low",
+            "ceiling_ci_high": "ceiling_high", "floor_rho": "floor"}  # fmt: skip
+    wide = wide.reindex(columns=list(kept)).rename(columns=kept).astype(float)
+    joined = rows.join(wide, on="tissue")
+    joined.loc[(joined[ACCURACY_KEY] != PANELS[0]).any(axis=1), list(wide)] = np.nan
+    return joined
 
 
 def _panels(table: pd.DataFrame) -> list[tuple[str, str, str]]:
@@ -101,7 +120,7 @@ def _panels(table: pd.DataFrame) -> list[tuple[str, str, str]]:
 
 def _rho_limits(table: pd.DataFrame) -> tuple[float, float]:
     """Limits of the rho axis that hold every value and interval, zero included."""
-    values = table[["mean_rho", "ci_low", "ci_high", "null_low", "null_high"]]
+    values = table[[*VALUES, *REACHABLE]]
     low, high = min(0.0, np.nanmin(values)), max(0.1, np.nanmax(values))
     margin = 0.04 * (high - low)
     return low - margin, high + margin
@@ -112,7 +131,8 @@ def fig2a(table: pd.DataFrame) -> Figure:
     """Accuracy of every model, one dot a tissue (He et al. 2023, Fig 2a).
 
     Diamonds and bars are means over tissues with their interval; the grey box is the null
-    interval of that mean, the blue band the interval of the covariates-only model.
+    interval of that mean, the blue band the interval of the covariates-only model; on the
+    headline, dotted lines are the mean of ceilings, and of the floors below them.
 
     Parameters
     ----------
@@ -142,7 +162,12 @@ def fig2a(table: pd.DataFrame) -> Figure:
     for ax in axes[-1]:
         ax.set_xlabel(RHO_LABEL)
     drawing.legend(
-        handles=_interval_legend(REFERENCE_MODEL in models), loc="outside upper left", ncols=4
+        handles=[
+            *_interval_legend(REFERENCE_MODEL in models),
+            *reachable_legend(table, "mean of tissues that have one"),
+        ],
+        loc="outside upper left",
+        ncols=3,
     )
     marks.tissue_legend_below(drawing, tissues)
     return drawing
@@ -164,6 +189,8 @@ def _draw_models(
         ax.axvspan(reference["ci_low"], reference["ci_high"], color=REFERENCE_COLOR, lw=0)
         ax.axvline(reference["mean_rho"], color=PALETTE[0], lw=0.5, ls="--")
     ax.axvline(0, color=MUTED, lw=0.5)
+    for name, style in REACHABLE.items():
+        ax.axvline(means[name].max(), **style)
     for place, model in enumerate(models):
         dots = rows[(rows["model"] == model) & (rows["tissue"] != MEAN_OF_TISSUES)].dropna(
             subset=["mean_rho"]
@@ -209,9 +236,19 @@ def _interval_legend(reference: bool) -> list[Line2D | Patch]:
     return handles
 
 
-def accuracy_by_tissue_table(table: pd.DataFrame) -> pd.DataFrame:
-    """Headline rows of ``accuracy/summary.tsv``, every model and tissue."""
-    return _select(table, PANELS[:2], ["n_genes", *VALUES])
+def reachable_legend(table: pd.DataFrame, of: str = "") -> list[Line2D]:
+    """Explain the lines of what any model could reach, as far as a table has them."""
+    words = {"ceiling": "noise ceiling", "floor": "floor of what can be reached"}
+    return [
+        Line2D([], [], **style, label=f"{words[name]}, {of}" if of else words[name])
+        for name, style in REACHABLE.items()
+        if table[name].notna().any()
+    ]
+
+
+def accuracy_by_tissue_table(table: pd.DataFrame, ceiling: pd.DataFrame) -> pd.DataFrame:
+    """Headline rows of ``accuracy/summary.tsv``, every model and tissue, with their ceiling."""
+    return _beside_ceiling(_select(table, PANELS[:2], ["n_genes", *VALUES]), ceiling)
 
 
 def _tissue_rows(table: pd.DataFrame, value: str) -> list[str]:
@@ -258,12 +295,17 @@ def accuracy_by_tissue(table: pd.DataFrame) -> Figure:
             y = mine["tissue"].map(tissues.index).to_numpy() + offset
             marks.interval_lines(ax, mine, y, style["color"])
             ax.plot(mine["mean_rho"], y, lw=0, ms=2.9, mec="white", mew=0.25, zorder=3, **style)
+        reachable = rows.groupby("tissue")[list(REACHABLE)].max()
+        y = np.array([tissues.index(name) for name in reachable.index])
+        for name, style in REACHABLE.items():
+            ax.vlines(reachable[name], y - 0.42, y + 0.42, **style)
         ax.axvline(0, color=MUTED, lw=0.5, zorder=1)
         ax.set_xlim(*limits)
         ax.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
         ax.set_xlabel(RHO_LABEL)
         ax.set_title(PANEL_TITLES[panel])
     handles = [*marks.model_legend(models), marks.null_legend("donors permuted")]
+    handles += reachable_legend(table)
     drawing.legend(handles=handles, loc="outside upper left", ncols=MODEL_COLUMNS)
     return drawing
 

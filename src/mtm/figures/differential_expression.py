@@ -1,6 +1,6 @@
 """Differential expression in predictions and observations (He et al. 2023, Fig 3a and 3b)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -10,8 +10,7 @@ from matplotlib.colors import ListedColormap, Normalize, TwoSlopeNorm
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from mtm.figures import names
-from mtm.figures.marks import name_tissues, note_first
+from mtm.figures import marks, names
 from mtm.figures.registry import figure
 from mtm.figures.style import GRID, INK, MUTED, PAGE_HEIGHT_MM, PAGE_MM, new_figure
 from mtm.vocabulary import DIRECTIONS, HEADLINE, RAN, SELECTIONS
@@ -19,7 +18,8 @@ from mtm.vocabulary import DIRECTIONS, HEADLINE, RAN, SELECTIONS
 MAX_MODELS = 3
 # More contrasts do not fit; those with the fewest dysregulated tissues are left out, and counted.
 MAX_CONTRASTS = 12
-STARS = ((1e-100, "***"), (1e-10, "**"), (0.05, "*"))
+# So many leave room for a second line below each column, with cases and controls.
+FEW_CONTRASTS = 6
 TOO_FEW_COLOR = "#E4E4E4"
 SKIPPED_REASON = "No contrast ran:"
 
@@ -32,7 +32,8 @@ def fig3a_table(genes: pd.DataFrame, contrasts: pd.DataFrame) -> pd.DataFrame:
     # The last is the covariates-only model where there is one.
     models = [*models[: MAX_MODELS - 1], *models[MAX_MODELS - 1 :][-1:]]
     columns = ["model", "tissue", "contrast", "gene_id", "n", "log2fc_observed", "p_observed",
-               "q_observed", "log2fc_predicted", "q_predicted"]  # fmt: skip
+               "q_observed", "log2fc_predicted", "q_predicted", "n_cases",
+               "n_controls"]  # fmt: skip
     return genes.loc[genes["model"].isin(models), columns].reset_index(drop=True)
 
 
@@ -87,8 +88,8 @@ def fig3a(table: pd.DataFrame) -> Figure:
         extend="both",
         pad=0.01,
     )
-    first = table.iloc[0]
-    drawing.suptitle(f"{first['tissue']}, {first['contrast']}", fontsize=7, x=0.01, ha="left")
+    pair = marks.contrast_title(table["contrast"].iloc[0], table)
+    drawing.suptitle(f"{table['tissue'].iloc[0]}, {pair}", fontsize=7, x=0.01, ha="left")
     return drawing
 
 
@@ -122,7 +123,8 @@ def fig3b_table(agreement: pd.DataFrame, contrasts: pd.DataFrame) -> pd.DataFram
     rows = rows[rows["contrast"].isin(contrast_order[:MAX_CONTRASTS])]
     # The first model and the last, which is the covariates-only one where there is one.
     models = [models[0], models[-1]]
-    fields = [f"{field}_{name}" for name in DIRECTIONS for field in ("f1", "p_overlap", "mcc")]
+    measures = ("f1_{}", "f1_{}_q", "p_as_paper_{}", "mcc_{}")
+    fields = [field.format(name) for name in DIRECTIONS for field in measures]
     counts = [f"n_{name}_observed" for name in DIRECTIONS]
     columns = ["model", "tissue", "contrast", "n_cases", "n_controls", "n_genes", *counts, *fields,
                "min_de_genes"]  # fmt: skip
@@ -132,7 +134,7 @@ def fig3b_table(agreement: pd.DataFrame, contrasts: pd.DataFrame) -> pd.DataFram
 
 @figure("fig3b", reduce=fig3b_table)
 def fig3b(table: pd.DataFrame) -> Figure:
-    """F1 of finding differentially expressed genes, with stars for the overlap's significance.
+    """F1 of finding differentially expressed genes, with stars where chance does not reach it.
 
     Parameters
     ----------
@@ -143,16 +145,22 @@ def fig3b(table: pd.DataFrame) -> Figure:
         return _nothing_ran(table)
     models = names.ordered(table["model"])
     tissues, contrasts = sorted(set(table["tissue"])), sorted(set(table["contrast"]))
-    row_mm = min(4.2, (PAGE_HEIGHT_MM - 45) / len(tissues))
-    drawing = new_figure(PAGE_MM, len(tissues) * row_mm + 45)
+    between = "\n" if len(contrasts) <= FEW_CONTRASTS else " "
+    labels = {
+        name: marks.contrast_title(name, rows, between) for name, rows in table.groupby("contrast")
+    }
+    longest = max(len(line) for label in labels.values() for line in label.split("\n"))
+    around_mm = 28 + 1.2 * longest
+    row_mm = min(4.2, (PAGE_HEIGHT_MM - around_mm) / len(tissues))
+    drawing = new_figure(PAGE_MM, len(tissues) * row_mm + around_mm)
     panels = [(model, direction) for model in models for direction in DIRECTIONS]
     axes = drawing.subplots(1, len(panels), sharey=True, squeeze=False)[0]
     norm = Normalize(0, 1)
     for ax, (model, direction) in zip(axes, panels, strict=True):
         mine = table[table["model"] == model]
-        _draw_grid(ax, mine, direction, tissues, contrasts, norm)
+        _draw_grid(ax, mine, direction, tissues, labels, norm)
         ax.set_title(f"{names.title(model)}\n{'↑ up' if direction == 'up' else '↓ down'}")
-    name_tissues(axes[0], tissues, tissues)
+    marks.name_tissues(axes[0], tissues, tissues)
     drawing.colorbar(
         ScalarMappable(norm, "YlGnBu"),
         ax=list(axes),
@@ -161,13 +169,13 @@ def fig3b(table: pd.DataFrame) -> Figure:
         label="F1 of genes found",
     )
     total = int(table["n_contrasts"].iloc[0])
-    note_first(drawing, len(contrasts), total, "contrasts", "disease/agreement.tsv")
+    marks.note_first(drawing, len(contrasts), total, "contrasts", "disease/agreement.tsv")
     least = table["min_de_genes"].iloc[0]
     drawing.legend(
         handles=[
             Patch(color=TOO_FEW_COLOR, lw=0, label=f"fewer than {least} observed genes"),
             Patch(fc="white", ec=MUTED, lw=0.4, label="not tested"),
-            Patch(color="none", label="overlap: * P < 0.05, ** P < 1e−10, *** P < 1e−100"),
+            Patch(color="none", label="* above permuted labels, q < 0.05"),
         ],
         loc="outside upper left",
         ncols=3,
@@ -180,10 +188,11 @@ def _draw_grid(
     rows: pd.DataFrame,
     direction: str,
     tissues: Sequence[str],
-    contrasts: Sequence[str],
+    labels: Mapping[str, str],
     norm: Normalize,
 ) -> None:
-    """Draw one model and direction: tissues by contrasts."""
+    """Draw one model and direction: tissues by contrasts, which have labels."""
+    contrasts = list(labels)
     grid = np.full((len(tissues), len(contrasts)), np.nan)
     few = np.full(grid.shape, np.nan)
     labelled = len(contrasts) <= 4
@@ -193,8 +202,7 @@ def _draw_grid(
             few[at] = 1
             continue
         grid[at] = value = getattr(row, f"f1_{direction}")
-        p = getattr(row, f"p_overlap_{direction}")
-        stars = next((mark for bound, mark in STARS if p < bound), "")
+        stars = "*" if getattr(row, f"f1_{direction}_q") < 0.05 else ""
         text = f"{value:.2f}{stars}" if labelled else stars
         color = "white" if value > 0.6 else INK
         ax.text(
@@ -204,7 +212,7 @@ def _draw_grid(
     shown = {"aspect": "auto", "interpolation": "nearest"}
     ax.imshow(few, cmap=ListedColormap([TOO_FEW_COLOR]), **shown)
     ax.imshow(grid, cmap="YlGnBu", norm=norm, **shown)
-    ax.set_xticks(range(len(contrasts)), contrasts, rotation=90)
+    ax.set_xticks(range(len(contrasts)), labels.values(), rotation=90)
     ax.tick_params(length=0)
     ax.set_xticks(np.arange(len(contrasts) + 1) - 0.5, minor=True)
     ax.set_yticks(np.arange(len(tissues) + 1) - 0.5, minor=True)

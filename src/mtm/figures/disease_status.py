@@ -7,9 +7,18 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MultipleLocator
 
-from mtm.figures.marks import dodge, interval_lines, minus, note_first, tissue_axis
+from mtm.figures.marks import (
+    case_counts,
+    contrast_title,
+    dodge,
+    interval_lines,
+    minus,
+    note_first,
+    tissue_axis,
+)
 from mtm.figures.registry import figure
 from mtm.figures.style import INK, MUTED, PAGE_MM, PALETTE, new_figure, tissue_colors
+from mtm.settings.disease import contrast_label
 from mtm.vocabulary import BASELINE, OBSERVED, PREDICTED, RAN, SOURCE
 
 STYLES = {
@@ -27,8 +36,9 @@ NAMES = {
 ROC, PAIRS = "ROC curve", "pairs"
 COMPARED = ((OBSERVED, PREDICTED), (PREDICTED, SOURCE), (PREDICTED, BASELINE))
 ROW_MM = 3.6
-MAX_COLUMNS, CROWDED = 9, 6
-VALUES = ["auroc", "ci_low", "ci_high", "null_mean", "n_cases", "n_controls"]
+MAX_COLUMNS, CROWDED = 9, 5
+COUNTS = ["n_cases", "n_controls"]
+VALUES = ["auroc", "ci_low", "ci_high", "null_mean", *COUNTS]
 
 
 def _chosen(table: pd.DataFrame) -> pd.DataFrame:
@@ -55,23 +65,24 @@ def fig3cd_table(
         Panel "ROC curve": ``tissue``, ``contrast``, ``input``, ``auroc``, ``ci_low``, ``ci_high``,
         ``false_positive_rate``, ``true_positive_rate``, ``low``, ``high`` of the shown pair.
         Panel "pairs": ``tissue``, ``contrast``, ``input``, ``auroc`` of every pair, and
-        ``informative``. Panels "informative" and "all": ``input_a``, ``input_b``, ``n_pairs``,
-        ``mean_a``, ``mean_b``, ``wilcoxon_p``, ``difference``, ``ci_low``, ``ci_high``.
+        ``informative``. Both have ``n_cases`` and ``n_controls``. Panels "informative" and "all":
+        ``input_a``, ``input_b``, ``n_pairs``, ``mean_a``, ``mean_b``, ``wilcoxon_p``,
+        ``difference``, ``ci_low``, ``ci_high``, ``p``.
     """
     status, curves, summary = _chosen(status), _chosen(curves), _chosen(summary)
     key = ["model", "selection", "tissue", "contrast"]
-    ran = status[status["status"] == RAN]
-    if ran.empty:
-        return pd.DataFrame()
-    pairs = ran[[*key, "input", "auroc", "informative"]].assign(panel=PAIRS)
+    # Where nothing ran, the file's inputs are all missing and read as numbers.
+    ran = status[status["status"] == RAN].astype({"input": object})
+    pairs = ran[[*key, "input", "auroc", "informative", *COUNTS]].assign(panel=PAIRS)
     shown = curves[curves["shown"].astype(bool)]
-    intervals = ran[[*key, "input", "auroc", "ci_low", "ci_high"]]
+    intervals = ran[[*key, "input", "auroc", "ci_low", "ci_high", *COUNTS]]
     shown = shown.drop(columns=["shown", "definition"]).merge(intervals, on=[*key, "input"])
     tests = summary[[*key[:2], "pairs", "input_a", "input_b", "n_pairs", "mean_a", "mean_b",
-                     "wilcoxon_p", "difference", "ci_low", "ci_high"]]  # fmt: skip
+                     "wilcoxon_p", "difference", "ci_low", "ci_high", "p"]]  # fmt: skip
     tests = tests.rename(columns={"pairs": "panel"})
     table = pd.concat([shown.assign(panel=ROC), pairs, tests], ignore_index=True)
-    return table[["panel", *table.columns.drop("panel")]]
+    table = table[["panel", *table.columns.drop("panel")]]
+    return table[:0] if ran.empty else table
 
 
 @figure("fig3cd", reduce=fig3cd_table)
@@ -112,9 +123,10 @@ def _draw_curves(ax: Axes, rows: pd.DataFrame) -> None:
     ax.set_ylabel("True positive rate")
     ax.grid()
     if len(rows):
-        ax.set_title(f"c  {rows['contrast'].iloc[0]}, {rows['tissue'].iloc[0]}")
+        pair = contrast_title(rows["contrast"].iloc[0], rows)
+        ax.set_title(f"c  {rows['tissue'].iloc[0]},\n{pair}")
         ax.legend(
-            loc="lower right", title="auROC (95% interval over donors)", title_fontsize=6,
+            loc="lower right", title="auROC (95% interval)", title_fontsize=6,
             alignment="left", frameon=True, framealpha=0.85, edgecolor="none",
         )  # fmt: skip
 
@@ -152,7 +164,8 @@ def _draw_pairs(ax: Axes, table: pd.DataFrame) -> None:
     ax.set_xlim(-0.4, len(inputs) - 0.6)
     ax.set_ylabel("auROC (mean over folds and repeats)")
     ax.grid(axis="y")
-    ax.set_title(f"d  {len(wide)} pairs of tissue and disease")
+    counts = " cases / ".join(case_counts(pairs))
+    ax.set_title(f"d  {len(wide)} pairs of tissue and disease,\nn = {counts} controls")
     handles = [
         Line2D([], [], color=MUTED, marker="o", mec=INK, mew=0.25, ms=3.5, lw=0.6,
                label=f"{informative.sum()} informative pairs (tissue colours)"),
@@ -170,7 +183,7 @@ def _write_comparisons(ax: Axes, table: pd.DataFrame) -> None:
     style = {"transform": ax.transAxes, "fontsize": 6, "va": "center"}
     ax.text(0, 0.86, "Mean difference of auROC", **style)
     for panel, x in places.items():
-        ax.text(x, 0.86, f"{panel} pairs (95% interval over donors), Wilcoxon's P", **style)
+        ax.text(x, 0.86, f"{panel} pairs (95% interval), P; Wilcoxon's P", **style)
     for line, (a, b) in enumerate(COMPARED):
         rows = table[(table["input_a"] == a) & (table["input_b"] == b)].set_index("panel")
         if rows.empty:
@@ -184,8 +197,8 @@ def _write_comparisons(ax: Axes, table: pd.DataFrame) -> None:
                 continue
             text = f"{row['difference']:+.3f} ({row['ci_low']:+.3f} to {row['ci_high']:+.3f})"
             text = minus(text)
-            if np.isfinite(row["wilcoxon_p"]):
-                text += f", {row['wilcoxon_p']:.1g}"
+            tests = [f"{row[name]:.1g}" for name in ("p", "wilcoxon_p") if np.isfinite(row[name])]
+            text = ", ".join([text, "; ".join(tests)])
             ax.text(x, y, text, **style)
 
 
@@ -235,11 +248,14 @@ def fig_s15(table: pd.DataFrame) -> Figure:
             interval_lines(ax, part, y, STYLES[name]["color"], lw=0.5, alpha=0.5)
             ax.plot(part["auroc"], y, lw=0, ms=2.4, zorder=3, **STYLES[name])
         crowded = len(contrasts) > CROWDED
-        ax.set_title(contrast, loc="left", fontsize=6, rotation=25 if crowded else 0)
+        ax.set_title(
+            contrast_label(contrast), loc="left", fontsize=6, rotation=60 if crowded else 0
+        )
+        ax.set_xlabel("n = {} /\n{}".format(*case_counts(rows)), fontsize=6)
         ax.set_xlim(max(0.0, low - 0.02), min(1.0, high + 0.02))
         ax.xaxis.set_major_locator(MultipleLocator(0.4 if crowded else 0.2))
         ax.xaxis.set_minor_locator(MultipleLocator(0.1))
-    drawing.supxlabel("auROC, 95% interval over donors", fontsize=7)
+    drawing.supxlabel("auROC, 95% interval; n = cases / controls in these tissues", fontsize=7)
     handles = [Line2D([], [], lw=0, ms=4, label=NAMES[name], **STYLES[name]) for name in inputs]
     drawing.legend(handles=handles, loc="outside upper left", ncols=2 if width < 120 else 4)
     total = int(table["n_contrasts"].iloc[0])

@@ -52,7 +52,7 @@ def fig2de(table: pd.DataFrame) -> Figure:
             ax.set_ylabel(fill(" / ".join(map(names.title, pair)), LABEL_LETTERS))
         axes[row, 0].set_title(marks.DEFINITION_TITLES[definition])
     for ax in axes[-1]:
-        ax.set_xlabel("Donors with both tissues")
+        ax.set_xlabel("Samples of the tissue")
     axes[0, 0].set_xlim(0, 1.05 * table["n_samples"].max())
     drawing.supylabel("Fold change of the number of predictable genes", fontsize=7)
     if ((table["n_a"] == 0) & ~table["excluded"].astype(bool)).any():
@@ -112,7 +112,7 @@ def _statement(rows: pd.DataFrame) -> str:
     whole = rows.iloc[0]
     lines = [f"{whole['n_tissues']} tissues"]
     if np.isfinite(whole["spearman_rho"]):
-        p = whole["spearman_p"]
+        p = whole["p_as_paper"]
         p = f"{p:.1e}".replace("e-0", "e-") if p < 1e-3 else f"{p:.3f}"
         lines.insert(0, marks.minus(f"Spearman {whole['spearman_rho']:.2f}, P {p}"))
     if whole["n_excluded"]:

@@ -23,7 +23,7 @@ PANELS = {
 KEY = ["scale", "reading"]
 COLUMNS = [
     "model", *KEY, "tissue", "n_samples", "n_top", "n_bottom", "median_top", "median_bottom",
-    "cliffs_delta", "ci_low", "ci_high", "p_rank_sum", "q_rank_sum", "p", "q",
+    "cliffs_delta", "ci_low", "ci_high", "p_as_paper", "q_as_paper", "p", "q",
 ]  # fmt: skip
 SIGNIFICANT = 0.05
 MAX_MODELS = 4
@@ -106,7 +106,7 @@ def _draw_panel(
         mine, style = rows[rows["model"] == model], names.style(model)
         y = mine["tissue"].map(tissues.index).to_numpy() + offset
         marks.interval_lines(ax, mine, y, style["color"])
-        of_panel = "q_rank_sum" if (mine["scale"] == PAPER_SCALE).all() else "q"
+        of_panel = "q_as_paper" if (mine["scale"] == PAPER_SCALE).all() else "q"
         # The mean over tissues is one test.
         q = mine[of_panel].where(mine["tissue"] != MEAN_OF_TISSUES, mine["p"])
         significant = (q < SIGNIFICANT).to_numpy()

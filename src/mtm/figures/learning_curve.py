@@ -17,6 +17,7 @@ from mtm.figures.registry import figure
 from mtm.figures.style import COLUMN_MM, MUTED, PAGE_MM, new_figure
 
 SHARE_OF_FINAL = 0.99
+CROSS = {"marker": "x", "ms": 5, "mew": 1.2, "ls": "none"}
 LEVELS = {"held_out_gene_wise": "Gene-wise", "held_out_sample_wise": "Sample-wise"}
 
 
@@ -34,7 +35,8 @@ def learning_curve_table(table: pd.DataFrame | Mapping[str, pd.DataFrame]) -> pd
     -------
     pd.DataFrame
         ``model``, ``run``, ``step``, ``level`` (``gene_wise``, ``sample_wise``), ``rho``,
-        ``steps_to_99`` (of the run and level, see `steps_to_final`; the same in all its rows).
+        ``steps_to_99`` (of the run and level, see `steps_to_final`; the same in all its rows),
+        ``collapsed`` (whether the run's codes had collapsed at its end; the same in all its rows).
 
     Raises
     ------
@@ -58,9 +60,11 @@ def learning_curve_table(table: pd.DataFrame | Mapping[str, pd.DataFrame]) -> pd
                 model=Path(path).parent.name,
                 run=Path(path).name.removesuffix(".training.tsv"),
                 level=lambda rows: rows["level"].str.removeprefix("held_out_"),
+                collapsed=bool((training.get("collapsed", pd.Series(dtype=float)) == 1).any()),
             )
         )
-    rows = pd.concat(parts, ignore_index=True)[["model", "run", "step", "level", "rho"]]
+    rows = pd.concat(parts, ignore_index=True)
+    rows = rows[["model", "run", "step", "level", "rho", "collapsed"]]
     curve = ["model", "run", "level"]
     rows["steps_to_99"] = np.nan
     for _, mine in rows.groupby(curve):
@@ -90,7 +94,8 @@ def steps_to_final(step: Sequence[float], rho: Sequence[float]) -> float:
 def learning_curve(table: pd.DataFrame) -> Figure:
     """Held-out accuracy against optimiser step; a thin line a run, a thick one their mean.
 
-    A triangle marks the median over runs of the step that reaches 99% of the final value.
+    A triangle marks the median over runs of the step that reaches 99% of the final value, a cross
+    the end of a run whose codes have collapsed.
 
     Parameters
     ----------
@@ -115,7 +120,10 @@ def learning_curve(table: pd.DataFrame) -> Figure:
     handles, labels = axes[0].get_legend_handles_labels()
     shown = [*zip(handles, labels, strict=True)] if len(models) > 1 else []
     reached = Line2D([], [], color=MUTED, marker="^", ms=4, ls="none")
-    handles, labels = zip(*shown, (reached, "99% of final ρ reached"), strict=True)
+    shown.append((reached, "99% of final ρ reached"))
+    if table["collapsed"].any():
+        shown.append((Line2D([], [], color=MUTED, **CROSS), "codes collapsed"))
+    handles, labels = zip(*shown, strict=True)
     drawing.legend(handles, labels, loc="outside upper left", ncols=6 if wide else 3)
     return drawing
 
@@ -134,6 +142,10 @@ def _draw_model(ax: Axes, rows: pd.DataFrame, model: str, height: float) -> None
         ls="-" if model in names.MODELS else "--",
         marker="o" if len(complete) == 1 else None,
     )  # fmt: skip
+    ends = rows[rows["collapsed"]].groupby("run").last()
+    # A line without points that is not clipped takes room at the origin of the page.
+    if len(ends):
+        ax.plot(ends["step"], ends["rho"], color=color, clip_on=False, zorder=4, **CROSS)
     reached = rows.groupby("run")["steps_to_99"].first().median()
     ax.plot(
         reached, height, color=color, marker="^", ms=4, ls="none", clip_on=False,

@@ -12,6 +12,7 @@ from matplotlib.transforms import offset_copy
 
 from mtm.figures import names
 from mtm.figures.style import INK, MM_PER_INCH, MUTED, NULL_COLOR, tissue_colors
+from mtm.settings.disease import contrast_label
 from mtm.vocabulary import HEADLINE, MEAN_OF_TISSUES, MEDIAN_OF_TISSUES, PAPER
 
 # Panels of a definition of predictable genes.
@@ -35,6 +36,20 @@ def minus(text: str) -> str:
 def counted(tissues: Sequence[str], counts: pd.Series) -> list[str]:
     """Labels of rows: each tissue with its count."""
     return [OVER_TISSUES.get(name) or f"{name}  {counts[name]:.0f}" for name in tissues]
+
+
+def contrast_title(contrast: str, rows: pd.DataFrame, between: str = " ") -> str:
+    """Name of a contrast with its cases and controls: "Asthma (n = 60 / 210)", or ranges."""
+    return f"{contrast_label(contrast)}{between}(n = {' / '.join(case_counts(rows))})"
+
+
+def case_counts(rows: pd.DataFrame) -> list[str]:
+    """Cases and controls of some rows, as ranges where rows differ."""
+    counts = []
+    for column in ("n_cases", "n_controls"):
+        low, high = int(rows[column].min()), int(rows[column].max())
+        counts.append(str(low) if low == high else f"{low}\N{EN DASH}{high}")
+    return counts
 
 
 def tissue_axis(

@@ -9,7 +9,9 @@ import matplotlib as mpl
 import pandas as pd
 from matplotlib.figure import Figure
 
+from mtm.errors import CannotDo
 from mtm.figures.style import COLUMN_MM, RC, new_figure
+from mtm.io import NOTE
 from mtm.registered import registered_module
 
 Reduce = Callable[..., pd.DataFrame]
@@ -67,12 +69,20 @@ def make_figure(
     with mpl.rc_context(RC):
         if table.empty:
             log.warning("%s: its tables hold no row to draw", name)
-            return _without_data(tables), table
+            return _page(["Nothing to draw: this cohort has no result of this analysis.", "",
+                          *_reasons(tables)]), table  # fmt: skip
         return draw(table), table
 
 
-def _without_data(tables: Mapping[str, pd.DataFrame | dict[str, pd.DataFrame]]) -> Figure:
-    """Draw a page that says that there is nothing to draw, and why."""
+def left_out(why: CannotDo) -> tuple[Figure, pd.DataFrame]:
+    """Return the page and the table of a figure whose tables could not be made."""
+    page = [f"Nothing to draw: {why.analysis} left out.", "", why.reason, f"Remedy: {why.remedy}"]
+    with mpl.rc_context(RC):
+        return _page(page), pd.DataFrame([[why.analysis, why.reason, why.remedy]], columns=NOTE)
+
+
+def _reasons(tables: Mapping[str, pd.DataFrame | dict[str, pd.DataFrame]]) -> list[str]:
+    """Return the most frequent reasons that tables give, each with its count."""
     given = [
         item
         for value in tables.values()
@@ -82,8 +92,11 @@ def _without_data(tables: Mapping[str, pd.DataFrame | dict[str, pd.DataFrame]]) 
         str(reason) for item in given if "reason" in item for reason in item["reason"].dropna()
     )
     reasons.pop("", None)
-    lines = ["Nothing to draw: this cohort has no result of this analysis.", ""]
-    lines += [f"{n} x  {reason}" for reason, n in reasons.most_common(MOST_REASONS)]
+    return [f"{n} x  {reason}" for reason, n in reasons.most_common(MOST_REASONS)]
+
+
+def _page(lines: list[str]) -> Figure:
+    """Draw a page of text."""
     drawing = new_figure(COLUMN_MM, 15 + 5 * len(lines))
     drawing.text(0.04, 0.5, "\n".join(lines), va="center", wrap=True, parse_math=False)
     return drawing

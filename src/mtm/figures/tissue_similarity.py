@@ -21,8 +21,8 @@ ROWS = {
     ("jaccard", HEADLINE.scale): "Jaccard index of predictable\ngenes, log2(1+TPM)",
 }
 EXPRESSION_LABEL = "Similarity in expression\n(Pearson's ρ)"
-HEADER_POINTS = 20.5
-STATISTICS = ["spearman_rho", "ci_low", "ci_high", "p"]
+HEADER_POINTS = 27.7
+STATISTICS = ["spearman_rho", "ci_low", "ci_high", "p", "null_low", "null_high"]
 # Most pairs first, so that the few lie on top.
 RELATION_STYLES = {
     RELATIONS[2]: {"marker": "o", "s": 3.0, "c": "#A8A8A8"},
@@ -72,20 +72,21 @@ def number(value: float) -> str:
 
 
 def statement(rows: pd.DataFrame) -> str:
-    """State Spearman's rho of a panel with its interval and P, and rho outside the brain."""
+    """State Spearman's rho of a panel with its interval, P and null, and rho outside the brain."""
     first = rows.iloc[0]
     if not np.isfinite(first["spearman_rho"]):
-        return "no similarity to compare\n"
+        return "no similarity to compare\n\n"
     lines = []
     for label, suffix in (("ρ", ""), ("no brain", "_outside_brain")):
-        value, low, high, p = (first[name + suffix] for name in STATISTICS)
+        value, low, high, p, *null = (first[name + suffix] for name in STATISTICS)
         if np.isfinite(value):
             lines.append(f"{label} {number(value)}")
             if np.isfinite(low):
                 lines[-1] += f" ({number(low)} to {number(high)})"
             if not suffix:
                 lines[-1] += f", P {p:.1g}"
-    return "\n".join([*lines, ""][:2])
+                lines.append(f"null {number(null[0])} to {number(null[1])}")
+    return "\n".join([*lines, ""][:3])
 
 
 def scatter_pairs(ax: Axes, rows: pd.DataFrame, y: str, header: str = "") -> None:

@@ -22,6 +22,7 @@ from mtm.figures.style import (
     new_figure,
     tissue_colors,
 )
+from mtm.settings.disease import contrast_label
 from mtm.vocabulary import RAN, TARGET
 
 COLUMNS, PANEL_MM, PANEL_HEIGHT_MM = 6, 30.0, 36.0
@@ -148,7 +149,7 @@ def fig4(table: pd.DataFrame) -> Figure:
         cells = _draw_tissue(ax, table[table["tissue"] == tissue], norm, colors[tissue])
     first = table.iloc[0]
     drawing.supxlabel(
-        f"log2 fold change in the reference ({first['contrast']}, observed); "
+        f"log2 fold change in the reference\n({contrast_label(first['contrast'])}, observed); "
         "\N{BLACK STAR} related tissue",
         fontsize=7,
     )
@@ -219,7 +220,7 @@ def transfer_table(
         Panel "tissues": ``model``, ``alignment``, ``contrast``, ``tissue``, ``role``,
         ``related``, ``rho_log2fc``, ``ci_low``, ``ci_high``, ``null_low``, ``null_high``, ``q``.
         Panel "groups": ``model``, ``alignment``, ``n_related``, ``median_related``, ``n_other``,
-        ``median_other``, ``rank_sum_p``, ``permuted_p``, ``median``, ``median_p``. Column
+        ``median_other``, ``p_as_paper``, ``permuted_p``, ``median``, ``median_p``. Column
         ``n_models`` counts the models; the first `MAX_MODELS` are kept.
     """
     rows = pd.concat(agreement.values(), ignore_index=True)
@@ -230,7 +231,7 @@ def transfer_table(
     columns = ["model", "alignment", "contrast", "tissue", "role", "related", "rho_log2fc",
                "ci_low", "ci_high", "null_low", "null_high", "q"]  # fmt: skip
     numbers = ["model", "alignment", "n_related", "median_related", "n_other", "median_other",
-               "rank_sum_p", "permuted_p", "median", "median_p"]  # fmt: skip
+               "p_as_paper", "permuted_p", "median", "median_p"]  # fmt: skip
     table = pd.concat(
         [rows[columns].assign(panel="tissues"), tests[numbers].assign(panel="groups")],
         ignore_index=True,
@@ -331,12 +332,12 @@ def _groups_text(rows: pd.DataFrame, headline: str) -> str:
         return ""
     row = row.iloc[0]
     lines = [f"median {row['median']:.2f}, permuted P {row['median_p']:.2g}"]
-    if np.isfinite(row["rank_sum_p"]):
+    if np.isfinite(row["p_as_paper"]):
         lines.append(
             f"related {row['median_related']:.2f} ({row['n_related']:.0f}), "
             f"other {row['median_other']:.2f} ({row['n_other']:.0f})"
         )
-        lines.append(f"rank-sum P {row['rank_sum_p']:.2g}, permuted P {row['permuted_p']:.2g}")
+        lines.append(f"rank-sum P {row['p_as_paper']:.2g}, permuted P {row['permuted_p']:.2g}")
     else:
         lines.append(f"{row['n_related']:.0f} related, {row['n_other']:.0f} other")
     return "\n".join(lines).replace("-0", "\N{MINUS SIGN}0")

@@ -1,7 +1,7 @@
 """The contract of every model: fitted once per fold, predicts any tissue from observed ones."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import ClassVar
@@ -73,6 +73,8 @@ class Training:
         Folder for training state of models that train for long; None keeps none.
     code
         Digest of the code that trains: a checkpoint is taken up by the same code alone.
+    members
+        Bundles of the models that one made of others takes, by their names in the run.
     monitor
         Called by iterative models with the predictor every `monitor_every` steps; returns
         figures for the training table. It must not change what is learned.
@@ -87,6 +89,7 @@ class Training:
     device: str = "auto"
     checkpoint: Path | None = None
     code: str = ""
+    members: Mapping[str, Path] = field(default_factory=dict)
     monitor: Callable[["Predictor"], dict[str, float]] | None = None
     monitor_every: int = 0
 
@@ -186,9 +189,9 @@ class Predictor(ABC):
     def restore(self, state: dict[str, np.ndarray]) -> None:
         """Take over what `state` of an equal model returned."""
 
-    def save(self, path: str | Path) -> None:
-        """Write the bundle; prediction needs nothing else."""
-        header = {
+    def header(self) -> dict:
+        """Everything that a bundle holds beside arrays, of plain values."""
+        return {
             "model": self.name,
             "scale": self.scale,
             "clip": self.scaler.clip,
@@ -198,11 +201,17 @@ class Predictor(ABC):
             "symbols": [str(symbol) for symbol in self.genes["symbol"]],
             "provenance": asdict(self.provenance),
         }
-        scaler = {"scaler/mean": self.scaler.mean, "scaler/sd": self.scaler.sd}
-        write_bundle(path, header, self.state() | scaler)
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """All arrays of a bundle: what was learned, and the scaler."""
+        return self.state() | {"scaler/mean": self.scaler.mean, "scaler/sd": self.scaler.sd}
+
+    def save(self, path: str | Path) -> None:
+        """Write the bundle; prediction needs nothing else."""
+        write_bundle(path, self.header(), self.arrays())
 
     def take_over(self, header: dict, arrays: dict[str, np.ndarray]) -> None:
-        """Become the model that `save` wrote as `header` and `arrays`."""
+        """Become the model that gave `header` and `arrays`."""
         self.tissues = tuple(header["tissues"])
         self.genes = pd.DataFrame(
             {"symbol": header["symbols"]}, index=pd.Index(header["gene_ids"], name="gene_id")

@@ -21,8 +21,6 @@ class TrainMean(Untrained):
 
     Parameters = TrainMeanParameters
 
-    scale = "log2_z"
-
     def predict(self, inputs: Cohort, requests: Requests) -> np.ndarray:
         """Return zeros of shape ``(n_requests, n_genes)``."""
         return np.zeros((len(requests), len(self.genes)), np.float32)

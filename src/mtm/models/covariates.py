@@ -3,7 +3,6 @@
 import numpy as np
 
 from mtm.cohort.cohort import Cohort
-from mtm.errors import InputError
 from mtm.models.base import Training
 from mtm.models.covariate_design import CovariateDesign, covariate_table
 from mtm.models.device import choose_device
@@ -14,7 +13,10 @@ from mtm.settings.models.covariates import CovariatesParameters
 
 @register("covariates")
 class Covariates(PerTissuePredictor):
-    """Ridge regression of every target gene on covariates alone, penalty by GCV."""
+    """Ridge regression of every target gene on covariates alone, penalty by GCV.
+
+    Where no covariate varies between training donors, it predicts the training mean.
+    """
 
     Parameters = CovariatesParameters
 
@@ -22,12 +24,6 @@ class Covariates(PerTissuePredictor):
         names = self.parameters.covariate_columns
         table = covariate_table(training.cohort, source_rows, names)
         design = CovariateDesign.fit(table)
-        if not len(design):
-            raise InputError(
-                "covariates of the cohort",
-                "none that varies between training donors",
-                f"at least one of {', '.join(names)}",
-            )
         self.provenance.notes["covariates"] = design.covariates
         self.shared["design"] = design.to_array()
 
@@ -39,6 +35,8 @@ class Covariates(PerTissuePredictor):
     def _fit_tissue(
         self, features: np.ndarray, target_z: np.ndarray, pairs: TissuePairs, training: Training
     ) -> tuple[dict[str, np.ndarray], dict]:
+        if not features.shape[1]:
+            return {}, {"reason": "no covariate varies between training donors"}
         from mtm.models.solvers.ridge import gcv_ridge
 
         ridge = gcv_ridge(

@@ -8,6 +8,8 @@ import importlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import numpy as np
+
 from mtm.models.base import Predictor
 from mtm.models.bundle import read_bundle
 from mtm.registered import registered_module, registered_modules
@@ -62,7 +64,11 @@ def load(path: str | Path) -> Predictor:
     InputError
         The file is no bundle, of another version, damaged, or of a model unknown here.
     """
-    header, arrays = read_bundle(path)
+    return revive(*read_bundle(path))
+
+
+def revive(header: dict, arrays: dict[str, np.ndarray]) -> Predictor:
+    """Return the fitted model that gave `header` and `arrays`."""
     model = build(header["model"], header["parameters"])
     model.take_over(header, arrays)
     return model

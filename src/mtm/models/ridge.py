@@ -25,19 +25,13 @@ class Ridge(PerTissuePredictor):
         self.shared["design"] = design.to_array()
         # More genes than donors: coefficients over donors are the smaller ones to keep.
         if len(self.genes) > len(source_rows):
-            features = self._features(training.cohort, source_rows)
-            self.shared["source"] = features[:, : self._n_penalised(features)]
+            self.shared["source"] = self._source_z(training.cohort, source_rows)
 
     def _features(self, inputs: Cohort, rows: np.ndarray) -> np.ndarray:
         """Return z-scores of the genes, then the covariates."""
         design = CovariateDesign.from_array(self.shared["design"])
         columns = design.transform(covariate_table(inputs, rows, design.covariates))
         return np.hstack([self._source_z(inputs, rows), columns.astype(np.float32)])
-
-    def _n_penalised(self, features: np.ndarray) -> int:
-        """Return how many leading columns go into the kernel."""
-        together = self.parameters.covariates == "together"
-        return features.shape[1] if together else len(self.genes)
 
     def _fit_tissue(
         self, features: np.ndarray, target_z: np.ndarray, pairs: TissuePairs, training: Training
@@ -50,38 +44,64 @@ class Ridge(PerTissuePredictor):
             "device": choose_device(training.device),
             "memory_mb": self.parameters.memory_mb,
         }
-        split = self._n_penalised(features)
-        x, columns = features[:, :split].astype(np.float64), features[:, split:].astype(np.float64)
-        fit = {}
-        residual, intercept = target_z, 0.0
-        if columns.shape[1]:
-            first = gcv_ridge(columns @ columns.T, target_z, **options)
-            coef = columns.T @ first.dual
-            fit["covariate_coef"] = coef.astype(np.float32)
-            residual, intercept = target_z - (columns @ coef + first.intercept), first.intercept
-        kernel = x @ x.T
-        ridge = gcv_ridge(kernel, residual, **options)
-        dual, intercept = ridge.dual, intercept + ridge.intercept
+        x, columns = np.hsplit(features.astype(np.float64), [len(self.genes)])
+        kernel, beside = x @ x.T, columns @ columns.T
+        fit, fields = {}, {}
+        first_coef, first_intercept = 0.0, 0.0
+        if self.parameters.covariates == "separate":
+            first = gcv_ridge(beside, target_z, **options)
+            first_coef, first_intercept = columns.T @ first.dual, first.intercept
+            target_z = target_z - (columns @ first_coef + first_intercept)
+        factor, fields["covariate_weight"] = self._block(kernel, beside, target_z, options)
+        kernel += factor * beside
+        ridge = gcv_ridge(kernel, target_z, **options)
+        coef, dual, intercept = ridge.dual, ridge.dual, first_intercept + ridge.intercept
         if self.parameters.rank is not None:
-            dual, directions = reduced_rank(kernel, ridge.dual, self.parameters.rank)
+            coef, directions = reduced_rank(kernel, ridge.dual, self.parameters.rank)
+            dual = coef @ directions
             fit["directions"] = directions.astype(np.float32)
-            intercept = intercept + kernel.mean(0) @ (ridge.dual - dual @ directions)
+            intercept = intercept + kernel.mean(0) @ (ridge.dual - dual)
         fit["intercept"] = intercept.astype(np.float32)
+        if columns.shape[1]:
+            covariate_coef = first_coef + factor * columns.T @ dual
+            fit["covariate_coef"] = covariate_coef.astype(np.float32)
+            fit["covariate_weight"] = np.array([fields["covariate_weight"]], np.float32)
         if "source" in self.shared:
             fit["source_position"] = pairs.source_position
-            fit["coef"] = dual.astype(np.float32)
+            fit["coef"] = coef.astype(np.float32)
         else:
-            fit["coef"] = (x.T @ dual).astype(np.float32)
-        return fit, {"median_penalty": float(np.median(ridge.penalty))}
+            fit["coef"] = (x.T @ coef).astype(np.float32)
+        return fit, {"median_penalty": float(np.median(ridge.penalty))} | fields
+
+    def _block(
+        self, kernel: np.ndarray, beside: np.ndarray, target_z: np.ndarray, options: dict
+    ) -> tuple[float, float]:
+        """Return the factor of the covariates' kernel `beside`, and its weight.
+
+        The weight is its mean eigenvalue over that of the genes' kernel (methods 4); NaN where
+        covariates came before.
+        """
+        from mtm.models.solvers.ridge import least_gcv, mean_eigenvalue
+
+        p = self.parameters
+        unit, own = mean_eigenvalue(kernel) or 1.0, mean_eigenvalue(beside)
+        if p.covariates == "separate":
+            return 0.0, np.nan
+        if not own:
+            return 0.0, 0.0
+        if p.covariates == "together":
+            return 1.0, own / unit
+        factors = [weight * unit / own for weight in p.covariate_weights]
+        best = least_gcv((kernel + factor * beside for factor in factors), target_z, **options)
+        return factors[best], p.covariate_weights[best]
 
     def _predict_tissue(self, fit: dict[str, np.ndarray], features: np.ndarray) -> np.ndarray:
-        split = self._n_penalised(features)
-        x = features[:, :split]
+        x, columns = np.hsplit(features, [len(self.genes)])
         if "source_position" in fit:
             x = (x @ self.shared["source"].T)[:, fit["source_position"]]
         expr_z = x @ fit["coef"]
         if "directions" in fit:
             expr_z = expr_z @ fit["directions"]
         if "covariate_coef" in fit:
-            expr_z = expr_z + features[:, split:] @ fit["covariate_coef"]
+            expr_z = expr_z + columns @ fit["covariate_coef"]
         return expr_z + fit["intercept"]

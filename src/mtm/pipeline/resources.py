@@ -8,12 +8,13 @@ imported: the workflow reads this before it plans a run.
 import csv
 import math
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from mtm.errors import InputError
-from mtm.settings.models.base import CohortSize, ModelParameters
+from mtm.settings.models.base import CohortSize, ModelParameters, ModelSize
 
 # What a script holds before it reads anything, interpreter and libraries; measured 0.6 GB.
 BASE_MB = 1000
@@ -51,19 +52,35 @@ def cohort_size(simulation: Mapping[str, Any] | None, filtering: str | Path) -> 
     )
 
 
-def training_resources(parameters: ModelParameters, size: CohortSize) -> dict[str, int]:
+def training_resources(parts: Sequence[ModelParameters], size: CohortSize) -> dict[str, int]:
     """Return ``mem_mb`` and ``disk_mb`` of fitting a model to a cohort of this size.
 
     Disk holds the bundle, a training state and the one that replaces it.
+
+    Parameters
+    ----------
+    parts
+        Hyper-parameters of the model, then of the fitted models that it is made of.
+    size
+        Of the cohort.
     """
-    model = parameters.size(size)
+    model = _with_bundles(parts, size)
     return _asked(8 * size.matrix_mb + model.working_mb, model.bundle_mb + 2 * model.checkpoint_mb)
 
 
-def prediction_resources(parameters: ModelParameters, size: CohortSize) -> dict[str, int]:
-    """Return ``mem_mb`` and ``disk_mb`` of predicting a fold."""
-    model = parameters.size(size)
+def prediction_resources(parts: Sequence[ModelParameters], size: CohortSize) -> dict[str, int]:
+    """Return ``mem_mb`` and ``disk_mb`` of predicting a fold; `parts` as in training."""
+    model = _with_bundles(parts, size)
     return _asked(4 * size.matrix_mb + 3 * model.bundle_mb, size.matrix_mb)
+
+
+def _with_bundles(parts: Sequence[ModelParameters], size: CohortSize) -> ModelSize:
+    """Size of a model whose bundle holds those of others, which it reads to be fitted."""
+    model, *others = (part.size(size) for part in parts)
+    held_mb = sum(other.bundle_mb for other in others)
+    return replace(
+        model, bundle_mb=model.bundle_mb + held_mb, working_mb=model.working_mb + 3 * held_mb
+    )
 
 
 def rule_resources(size: CohortSize, n_models: int) -> Mapping[str, dict[str, int]]:
@@ -91,6 +108,11 @@ def rule_resources(size: CohortSize, n_models: int) -> Mapping[str, dict[str, in
         "build_cohort": _asked(3 * matrix, matrix + 2e-3 * size.n_samples),
         "make_folds": _asked(matrix, 1),
         "predict_oracle": _asked(6 * matrix, matrix),
+        # The other cohort is taken to be no larger than this one; three alignments.
+        "join_external": _asked(matrix, 2 * matrix),
+        "score_external": _asked(10 * matrix + 30 * genes_mb, 3 * matrix + 4 * genes_mb),
+        # z-scores of two tissues and of all others together, with their squares.
+        "estimate_ceiling": _asked(6 * matrix, 10),
         "compare_models": _asked(4 * matrix + 10 * n_models * genes_mb, n_models * genes_mb),
         "measure_expression_level": _asked(2 * matrix, genes_mb),
         # The gene model, whose size is not the cohort's.
@@ -112,9 +134,10 @@ def rule_resources(size: CohortSize, n_models: int) -> Mapping[str, dict[str, in
         "transfer_model": _asked(4 * matrix + 10 * genes_mb + 2000, 2 * genes_mb),
         **dict.fromkeys(
             (
-                "summarise_accuracy", "compare_with_paper", "join_gene_contrasts",
+                "summarise_accuracy", "summarise_external", "compare_with_paper",
+                "join_gene_contrasts",
                 "combine_status", "summarise_traits", "summarise_dysregulation", "draw_figure",
-                "list_skipped_analyses",
+                "list_skipped_analyses", "list_trainings",
             ),
             table,
         ),

@@ -1,14 +1,16 @@
-"""What every script of a rule does the same way: log, threads, and errors a user can read."""
+"""What every script of a rule does the same way: log, threads, readable errors, what it skips."""
 
 import logging
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from mtm.errors import InputError
+from mtm.errors import CannotDo, InputError
+from mtm.io import write_note
 
+TABLES = (".tsv", ".parquet")
 FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
@@ -23,6 +25,15 @@ def _handler(log_path: str | None) -> logging.Handler:
     return handler
 
 
+def _leave_out(outputs: Iterable[str], why: CannotDo) -> None:
+    """Write the reason in place of those outputs that are not there, which must be tables."""
+    missing = [path for path in outputs if not Path(path).exists()]
+    if any(Path(path).suffix not in TABLES for path in missing):
+        raise why
+    for path in missing:
+        write_note(why, path)
+
+
 @contextmanager
 def run(snakemake: Any) -> Iterator[logging.Logger]:
     """Run the body of a rule's script: `with run(snakemake) as log: ...`.
@@ -31,11 +42,13 @@ def run(snakemake: Any) -> Iterator[logging.Logger]:
     rule's log file, which is started afresh; progress bars stay on stderr. Torch, where it was
     imported, is held to the rule's threads; imported later, it takes Snakemake's OMP_NUM_THREADS.
 
+    A body that raises `CannotDo` ends well: its reason stands in the tables that it did not write.
+
     Parameters
     ----------
     snakemake
-        The object that Snakemake gives a script; `log`, `threads` and `rule` are read. An empty
-        `log` means stderr.
+        The object that Snakemake gives a script; `log`, `threads`, `rule` and `output` are read.
+        An empty `log` means stderr.
 
     Yields
     ------
@@ -46,6 +59,8 @@ def run(snakemake: Any) -> Iterator[logging.Logger]:
     ------
     SystemExit
         With code 1 after an `InputError`, whose message alone goes to the log and to stderr.
+    CannotDo
+        An output that is not there is no table, in which the reason could stand.
     Exception
         Any other error, after its traceback was written to the log.
     """
@@ -60,6 +75,9 @@ def run(snakemake: Any) -> Iterator[logging.Logger]:
         torch.set_num_threads(snakemake.threads)
     try:
         yield logger
+    except CannotDo as why:
+        logger.warning("%s", why)
+        _leave_out(snakemake.output, why)
     except InputError as error:
         logger.error("%s", error)
         if log_path is not None:

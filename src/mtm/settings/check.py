@@ -10,10 +10,13 @@ from pydantic import ValidationError
 from mtm.errors import InputError
 from mtm.settings.config import Config
 from mtm.settings.models.base import declared, model_names
+from mtm.settings.training import one_entry_a_training
 
 
 def check_config(config: dict[str, Any]) -> None:
     """Refuse what the settings do not allow and fill in their defaults, in place.
+
+    A model of several seeds becomes one entry of `models` a seed, and their average.
 
     Raises
     ------
@@ -43,6 +46,7 @@ def check_config(config: dict[str, Any]) -> None:
     complete = checked.model_dump(by_alias=True)
     for name, parameters in filled.items():
         complete["models"][name]["parameters"] = parameters
+    complete["models"] = one_entry_a_training(complete["models"])
     config.update(_plain(complete))
 
 

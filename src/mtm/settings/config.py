@@ -13,11 +13,12 @@ from mtm.settings.cohort import Filters, Folds, Inputs
 from mtm.settings.comparison import Comparison
 from mtm.settings.disease import DiseaseSettings
 from mtm.settings.disease_status import StatusSettings
+from mtm.settings.evaluation import Evaluation
 from mtm.settings.gene_characteristics import GeneCharacteristics
 from mtm.settings.representations import Representations
 from mtm.settings.scaling import Scaling
 from mtm.settings.simulation import SimulationSettings
-from mtm.settings.training import ModelSettings, TrainingSettings
+from mtm.settings.training import ModelSettings, TrainingSettings, model_problems
 from mtm.settings.traits import TraitSettings
 from mtm.settings.transfer import TransferSection
 
@@ -46,6 +47,7 @@ class Config(Section):
     transfer: TransferSection = TransferSection()
     representations: Representations = Representations()
     accuracy: AccuracySettings = AccuracySettings()
+    evaluation: Evaluation = Evaluation()
     simulation: SimulationSettings | None = None
     final_bundle: bool = key(False, "Also fit every model on all donors and write `models/{model}/all.safetensors`, for predictions of new people.")
 
@@ -78,6 +80,7 @@ class Config(Section):
                 "another name",
                 "A simulated cohort's own oracle takes this name.",
             )
+        yield from model_problems(self.models)
         for name, model in self.models.items():
             lost = excluded.intersection(() if isinstance(model.sources, str) else model.sources)
             if lost:

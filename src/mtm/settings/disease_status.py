@@ -19,8 +19,9 @@ class ClassifierSettings(Section):
     n_penalties: int = key(50, "Length of the path of penalties.", ge=2, unit="penalties")
     smallest_penalty: float = key(0.01, "Last penalty of the path as a share of the first.", gt=0, lt=1, unit="share")
     patience: int = key(10, "The path is left when the inner error has had no new minimum for so many penalties.", ge=1, unit="penalties")
-    permutations: int = key(20, "Permutations of the labels of every pair, one cross-validation each, for the null.", ge=1, unit="permutations")
-    seed: int = seed("Seed of folds, permutations and bootstrap samples.")
+    permutations: int = key(10, "Permutations of the labels of every pair, two cross-validations each, for the null.", ge=2, unit="permutations")
+    halvings: int = key(15, "Random halvings of the donors, both halves cross-validated once, for the intervals.", ge=4, unit="halvings")
+    seed: int = seed("Seed of folds, permutations and halvings.")
 
 
 class StatusSettings(ClassifierSettings):
@@ -34,4 +35,3 @@ class StatusSettings(ClassifierSettings):
     informative_auroc: float = key(0.6, "A pair of tissue and disease is informative where observed expression reaches this, and more than the source tissue.", ge=0, le=1, unit="auROC")
     tissue: str = key("Lung", "Tissue of the ROC curves; where this pair did not run, the pair where observed expression tells most beyond covariates.")
     contrast: str = key("MHCOPD", "Disease of the ROC curves.")
-    bootstraps: int = key(200, "Bootstrap samples of donors, for the intervals.", ge=20, unit="bootstrap samples")

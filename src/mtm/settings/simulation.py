@@ -130,6 +130,8 @@ class SimulationSettings(Section):
     min_availability_share: float = key(0.45, "A tissue is sampled in its GTEx v8 share of donors, but in no smaller share than this.", ge=0, le=1, unit="share")
     n_single_sample_donors: int = key(4, "Donors left with one sample, at most `n_donors`.", ge=0, unit="donors")
     n_factors: int = key(6, "Donor-wide latent factors.", ge=5, unit="factors")
+    factor_strength: float = key(0.8, "Effect of the donor-wide factors, all together. With every strength and the share of disease genes at 0, nothing can be predicted.", ge=0, unit="noise sd")
+    tissue_strength: float = key(0.35, "Effect of the state of a donor's tissue, which tissues of the brain share most.", ge=0, unit="noise sd")
     own_strength: float = key(0.4, "The gene's own donor effect, shared across tissues.", ge=0, unit="noise sd")
     covariate_strength: float = key(0.4, "Effect of one standard deviation of each covariate.", ge=0, unit="noise sd")
     disease_gene_share: float = key(0.15, "Share of genes that a disease touches in an affected tissue.", ge=0, le=1, unit="share")

@@ -1,12 +1,17 @@
 """Which models are fitted, and how."""
 # fmt: off
 
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from mtm.settings.base import Names, Section, key, seed
+from mtm.errors import InputError
+from mtm.settings.base import LARGEST_SEED, Names, Once, Section, key, seed
+from mtm.settings.models.average import AverageParameters
 from mtm.settings.models.base import ModelParameters, declared, model_names
+
+Seeds = Annotated[tuple[Annotated[int, Field(ge=0, le=LARGEST_SEED)], ...], Once]
 
 
 class TrainingSettings(Section):
@@ -26,9 +31,95 @@ class ModelSettings(Section):
 
     class_: Literal[tuple(model_names())] = key(..., "Kind of model; its parameters are listed under `parameters[class]`.", alias="class")
     sources: Literal["source", "others"] | Annotated[Names, Field(min_length=1)] = key("source", "Tissues of a held-out donor that the model sees. `source` - the key `source` alone; `others` - all other tissues of the donor; or a list of tissues (SMTSD).")
+    seeds: Seeds = key((), "Seeds in place of `training.seed`. Each beyond the first, say 7, adds a model `<name>_seed7`, equal but for it; `<name>_average` averages them all (methods 6.10).")
     parameters: dict[str, Any] = key({}, "Hyper-parameters of the model class; what is left out takes the class's default.")
 
     @property
     def declared(self) -> type[ModelParameters]:
         """What its class declares."""
         return declared(self.class_)
+
+    @property
+    def members(self) -> tuple[str, ...]:
+        """Models that it averages, as far as they are names."""
+        named = self.parameters.get("models", ()) if self.declared is AverageParameters else ()
+        return tuple(name for name in named if isinstance(name, str)) if isinstance(named, list | tuple) else ()
+
+
+def seed_names(name: str, seeds: tuple[int, ...]) -> list[str]:
+    """Names of the trainings of a model with several seeds, in the order of these."""
+    return [name, *(f"{name}_seed{seed}" for seed in seeds[1:])]
+
+
+def average_name(name: str) -> str:
+    """Name of the average of a model's seeds."""
+    return f"{name}_average"
+
+
+def one_entry_a_training(models: Mapping[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Give every seed of a model an entry of its own, and their average one.
+
+    Parameters
+    ----------
+    models
+        The section `models`, its defaults filled in.
+
+    Returns
+    -------
+    dict
+        The same with one seed at most in every entry; a model with several is followed by its
+        further trainings and their average. Those with one or none stay as they are.
+    """
+    entries = {}
+    for name, model in models.items():
+        entries[name] = model
+        if len(model["seeds"]) < 2:
+            continue
+        members = seed_names(name, model["seeds"])
+        for member, one in zip(members, model["seeds"], strict=True):
+            entries[member] = model | {"seeds": [one]}
+        scale = declared(model["class"]).of(model["parameters"]).scale
+        entries[average_name(name)] = {
+            "class": AverageParameters.name,
+            "sources": model["sources"],
+            "seeds": [],
+            "parameters": AverageParameters(models=members, scale=scale).model_dump(),
+        }
+    return entries
+
+
+def model_problems(models: Mapping[str, ModelSettings]) -> Iterator[InputError]:
+    """Yield what models demand of each other and do not get; `where` is the key."""
+    taken = set(models)
+    earlier: dict[str, ModelSettings] = {}
+    for name, model in models.items():
+        several = len(model.seeds) > 1
+        added = [*seed_names(name, model.seeds)[1:], average_name(name)] if several else []
+        for clash in taken.intersection(added):
+            yield InputError(
+                f"models.{clash}", "a name that another model's seeds take", "another name",
+                f"models.{name}.seeds adds {', '.join(added)}.",
+            )  # fmt: skip
+        if model.declared is AverageParameters:
+            yield from _average_problems(name, model, earlier)
+        earlier[name] = model
+        earlier |= dict.fromkeys(added, model)
+
+
+def _average_problems(name: str, model: ModelSettings, earlier: Mapping[str, ModelSettings]) -> Iterator[InputError]:
+    """Yield what is wrong with an average of the models before it."""
+    if model.seeds:
+        yield InputError(f"models.{name}.seeds", "seeds of an average", "none, as it is not trained")
+    if len(model.members) < 2:
+        yield InputError(f"models.{name}.parameters.models", f"{len(model.members)} models", "two or more")
+    for member in model.members:
+        if member not in earlier:
+            yield InputError(
+                f"models.{name}.parameters.models", repr(member),
+                f"models that stand before it: {', '.join(earlier) or 'none'}",
+            )  # fmt: skip
+        elif earlier[member].sources != model.sources:
+            yield InputError(
+                f"models.{name}.sources", repr(model.sources),
+                f"{earlier[member].sources!r}, as {member}, which it averages",
+            )  # fmt: skip

@@ -20,7 +20,6 @@ class TraitSettings(Section):
     min_per_level: int = key(10, "Least number of held-out donors of each level of a two-level trait; a tissue with fewer of one sex is not sex-neutral.", ge=2, unit="donors")
     min_genes: int = key(10, "Least number of predictable genes of a tissue.", ge=3, unit="genes")
     permutations: int = key(1000, "Permutations of a trait over donors within folds, for the null.", ge=1, unit="permutations")
-    bootstraps: int = key(1000, "Bootstrap samples of donors, for the intervals.", ge=20, unit="bootstrap samples")
     splits: int = key(20, "Random halves of donors, for predictions and observations of disjoint donors.", ge=1, unit="splits")
     sampled_genes: int = key(2000, "Genes of a tissue that are permuted and resampled; drawn at random where there are more.", ge=3, unit="genes")
     seed: int = seed("Seed of all of these draws.")

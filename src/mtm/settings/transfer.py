@@ -28,7 +28,6 @@ class TransferSection(Section):
     min_per_group: int = key(5, "Least number of external cases, and of controls.", ge=2, unit="donors")
     min_de_genes: int = key(10, "A tissue is related to the disease where so many genes are up, or down, in the cohort itself.", ge=1, unit="genes")
     permutations: int = key(1000, "Permutations of the external groups, for the null.", ge=1, unit="permutations")
-    bootstraps: int = key(1000, "Bootstrap samples of external donors, for the intervals.", ge=20, unit="bootstrap samples")
     seed: int = seed("Seed of these draws.")
 
 

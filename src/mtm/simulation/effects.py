@@ -12,9 +12,7 @@ NONLINEAR = ("product", "threshold")
 # One fragment or less: written as 0, as a quantifier would.
 DETECTION_LIMIT_TPM = 0.01
 # Shares are of variance, genes or tissues; strengths are in standard deviations of the noise.
-FACTOR_STRENGTH = 0.8
 FACTOR_SHARING_SHARE = 0.3
-TISSUE_STRENGTH = 0.35
 COVARIATE_GENE_SHARE = 0.3
 DISEASE_STRENGTH = 1.0
 DISEASE_TISSUE_SHARE = 0.5
@@ -128,9 +126,9 @@ def draw_effects(population: Population, block: int) -> Effects:
     return Effects(
         base=np.where(audible, base, -60.0),
         noise_sd=np.sqrt(spread**2 + counting) * audible,
-        tissue=TISSUE_STRENGTH * rng.standard_normal(shape) * unit * audible,
+        tissue=settings.tissue_strength * rng.standard_normal(shape) * unit * audible,
         own=settings.own_strength * (0.5 + rng.random(shape)) * unit * audible,
-        factors=FACTOR_STRENGTH * loadings * unit * audible,
+        factors=settings.factor_strength * loadings * unit * audible,
         covariates=covariates * unit * audible,
         diseases=diseases * spread * audible,
         nonlinear=nonlinear * unit * audible,

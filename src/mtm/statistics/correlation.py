@@ -4,34 +4,17 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mtm.statistics.testing import t_interval
-
 # Of float32 values, what varies by less than this share of the largest is rounding alone.
 CONSTANT_TOLERANCE = 1e-6
-FISHER_LIMIT = 1 - 1e-7
+# The largest float32 below 1 but one: one limit, whatever the type of a correlation.
+FISHER_LIMIT = 1 - 2.0**-23
 
 
 def fisher_z(rho):
-    """Fisher's z of correlations, those of size 1 taken as 1 - 1e-7; array, number or tensor."""
+    """Fisher's z of correlations, clamped to `FISHER_LIMIT`; array, number or tensor."""
     if isinstance(rho, np.ndarray | float):
         return np.arctanh(np.clip(rho, -FISHER_LIMIT, FISHER_LIMIT))
     return rho.clamp(-FISHER_LIMIT, FISHER_LIMIT).arctanh()
-
-
-def fisher_interval(
-    rho: float, draws: np.ndarray, n_units: int, n_fitted: int
-) -> tuple[float, float]:
-    """95% limits of a correlation by the bootstrap standard error of its Fisher z.
-
-    Parameters
-    ----------
-    rho
-        The correlation.
-    draws, n_units, n_fitted
-        As in `mtm.statistics.testing.t_interval`; draws are correlations.
-    """
-    interval = t_interval(float(fisher_z(rho)), fisher_z(draws), n_units, n_fitted)
-    return float(np.tanh(interval["ci_low"])), float(np.tanh(interval["ci_high"]))
 
 
 def centre(values: np.ndarray, parts: Sequence[slice]) -> np.ndarray:

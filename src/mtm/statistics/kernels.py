@@ -1,7 +1,8 @@
 """Correlations of many genes at once: as they are, with donors permuted, and resampled.
 
-Everything here works on torch tensors, on the device they come from. A constant prediction has
-correlation 0; a constant observation has correlation NaN (docs/contracts.md).
+Everything here works on torch tensors, on the device they come from. A fixed prediction has
+correlation 0; a fixed observation has correlation NaN (docs/contracts.md). Fixed is what has
+fewer than `LEAST_APART` values that differ from the commonest one.
 """
 
 from collections.abc import Sequence
@@ -13,6 +14,8 @@ from mtm.statistics.correlation import CONSTANT_TOLERANCE
 
 # Weighted variances are differences of float32 sums; the tolerance is on their relative size.
 WEIGHTED_TOLERANCE = 1e-6
+# With a single value apart on both sides, one coincidence of two donors would be a rho of 1.
+LEAST_APART = 2
 
 
 def standardise(values: torch.Tensor, dim: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -28,16 +31,20 @@ def standardise(values: torch.Tensor, dim: int) -> tuple[torch.Tensor, torch.Ten
     Returns
     -------
     torch.Tensor
-        Same shape; 0 where the values are constant along `dim`.
+        Same shape; 0 where the values are fixed along `dim`.
     torch.Tensor
-        Whether the values are constant along `dim`, shape of `values` without `dim`.
+        Whether the values are fixed along `dim`, shape of `values` without `dim`.
     """
     centred = values - values.mean(dim, keepdim=True)
     norm = torch.linalg.vector_norm(centred, dim=dim, keepdim=True)
-    largest = values.abs().amax(dim, keepdim=True)
-    constant = norm <= CONSTANT_TOLERANCE * values.shape[dim] ** 0.5 * largest
-    unit = centred.div_(norm.masked_fill_(constant, 1)).masked_fill_(constant, 0)
-    return unit, constant.squeeze(dim)
+    tolerance = CONSTANT_TOLERANCE * values.abs().amax(dim, keepdim=True)
+    fixed = norm <= tolerance * values.shape[dim] ** 0.5
+    # Where all values but one are equal, so are two of any three: their median.
+    commonest = values.narrow(dim, 0, min(3, values.shape[dim])).median(dim, keepdim=True).values
+    apart = (values - commonest).abs_() > tolerance
+    fixed |= apart.sum(dim, keepdim=True) < LEAST_APART
+    unit = centred.div_(norm.masked_fill_(fixed, 1)).masked_fill_(fixed, 0)
+    return unit, fixed.squeeze(dim)
 
 
 def pearson(predicted: torch.Tensor, observed: torch.Tensor, dim: int) -> torch.Tensor:
@@ -46,11 +53,29 @@ def pearson(predicted: torch.Tensor, observed: torch.Tensor, dim: int) -> torch.
     Returns
     -------
     torch.Tensor
-        Shape without `dim`; 0 for a constant prediction, NaN for a constant observation.
+        Shape without `dim`; 0 for a fixed prediction, NaN for a fixed observation.
     """
     unit_predicted, _ = standardise(predicted, dim)
-    unit_observed, constant = standardise(observed, dim)
-    return (unit_predicted * unit_observed).sum(dim).masked_fill(constant, torch.nan)
+    unit_observed, fixed = standardise(observed, dim)
+    return (unit_predicted * unit_observed).sum(dim).masked_fill(fixed, torch.nan)
+
+
+def third_moment(unit_predicted: torch.Tensor, unit_observed: torch.Tensor) -> torch.Tensor:
+    """Mean over all permutations of donors of the third power of every gene's rho.
+
+    Parameters
+    ----------
+    unit_predicted, unit_observed
+        From `standardise`, shape ``(n_donors, n_genes)``.
+
+    Returns
+    -------
+    torch.Tensor
+        Shape ``(n_genes,)``; 0 for fewer than three donors.
+    """
+    n = len(unit_predicted)
+    cubes = (unit_predicted**3).sum(0) * (unit_observed**3).sum(0)
+    return cubes * (n / ((n - 1) * (n - 2)) if n > 2 else 0)
 
 
 def permuted_correlations(
@@ -75,7 +100,7 @@ def permuted_correlations(
     Returns
     -------
     torch.Tensor
-        Shape ``(n_genes, n_permutations)``; 0 where prediction or observation are constant.
+        Shape ``(n_genes, n_permutations)``; 0 where prediction or observation are fixed.
     """
     # Several times faster than indexing with a matrix.
     predicted = unit_predicted.T.contiguous().index_select(1, left.flatten())

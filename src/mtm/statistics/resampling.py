@@ -29,34 +29,6 @@ def donor_permutations(
     return order[:n_left], order[n_left:]
 
 
-def induced_permutations(permutations: np.ndarray, members: np.ndarray) -> np.ndarray:
-    """Restrict permutations of all donors to those who have a tissue, skipping the others.
-
-    A member goes to the first member on its cycle. The result is again uniform, and two tissues
-    that share donors share much of their permutation.
-
-    Parameters
-    ----------
-    permutations
-        Shape ``(n_permutations, n_donors)``.
-    members
-        Distinct donors, shape ``(n_members,)``.
-
-    Returns
-    -------
-    np.ndarray
-        Positions in `members`, shape ``(n_permutations, n_members)``, int64.
-    """
-    position = np.full(permutations.shape[1], -1, np.int64)
-    position[members] = np.arange(len(members))
-    image = permutations[:, members]
-    outside = position[image] < 0
-    while outside.any():
-        image = np.where(outside, np.take_along_axis(permutations, image, axis=1), image)
-        outside = position[image] < 0
-    return position[image]
-
-
 def donor_weights(n_donors: int, n_bootstraps: int, rng: np.random.Generator) -> np.ndarray:
     """How often each donor is drawn in each bootstrap sample of `n_donors` donors.
 

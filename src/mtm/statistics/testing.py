@@ -1,10 +1,13 @@
 """Tests, their P values and intervals, whatever they are about."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from scipy import stats
 
 # Quantiles at the ends of a 95% interval.
 LIMITS = (0.025, 0.975)
+NORMAL_LIMIT = float(stats.norm.ppf(LIMITS[1]))
 
 
 def benjamini_hochberg(p: np.ndarray) -> np.ndarray:
@@ -37,10 +40,37 @@ def t_interval(
     dict
         ``se``, ``ci_low``, ``ci_high`` (95%), ``p`` (two-sided); NaN without degrees of freedom.
     """
-    known, degrees = draws[np.isfinite(draws)], n_units - n_fitted
-    if not np.isfinite(estimate) or len(known) < 2 or degrees < 1:
+    return t_interval_of_mean(estimate, [draws], [(n_units, n_fitted)], n_units - n_fitted)
+
+
+def t_interval_of_mean(
+    estimate: float,
+    draws: Sequence[np.ndarray],
+    sizes: Sequence[tuple[int, int]],
+    degrees: int,
+) -> dict[str, float]:
+    """Test a mean of several estimates, resampled together, as `t_interval` tests one.
+
+    Parameters
+    ----------
+    estimate
+        The mean.
+    draws
+        Of each estimate, in the same bootstrap samples; NaN is left out.
+    sizes
+        ``n_units`` and ``n_fitted`` of each estimate; one without degrees of freedom is left out.
+    degrees
+        Degrees of freedom of all units together.
+    """
+    spread = [
+        (values - values[np.isfinite(values)].mean()) * np.sqrt(n_units / (n_units - n_fitted))
+        for values, (n_units, n_fitted) in zip(draws, sizes, strict=True)
+        if n_units > n_fitted and np.isfinite(values).any()
+    ]
+    drawn = np.stack(spread)[:, np.isfinite(spread).any(0)] if spread else np.empty((1, 0))
+    if not np.isfinite(estimate) or drawn.shape[1] < 2 or degrees < 1:
         return dict.fromkeys(("se", "ci_low", "ci_high", "p"), np.nan)
-    se = float(known.std(ddof=1) * np.sqrt(n_units / degrees))
+    se = float(np.nanmean(drawn, 0).std(ddof=1))
     return {"se": se} | t_limits(estimate, se, degrees)
 
 

@@ -268,7 +268,10 @@ def test_overlaps_and_fold_changes_are_those_of_sets():
             assert row["share_of_b_in_a"] == pytest.approx(len(a & b) / len(b))
         else:
             assert np.isnan(row["share_of_b_in_a"])
-    changes = fold_changes(overlaps)
+    # Of the largest tissue the fewest donors have blood too.
+    sizes = overlaps.drop_duplicates("tissue").set_index("tissue")["n_samples"]
+    samples_of = 1000 - sizes
+    changes = fold_changes(overlaps, samples_of)
     for (_, model_b, _), part in changes.groupby(["model_a", "model_b", "definition"]):
         if model_b == "none":
             assert part["excluded"].all()
@@ -276,14 +279,15 @@ def test_overlaps_and_fold_changes_are_those_of_sets():
             assert part[["fold_change", "spearman_rho"]].isna().all(axis=None)
         else:
             np.testing.assert_allclose(part["fold_change"], part["n_a"] / part["n_b"])
-            rho = stats.spearmanr(part["fold_change"], part["n_samples"]).statistic
+            np.testing.assert_array_equal(part["n_samples"], 1000 - part["n_predicted"])
+            rho = stats.spearmanr(part["fold_change"], samples_of[part["tissue"]]).statistic
             np.testing.assert_allclose(part["spearman_rho"], rho)
             assert (part["n_tissues"] == 3).all()
 
 
 def test_a_model_without_genes_on_top_has_fold_change_zero():
     tables, _ = gene_tables(np.random.default_rng(0))
-    changes = fold_changes(predictable_overlaps(tables, [("none", "s2")]))
+    changes = fold_changes(predictable_overlaps(tables, [("none", "s2")]), {})
     assert (changes["fold_change"] == 0).all()
     assert not changes["excluded"].any()
 

@@ -8,7 +8,7 @@ from scripts import Named, run_script
 from mtm.analyses.accuracy.partial import MIN_LEFT, partial_accuracy
 from mtm.analyses.accuracy.score import score_predictions
 from mtm.cohort.cohort import Cohort
-from mtm.errors import InputError
+from mtm.errors import CannotDo, InputError
 from mtm.predictions.held_out import read_held_out
 from mtm.settings.accuracy import AccuracySettings
 from mtm.settings.scaling import Scaling
@@ -151,6 +151,22 @@ def test_given_covariates_it_is_the_correlation_of_residuals(traits, noisy, rho_
         assert found["mean_rho"] != pytest.approx(value(table, "none", tissue)["mean_rho"])
 
 
+def test_the_null_is_as_wide_as_covariates_leave_degrees_of_freedom(traits):
+    """With unrelated predictions of independent genes a mean rho has a known variance."""
+    rng = np.random.default_rng(0)
+    cohort = traits.cohort
+    held_out = traits.held_out(rng.standard_normal((len(cohort.obs), cohort.n_genes)))
+    table = partial(traits, held_out)
+    for adjustment in ("none", "covariates"):
+        row = value(table, adjustment, "Liver")
+        degrees = row["n_samples"] - 3 * (1 + row["n_covariates"])
+        half = 1.96 / np.sqrt(cohort.n_genes * degrees)
+        assert row["null_high"] == pytest.approx(half, rel=0.2)
+        assert row["null_low"] == -row["null_high"]
+        mean = value(table, adjustment, MEAN_OF_TISSUES)
+        assert 0 < mean["null_high"] < row["null_high"]
+
+
 def test_the_standard_error_resamples_residuals_of_donors(traits, noisy, rho_of):
     cohort, predicted = traits.cohort, noisy(traits.cohort)
     found = value(partial(traits, traits.held_out(predicted)), "covariates", "Lung")
@@ -249,9 +265,9 @@ def test_without_hardy_classes_there_are_no_rows_of_them(traits, noisy):
     assert set(table["adjustment"]) == {"none", "covariates"}
 
 
-def test_no_covariate_and_no_source_sample_are_refused(traits, noisy):
+def test_no_covariate_is_a_reason_to_leave_out_and_no_source_sample_is_refused(traits, noisy):
     held_out = traits.held_out(noisy(traits.cohort))
-    with pytest.raises(InputError, match="no covariate"):
+    with pytest.raises(CannotDo, match="no covariate varies"):
         partial(traits, held_out, covariates=("batch",))
     with pytest.raises(InputError, match="no sample of Lung"):
         partial_accuracy(held_out, traits.read(), "Lung", "m", SETTINGS, device="cpu")

@@ -6,6 +6,8 @@ from scipy.stats import kstest
 from mtm.analyses.accuracy.pooled_null import PooledNull
 from mtm.analyses.accuracy.predictable_genes import is_predictable, is_predictable_paper
 
+SAME = torch.zeros(400, dtype=torch.int64)
+
 
 def test_definitions_of_predictable():
     rho = np.array([0.31, 0.31, 0.3, 0.9, np.nan])
@@ -44,11 +46,11 @@ def test_p_values_are_counts(null_case):
     informative, statistic, weights, permuted_z = null_case
     flags = torch.from_numpy(informative)
     null = PooledNull(
-        torch.from_numpy(statistic), flags, torch.from_numpy(weights.astype(np.float32))
+        torch.from_numpy(statistic), flags, torch.from_numpy(weights.astype(np.float32)), SAME[:40]
     )
     pool = np.arange(2, 40, 2)
     for genes in (pool[:7], pool[7:]):
-        null.add(torch.from_numpy(permuted_z[:, genes]), flags[genes])
+        null.add(torch.from_numpy(permuted_z[:, genes]), flags[genes], SAME[genes])
     p = null.p_values().numpy()
     for gene in range(40):
         folds = informative[gene]
@@ -63,8 +65,8 @@ def test_p_values_are_counts(null_case):
 
 def test_a_null_value_that_ties_counts():
     flags = torch.ones(2, 1, dtype=torch.bool)
-    null = PooledNull(torch.tensor([0.5, 0.25]), flags, torch.ones(1))
-    null.add(torch.tensor([[[0.5, 0.25, 0.0]]]), flags[:1])
+    null = PooledNull(torch.tensor([0.5, 0.25]), flags, torch.ones(1), SAME[:2])
+    null.add(torch.tensor([[[0.5, 0.25, 0.0]]]), flags[:1], SAME[:1])
     assert null.p_values().tolist() == [2 / 4, 3 / 4]
 
 
@@ -73,12 +75,12 @@ def test_rare_patterns_get_null_genes():
     flags[20:] = torch.tensor([True, False])
     flags[25:] = False
     flags[:20] = torch.tensor([False, True])
-    null = PooledNull(torch.zeros(30), flags, torch.ones(2))
+    null = PooledNull(torch.zeros(30), flags, torch.ones(2), SAME[:30])
     chosen = torch.arange(10)
-    further = null.top_up(flags, chosen, least=3)
+    further = null.top_up(chosen, least=3)
     assert len(further) == 3
     assert flags[further].tolist() == [[True, False]] * 3
-    assert null.top_up(flags, chosen, least=12).tolist() == [10, 11, 20, 21, 22, 23, 24]
+    assert null.top_up(chosen, least=12).tolist() == [10, 11, 20, 21, 22, 23, 24]
 
 
 def test_null_p_values_are_uniform():
@@ -86,11 +88,14 @@ def test_null_p_values_are_uniform():
     flags = torch.ones(400, 2, dtype=torch.bool)
     z = torch.from_numpy(rng.normal(size=(2, 400)))
     weights = torch.tensor([10.0, 7.0])
-    null = PooledNull(weights.double() @ z, flags, weights)
-    null.add(torch.from_numpy(rng.normal(size=(2, 60, 200)).astype(np.float32)), flags[:60])
+    null = PooledNull(weights.double() @ z, flags, weights, SAME)
+    permuted_z = torch.from_numpy(rng.normal(size=(2, 60, 200)).astype(np.float32))
+    null.add(permuted_z, flags[:60], SAME[:60])
     assert kstest(null.p_values().numpy(), "uniform").pvalue > 1e-3
 
 
 def test_without_folds_every_p_is_one():
-    null = PooledNull(torch.zeros(4), torch.zeros(4, 0, dtype=torch.bool), torch.zeros(0))
+    null = PooledNull(
+        torch.zeros(4), torch.zeros(4, 0, dtype=torch.bool), torch.zeros(0), SAME[:4]
+    )
     assert null.p_values().tolist() == [1, 1, 1, 1]

@@ -135,7 +135,7 @@ def test_unrelated_predictions_give_uniform_p_and_lie_in_the_null_interval(make_
     donor_wide = rng.standard_normal((shape[0], 1))
     predicted = rng.standard_normal(shape) + 0.2 * donor_wide
     settings = AccuracySettings(permutations=100, bootstraps=20, null_genes=100)
-    scores = score(cohort, predicted, "log2_z", settings)
+    scores = score(cohort, predicted, "log2_z", settings, learned=False)
     for scale in ("log2_z", "tpm_z"):
         for tissue in cohort.targets:
             assert kstest(genes_of(scores, scale, tissue)["p"], "uniform").pvalue > 1e-3
@@ -151,7 +151,7 @@ def test_null_interval_is_that_of_permuted_donors(make_cohort, noisy, rho_of):
     cohort = make_cohort(n_genes=5, targets=("Liver",), n_donors=45)
     predicted = np.float32(noisy(cohort))
     settings = AccuracySettings(permutations=2000, bootstraps=2)
-    scores = score(cohort, predicted, "log2_z", settings)
+    scores = score(cohort, predicted, "log2_z", settings, learned=False)
     rng = np.random.default_rng(4)
     means = {"rho_per_fold": [], "rho_pooled_z": [], "per_sample": []}
     for _ in range(60):
@@ -185,6 +185,8 @@ def test_intervals_cover_the_population_value(make_cohort):
             row = row_of(scores, "log2_z", convention)
             if convention != "per_sample":
                 covered.append(row["ci_low"] < truth < row["ci_high"])
+                middle = (row["ci_low"] + row["ci_high"]) / 2
+                assert middle == pytest.approx(row["mean_rho"])
             assert row["ci_low"] < row["mean_rho"] < row["ci_high"]
             points.setdefault(convention, []).append(row["mean_rho"])
             widths.setdefault(convention, []).append(row["ci_high"] - row["ci_low"])
@@ -207,6 +209,54 @@ def test_the_same_draws_serve_all_tissues(make_cohort):
         mean = row_of(scores, "log2_z", convention)
         for column in ("mean_rho", "ci_low", "ci_high", "null_low", "null_high"):
             assert mean[column] == pytest.approx(single[column], abs=1e-6)
+
+
+def test_the_null_of_the_mean_knows_that_tissues_share_donors(make_cohort):
+    """With one factor a donor, tissues correlate by the share of donors that they have both."""
+    cohort = make_cohort(present=0.6, targets=("Liver", "Lung"), n_donors=240, n_genes=2)
+    has = cohort.obs.groupby("tissue")["donor"].apply(set)
+    n_both = len(has["Liver"] & has["Lung"])
+    shared = n_both / np.sqrt(len(has["Liver"]) * len(has["Lung"]))
+    assert 0.5 < shared < 0.7
+    donors = cohort.obs["donor"].astype("category").cat.codes.to_numpy()
+    observed, predicted = np.random.default_rng(8).standard_normal((2, 240))[:, donors, None]
+    cohort.expr_tpm = (np.exp2(8 + observed * [1, 1]) - 1).astype(np.float32)
+    settings = AccuracySettings(permutations=2000, bootstraps=2)
+    scores = score(cohort, predicted * [1, 1], "log2_z", settings)
+    for convention in ("per_fold", "pooled_z", "pooled_raw"):
+        liver, lung, mean = (
+            row["null_high"] - row["null_low"]
+            for row in (
+                row_of(scores, "log2_z", convention, tissue)
+                for tissue in ("Liver", "Lung", MEAN_OF_TISSUES)
+            )
+        )
+        expected = np.sqrt(liver**2 + lung**2 + 2 * shared * liver * lung) / 2
+        assert mean == pytest.approx(expected, rel=0.07)
+        assert mean > 1.15 * np.sqrt(liver**2 + lung**2) / 2
+
+
+def test_a_gene_that_one_donor_expresses_is_left_out_and_counted(make_cohort, noisy):
+    cohort = make_cohort(n_genes=7)
+    predicted = np.float32(noisy(cohort))
+    for fold in range(3):
+        rows = cohort.held_out_rows(fold)
+        for tissue in cohort.targets:
+            mine = rows[(cohort.obs["tissue"] == tissue).to_numpy()[rows]]
+            cohort.expr_tpm[mine, :2] = 0
+            cohort.expr_tpm[mine[2], 0] = 5
+            cohort.expr_tpm[mine[2:4], 1] = 5, 7
+            predicted[mine, 2] = 0.1
+            predicted[mine[2], 2] = 3
+    scores = score(cohort, predicted, "log2_z")
+    for tissue in cohort.targets:
+        found = genes_of(scores, "log2_z", tissue)["rho_per_fold"]
+        assert np.isnan(found.iloc[0])
+        assert found.iloc[1] != 0
+        assert found.iloc[2] == 0
+        row = row_of(scores, "log2_z", "per_fold", tissue)
+        assert (row["n_genes"], row["n_left_out"]) == (6, 1)
+    assert row_of(scores, "log2_z", "per_fold")["n_left_out"] == 1
 
 
 def test_constant_genes(make_cohort, noisy, rho_of):

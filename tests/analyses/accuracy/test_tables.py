@@ -17,8 +17,11 @@ GENE_WISE = (
 SAMPLE_WISE = "scale tissue sample_id donor fold n_genes rho".split()
 BY_TISSUE = (
     "model scale level convention tissue n_samples n_genes mean_rho ci_low ci_high null_low "
-    "null_high n_predictable n_predictable_paper"
+    "null_high n_left_out n_predictable n_predictable_paper"
 ).split()
+SPREAD = ["n_members", "member_sd", "member_min", "member_max"]
+# No average at all: what matters here is whose rows are set beside whose.
+MEMBERS = {"bad": ["good", "bad"]}
 ACCURACY = {
     "predictable_rho": 0.3,
     "predictable_q": 0.05,
@@ -58,6 +61,7 @@ def tables(make_cohort, noisy):
                 ),
                 params=Named(
                     accuracy=ACCURACY,
+                    learned=True,
                     scaling={"sd_rule": "unit_below_one", "log2_clip": 5.0},
                     source="Whole Blood",
                 ),
@@ -70,7 +74,7 @@ def tables(make_cohort, noisy):
     load_script("summarise_accuracy").main(
         SimpleNamespace(
             input=Named(by_tissue=[results[model].by_tissue for model in ("good", "bad")]),
-            params=Named(models=["good", "bad"], cohort="small"),
+            params=Named(models=["good", "bad"], members=MEMBERS, cohort="small"),
             output=Named(summary=summary, headline=top),
         )
     )
@@ -89,7 +93,7 @@ def test_files_have_the_columns_of_the_contract(tables):
     by_tissue = read_tsv(results["good"].by_tissue)
     assert list(by_tissue) == BY_TISSUE
     assert len(by_tissue) == 2 * 4 * 4
-    assert list(summary) == ["cohort", *BY_TISSUE]
+    assert list(summary) == ["cohort", *BY_TISSUE, *SPREAD]
     assert list(summary["model"].unique()) == ["good", "bad"]
     assert len(top) == 2 * 3
 
@@ -132,6 +136,19 @@ def test_headline_names_the_better_model(tables):
     assert (wide["good"] > wide["bad"] + 0.1).all()
     intervals = top[["ci_low", "ci_high", "null_low", "null_high"]]
     assert intervals.notna().all(axis=None)
+
+
+def test_a_model_made_of_others_tells_how_far_apart_they_are(tables):
+    _, summary, top = tables
+    assert summary.loc[summary["model"] == "good", SPREAD].isna().all(axis=None)
+    key = ["scale", "level", "convention", "tissue"]
+    rho = summary.pivot(index=key, columns="model", values="mean_rho")
+    mine = summary[summary["model"] == "bad"].set_index(key).loc[rho.index]
+    assert (mine["n_members"] == 2).all()
+    np.testing.assert_allclose(mine["member_sd"], np.abs(rho["good"] - rho["bad"]) / np.sqrt(2))
+    np.testing.assert_allclose(mine["member_min"], rho.min(axis=1))
+    np.testing.assert_allclose(mine["member_max"], rho.max(axis=1))
+    assert (top["n_members"].notna() == (top["model"] == "bad")).all()
 
 
 def test_a_table_under_another_name_is_refused(tables):

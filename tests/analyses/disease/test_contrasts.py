@@ -11,9 +11,12 @@ from mtm.analyses.disease.contrasts import (
 )
 from mtm.cohort.cohort import Cohort
 from mtm.errors import InputError
-from mtm.settings.disease import DiseaseSettings
+from mtm.settings.disease import DISEASES, DiseaseSettings, contrast_label
 
 BLOOD = "Whole Blood"
+
+
+EVERY = DiseaseSettings(medical_history=None)
 
 
 def make_cohort(n_donors=120, **columns):
@@ -68,7 +71,7 @@ def test_a_note_makes_a_case_where_it_has_the_term_unnegated(note, status):
 
 def test_a_disease_with_49_cases_is_listed_with_its_counts_and_the_others_run():
     cohort = make_cohort(MHRARE=[1] * 49 + [0] * 71, MHCOMMON=[0, 1] * 60)
-    labels, table = table_of(cohort, DiseaseSettings(min_cases=50, min_controls=50))
+    labels, table = table_of(cohort, EVERY)
     lung = table[table["tissue"] == "Lung"].set_index("contrast")
     assert lung.loc["MHRARE", ["n_cases", "n_controls", "status"]].tolist() == [49, 71, "skipped"]
     assert lung.loc["MHRARE", "reason"] == "49 cases, fewer than 50"
@@ -86,14 +89,14 @@ def test_counts_are_of_held_out_donors_with_the_source():
         cohort.expr_tpm[kept], cohort.samples[kept], cohort.donor[kept], cohort.tissue[kept],
         cohort.donors, cohort.tissues, cohort.genes,
     )  # fmt: skip
-    _, table = table_of(cohort, DiseaseSettings(), left_out={"D001", "D003"})
+    _, table = table_of(cohort, EVERY, left_out={"D001", "D003"})
     lung = table[table["tissue"] == "Lung"].iloc[0]
     assert (lung["n_cases"], lung["n_controls"]) == (59, 58)
 
 
 def test_unknown_codes_are_neither_cases_nor_controls():
     cohort = make_cohort(MHX=[1.0, 0.0, 99.0, np.nan] * 30)
-    labels = contrasts(cohort, DiseaseSettings())
+    labels = contrasts(cohort, EVERY)
     lung = labels[labels["tissue"] == "Lung"]
     assert lung["case"].value_counts().to_dict() == {0: 30, 1: 30}
     assert list(labels.columns) == ["contrast", "kind", "tissue", "sample_id", "donor", "case"]
@@ -118,7 +121,7 @@ def test_open_data_take_notes_and_the_class_of_death():
 
 def test_medical_history_is_used_alone_where_it_is_known():
     cohort = make_cohort(MHX=[1, 0] * 60, MHTEXT=["a", "b"] * 60, hardy=[0, 1] * 60)
-    _, table = table_of(cohort, DiseaseSettings())
+    _, table = table_of(cohort, EVERY)
     reasons = table.set_index("kind")["reason"]
     assert "stand in" in reasons["hardy"]
     assert table.set_index("contrast").loc["MHTEXT", "reason"] == "not coded 0 and 1"
@@ -148,6 +151,27 @@ def test_bad_settings_are_named(values, words):
         history_columns(donors, DiseaseSettings.of(values).medical_history)
     for word in words:
         assert word in str(caught.value)
+
+
+def test_the_papers_diseases_are_taken_and_those_the_cohort_lacks_are_listed():
+    history = {"MHT2D": [1, 0] * 60, "MHCOPD": ["yes", "no"] * 60, "MHOTHER": [0, 1] * 60}
+    labels, table = table_of(make_cohort(**history), DiseaseSettings())
+    assert set(labels["contrast"]) == {"MHT2D"}
+    reasons = table[table["tissue"] == ""].set_index("contrast")["reason"]
+    assert set(DISEASES) - {"MHT2D"} <= set(reasons.index)
+    assert reasons["MHHTN"] == "donors have no such column"
+    assert reasons["MHCOPD"] == "not coded 0 and 1"
+    assert (table.set_index("contrast").loc["MHHTN", ["n_cases", "n_controls"]] == 0).all()
+    assert "MHOTHER" not in set(table["contrast"])
+    labels, table = table_of(make_cohort(MHOTHER=[0, 1] * 60), DiseaseSettings())
+    assert labels.empty
+    assert table["reason"].str.contains("which null would take").any()
+
+
+def test_a_contrast_is_named_in_words():
+    assert [contrast_label(name) for name in ("MHT2D", "MHX", "hardy_0")] == [
+        "Type 2 diabetes", "MHX", "hardy 0"
+    ]  # fmt: skip
 
 
 def test_keys_of_other_analyses_are_left_alone():

@@ -28,7 +28,7 @@ from mtm.settings.disease import DiseaseSettings
 from mtm.statistics.testing import benjamini_hochberg
 from mtm.vocabulary import HEADLINE, PAPER
 
-SETTINGS = DiseaseSettings(min_cases=15, min_controls=15, permutations=60, bootstraps=40)
+SETTINGS = DiseaseSettings(min_cases=15, min_controls=15, permutations=60)
 
 
 def planted(seed=0, n=120, n_genes=600, n_true=120, noise=0.6):
@@ -76,7 +76,7 @@ def test_every_number_of_a_pair_against_scipy_and_scikit_learn():
     counts = up["observed"].sum(), up["predicted"].sum(), both
     assert counts == tuple(agreement[f"n_up_{k}"] for k in ("observed", "predicted", "both"))
     drawn = hypergeom(80, counts[0], counts[1])
-    assert agreement["p_overlap_up"] == pytest.approx(sum(drawn.pmf(range(both, 81))))
+    assert agreement["p_as_paper_up"] == pytest.approx(sum(drawn.pmf(range(both, 81))))
     rho = pearsonr(genes["log2fc_observed"], genes["log2fc_predicted"])[0]
     assert agreement["rho_log2fc"] == pytest.approx(rho)
     same = np.sign(genes["log2fc_observed"]) == np.sign(genes["log2fc_predicted"])
@@ -144,7 +144,7 @@ def test_scores_of_empty_sets():
     scores = overlap_scores(actual, found)
     np.testing.assert_allclose(scores["f1"], [0, 2 / 3, 1])
     np.testing.assert_allclose(scores["mcc"], [0, 0, 1])
-    np.testing.assert_allclose(scores["p_overlap"], [1, 1, 1 / 6])
+    np.testing.assert_allclose(scores["p_as_paper"], [1, 1, 1 / 6])
     assert np.isnan(overlap_scores(np.zeros(4, bool), found[:1])["f1"]).all()
 
 

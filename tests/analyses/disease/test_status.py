@@ -10,14 +10,20 @@ from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedKFold
 
 from mtm.analyses.disease.contrasts import contrast_table, held_out_samples
-from mtm.analyses.disease.status import disease_status, labels_of_part
+from mtm.analyses.disease.status import (
+    StatusPairs,
+    disease_status,
+    donor_halves,
+    labels_of_part,
+)
 from mtm.analyses.disease.status_classifier import (
     GeneChoice,
     auroc,
     choose_penalty,
     cross_validate,
-    repeat_cross_validation,
+    run_tasks,
     standardised,
+    tasks,
 )
 from mtm.analyses.disease.status_tables import (
     KEY,
@@ -38,7 +44,7 @@ from mtm.vocabulary import BASELINE, OBSERVED, PREDICTED, SOURCE
 
 N_DONORS, N_GENES, N_FOLDS = 100, 40, 2
 QUICK = ClassifierSettings(
-    n_folds=4, repeats=2, inner_folds=3, n_penalties=15, patience=5, permutations=2
+    n_folds=4, repeats=2, inner_folds=3, n_penalties=8, patience=3, permutations=2, halvings=4
 )
 
 
@@ -51,15 +57,11 @@ def two_groups(n=120, p=60, effect=1.0, seed=0):
     return values, case
 
 
-def test_auroc_is_scikit_learns_with_ties_and_weights():
+def test_auroc_is_scikit_learns_with_ties():
     rng = np.random.default_rng(1)
     score, case = rng.integers(0, 6, 40).astype(float), rng.random(40) < 0.4
     assert auroc(score, case) == pytest.approx(roc_auc_score(case, score))
-    weights = rng.multinomial(40, np.full(40, 1 / 40), size=3)
-    drawn = [roc_auc_score(np.repeat(case, w), np.repeat(score, w)) for w in weights]
-    np.testing.assert_allclose(auroc(score, case, weights.astype(float)), drawn)
-    nobody = np.zeros((1, 40))
-    assert np.isnan(auroc(score, case, nobody)).all()
+    assert np.isnan(auroc(score, np.zeros(40, bool)))
 
 
 def test_penalty_is_that_of_lasso_cv_on_the_same_path():
@@ -91,17 +93,17 @@ def test_planted_status_is_found_and_permuted_labels_are_at_chance():
     values, case = two_groups()
     noise = np.random.default_rng(5).standard_normal(values.shape).astype(np.float32)
     settings = ClassifierSettings(
-        n_folds=5, repeats=2, inner_folds=3, n_penalties=15, patience=5, permutations=20
+        n_folds=5, repeats=2, inner_folds=3, n_penalties=15, patience=5, permutations=10
     )
-    runs, permuted = repeat_cross_validation(
-        {"telling": values, "noise": noise}, case, GeneChoice(np.ones(60, bool)), settings
-    )
-    means = pd.DataFrame([run.auroc(case) for run in runs]).mean()
+    wanted = list(tasks(case, np.empty((0, len(case)), bool), settings))
+    inputs = {"telling": values, "noise": noise}
+    runs = run_tasks(wanted, inputs, GeneChoice(np.ones(60, bool)), settings)
+    told = pd.DataFrame([run.auroc(t.case) for t, run in zip(wanted, runs, strict=True)])
+    means, null = told[:2].mean(), told[2:]
     assert means["telling"] > 0.8
     # 2.5 standard errors of an auROC of 48 cases and 72 controls without any information.
     chance = 2.5 * np.sqrt(121 / (12 * 48 * 72))
     assert abs(means["noise"] - 0.5) < chance
-    null = pd.DataFrame(permuted)
     assert (abs(null.mean() - 0.5) < chance / np.sqrt(len(null)) * 1.5).all()
     assert (abs(null - 0.5) < 1.7 * chance).all().all()
 
@@ -109,13 +111,18 @@ def test_planted_status_is_found_and_permuted_labels_are_at_chance():
 def test_every_input_sees_the_same_stratified_folds_and_repeats_differ():
     values, case = two_groups(n=50, p=10)
     choice = GeneChoice(np.ones(10, bool))
-    runs, _ = repeat_cross_validation({"a": values, "b": values}, case, choice, QUICK)
+    runs = [
+        cross_validate({"a": values, "b": values}, case, choice, QUICK, (0, 0, number))
+        for number in range(2)
+    ]
     for run in runs:
         np.testing.assert_array_equal(run.score["a"], run.score["b"])
         cases = [case[run.test_fold == fold].sum() for fold in range(4)]
         assert sorted(cases) == [5, 5, 5, 5]
     assert (runs[0].test_fold != runs[1].test_fold).any()
-    again, _ = repeat_cross_validation({"a": values, "b": values}, case, choice, QUICK)
+    again = run_tasks(
+        list(tasks(case, np.empty((0, 50), bool), QUICK)), {"a": values}, choice, QUICK
+    )
     np.testing.assert_array_equal(again[0].score["a"], runs[0].score["a"])
 
 
@@ -215,13 +222,28 @@ def gene_table(predictable=True):
     return pd.concat(parts, ignore_index=True)
 
 
+def every_pair(labels, settings, n_de=50):
+    """Say of every pair that it has so many differentially expressed genes."""
+    pairs = labels[["tissue", "contrast"]].drop_duplicates()
+    agreement = pd.concat(
+        pairs.assign(definition=definition, selection=selection)
+        for definition in ("predictable", "predictable_paper")
+        for selection in ("all_folds", "nested")
+    ).assign(status="ran", reason="", n_de_observed=n_de)
+    return StatusPairs(donor_halves(labels, settings), agreement, 10)
+
+
 def run_status(folder, n_parts=1, **changes):
     cohort = Cohort.read(folder / "expression.h5ad", folder / "donors.tsv")
-    disease = DiseaseSettings(min_cases=20, min_controls=20)
+    disease = DiseaseSettings(medical_history=None, min_cases=20, min_controls=20)
     samples = held_out_samples(cohort, read_folds(folder / "folds.tsv"), "Whole Blood")
     labels, _ = contrast_table(cohort, samples, disease)
-    settings = StatusSettings(**dict(QUICK) | {"bootstraps": 40} | changes.pop("settings", {}))
-    options = {"gene_wise": gene_table(), "baseline": held_out_of(folder, "covariates")}
+    settings = StatusSettings(**dict(QUICK) | changes.pop("settings", {}))
+    options = {
+        "pairs": every_pair(labels, settings),
+        "gene_wise": gene_table(),
+        "baseline": held_out_of(folder, "covariates"),
+    }
     parts = [
         disease_status(
             held_out_of(folder, "good"), "good", cohort, "Whole Blood",
@@ -302,11 +324,12 @@ def test_offsets_between_folds_of_the_model_do_not_matter(folder, results):
         labels, _ = contrast_table(
             cohort,
             pd.Index(model.rows["sample_id"]),
-            DiseaseSettings(min_cases=20, min_controls=20),
+            DiseaseSettings(medical_history=None, min_cases=20, min_controls=20),
         )
+        options = StatusSettings(**dict(QUICK) | settings["settings"])
         table, _, _ = disease_status(
             model, "m", cohort, "Whole Blood", labels[labels["tissue"] == "Lung"], gene_table(),
-            StatusSettings(**dict(QUICK) | {"bootstraps": 20} | settings["settings"]),
+            options, every_pair(labels, options),
         )  # fmt: skip
         aucs.append(table.set_index("input")["auroc"])
     # Not exactly: log2(1+TPM) below 0 is cut at 0.
@@ -335,24 +358,30 @@ def test_paper_reading_is_on_tpm(folder):
     assert table["n_genes"].between(1, N_GENES).all()
 
 
+KEYS = {"model": "m", "definition": "predictable", "selection": "nested", "contrast": "X"}
+
+
+def made_tables(values, rng=None):
+    """Tables of pairs with given auROCs by tissue and input, and replicates around them."""
+    rows, replicates = [], []
+    for tissue, sides in values.items():
+        for name, score in sides.items():
+            row = KEYS | {"tissue": tissue, "input": name, "auroc": score}
+            rows.append(row | {"status": "ran", "n_cases": 50, "n_controls": 60})
+            replicates += [
+                row | {"kind": kind, "number": number, "part": part,
+                       "auroc": score + (0.01 * rng.standard_normal() if rng else 0)}
+                for kind, numbers, parts in (("repeat", 3, 1), ("half", 4, 2))
+                for number in range(numbers) for part in range(parts)
+            ]  # fmt: skip
+    return pd.DataFrame(rows), pd.DataFrame(replicates)
+
+
 def test_informative_pairs_are_the_papers():
-    rows = []
-    values = {"a": (0.7, 0.65, 0.6), "b": (0.7, 0.65, 0.72), "c": (0.55, 0.5, 0.5)}
-    key = {"model": "m", "definition": "predictable", "selection": "nested", "contrast": "X"}
-    drawn = []
-    for tissue, scores in values.items():
-        sides = dict(zip((OBSERVED, PREDICTED, SOURCE), scores, strict=True))
-        drawn += [
-            key | {"tissue": tissue, "input": name, "draw": draw, "auroc": score + shift}
-            for name, score in sides.items()
-            for draw, shift in enumerate((-0.01, 0.01))
-        ]
-        rows += [
-            key | {"tissue": tissue, "input": name, "auroc": score, "status": "ran",
-                   "n_cases": 50, "n_controls": 60}
-            for name, score in sides.items()
-        ]  # fmt: skip
-    summary = compare_inputs(pd.DataFrame(rows), pd.DataFrame(drawn), StatusSettings())
+    scores = {"a": (0.7, 0.65, 0.6), "b": (0.7, 0.65, 0.72), "c": (0.55, 0.5, 0.5)}
+    names = (OBSERVED, PREDICTED, SOURCE)
+    values = {tissue: dict(zip(names, row, strict=True)) for tissue, row in scores.items()}
+    summary = compare_inputs(*made_tables(values, np.random.default_rng(0)), StatusSettings())
     first = summary.set_index(["pairs", "input_a", "input_b"])
     assert first.loc[("informative", OBSERVED, PREDICTED), "n_pairs"] == 1
     row = first.loc[("all", OBSERVED, PREDICTED)]
@@ -362,21 +391,61 @@ def test_informative_pairs_are_the_papers():
     assert first.loc[("informative", PREDICTED, SOURCE), "paper_mean_a"] == 0.62
 
 
-def test_without_the_pair_asked_for_the_one_shown_is_not_told_by_covariates():
-    key = {"model": "m", "definition": "predictable", "selection": "nested", "contrast": "X"}
-    values = {"Liver": {OBSERVED: 1.0, SOURCE: 0.9, BASELINE: 1.0},
-              "Lung": {OBSERVED: 0.8, SOURCE: 0.7, BASELINE: 0.55}}  # fmt: skip
+def test_over_pairs_of_the_same_donors_the_interval_is_as_wide_as_of_one():
+    # Two tissues with the very same numbers tell no more than one.
+    rng = np.random.default_rng(1)
+    one = made_tables({"a": {OBSERVED: 0.7, PREDICTED: 0.65, SOURCE: 0.6}}, rng)
+    both = [pd.concat([table, table.assign(tissue="b")], ignore_index=True) for table in one]
     rows = [
-        key | {"tissue": tissue, "input": name, "auroc": auc}
-        for tissue, sides in values.items()
-        for name, auc in sides.items()
+        compare_inputs(*tables, StatusSettings()).set_index(["pairs", "input_a", "input_b"])
+        for tables in (one, both)
     ]
-    rows = pd.DataFrame(rows).assign(status="ran", n_cases=50, n_controls=60)
-    predicted = rows[rows["input"] == SOURCE].assign(input=PREDICTED)
-    rows = pd.concat([rows, predicted]).reindex(columns=PART_STATUS)
-    drawn = pd.concat([rows[[*KEY, "input", "auroc"]].assign(draw=draw) for draw in range(3)])
+    ends = [row.loc[("all", PREDICTED, SOURCE), ["ci_low", "ci_high", "p"]] for row in rows]
+    np.testing.assert_allclose(ends[0].to_numpy(float), ends[1].to_numpy(float))
+    assert rows[1].loc[("all", PREDICTED, SOURCE), "n_pairs"] == 2
+
+
+def test_halves_split_cases_and_controls_evenly_and_are_the_same_in_all_tissues():
+    rng = np.random.default_rng(2)
+    donors = [f"D{i:02d}" for i in range(60)]
+    case = {"X": rng.random(60) < 0.5, "Y": rng.random(60) < 0.3}
+    labels = pd.DataFrame([
+        {"contrast": name, "tissue": tissue, "donor": donor, "case": int(status)}
+        for name, of_donors in case.items() for tissue in ("Lung", "Liver")
+        for donor, status in zip(donors, of_donors, strict=True)
+    ])  # fmt: skip
+    settings = StatusSettings(halvings=12)
+    halves = donor_halves(labels, settings)
+    assert list(halves.columns) == donors
+    assert (halves.sum(axis=1) == 30).all()
+    for name, of_donors in case.items():
+        uneven = (halves.loc[:, of_donors].sum(axis=1) - of_donors.sum() / 2).abs()
+        assert uneven.max() <= 2, name
+    assert len(halves.drop_duplicates()) == 12
+    pd.testing.assert_frame_equal(halves, donor_halves(labels, settings))
+
+
+def test_pairs_with_too_few_differentially_expressed_genes_are_not_told(folder):
+    cohort = Cohort.read(folder / "expression.h5ad", folder / "donors.tsv")
+    samples = held_out_samples(cohort, read_folds(folder / "folds.tsv"), "Whole Blood")
+    labels, _ = contrast_table(
+        cohort, samples, DiseaseSettings(medical_history=None, min_cases=20, min_controls=20)
+    )
+    settings = StatusSettings(**dict(QUICK))
+    table, _, summary = run_status(folder, pairs=every_pair(labels, settings, n_de=9))
+    assert set(table["status"]) == {"skipped"}
+    assert set(table["reason"]) == {"9 observed differentially expressed genes, fewer than 10"}
+    assert set(table["n_de_observed"]) == {9}
+    assert summary.empty
+
+
+def test_without_the_pair_asked_for_the_one_shown_is_not_told_by_covariates():
+    sides = {"Liver": {OBSERVED: 1.0, PREDICTED: 0.9, SOURCE: 0.9, BASELINE: 1.0},
+             "Lung": {OBSERVED: 0.8, PREDICTED: 0.7, SOURCE: 0.7, BASELINE: 0.55}}  # fmt: skip
+    rows, replicates = made_tables(sides)
+    rows = rows.reindex(columns=PART_STATUS)
     curves = rows[[*KEY, "input"]].reindex(columns=PART_CURVE)
-    _, shown, _ = combine_status([rows], [curves], [drawn], StatusSettings())
+    _, shown, _ = combine_status([rows], [curves], [replicates], StatusSettings())
     assert set(shown.loc[shown["shown"], "tissue"]) == {"Lung"}
 
 

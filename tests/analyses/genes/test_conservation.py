@@ -282,3 +282,14 @@ def test_an_address_needs_a_pybigwig_with_curl(tmp_path, monkeypatch):
     monkeypatch.setattr(pyBigWig, "remote", 0)
     with pytest.raises(InputError, match="built with curl"):
         measure_bigwig("https://example.org/s.bw", tmp_path / "genes.gtf", list(GENES))
+
+
+@pytest.mark.parametrize(("merged", "words"), [(True, "count for none"), (False, "for each")])
+def test_the_log_says_how_the_model_counts_shared_bases(tmp_path, caplog, merged, words):
+    path = write_gtf(tmp_path / "genes.gtf", GENES)
+    if merged:
+        first = next(iter(GENES))
+        path.write_text(path.read_text().replace('transcript_id "T1"', f'transcript_id "{first}"'))
+    with caplog.at_level("INFO"):
+        read_exons(path, list(GENES))
+    assert words in caplog.text

@@ -12,7 +12,7 @@ from mtm.predictions.held_out import read_held_out
 from mtm.settings.traits import TraitSettings
 from mtm.vocabulary import MEDIAN_OF_TISSUES
 
-FEW = {"columns": ["age", "sex"], "permutations": 99, "bootstraps": 60, "splits": 10}
+FEW = {"columns": ["age", "sex"], "permutations": 99, "splits": 10}
 N_GENES = 40
 
 
@@ -155,6 +155,22 @@ def test_a_model_of_age_alone_scores_high_and_has_nothing_beyond(world):
     assert (rows["rho_beyond"] > 0.3).all()
     assert (rows["beyond_ci_low"] < rows["rho_beyond"]).all()
     assert (rows["rho_covariates"] > 0.6).all()
+
+
+def test_predictions_that_never_vary_have_no_agreement_and_no_p(world):
+    _, agreement = world.compare(np.zeros_like(world.noisy), columns=["age"])
+    row = rows_of(agreement, definition="predictable", tissue="Lung").iloc[0]
+    assert row[["rho", "ci_low", "ci_high", "null_mean", "p"]].isna().all()
+    median = rows_of(agreement, definition="predictable", tissue=MEDIAN_OF_TISSUES).iloc[0]
+    assert median[["rho", "ci_low", "p"]].isna().all()
+
+
+def test_p_is_of_the_genes_that_are_permuted(world):
+    _, few = world.compare(world.noisy, columns=["age"], sampled_genes=3)
+    _, all_genes = world.compare(world.noisy, columns=["age"])
+    assert few["rho"].to_list() == pytest.approx(all_genes["rho"].to_list())
+    # Of three genes a rho near 1 is common, whatever all genes say.
+    assert (few["p"] > all_genes["p"]).any()
 
 
 def test_partial_correlation_over_genes_is_that_of_residuals(world):

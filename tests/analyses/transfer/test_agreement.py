@@ -8,22 +8,23 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from mtm.analyses.disease.case_control import fold_changes
+from mtm.analyses.disease.case_control import fold_changes, fold_changes_without
 from mtm.analyses.transfer.agreement import transfer_agreement
-from mtm.analyses.transfer.external import align_moments, read_external
+from mtm.analyses.transfer.external import read_external
 from mtm.analyses.transfer.reference import reference_contrast
 from mtm.analyses.transfer.related_tissues import compare_groups
 from mtm.cohort.cohort import Cohort
-from mtm.errors import InputError
+from mtm.errors import CannotDo, InputError
 from mtm.models.base import Training
 from mtm.models.registry import build
+from mtm.predictions.alignment import align_moments
 from mtm.settings.disease import DiseaseSettings
 from mtm.settings.transfer import TransferSettings
 
 N_GENES, BLOOD = 80, "Whole Blood"
 TISSUES = ("Liver", "Lung", "Thyroid", BLOOD)
-QUICK = TransferSettings(contrast="MHX", permutations=60, bootstraps=40)
-DISEASE = DiseaseSettings(min_cases=20, min_controls=20)
+QUICK = TransferSettings(contrast="MHX", permutations=60)
+DISEASE = DiseaseSettings(medical_history=None, min_cases=20, min_controls=20)
 GENES = pd.DataFrame(
     {"symbol": [f"G{i}" for i in range(N_GENES)]},
     index=pd.Index([f"ENSG{i:011d}.{1 + i % 7}" for i in range(N_GENES)], name="gene_id"),
@@ -145,10 +146,16 @@ def test_fold_changes_by_hand():
     case = np.array([True, True, False])
     expected = np.log2([(2 + 1) / (7 + 1), (20 + 1) / (0 + 1)])
     np.testing.assert_allclose(fold_changes(expr, case, 1.0), expected)
-    weights = np.array([[2.0, 0, 1], [1, 1, 1]])
-    result = fold_changes(expr, case, 1.0, weights)
-    np.testing.assert_allclose(result[0], np.log2([2 / 8, 11 / 1]), rtol=1e-6)
-    np.testing.assert_allclose(result[1], expected, rtol=1e-6)
+    gone = np.array([[3, 3], [1, 3], [0, 1], [2, 3]])
+    result = fold_changes_without(expr, case, 1.0, gone)
+    np.testing.assert_allclose(result[0], expected)
+    np.testing.assert_allclose(result[1], np.log2([(1 + 1) / (7 + 1), (10 + 1) / 1]))
+    np.testing.assert_allclose(result[2], np.log2([1 / (7 + 1), 1 / 1]))
+    # Without any control their mean counts as 0.
+    np.testing.assert_allclose(result[3], np.log2([2 + 1, 20 + 1]))
+    counted = np.array([True, False, True])
+    result = fold_changes_without(expr, case, 1.0, gone, counted)
+    np.testing.assert_allclose(result[:2], np.log2([[2 / 8, 11 / 1]] * 2))
 
 
 def test_reference_finds_the_related_tissues(reference, cohort, planted):
@@ -227,7 +234,7 @@ def test_groups_of_tissues(results):
     expected = stats.mannwhitneyu(
         rho[["Liver", "Lung"]], rho[["Thyroid"]], method="asymptotic"
     ).pvalue
-    assert row["rank_sum_p"] == pytest.approx(expected)
+    assert row["p_as_paper"] == pytest.approx(expected)
     assert row["paper_median_related"] == 0.52
 
 
@@ -238,7 +245,7 @@ def test_permuted_groups_are_no_better_than_the_null(model, cohort, files, refer
         mixed = external.samples.assign(
             case=np.random.default_rng(seed).permutation(external.samples["case"])
         )
-        one = QUICK.with_(alignments=("log2",), seed=seed, permutations=40, bootstraps=20)
+        one = QUICK.with_(alignments=("log2",), seed=seed, permutations=40)
         table, _, _ = transfer_agreement(
             model, "ridge", replace(external, samples=mixed), blood_of(cohort), BLOOD,
             *reference, one,
@@ -257,7 +264,7 @@ def test_without_related_tissues_there_is_no_test_of_groups():
     row = compare_groups(table, null).iloc[0]
     assert row["median"] == pytest.approx(0.2)
     assert row["n_related"] == 0
-    assert np.isnan(row["rank_sum_p"])
+    assert np.isnan(row["p_as_paper"])
 
 
 def test_tissues_with_too_few_cases_stay_as_rows(model, cohort, files):
@@ -359,14 +366,19 @@ def test_units_can_be_said(files, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("changes", "disease", "words"),
+    ("changes", "disease", "error", "words"),
     [
-        ({"contrast": "MHY"}, DISEASE, ("transfer.contrast", "'MHY'", "MHX")),
-        ({}, DiseaseSettings(), ("reference of contrast MHX", "disease.min_cases")),
+        ({"contrast": "MHY"}, DISEASE, InputError, ("transfer.contrast", "'MHY'", "MHX")),
+        (
+            {},
+            DiseaseSettings(medical_history=None),
+            CannotDo,
+            ("MHX: at most", "disease.min_cases"),
+        ),
     ],
 )
-def test_bad_reference(cohort, changes, disease, words):
-    with pytest.raises(InputError) as caught:
+def test_bad_reference(cohort, changes, disease, error, words):
+    with pytest.raises(error) as caught:
         reference_contrast(cohort, BLOOD, disease, QUICK.with_(**changes))
     assert all(word in str(caught.value) for word in words)
 
@@ -377,7 +389,7 @@ def test_bad_alignment():
 
 
 def test_model_that_needs_covariates_names_the_one_that_is_missing(cohort, files, reference):
-    fitted = build("ridge", {"covariates": "together", "covariate_columns": ["sex", "MHX"]})
+    fitted = build("ridge", {"covariates": "own_penalty", "covariate_columns": ["sex", "MHX"]})
     fitted.fit(Training(cohort, cohort.tissue_index(BLOOD), device="cpu"))
     external = read_external(files / "expression.tsv", files / "samples.tsv", QUICK)
     with pytest.raises(InputError, match="no column MHX"):

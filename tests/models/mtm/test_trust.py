@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from cohorts import simulated_cohort
 from scipy import stats
 
@@ -16,7 +17,6 @@ from mtm.models.base import Requests, Training
 from mtm.models.mtm.model import MTM, MTMParameters
 from mtm.models.registry import load
 from mtm.predictions.requests import held_out_requests
-from mtm.statistics.resampling import induced_permutations
 
 HERE = Path(__file__).parent
 # A rate that falls to nothing: where training ends is then a matter of the data, not of the step
@@ -106,11 +106,15 @@ def test_permuted_blood_stays_within_the_null_interval(trained):
 
     def rho_with_swapped_donors():
         # One permutation of donors for all tissues: a donor's tissues follow the blood together.
-        permutation = rng.permutation(len(bloods))[None]
+        permutation = rng.permutation(len(bloods))
         rows = np.arange(len(predicted))
         for target in np.unique(requests.target):
             here = np.flatnonzero(requests.target == target)
-            rows[here] = here[induced_permutations(permutation, donor[here])[0]]
+            # Who meets a donor without the tissue meets the next one on the cycle who has it.
+            met = permutation[donor[here]]
+            while not np.isin(met, donor[here]).all():
+                met = np.where(np.isin(met, donor[here]), met, permutation[met])
+            rows[here] = here[np.argsort(donor[here])][np.searchsorted(np.sort(donor[here]), met)]
         return mean_rho(predicted[rows], observed, requests.target)
 
     true = mean_rho(predicted, observed, requests.target)
@@ -162,3 +166,16 @@ def test_a_process_killed_with_sigkill_mid_epoch_ends_with_the_same_bundle(tmp_p
     a, b = unbroken.state(), killed.state()
     assert a.keys() == b.keys()
     assert all(np.array_equal(a[key], b[key]) for key in a)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_the_training_table_has_the_memory_held_on_a_graphics_card():
+    cohort = simulated_cohort()
+    source = cohort.tissue_index("Whole Blood")
+    tables = {
+        device: MTM(SMALL.with_(epochs=2)).fit(Training(cohort, source=source, device=device))
+        for device in ("cpu", "cuda")
+    }
+    assert "gpu_gb" not in tables["cpu"]
+    assert tables["cuda"]["gpu_gb"].between(1e-3, 200).all()

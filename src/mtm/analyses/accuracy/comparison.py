@@ -25,7 +25,7 @@ from mtm.predictions.held_out import HeldOut, fold_weights
 from mtm.predictions.tissues import tissues
 from mtm.settings.accuracy import AccuracySettings
 from mtm.statistics.over_tissues import averaged, known_mean, over_tissues
-from mtm.statistics.testing import rank_sum_p, t_interval
+from mtm.statistics.testing import rank_sum_p, t_interval, t_interval_of_mean
 from mtm.vocabulary import (
     ACCURACY_KEY,
     GENE_CONVENTIONS,
@@ -131,9 +131,9 @@ def compare_accuracy(
     weights = fold_weights([scored[name].held_out for name in used], settings)
     rows, resampled = [], {}
     for tissue in sorted({name for model in models.values() for name in model.samples}):
-        for key, row, draws in _compare_tissue(tissue, models, pairs, weights):
+        for key, row, draws, sizes in _compare_tissue(tissue, models, pairs, weights):
             rows.append(row)
-            resampled.setdefault(key, []).append(draws)
+            resampled.setdefault(key, []).append((draws, sizes))
         log.info("%s compared", tissue)
     return _with_means(pd.DataFrame(rows), resampled, weights)
 
@@ -143,8 +143,8 @@ def _compare_tissue(
     models: Mapping[str, "_Model"],
     pairs: Sequence[tuple[str, str]],
     weights: Mapping[int, pd.DataFrame],
-) -> Iterator[tuple[tuple, dict, np.ndarray]]:
-    """Yield pair and measure, row and draws of the difference."""
+) -> Iterator[tuple[tuple, dict, np.ndarray, tuple[int, int]]]:
+    """Yield pair and measure, row, draws of the difference, numbers of samples and folds."""
     sides: dict[tuple, dict] = {}
     for pair in pairs:
         of_a, of_b = (models[name].samples_of(tissue) for name in pair)
@@ -154,12 +154,12 @@ def _compare_tissue(
             if (name, *common) not in sides:
                 sides[name, *common] = models[name].correlations(tissue, common, weights)
         a, b = (sides[name, *common] for name in pair)
-        n_folds = of_a["fold"][common.index].nunique()
+        sizes = len(common), of_a["fold"][common.index].nunique()
         for measure in a:
             key = (*pair, *measure)
             row = dict(zip(GROUP, key, strict=True)) | {"tissue": tissue}
-            difference, draws = _compare(a[measure], b[measure], len(common), n_folds)
-            yield key, row | {"n_samples": len(common)} | only | difference, draws
+            difference, draws = _compare(a[measure], b[measure], *sizes)
+            yield key, row | {"n_samples": len(common)} | only | difference, draws, sizes
 
 
 @dataclass(frozen=True)
@@ -321,7 +321,7 @@ def _compare(
 
 
 def _with_means(
-    table: pd.DataFrame, resampled: Mapping[tuple, list[np.ndarray]], weights: Mapping
+    table: pd.DataFrame, resampled: Mapping[tuple, list[tuple]], weights: Mapping
 ) -> pd.DataFrame:
     """Add q-values over tissues and the rows of the mean over tissues."""
     n_donors = sum(fold.shape[1] for fold in weights.values())
@@ -329,7 +329,7 @@ def _with_means(
     def mean_of_tissues(key: tuple, part: pd.DataFrame) -> dict[str, float]:
         columns, sizes = ["mean_a", "mean_b", "difference"], ["n_samples", "n_only_a", "n_only_b"]
         mean = averaged(part, columns, counts=["n_values"], totals=sizes)
-        draws = known_mean(np.stack(resampled[key]))
-        return mean | t_interval(mean["difference"], draws, n_donors, len(weights))
+        of_tissues = zip(*resampled[key], strict=True)
+        return mean | t_interval_of_mean(mean["difference"], *of_tissues, n_donors - len(weights))
 
     return over_tissues(table, GROUP, MEAN_OF_TISSUES, mean_of_tissues, {"q": "p"})

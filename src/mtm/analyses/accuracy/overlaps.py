@@ -67,24 +67,30 @@ def predictable_overlaps(
     return pd.concat(parts, ignore_index=True)
 
 
-def fold_changes(overlaps: pd.DataFrame) -> pd.DataFrame:
+def fold_changes(overlaps: pd.DataFrame, samples_of: Mapping[str, int]) -> pd.DataFrame:
     """Relate the fold change of predictable genes, A over B, to sample size (methods 3, R8-R9).
 
     Parameters
     ----------
     overlaps
         From `predictable_overlaps`.
+    samples_of
+        Samples of each tissue in the cohort, the paper's sample size: donors without the source
+        count too.
 
     Returns
     -------
     pd.DataFrame
-        Columns of the pair, ``definition``, ``scale``, ``tissue``, ``n_samples``, ``n_a``,
-        ``n_b``; ``fold_change`` = n_a / n_b, empty where B has no gene (``excluded`` is true);
-        and for the whole pair and definition ``n_tissues`` with a fold change, ``n_excluded``,
-        ``spearman_rho`` of fold change and sample size over the former, and ``spearman_p``.
+        Columns of the pair, ``definition``, ``scale``, ``tissue``, ``n_samples`` of the tissue,
+        ``n_predicted`` of these, ``n_a``, ``n_b``; ``fold_change`` = n_a / n_b, empty where B has
+        no gene (``excluded`` is true); and for the whole pair and definition ``n_tissues`` with a
+        fold change, ``n_excluded``, ``spearman_rho`` of fold change and ``n_samples`` over the
+        former, and ``p_as_paper``, which takes tissues as independent.
     """
-    columns = [*PAIR, "definition", "scale", "tissue", "n_samples", "n_a", "n_b"]
-    table = overlaps[columns].copy()
+    table = overlaps.rename(columns={"n_samples": "n_predicted"})
+    table["n_samples"] = table["tissue"].map(samples_of)
+    columns = [*PAIR, "definition", "scale", "tissue", "n_samples", "n_predicted", "n_a", "n_b"]
+    table = table[columns].copy()
     table["fold_change"] = table["n_a"] / table["n_b"].where(table["n_b"] > 0)
     table["excluded"] = table["fold_change"].isna()
     parts = []
@@ -98,7 +104,7 @@ def fold_changes(overlaps: pd.DataFrame) -> pd.DataFrame:
                 n_tissues=len(kept),
                 n_excluded=len(part) - len(kept),
                 spearman_rho=rho,
-                spearman_p=p,
+                p_as_paper=p,
             )
         )
     return pd.concat(parts, ignore_index=True)

@@ -22,7 +22,9 @@ partial rho. Only linear effects are removed, and none of the target sample's ow
 Rho within a class of death. The per-fold rho of donors who died on a ventilator (Hardy class 0)
 alone, and of the others (1 to 4) alone.
 
-Intervals resample donors within fold, the same draws for all tissues.
+Intervals resample donors within fold, the same draws for all tissues. Null intervals are of donors
+permuted within fold: their variance is known without drawing any, and the degrees of freedom that
+covariates take are left out of it (methods 6.16).
 """
 
 import logging
@@ -35,7 +37,7 @@ import torch
 
 from mtm.analyses.accuracy.resampled import gene_blocks, sampled_genes
 from mtm.cohort.cohort import Cohort
-from mtm.errors import InputError
+from mtm.errors import CannotDo, InputError
 from mtm.models.covariate_design import CovariateDesign, covariate_table
 from mtm.models.device import choose_device
 from mtm.predictions.held_out import HeldOut, fold_weights
@@ -43,9 +45,10 @@ from mtm.predictions.tissues import BLOCK_GENES, Tissue, Values, tissues
 from mtm.settings.accuracy import AccuracySettings
 from mtm.settings.models.base import COVARIATES
 from mtm.statistics.correlation import fisher_z
+from mtm.statistics.joint_null import PairProducts, null_interval
 from mtm.statistics.kernels import RunningMean, standardise, weighted_correlations
-from mtm.statistics.over_tissues import averaged, known_mean, over_tissues
-from mtm.statistics.testing import t_interval
+from mtm.statistics.over_tissues import averaged, over_tissues
+from mtm.statistics.testing import t_interval, t_interval_of_mean
 from mtm.vocabulary import MEAN_OF_TISSUES, SCALES, Scale
 
 log = logging.getLogger(__name__)
@@ -64,12 +67,13 @@ class _View:
     """Some held-out samples of a tissue, and the covariates to take out of them.
 
     `rows` are the samples, sorted by fold, of the folds with enough of them; the lists have one
-    entry a fold: its slice of `rows`, an orthonormal basis of its centred covariates
+    entry a fold: its number, its slice of `rows`, an orthonormal basis of its centred covariates
     ``(n_fold_rows, rank)``, and the bootstrap weights of its donors.
     """
 
     adjustment: str
     rows: np.ndarray
+    folds: list[int]
     parts: list[slice]
     bases: list[torch.Tensor]
     weights: list[torch.Tensor]
@@ -104,10 +108,8 @@ def partial_accuracy(
 
     Parameters
     ----------
-    held_out, cohort, source
-        Predictions, the whole cohort, and its source tissue, whose sample gives covariates.
-    model
-        Name written into the table.
+    held_out, cohort, source, model
+        Predictions, the whole cohort, its source tissue (for covariates), and a name.
     settings
         The accuracy section of the config; `min_donors_per_fold` holds within classes too.
     covariates
@@ -122,39 +124,44 @@ def partial_accuracy(
         ``model``, ``scale``, ``adjustment`` ("none", "covariates" and, where donors have a
         ``hardy`` class, "ventilator", "other_deaths"), ``tissue``, ``n_samples`` (in the folds
         that count), ``n_covariates`` (independent columns taken out of a fold, on average),
-        ``n_genes`` (with a correlation), ``mean_rho`` and the fields of
-        `mtm.statistics.testing.t_interval`; empty where no fold has enough donors. Tissue
-        "(mean of tissues)" is their mean; there, ``n_tissues`` counts those with a value and
-        ``n_above_zero`` those whose interval is above 0.
+        ``n_genes`` (with a correlation), ``mean_rho``, the fields of
+        `mtm.statistics.testing.t_interval`, ``null_low`` and ``null_high``; empty where no fold
+        has enough donors. Tissue "(mean of tissues)" is their mean; there, ``n_tissues`` counts
+        those with a value and ``n_above_zero`` those whose interval is above 0.
 
     Raises
     ------
-    InputError
-        The cohort has none of `covariates`, or a prediction's donor no sample of `source`.
+    InputError, CannotDo
+        A donor has no sample of `source`; none of `covariates` varies between donors.
     """
-    _demand_covariates(cohort, covariates)
+    _demand_covariates(cohort, source, covariates)
     torch_device = torch.device(choose_device(device))
     weights = fold_weights([held_out], settings)
     sample = sampled_genes(len(held_out.gene_ids), settings.bootstrap_genes, settings.seed)
-    rows, resampled = [], {}
+    rows, measured_in = [], {}
     for tissue in tissues(held_out, device=str(torch_device)):
         design = _design(cohort, tissue.rows, source, covariates)
         views = _views(cohort, tissue.rows, design, weights, settings, torch_device)
         for scale in SCALES:
             measured = _measure(tissue, scale, views, sample, settings.bootstraps, block_genes)
-            for view, (fields, draws) in zip(views, measured, strict=True):
+            for view, of_view in zip(views, measured, strict=True):
                 key = (model, scale, view.adjustment)
-                rows.append(dict(zip(ROW, key, strict=True)) | {"tissue": tissue.name} | fields)
-                resampled.setdefault(key, []).append(draws)
+                named = dict(zip(ROW, key, strict=True)) | {"tissue": tissue.name}
+                rows.append(named | of_view.fields)
+                measured_in.setdefault(key, []).append(of_view)
         log.info("%s: %.1f covariates taken out", tissue.name, views[1].n_covariates)
-    n_donors = sum(fold.shape[1] for fold in weights.values())
-    return _with_means(pd.DataFrame(rows), resampled, n_donors, len(weights))
+    return _with_means(pd.DataFrame(rows), measured_in, weights)
 
 
-def _demand_covariates(cohort: Cohort, covariates: Sequence[str]) -> None:
-    """Raise unless the cohort has a covariate; log what it lacks else."""
-    if not any(name in cohort.donors or name in cohort.samples for name in covariates):
-        raise InputError("cohort", "no covariate", f"at least one of {', '.join(covariates)}")
+def _demand_covariates(cohort: Cohort, source: str, covariates: Sequence[str]) -> None:
+    """Raise unless a covariate of the cohort varies; log what it lacks else."""
+    source_rows = np.flatnonzero(cohort.tissue == cohort.tissue_index(source))
+    if not len(CovariateDesign.fit(covariate_table(cohort, source_rows, covariates))):
+        raise CannotDo(
+            "accuracy beyond covariates",
+            "no covariate varies between donors",
+            f"give donors or samples one or more of {', '.join(covariates)}",
+        )
     if "hardy" not in cohort.donors:
         log.info("donors have no Hardy class: no rho within classes of death")
 
@@ -191,7 +198,7 @@ def _views(
         chosen["other_deaths"] = (hardy > VENTILATOR, nothing)
     views = []
     for adjustment, (members, columns) in chosen.items():
-        view = _View(adjustment, np.empty(0, np.int64), [], [], [])
+        view = _View(adjustment, np.empty(0, np.int64), [], [], [], [])
         for fold in np.unique(rows["fold"]):
             index = np.flatnonzero(members & (rows["fold"] == fold).to_numpy())
             basis = _basis(columns[index])
@@ -201,6 +208,7 @@ def _views(
             drawn = weights[int(fold)][rows["donor"].iloc[index]].to_numpy()
             start = len(view.rows)
             view = replace(view, rows=np.concatenate([view.rows, index]))
+            view.folds.append(int(fold))
             view.parts.append(slice(start, len(view.rows)))
             view.bases.append(torch.from_numpy(basis).to(device))
             view.weights.append(torch.from_numpy(drawn).to(device))
@@ -248,6 +256,70 @@ def _averaged(rho: Sequence[torch.Tensor], view: _View) -> torch.Tensor:
     return torch.tanh(mean_z).masked_fill_(total == 0, torch.nan)
 
 
+@dataclass(frozen=True)
+class _Measured:
+    """One view of a tissue: fields of its row, mean in each bootstrap sample, pairs of donors.
+
+    `sizes` are the samples, and the numbers fitted to them.
+    """
+
+    fields: dict[str, float]
+    resampled: np.ndarray
+    sizes: tuple[int, int]
+    pairs: dict[int, PairProducts]
+
+
+class _Sums:
+    """Mean rho of a view over blocks of genes, and the products of every two donors."""
+
+    def __init__(self, tissue: Tissue, view: _View, n_bootstraps: int):
+        self._view, self._donors = view, tissue.rows["donor"].to_numpy()[view.rows]
+        self._mean = RunningMean((), tissue.device)
+        self._resampled = RunningMean((n_bootstraps,), tissue.device)
+        self._products: dict[int, torch.Tensor] = {}
+
+    def add(self, values: Values) -> None:
+        """Add genes to the mean."""
+        view = self._view
+        predicted = _standardised(values.predicted_z[view.rows], view)
+        observed = _standardised(values.observed_z[view.rows], view)
+        units = [(p, o, fixed) for (p, _), (o, fixed) in zip(predicted, observed, strict=True)]
+        rho = torch.stack([(p * o).sum(0).masked_fill(fixed, torch.nan) for p, o, fixed in units])
+        self._mean.add(_averaged(rho, view), 0)
+        weights = view.fold_weights.to(rho)
+        total = (weights[:, None] * ~rho.isnan()).sum(0)
+        for index, (p, o, _) in enumerate(units):
+            # Slopes of Fisher's z on rho, and of the mean rho on the mean z, by chance alone.
+            share = weights[index] * (1 + 1 / (weights[index] + 1)) / (1 + total)
+            self._products[index] = self._products.get(index, 0) + (p * share) @ o.T
+
+    def resample(self, values: Values) -> None:
+        """Add sampled genes to the mean in each bootstrap sample."""
+        self._resampled.add(_resampled_rho(values, self._view).double(), 1)
+
+    def measured(self) -> _Measured:
+        """Put the mean beside its interval and its null."""
+        view, n_genes = self._view, int(self._mean.count)
+        mean_rho, resampled = float(self._mean.mean()), self._resampled.mean()
+        pairs = {
+            view.folds[index]: PairProducts(
+                self._donors[view.parts[index]],
+                products.cpu().numpy() / max(n_genes, 1),
+                view.bases[index].cpu().numpy(),
+            )
+            for index, products in self._products.items()
+        }
+        fields = {
+            "n_samples": len(view.rows),
+            "n_covariates": view.n_covariates,
+            "n_genes": n_genes,
+            "mean_rho": mean_rho,
+        }
+        sizes = len(view.rows), view.n_fitted
+        fields |= t_interval(mean_rho, resampled, *sizes)
+        return _Measured(fields | null_interval([pairs]), resampled, sizes, pairs)
+
+
 def _measure(
     tissue: Tissue,
     scale: Scale,
@@ -255,42 +327,19 @@ def _measure(
     sample: np.ndarray,
     n_bootstraps: int,
     block_genes: int,
-) -> list[tuple[dict[str, float], np.ndarray]]:
-    """Measure one tissue: for each view, the fields of its row and its bootstrapped mean."""
-    means = [RunningMean((), tissue.device) for _ in views]
-    draws = [RunningMean((n_bootstraps,), tissue.device) for _ in views]
-    measured = [(v, m, d) for v, m, d in zip(views, means, draws, strict=True) if v.parts]
+) -> list[_Measured]:
+    """Measure every view of one tissue."""
+    sums = [_Sums(tissue, view, n_bootstraps) for view in views]
+    present = [of_view for of_view, view in zip(sums, views, strict=True) if view.parts]
     for start in range(0, tissue.n_genes, block_genes):
         values = tissue.values(scale, slice(start, start + block_genes))
-        for view, mean, _ in measured:
-            mean.add(_rho(values, view), 0)
+        for of_view in present:
+            of_view.add(values)
     for genes in gene_blocks(tissue, sample, block_genes):
         values = tissue.values(scale, genes)
-        for view, _, drawn in measured:
-            drawn.add(_resampled_rho(values, view).double(), 1)
-    results = []
-    for view, mean, drawn in zip(views, means, draws, strict=True):
-        mean_rho, resampled = float(mean.mean()), drawn.mean()
-        fields = {
-            "n_samples": len(view.rows),
-            "n_covariates": view.n_covariates,
-            "n_genes": int(mean.count),
-            "mean_rho": mean_rho,
-        }
-        fields |= t_interval(mean_rho, resampled, len(view.rows), view.n_fitted)
-        results.append((fields, resampled))
-    return results
-
-
-def _rho(values: Values, view: _View) -> torch.Tensor:
-    """Per-fold rho of every gene, shape ``(n_genes,)``."""
-    predicted = _standardised(values.predicted_z[view.rows], view)
-    observed = _standardised(values.observed_z[view.rows], view)
-    of_folds = [
-        (p * o).sum(0).masked_fill(fixed, torch.nan)
-        for (p, _), (o, fixed) in zip(predicted, observed, strict=True)
-    ]
-    return _averaged(of_folds, view)
+        for of_view in present:
+            of_view.resample(values)
+    return [of_view.measured() for of_view in sums]
 
 
 def _resampled_rho(values: Values, view: _View) -> torch.Tensor:
@@ -305,15 +354,20 @@ def _resampled_rho(values: Values, view: _View) -> torch.Tensor:
 
 
 def _with_means(
-    table: pd.DataFrame, resampled: Mapping[tuple, list[np.ndarray]], n_donors: int, n_folds: int
+    table: pd.DataFrame,
+    measured: Mapping[tuple, list[_Measured]],
+    weights: Mapping[int, pd.DataFrame],
 ) -> pd.DataFrame:
-    """Add the rows of the mean over tissues."""
+    """Add the rows of the mean over tissues; `weights` from `fold_weights`."""
+    n_donors, n_folds = sum(fold.shape[1] for fold in weights.values()), len(weights)
 
     def mean_of_tissues(key: tuple, part: pd.DataFrame) -> dict[str, float]:
         columns = ["n_covariates", "mean_rho"]
         mean = averaged(part, columns, counts=["n_genes"], totals=["n_samples"])
-        draws = known_mean(np.stack(resampled[key]))
-        mean |= t_interval(mean["mean_rho"], draws, n_donors, n_folds)
+        draws, sizes = zip(*((one.resampled, one.sizes) for one in measured[key]), strict=True)
+        n_fitted = n_folds * (1 + np.nan_to_num(mean["n_covariates"]))
+        mean |= t_interval_of_mean(mean["mean_rho"], draws, sizes, n_donors - n_fitted)
+        mean |= null_interval([one.pairs for one in measured[key]])
         above = int((part["ci_low"] > 0).sum())
         return mean | {"n_tissues": int(part["mean_rho"].notna().sum()), "n_above_zero": above}
 

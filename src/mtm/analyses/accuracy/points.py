@@ -7,10 +7,12 @@ import torch
 from mtm.predictions.tissues import BLOCK_GENES, Tissue
 from mtm.settings.accuracy import AccuracySettings
 from mtm.statistics.correlation import CONSTANT_TOLERANCE, fisher_z
-from mtm.statistics.kernels import pearson, standardise
+from mtm.statistics.kernels import pearson, standardise, third_moment
 from mtm.vocabulary import GENE_CONVENTIONS, Scale
 
 POOLED_CONVENTIONS = GENE_CONVENTIONS[1:]
+# Edges between the skewnesses of nulls whose genes are pooled.
+SKEWNESS_STRATA = (-0.1, 0.1, 0.25, 0.5, 1.0, 2.0)
 
 
 @dataclass(frozen=True)
@@ -19,7 +21,8 @@ class Points:
 
     `rho` maps each gene-wise convention to ``(n_genes,)``; `statistic` is the weighted sum of
     Fisher z over eligible folds, `total` the weight of the folds it stands for; `informative` is
-    ``(n_genes, n_eligible_folds)``; `sample_rho` is ``(n_samples, n_samples)`` for each fold:
+    ``(n_genes, n_eligible_folds)``; `stratum` numbers the genes' nulls by their skewness
+    (`null_strata`); `sample_rho` is ``(n_samples, n_samples)`` for each fold:
     prediction i with observation j.
     """
 
@@ -29,6 +32,7 @@ class Points:
     statistic: torch.Tensor
     total: torch.Tensor
     informative: torch.Tensor
+    stratum: torch.Tensor
     sample_rho: list[torch.Tensor]
 
 
@@ -40,6 +44,7 @@ def point_estimates(
     sizes = torch.tensor([part.stop - part.start for part in tissue.parts])
     eligible = torch.nonzero(sizes >= settings.min_donors_per_fold).flatten().tolist()
     fold_rho = torch.empty((n_folds, n_genes), dtype=torch.float64, device=device)
+    third = torch.empty_like(fold_rho)
     varying = torch.empty((n_folds, n_genes), dtype=torch.bool, device=device)
     pooled = {key: fold_rho.new_full((n_genes,), torch.nan) for key in POOLED_CONVENTIONS}
     sums = [_SampleSums.zeros(int(size), device) for size in sizes]
@@ -54,9 +59,12 @@ def point_estimates(
             rho = (unit_predicted * unit_observed).sum(0)
             fold_rho[index, genes] = rho.masked_fill_(fixed_observed, torch.nan)
             varying[index, genes] = ~fixed_predicted
+            third[index, genes] = third_moment(unit_predicted, unit_observed)
         if tissue.n_samples >= settings.min_donors_per_fold:
             for convention, rho in pooled.items():
                 rho[genes] = pearson(*values.pooled(convention), 0)
+    # Each fold has its own z-score of 0 TPM, which is the same value nevertheless.
+    pooled["pooled_z"].masked_fill_(pooled["pooled_raw"].isnan(), torch.nan)
 
     weights = (sizes[eligible] - 3).to(device, torch.float64)
     known = ~fold_rho[eligible].isnan()
@@ -70,8 +78,34 @@ def point_estimates(
         statistic=statistic,
         total=total,
         informative=(known & varying[eligible]).T.contiguous(),
+        stratum=null_strata(third[eligible], weights),
         sample_rho=[part.correlations(n_genes) for part in sums],
     )
+
+
+def null_strata(third: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+    """Group genes by the skewness of their null, that of the weighted sum of permuted rho.
+
+    Correlations of two sparse genes are slightly negative under most permutations and large
+    under the few that bring their expressing donors together, so genes must be compared with
+    others of their kind.
+
+    Parameters
+    ----------
+    third
+        `mtm.statistics.kernels.third_moment` of every fold and gene, ``(n_folds, n_genes)``.
+    weights
+        Weight of each fold, its donors less 3, shape ``(n_folds,)``.
+
+    Returns
+    -------
+    torch.Tensor
+        Shape ``(n_genes,)``, int64.
+    """
+    informative = (third != 0).double()
+    variance = (weights**2 / (weights + 2)) @ informative
+    skewness = (weights**3 @ third) / variance.clamp_min(1e-9) ** 1.5
+    return torch.bucketize(skewness, torch.tensor(SKEWNESS_STRATA, device=third.device).double())
 
 
 @dataclass

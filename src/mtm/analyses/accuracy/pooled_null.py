@@ -6,10 +6,11 @@ import torch
 class PooledNull:
     """Permutation p-values of a tissue's genes against permutations of many of its genes.
 
-    Under the null all genes of a tissue with the same number of donors in the same folds share
-    one distribution, so their permuted values are pooled. A gene that carries information in
-    some folds alone (elsewhere its prediction is constant, or its observation) is compared with
-    those folds of the pooled genes. Null values are counted as they come and are not kept.
+    Under the null the genes of a tissue with the same number of donors in the same folds, and
+    with nulls of like skewness (one stratum), share one distribution, so their permuted values
+    are pooled. A gene that carries information in some folds alone (elsewhere its prediction is
+    fixed, or its observation) is compared with those folds of the pooled genes. Null values are
+    counted as they come and are not kept.
 
     Parameters
     ----------
@@ -21,17 +22,21 @@ class PooledNull:
         ``(n_genes, n_folds)``.
     weights
         Weight of each fold, shape ``(n_folds,)``.
+    stratum
+        From `mtm.analyses.accuracy.points.null_strata`, shape ``(n_genes,)``, int64.
     """
 
-    def __init__(self, statistic: torch.Tensor, informative: torch.Tensor, weights: torch.Tensor):
-        self._weights = weights
-        if informative.shape[1]:
-            self.patterns, self._pattern = torch.unique(informative, dim=0, return_inverse=True)
-        else:
-            self.patterns = informative[:1]
-            self._pattern = torch.zeros(
-                len(informative), dtype=torch.int64, device=informative.device
-            )
+    def __init__(
+        self,
+        statistic: torch.Tensor,
+        informative: torch.Tensor,
+        weights: torch.Tensor,
+        stratum: torch.Tensor,
+    ):
+        self._weights, self._informative, self._stratum = weights, informative, stratum
+        kinds = torch.cat([informative.long(), stratum[:, None]], 1)
+        kinds, self._pattern = torch.unique(kinds, dim=0, return_inverse=True)
+        self.patterns, self._strata = kinds[:, :-1].bool(), kinds[:, -1]
         self._genes = [
             torch.nonzero(self._pattern == index).flatten() for index in range(len(self.patterns))
         ]
@@ -42,28 +47,27 @@ class PooledNull:
         ]
         self._n_null = [0] * len(self.patterns)
 
-    def covers(self, informative: torch.Tensor) -> torch.Tensor:
-        """Whether genes can serve as null of each pattern: they are informative in its folds.
+    def covers(self, informative: torch.Tensor, stratum: torch.Tensor) -> torch.Tensor:
+        """Whether genes can serve as null of each pattern: same stratum, informative in its folds.
 
         Parameters
         ----------
-        informative
-            Shape ``(n_candidates, n_folds)``.
+        informative, stratum
+            Of the candidates, shapes ``(n_candidates, n_folds)`` and ``(n_candidates,)``.
 
         Returns
         -------
         torch.Tensor
             Shape ``(n_patterns, n_candidates)``.
         """
-        return (informative[None] | ~self.patterns[:, None]).all(2)
+        informed = (informative[None] | ~self.patterns[:, None]).all(2)
+        return informed & (stratum[None] == self._strata[:, None])
 
-    def top_up(self, informative: torch.Tensor, chosen: torch.Tensor, least: int) -> torch.Tensor:
+    def top_up(self, chosen: torch.Tensor, least: int) -> torch.Tensor:
         """Choose further genes, so that no pattern is compared with fewer than `least` genes.
 
         Parameters
         ----------
-        informative
-            Of all genes, shape ``(n_genes, n_folds)``.
         chosen
             Genes that are in the null already.
         least
@@ -74,9 +78,9 @@ class PooledNull:
         torch.Tensor
             The further genes, int64.
         """
-        taken = torch.zeros(len(informative), dtype=torch.bool, device=informative.device)
+        taken = torch.zeros_like(self._stratum, dtype=torch.bool)
         taken[chosen] = True
-        candidates = self.covers(informative)
+        candidates = self.covers(self._informative, self._stratum)
         for covering in candidates[self.patterns.any(1)]:
             wanted = least - int((covering & taken).sum())
             if wanted > 0:
@@ -84,7 +88,9 @@ class PooledNull:
         taken[chosen] = False
         return torch.nonzero(taken).flatten()
 
-    def add(self, permuted_z: torch.Tensor, informative: torch.Tensor) -> None:
+    def add(
+        self, permuted_z: torch.Tensor, informative: torch.Tensor, stratum: torch.Tensor
+    ) -> None:
         """Count null values.
 
         Parameters
@@ -92,15 +98,15 @@ class PooledNull:
         permuted_z
             Fisher z of some genes in every fold under every permutation, shape
             ``(n_folds, n_null_genes, n_permutations)``.
-        informative
-            Of these genes, shape ``(n_null_genes, n_folds)``.
+        informative, stratum
+            Of these genes, shapes ``(n_null_genes, n_folds)`` and ``(n_null_genes,)``.
         """
-        coverage = self.covers(informative)
+        coverage = self.covers(informative, stratum)
         for index, folds in enumerate(self.patterns):
             if not folds.any() or not coverage[index].any():
                 continue
-            null = torch.einsum("f,fgb->gb", self._weights[folds], permuted_z[folds])
-            null = null[coverage[index]].flatten()
+            covering = permuted_z[folds][:, coverage[index]]
+            null = torch.einsum("f,fgb->gb", self._weights[folds], covering).flatten()
             below = torch.searchsorted(self._ranked[index].values, null, right=True)
             self._at_or_above[index] += torch.bincount(
                 below, minlength=len(self._at_or_above[index])

@@ -1,6 +1,6 @@
 """Accuracy with donors permuted, and in bootstrap samples of donors."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +12,8 @@ from mtm.analyses.accuracy.pooled_null import PooledNull
 from mtm.predictions.tissues import BLOCK_GENES, Tissue, Values
 from mtm.settings.accuracy import AccuracySettings
 from mtm.statistics.correlation import fisher_z
+from mtm.statistics.coupled_folds import coupling
+from mtm.statistics.joint_null import Null, PairProducts
 from mtm.statistics.kernels import (
     RunningMean,
     permuted_correlations,
@@ -19,12 +21,7 @@ from mtm.statistics.kernels import (
     weighted_correlations,
 )
 from mtm.statistics.over_tissues import known_mean
-from mtm.statistics.resampling import (
-    CPU_RESAMPLING_BLOCK,
-    donor_permutations,
-    donor_weights,
-    induced_permutations,
-)
+from mtm.statistics.resampling import CPU_RESAMPLING_BLOCK, donor_permutations
 from mtm.vocabulary import GENE_CONVENTIONS, Scale
 
 # A pattern of informative folds that fewer null genes share gets more null genes.
@@ -34,28 +31,6 @@ MIN_NULL_GENES = 50
 def sampled_genes(n_genes: int, wanted: int, seed: int) -> np.ndarray:
     """Positions of `wanted` genes drawn at random, sorted; all where there are no more."""
     return np.sort(np.random.default_rng([seed]).permutation(n_genes)[:wanted])
-
-
-@dataclass(frozen=True)
-class FoldDraws:
-    """Permutations and bootstrap draws of the held-out donors of one fold, for all tissues."""
-
-    donors: pd.Index
-    left: np.ndarray
-    right: np.ndarray
-    weights: np.ndarray
-
-
-def draw_folds(rows: pd.DataFrame, settings: AccuracySettings) -> dict[int, FoldDraws]:
-    """Draw permutations and bootstrap samples of every fold's predicted donors."""
-    draws = {}
-    for fold, part in rows.groupby("fold"):
-        donors = pd.Index(sorted(part["donor"].unique()))
-        rng = np.random.default_rng([settings.seed, int(fold)])
-        left, right = donor_permutations(len(donors), settings.permutations, rng)
-        weights = donor_weights(len(donors), settings.bootstraps, rng)
-        draws[int(fold)] = FoldDraws(donors, left, right, weights)
-    return draws
 
 
 @dataclass(frozen=True)
@@ -69,18 +44,57 @@ class TissueDraws:
 
 
 def draws_of(
-    tissue: Tissue, draws: Mapping[int, FoldDraws], settings: AccuracySettings
+    tissue: Tissue, weights: Mapping[int, pd.DataFrame], settings: AccuracySettings
 ) -> TissueDraws:
-    """Restrict the draws of each fold to the donors who have the tissue."""
-    left, right, weights = [], [], []
+    """Permute the donors of each fold who have the tissue, and take their bootstrap weights.
+
+    Parameters
+    ----------
+    tissue, settings
+        What is drawn for, and the accuracy section of the config.
+    weights
+        From `mtm.predictions.held_out.fold_weights`.
+    """
+    left, right, drawn = [], [], []
     for fold, part in zip(tissue.folds, tissue.parts, strict=True):
-        of_fold = draws[fold]
-        members = of_fold.donors.get_indexer(tissue.rows["donor"].iloc[part])
-        for factors, permutations in ((left, of_fold.left), (right, of_fold.right)):
-            induced = induced_permutations(permutations, members)
-            factors.append(torch.from_numpy(induced).to(tissue.device))
-        weights.append(torch.from_numpy(of_fold.weights[:, members]).to(tissue.device))
-    return TissueDraws(left, right, weights, settings.permutations)
+        donors = tissue.rows["donor"].iloc[part]
+        rng = np.random.default_rng([settings.seed, fold, len(donors)])
+        factors = donor_permutations(len(donors), settings.permutations, rng)
+        for side, factor in zip((left, right), factors, strict=True):
+            side.append(torch.from_numpy(factor).to(tissue.device))
+        drawn.append(torch.from_numpy(weights[fold][donors].to_numpy()).to(tissue.device))
+    return TissueDraws(left, right, drawn, settings.permutations)
+
+
+@dataclass(frozen=True)
+class _PairSums:
+    """Sums over genes of the products of every two donors, by position of their fold."""
+
+    tissue: Tissue
+    by_fold: dict[int, torch.Tensor]
+
+    def add(self, fold: int, predicted: torch.Tensor, observed: torch.Tensor) -> None:
+        """Add genes, each side ``(n_fold_donors, n_genes)``."""
+        self.by_fold[fold] = self.by_fold.get(fold, 0) + (predicted @ observed.T).double()
+
+    def mean(self, n_known: int) -> dict[int, PairProducts]:
+        """Divide by the number of genes with a correlation."""
+        donors = self.tissue.rows["donor"].to_numpy()
+        return {
+            self.tissue.folds[fold]: PairProducts(
+                donors[self.tissue.parts[fold]], matrix.cpu().numpy() / max(n_known, 1)
+            )
+            for fold, matrix in self.by_fold.items()
+        }
+
+    def null(self, n_known: int, draws: TissueDraws) -> Null:
+        """Null of a mean that is nothing but a sum over pairs."""
+        total = torch.zeros(draws.n_permutations, dtype=torch.float64, device=self.tissue.device)
+        for fold, matrix in self.by_fold.items():
+            paired = matrix[draws.left[fold][:, None], draws.right[fold][None]].sum(2)
+            total += paired.flatten()[: draws.n_permutations]
+        means = total / n_known if n_known else total * torch.nan
+        return Null(means.cpu().numpy(), self.mean(n_known))
 
 
 def gene_blocks(tissue: Tissue, genes: np.ndarray, block_genes: int) -> Iterator[np.ndarray]:
@@ -96,56 +110,78 @@ def _units(predicted: torch.Tensor, observed: torch.Tensor) -> list[torch.Tensor
     return [standardise(values, 0)[0].float() for values in (predicted, observed)]
 
 
+def fold_coupling(tissue: Tissue, points: Points) -> float:
+    """By how much fits on each other's donors widen the null of a tissue."""
+    sizes = [tissue.parts[fold].stop - tissue.parts[fold].start for fold in points.eligible]
+    return coupling(sizes, points.weights.cpu().numpy(), tissue.n_samples)
+
+
 def permute_genes(
     tissue: Tissue,
     scale: Scale,
     points: Points,
     draws: TissueDraws,
     sample: np.ndarray,
+    ratio: float = 1.0,
     block_genes: int = BLOCK_GENES,
-) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """Mean rho of sampled genes under each permutation, and p-values of all genes."""
-    device = tissue.device
-    means = {key: RunningMean((draws.n_permutations,), device) for key in GENE_CONVENTIONS}
-    null = PooledNull(points.statistic, points.informative, points.weights.float())
+) -> tuple[dict[str, Null], np.ndarray]:
+    """Null of the mean rho of sampled genes in each convention, and p-values of all genes.
 
-    def permuted(units: Iterable[torch.Tensor], fold: int) -> torch.Tensor:
-        factors = draws.left[fold], draws.right[fold]
-        return permuted_correlations(*units, *factors, draws.n_permutations)
-
-    def permuted_folds(values: Values, genes: np.ndarray) -> torch.Tensor:
-        """Add to the null; return Fisher z, ``(n_folds, n_genes, n_permutations)``."""
-        permuted_z = []
-        for fold in points.eligible:
-            part = tissue.parts[fold]
-            units = _units(values.predicted_z[part], values.observed_z[part])
-            permuted_z.append(fisher_z(permuted(units, fold)))
-        stacked = torch.stack(permuted_z)
-        null.add(stacked, points.informative[genes])
-        return stacked
-
+    `ratio` widens the null of single permutations (see `mtm.statistics.coupled_folds`).
+    """
+    pairs = {key: _PairSums(tissue, {}) for key in GENE_CONVENTIONS}
+    means = RunningMean((draws.n_permutations,), tissue.device)
+    null = PooledNull(points.statistic, points.informative, points.weights.float(), points.stratum)
     for genes in gene_blocks(tissue, sample, block_genes):
         values = tissue.values(scale, genes)
         if points.eligible:
-            total = points.total[genes, None].float()
-            stacked = permuted_folds(values, genes)
+            total = points.total[genes].float()
+            share = points.weights[:, None].float() / total.clamp_min(1)
+            stacked = _permuted_folds(tissue, values, points, draws, share, pairs["per_fold"])
+            null.add(ratio * stacked, points.informative[genes], points.stratum[genes])
             statistic = torch.einsum("f,fgb->gb", points.weights.float(), stacked)
-            rho = torch.tanh(statistic / total).masked_fill_(total == 0, torch.nan)
-            means["per_fold"].add(rho, 0)
+            rho = torch.tanh(statistic / total[:, None])
+            means.add(rho.masked_fill_(total[:, None] == 0, torch.nan), 0)
         for convention in POOLED_CONVENTIONS:
-            units = _units(*values.pooled(convention))
-            unknown = points.rho[convention][genes].isnan()
-            rho = sum(
-                permuted((unit[part] for unit in units), fold)
-                for fold, part in enumerate(tissue.parts)
-            )
-            means[convention].add(rho.masked_fill_(unknown[:, None], torch.nan), 0)
-    sampled = torch.from_numpy(sample).to(device)
-    further = null.top_up(points.informative, sampled, MIN_NULL_GENES).cpu().numpy()
-    for genes in gene_blocks(tissue, further, block_genes) if points.eligible else ():
-        permuted_folds(tissue.values(scale, genes), genes)
+            predicted, observed = _units(*values.pooled(convention))
+            observed *= ~points.rho[convention][genes].isnan()
+            for fold, part in enumerate(tissue.parts):
+                pairs[convention].add(fold, predicted[part], observed[part])
+    further = null.top_up(torch.from_numpy(sample).to(tissue.device), MIN_NULL_GENES)
+    for genes in (
+        gene_blocks(tissue, further.cpu().numpy(), block_genes) if points.eligible else ()
+    ):
+        stacked = _permuted_folds(tissue, tissue.values(scale, genes), points, draws)
+        null.add(ratio * stacked, points.informative[genes], points.stratum[genes])
     p = null.p_values().masked_fill_(points.total == 0, torch.nan)
-    return {key: value.mean() for key, value in means.items()}, p.cpu().numpy()
+    n_known = {key: int((~rho[sample].isnan()).sum()) for key, rho in points.rho.items()}
+    nulls = {key: pairs[key].null(n_known[key], draws) for key in POOLED_CONVENTIONS}
+    nulls["per_fold"] = Null(means.mean(), pairs["per_fold"].mean(n_known["per_fold"]))
+    return {key: of.wider(ratio) for key, of in nulls.items()}, p.cpu().numpy()
+
+
+def _permuted_folds(
+    tissue: Tissue,
+    values: Values,
+    points: Points,
+    draws: TissueDraws,
+    share: torch.Tensor | None = None,
+    pairs: _PairSums | None = None,
+) -> torch.Tensor:
+    """Fisher z of every permutation, ``(n_folds, n_genes, n_permutations)``.
+
+    `pairs` are added to with the `share` that a fold has in each gene's mean.
+    """
+    permuted_z = []
+    for index, fold in enumerate(points.eligible):
+        part = tissue.parts[fold]
+        predicted, observed = _units(values.predicted_z[part], values.observed_z[part])
+        factors = draws.left[fold], draws.right[fold]
+        rho = permuted_correlations(predicted, observed, *factors, draws.n_permutations)
+        permuted_z.append(fisher_z(rho))
+        if pairs is not None:
+            pairs.add(fold, predicted * share[index], observed)
+    return torch.stack(permuted_z)
 
 
 def bootstrap_means(
@@ -198,15 +234,16 @@ def bootstrap_means(
 
 
 def resample_samples(
-    points: Points, draws: TissueDraws
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Sample-wise rho, its mean under each permutation, and in each bootstrap sample."""
+    tissue: Tissue, points: Points, draws: TissueDraws, ratio: float = 1.0
+) -> tuple[np.ndarray, Null, np.ndarray]:
+    """Sample-wise rho, the null of its mean, and its mean in each bootstrap sample.
+
+    `ratio` as in `permute_genes`.
+    """
     rho = torch.cat([matrix.diagonal() for matrix in points.sample_rho])
     known = ~rho.isnan()
-    permuted = torch.zeros(draws.n_permutations, dtype=torch.float64, device=rho.device)
-    for matrix, left, right in zip(points.sample_rho, draws.left, draws.right, strict=True):
-        pairs = matrix[left[:, None], right[None]].nansum(2)
-        permuted += pairs.flatten()[: draws.n_permutations]
+    pairs = _PairSums(tissue, dict(enumerate(m.nan_to_num() for m in points.sample_rho)))
     weights = torch.cat(draws.weights, 1).double()
     resampled = (weights @ rho.nan_to_num()) / (weights @ known.double())
-    return rho.cpu().numpy(), (permuted / known.sum()).cpu().numpy(), resampled.cpu().numpy()
+    null = pairs.null(int(known.sum()), draws)
+    return rho.cpu().numpy(), null.wider(ratio), resampled.cpu().numpy()

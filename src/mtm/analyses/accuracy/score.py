@@ -5,12 +5,11 @@ Pearson within each fold, averaged as Fisher z with weights n - 3 (``per_fold``,
 folds concatenated as z-scores of each fold's own training statistics (``pooled_z``); and folds
 concatenated in expression units (``pooled_raw``, as the paper most likely did).
 
-Null intervals permute donors within fold, the same way for all genes of a tissue; confidence
-intervals resample donors within fold, the same draws for all tissues, and are centred on the
-point estimate. On large cohorts both use a random sample of genes (`AccuracySettings.null_genes`,
-`AccuracySettings.bootstrap_genes`); point estimates, p-values and counts are of all genes. The
-null interval of the mean over tissues permutes donors alike in all tissues as far as the same
-donors have them.
+Null intervals permute donors within fold, the same way for all genes of a tissue; that of the mean
+over tissues is as wide as tissues vary together (methods 6.16). Confidence intervals are those of
+Student's t by the standard error over bootstrap samples of donors within fold, the same draws for
+all tissues. On large cohorts both use a random sample of genes (`AccuracySettings.null_genes`,
+`AccuracySettings.bootstrap_genes`); point estimates, p-values and counts are of all genes.
 
 The tissue is the unit of work: memory is that of one tissue's samples, and the arrays derived
 from them are made for `block_genes` genes at a time.
@@ -19,15 +18,15 @@ from them are made for `block_genes` genes at a time.
 from mtm.analyses.accuracy.points import point_estimates
 from mtm.analyses.accuracy.resampled import (
     bootstrap_means,
-    draw_folds,
     draws_of,
+    fold_coupling,
     permute_genes,
     resample_samples,
     sampled_genes,
 )
 from mtm.analyses.accuracy.tables import Scores, Tables
 from mtm.models.device import choose_device
-from mtm.predictions.held_out import HeldOut
+from mtm.predictions.held_out import HeldOut, fold_weights
 from mtm.predictions.tissues import BLOCK_GENES, tissues
 from mtm.settings.accuracy import AccuracySettings
 from mtm.vocabulary import SCALES
@@ -37,6 +36,7 @@ def score_predictions(
     held_out: HeldOut,
     model: str,
     settings: AccuracySettings,
+    learned: bool = True,
     device: str = "auto",
     block_genes: int = BLOCK_GENES,
 ) -> Scores:
@@ -54,6 +54,10 @@ def score_predictions(
         Name written into the tables.
     settings
         The accuracy section of the config.
+    learned
+        Whether the model of a fold has learned from the donors of the others. Its null is wider
+        then (methods 6.18): as wide as that of models linear in their training targets, which
+        is the most that there can be.
     device
         ``"cpu"``, ``"cuda"`` or ``"auto"``.
     block_genes
@@ -67,17 +71,20 @@ def score_predictions(
     n_genes = len(held_out.gene_ids)
     null_genes = sampled_genes(n_genes, settings.null_genes, settings.seed)
     bootstrap_genes = sampled_genes(n_genes, settings.bootstrap_genes, settings.seed)
-    fold_draws = draw_folds(held_out.rows, settings)
-    tables = Tables(held_out.gene_ids, settings.predictable_rho, settings.predictable_q)
+    weights = fold_weights([held_out], settings)
+    n_donors = sum(fold.shape[1] for fold in weights.values())
+    tables = Tables(held_out.gene_ids, settings, n_donors, len(weights))
     for tissue in tissues(held_out, device=choose_device(device)):
-        draws = draws_of(tissue, fold_draws, settings)
+        draws = draws_of(tissue, weights, settings)
         for scale in SCALES:
             points = point_estimates(tissue, scale, settings, block_genes)
-            null_means, p = permute_genes(tissue, scale, points, draws, null_genes, block_genes)
+            ratio = fold_coupling(tissue, points) if learned else 1.0
+            nulls, p = permute_genes(tissue, scale, points, draws, null_genes, ratio, block_genes)
             resampled = bootstrap_means(
                 tissue, scale, points, draws.weights, bootstrap_genes, block_genes
             )
             rho = {key: value.cpu().numpy() for key, value in points.rho.items()}
-            tables.add_genes(scale, tissue.name, tissue.n_samples, rho, p, null_means, resampled)
-            tables.add_samples(scale, tissue.rows, *resample_samples(points, draws))
+            tables.add_genes(scale, tissue.rows, rho, p, nulls, resampled)
+            samples = resample_samples(tissue, points, draws, ratio)
+            tables.add_samples(scale, tissue.rows, *samples)
     return tables.scores(model)

@@ -8,8 +8,10 @@ import pandas as pd
 
 from mtm.analyses.accuracy.predictable_genes import is_predictable, is_predictable_paper
 from mtm.errors import InputError
+from mtm.settings.accuracy import AccuracySettings
+from mtm.statistics.joint_null import Null, mean_null, null_covariance
 from mtm.statistics.over_tissues import averaged, known_mean, over_tissues
-from mtm.statistics.testing import benjamini_hochberg, quantile_interval
+from mtm.statistics.testing import benjamini_hochberg, quantile_interval, t_interval_of_mean
 from mtm.vocabulary import (
     ACCURACY_KEY,
     GENE_CONVENTIONS,
@@ -41,40 +43,45 @@ class Tables:
     ----------
     gene_ids
         Genes, in the order of the results.
-    predictable_rho, predictable_q
-        What makes a gene predictable; see
-        `mtm.analyses.accuracy.predictable_genes.is_predictable`.
+    settings
+        The accuracy section of the config.
+    n_donors, n_folds
+        Held-out donors of any tissue, and the folds they are in.
     """
 
-    def __init__(self, gene_ids: pd.Index, predictable_rho: float, predictable_q: float):
+    def __init__(
+        self, gene_ids: pd.Index, settings: AccuracySettings, n_donors: int, n_folds: int
+    ):
         self._gene_ids = gene_ids
-        self._thresholds = (predictable_rho, predictable_q)
+        self._thresholds = (settings.predictable_rho, settings.predictable_q)
+        self._n_donors, self._n_folds = n_donors, n_folds
         self._genes, self._samples, self._by_tissue = [], [], []
-        self._null: dict[tuple, list[np.ndarray]] = {}
-        self._resampled: dict[tuple, list[np.ndarray]] = {}
+        self._nulls: dict[tuple, list[Null]] = {}
+        self._resampled: dict[tuple, list[tuple]] = {}
 
     def add_genes(
         self,
         scale: str,
-        tissue: str,
-        n_samples: int,
+        rows: pd.DataFrame,
         rho: Mapping[str, np.ndarray],
         p: np.ndarray,
-        null_means: Mapping[str, np.ndarray],
+        nulls: Mapping[str, Null],
         resampled: Mapping[str, np.ndarray],
     ) -> None:
         """Add the gene-wise results of a tissue on a scale.
 
         Parameters
         ----------
-        scale, tissue, n_samples
+        scale
             What the results are of.
+        rows
+            Samples of the tissue: ``tissue``, ``sample_id``, ``donor``, ``fold``.
         rho
             Correlations of each convention, shape ``(n_genes,)``.
         p
             P-values of the per-fold correlations, shape ``(n_genes,)``.
-        null_means, resampled
-            Mean over genes under each permutation, and in each bootstrap sample, for each
+        nulls, resampled
+            Null of the mean over genes, and that mean in each bootstrap sample, for each
             convention.
         """
         q = benjamini_hochberg(p)
@@ -84,9 +91,9 @@ class Tables:
             pd.DataFrame(
                 {
                     "scale": scale,
-                    "tissue": tissue,
+                    "tissue": rows["tissue"].iloc[0],
                     "gene_id": self._gene_ids,
-                    "n": n_samples,
+                    "n": len(rows),
                     **{f"rho_{key}": rho[key] for key in GENE_CONVENTIONS},
                     "p": p,
                     "q": q,
@@ -101,16 +108,19 @@ class Tables:
         }
         for convention in GENE_CONVENTIONS:
             key = (scale, "gene_wise", convention)
-            values = rho[convention]
-            row = {"tissue": tissue, "n_samples": n_samples, "n_genes": np.isfinite(values).sum()}
-            self._add(key, row, values, null_means[convention], resampled[convention], counts)
+            n_genes = np.isfinite(rho[convention]).sum()
+            left_out = {"n_left_out": len(self._gene_ids) - n_genes}
+            self._add(
+                key, rows, n_genes, rho[convention], nulls[convention], resampled[convention],
+                left_out | counts,
+            )  # fmt: skip
 
     def add_samples(
         self,
         scale: str,
         rows: pd.DataFrame,
         rho: np.ndarray,
-        null_mean: np.ndarray,
+        null: Null,
         resampled: np.ndarray,
     ) -> None:
         """Add the sample-wise results of a tissue on a scale.
@@ -120,37 +130,39 @@ class Tables:
         scale
             What the results are of.
         rows
-            Samples: ``tissue`` (one and the same), ``sample_id``, ``donor``, ``fold``.
+            Samples of the tissue: ``tissue``, ``sample_id``, ``donor``, ``fold``.
         rho
             Correlation of each sample, shape ``(n_samples,)``.
-        null_mean, resampled
-            Mean over samples under each permutation, and in each bootstrap sample.
+        null, resampled
+            Null of the mean over samples, and that mean in each bootstrap sample.
         """
-        n_genes, tissue = len(self._gene_ids), rows["tissue"].iloc[0]
+        n_genes = len(self._gene_ids)
         table = rows[["tissue", "sample_id", "donor", "fold"]].reset_index(drop=True)
         table.insert(0, "scale", scale)
         table["n_genes"], table["rho"] = n_genes, rho
         self._samples.append(table)
-        row = {"tissue": tissue, "n_samples": len(rows), "n_genes": n_genes}
-        self._add((scale, "sample_wise", SAMPLE_CONVENTION), row, rho, null_mean, resampled, {})
+        key = (scale, "sample_wise", SAMPLE_CONVENTION)
+        self._add(key, rows, n_genes, rho, null, resampled, {})
 
     def _add(
         self,
         key: tuple[str, str, str],
-        row: dict,
+        rows: pd.DataFrame,
+        n_genes: int,
         rho: np.ndarray,
-        null_mean: np.ndarray,
+        null: Null,
         resampled: np.ndarray,
         counts: Mapping[str, int],
     ) -> None:
         """Add one row of `Scores.by_tissue`."""
-        self._null.setdefault(key, []).append(null_mean)
-        self._resampled.setdefault(key, []).append(resampled)
+        self._nulls.setdefault(key, []).append(null)
+        about = {"tissue": rows["tissue"].iloc[0], "n_samples": len(rows), "n_genes": n_genes}
+        sizes = len(rows), rows["fold"].nunique()
+        self._resampled.setdefault(key, []).append((resampled, sizes))
         self._by_tissue.append(
             dict(zip(ACCURACY_KEY, key, strict=True))
-            | row
-            | {"mean_rho": known_mean(rho)}
-            | _intervals(resampled, null_mean)
+            | about
+            | _intervals(known_mean(rho), [resampled], [sizes], sizes[0] - sizes[1], null.means)
             | dict(counts)
         )
 
@@ -158,10 +170,13 @@ class Tables:
         """Join the tables and add the rows of the mean over tissues."""
 
         def mean_of_tissues(key: tuple, part: pd.DataFrame) -> dict[str, float]:
-            resampled, null = (np.stack(of[key]) for of in (self._resampled, self._null))
-            columns = ["mean_rho", "n_predictable", "n_predictable_paper"]
+            columns = ["mean_rho", "n_left_out", "n_predictable", "n_predictable_paper"]
             mean = averaged(part, columns, counts=["n_genes"], totals=["n_samples"])
-            return mean | _intervals(known_mean(resampled), known_mean(null))
+            nulls, degrees = self._nulls[key], self._n_donors - self._n_folds
+            covariance = null_covariance([null.pairs for null in nulls])
+            null = mean_null(np.stack([null.means for null in nulls]), covariance)
+            resampled, sizes = zip(*self._resampled[key], strict=True)
+            return mean | _intervals(mean["mean_rho"], resampled, sizes, degrees, null)
 
         by_tissue = pd.DataFrame(self._by_tissue)
         by_tissue = over_tissues(by_tissue, ACCURACY_KEY, MEAN_OF_TISSUES, mean_of_tissues)
@@ -175,14 +190,25 @@ class Tables:
         )
 
 
-def _intervals(resampled: np.ndarray, null_mean: np.ndarray) -> dict[str, float]:
-    """Confidence and null interval from bootstrap samples and permutations."""
-    ci, null = quantile_interval(resampled), quantile_interval(null_mean)
-    return {"ci_low": ci[0], "ci_high": ci[1], "null_low": null[0], "null_high": null[1]}
+def _intervals(
+    mean_rho: float,
+    resampled: Sequence[np.ndarray],
+    sizes: Sequence[tuple[int, int]],
+    degrees: int,
+    null: np.ndarray,
+) -> dict[str, float]:
+    """Mean with its confidence interval, as `t_interval_of_mean` makes it, and null interval."""
+    tested = t_interval_of_mean(mean_rho, resampled, sizes, degrees)
+    null_low, null_high = quantile_interval(null)
+    ends = {"ci_low": tested["ci_low"], "ci_high": tested["ci_high"]}
+    return {"mean_rho": mean_rho} | ends | {"null_low": null_low, "null_high": null_high}
 
 
 def join_summaries(
-    by_tissue: Sequence[pd.DataFrame], models: Sequence[str], cohort: str
+    by_tissue: Sequence[pd.DataFrame],
+    models: Sequence[str],
+    cohort: str,
+    members: Mapping[str, Sequence[str]] | None = None,
 ) -> pd.DataFrame:
     """Join the tables of all models into ``accuracy/summary.tsv``.
 
@@ -194,6 +220,8 @@ def join_summaries(
         Their names, in the same order.
     cohort
         Name of the cohort, which becomes the first column.
+    members
+        Models that another is made of, by its name: its rows tell how far apart they are.
 
     Raises
     ------
@@ -206,7 +234,19 @@ def join_summaries(
             raise InputError("accuracy tables", f"models {found}", f"model {model} alone")
     summary = pd.concat(by_tissue, ignore_index=True)
     summary.insert(0, "cohort", cohort)
-    return summary
+    return _with_spread(summary, members or {})
+
+
+def _with_spread(summary: pd.DataFrame, members: Mapping[str, Sequence[str]]) -> pd.DataFrame:
+    """Add the number of a model's members, and sd, least and largest of their mean rho."""
+    key = ["model", *ACCURACY_KEY, "tissue"]
+    spread = {"n_members": "count", "member_sd": "std", "member_min": "min", "member_max": "max"}
+    pairs = [(model, member) for model, named in members.items() for member in named]
+    rows = pd.DataFrame(pairs, columns=["model", "member"], dtype=object).merge(
+        summary[[*key, "mean_rho"]].rename(columns={"model": "member"}), on="member"
+    )
+    found = rows.groupby(key)["mean_rho"].agg(**spread).astype({"n_members": "Int64"})
+    return summary.merge(found.reset_index(), how="left", on=key)
 
 
 def headline(summary: pd.DataFrame) -> pd.DataFrame:
@@ -224,3 +264,9 @@ def headline(summary: pd.DataFrame) -> pd.DataFrame:
     means = summary[is_mean].merge(n_tissues, how="left", on=["model", *ACCURACY_KEY])
     parts = [means[(means[ACCURACY_KEY] == measure).all(axis=1)] for measure in HEADLINE_MEASURES]
     return pd.concat(parts, ignore_index=True).drop(columns="tissue")
+
+
+def external_headline(summary: pd.DataFrame) -> pd.DataFrame:
+    """Pick the rows that are quoted, as `headline` does, of every cohort and alignment."""
+    groups = summary.groupby(["cohort", "alignment"], sort=False)
+    return pd.concat([headline(part) for _, part in groups], ignore_index=True)

@@ -7,14 +7,15 @@ from scipy import stats
 
 from mtm.settings.disease import DiseaseSettings
 from mtm.statistics.correlation import row_correlation
-from mtm.statistics.testing import permutation_p, t_interval
+from mtm.statistics.jackknife import JackknifeError, fisher_interval
+from mtm.statistics.testing import permutation_p
 from mtm.vocabulary import DIRECTIONS
 
 KEY = ["model", "definition", "selection", "tissue", "contrast"]
 GENES = ["gene_id", "n", "log2fc_observed", "log2fc_predicted", "p_observed", "q_observed",
          "p_predicted", "q_predicted"]  # fmt: skip
 _SIDE = ("n_{0}_observed", "n_{0}_predicted", "n_{0}_both", "f1_{0}", "f1_{0}_null",
-         "f1_{0}_null_high", "f1_{0}_p", "mcc_{0}", "mcc_{0}_null", "p_overlap_{0}")  # fmt: skip
+         "f1_{0}_null_high", "f1_{0}_p", "mcc_{0}", "mcc_{0}_null", "p_as_paper_{0}")  # fmt: skip
 MEASURES = ["n_de_observed", "n_de_predicted", "sign_consistency", "sign_consistency_de",
             "rho_log2fc", "rho_ci_low", "rho_ci_high", "rho_null_low", "rho_null_high", "rho_p",
             "rho_chance_mean", "rho_chance_high", "rho_chance_p", "rho_log2fc_de",
@@ -33,19 +34,26 @@ def below_rate(p: np.ndarray, q_below: float) -> np.ndarray:
 
 
 def agreement_of(
-    joined: Mapping[str, np.ndarray], n_samples: int, settings: DiseaseSettings
+    joined: Mapping[str, np.ndarray], error: JackknifeError, settings: DiseaseSettings
 ) -> dict[str, float]:
-    """Compare predicted with observed results, and with those of permuted labels."""
+    """Compare predicted with observed results, and with those of permuted labels.
+
+    Parameters
+    ----------
+    joined
+        Results of all genes, on both sides and with labels permuted.
+    error
+        Standard error of Fisher's z of the correlation of fold changes.
+    """
     observed, predicted = joined["log2fc_observed"], joined["log2fc_predicted"]
     de_observed = joined["q_observed"] < settings.q_below
     de_predicted = joined["q_predicted"] < settings.q_below
     de_null = below_rate(joined["p_null"], settings.q_below)
     same_sign = np.sign(observed) == np.sign(predicted)
     rho = float(row_correlation(observed, predicted)[0])
-    drawn = row_correlation(joined["log2fc_observed_drawn"], joined["log2fc_predicted_drawn"])
     null = row_correlation(joined["log2fc_null"], observed)
     chance = row_correlation(joined["log2fc_null"], joined["log2fc_null_observed"])
-    half = np.tanh([_z_limits(rho, drawn, n_samples)]).ravel()
+    ci_low, ci_high = fisher_interval(rho, error)
     fields = {
         "n_de_observed": int(de_observed.sum()),
         "n_de_predicted": int(de_predicted.sum()),
@@ -54,8 +62,8 @@ def agreement_of(
         if de_observed.any()
         else np.nan,
         "rho_log2fc": rho,
-        "rho_ci_low": half[0],
-        "rho_ci_high": half[1],
+        "rho_ci_low": ci_low,
+        "rho_ci_high": ci_high,
         "rho_null_low": float(np.quantile(null, 0.025)),
         "rho_null_high": float(np.quantile(null, 0.975)),
         "rho_p": permutation_p(rho, null),
@@ -82,17 +90,9 @@ def agreement_of(
             f"f1_{name}_p": permutation_p(scores["f1"][0], f1_null),
             f"mcc_{name}": scores["mcc"][0],
             f"mcc_{name}_null": float(scores["mcc"][1:].mean()),
-            f"p_overlap_{name}": scores["p_overlap"][0],
+            f"p_as_paper_{name}": scores["p_as_paper"][0],
         }
     return fields
-
-
-def _z_limits(rho: float, drawn: np.ndarray, n_samples: int) -> tuple[float, float]:
-    """95% limits of Fisher's z of `rho` by its bootstrap standard error."""
-    bound = 1 - 1e-7
-    drawn_z = np.arctanh(np.clip(drawn, -bound, bound))
-    interval = t_interval(float(np.arctanh(np.clip(rho, -bound, bound))), drawn_z, n_samples, 2)
-    return interval["ci_low"], interval["ci_high"]
 
 
 def overlap_scores(actual: np.ndarray, found: np.ndarray) -> dict[str, np.ndarray]:
@@ -109,7 +109,7 @@ def overlap_scores(actual: np.ndarray, found: np.ndarray) -> dict[str, np.ndarra
     -------
     dict
         ``f1`` (NaN where neither set has a gene), ``mcc`` (0 where one of them is empty or
-        whole, as scikit-learn), ``p_overlap`` = P(X >= overlap), drawn from all genes; each of
+        whole, as scikit-learn), ``p_as_paper`` = P(X >= overlap), drawn from all genes; each of
         shape ``(n_sets,)``.
     """
     n_genes, n_actual = len(actual), actual.sum()
@@ -122,5 +122,5 @@ def overlap_scores(actual: np.ndarray, found: np.ndarray) -> dict[str, np.ndarra
     return {
         "f1": f1,
         "mcc": np.where(margins > 0, mcc, 0.0),
-        "p_overlap": stats.hypergeom.sf(both - 1, n_genes, n_actual, n_found),
+        "p_as_paper": stats.hypergeom.sf(both - 1, n_genes, n_actual, n_found),
     }

@@ -40,9 +40,14 @@ def with_q_values(agreement: pd.DataFrame) -> pd.DataFrame:
     return table
 
 
+def enough_de_genes(agreement: pd.DataFrame, min_de_genes: int) -> pd.Series:
+    """Which pairs have enough observed differentially expressed genes, as the paper demands."""
+    return agreement["n_de_observed"] >= min_de_genes
+
+
 def kept_pairs(agreement: pd.DataFrame, min_de_genes: int) -> pd.DataFrame:
     """Make the paper's Table S3: the pairs with enough observed differentially expressed genes."""
-    rows = agreement[(agreement["n_de_observed"] >= min_de_genes)]
+    rows = agreement[enough_de_genes(agreement, min_de_genes)]
     order = ["model", "definition", "selection", "contrast", "tissue"]
     columns = [*order, *(c for c in rows if c not in (*order, "status", "reason"))]
     return rows.sort_values(order, kind="stable", ignore_index=True)[columns]
@@ -67,7 +72,7 @@ def summarise_agreement(agreement: pd.DataFrame, min_de_genes: int) -> pd.DataFr
 def _quantities(part: pd.DataFrame, min_de_genes: int) -> dict[str, float]:
     """Quantities of one model under one definition and selection."""
     ran = part[part["status"] == RAN]
-    kept = ran[ran["n_de_observed"] >= min_de_genes]
+    kept = ran[enough_de_genes(ran, min_de_genes)]
     concordant = (kept["sign_consistency"] > CONCORDANT_SIGN) & (
         kept["rho_log2fc"] > CONCORDANT_RHO
     )
@@ -91,7 +96,7 @@ def _quantities(part: pd.DataFrame, min_de_genes: int) -> dict[str, float]:
     }
     for name in DIRECTIONS:
         enough = kept[kept[f"n_{name}_observed"] >= min_de_genes]
-        overlap = enough[f"p_overlap_{name}"] < OVERLAP_P
+        overlap = enough[f"p_as_paper_{name}"] < OVERLAP_P
         result |= {
             f"pairs with enough genes {name}": len(enough),
             f"of these, overlap P < 0.05, {name}": int(overlap.sum()),

@@ -1,4 +1,4 @@
-"""Cases against controls: labels, permuted and drawn anew, and the fold changes they give."""
+"""Cases against controls: labels, permuted and left out, and the fold changes they give."""
 
 from dataclasses import dataclass
 
@@ -6,11 +6,12 @@ import numpy as np
 
 from mtm.settings.disease import DiseaseSettings
 from mtm.settings.transfer import TransferSettings
+from mtm.statistics.jackknife import LeftOut
 
 
 @dataclass(frozen=True)
 class Labels:
-    """Who is a case, under the true labels, permuted ones and in bootstrap samples.
+    """Who is a case, under the true labels, permuted ones and with samples left out.
 
     Parameters
     ----------
@@ -18,35 +19,27 @@ class Labels:
         Shape ``(n_samples,)``, bool.
     permuted
         Shape ``(n_permutations, n_samples)``, bool.
-    weights
-        How often each sample is drawn, shape ``(n_bootstraps, n_samples)``, float32.
+    left_out
+        Samples that are left out for the intervals.
     """
 
     case: np.ndarray
     permuted: np.ndarray
-    weights: np.ndarray
+    left_out: LeftOut
 
     @classmethod
     def of(
         cls, case: np.ndarray, fold: np.ndarray, settings: DiseaseSettings | TransferSettings
     ) -> "Labels":
-        """Permute labels within folds; draw cases and controls, each among themselves."""
+        """Permute labels within folds; leave out cases and controls alike."""
         rng = np.random.default_rng([settings.seed, len(case)])
         permuted = permuted_labels(case, fold, settings.permutations, rng)
-        weights = np.zeros((settings.bootstraps, len(case)), np.float32)
-        for rows in (np.flatnonzero(case), np.flatnonzero(~case)):
-            share = np.full(len(rows), 1 / len(rows))
-            weights[:, rows] = rng.multinomial(len(rows), share, settings.bootstraps)
-        return cls(case, permuted, weights)
+        return cls(case, permuted, LeftOut.of(len(case), [settings.seed, len(case), 1]))
 
     @property
     def counts(self) -> dict[str, int]:
         """Number of cases and of controls."""
         return {"n_cases": int(self.case.sum()), "n_controls": int((~self.case).sum())}
-
-    def of_rows(self, rows: np.ndarray) -> "Labels":
-        """Labels of some samples."""
-        return Labels(self.case[rows], self.permuted[:, rows], self.weights[:, rows])
 
 
 def permuted_labels(
@@ -60,12 +53,7 @@ def permuted_labels(
     return labels
 
 
-def fold_changes(
-    expr_tpm: np.ndarray,
-    case: np.ndarray,
-    pseudo_count: float,
-    weights: np.ndarray | None = None,
-) -> np.ndarray:
+def fold_changes(expr_tpm: np.ndarray, case: np.ndarray, pseudo_count: float) -> np.ndarray:
     """Log2 of mean TPM of cases over that of controls, each plus the pseudo-count.
 
     Parameters
@@ -74,23 +62,62 @@ def fold_changes(
         Shape ``(n_samples, n_genes)``.
     case
         Bool, shape ``(n_samples,)``, or ``(n_labels, n_samples)`` for many labels.
-    weights
-        How often each sample counts, shape ``(n_draws, n_samples)``; None counts each once.
 
     Returns
     -------
     np.ndarray
-        Shape ``(n_genes,)`` for one set of labels, else a row a label or draw.
+        Shape ``(n_genes,)`` for one set of labels, else a row a label.
     """
     labels = np.atleast_2d(case)
-    sides = (labels, ~labels) if weights is None else (weights * labels, weights * ~labels)
-    # Few labels are summed in float64; many, which only a null or an interval needs, in float32.
-    dtype = np.float64 if len(sides[0]) == 1 else np.float32
+    # One set of labels is summed in float64; many, which only a null needs, in float32.
+    dtype = np.float64 if len(labels) == 1 else np.float32
     values = expr_tpm.astype(dtype, copy=False)
     cases, controls = (
         side.astype(dtype) @ values / np.maximum(side.sum(1, keepdims=True), 1).astype(dtype)
         + dtype(pseudo_count)
-        for side in sides
+        for side in (labels, ~labels)
     )
     result = np.log2(cases) - np.log2(controls)
-    return result[0] if weights is None and case.ndim == 1 else result
+    return result[0] if case.ndim == 1 else result
+
+
+def fold_changes_without(
+    expr_tpm: np.ndarray,
+    case: np.ndarray,
+    pseudo_count: float,
+    gone: np.ndarray,
+    counted: np.ndarray | None = None,
+) -> np.ndarray:
+    """Repeat `fold_changes` with samples left out, by taking them off the sums.
+
+    Parameters
+    ----------
+    expr_tpm, case, pseudo_count
+        As there; one set of labels.
+    gone
+        From `mtm.statistics.jackknife.LeftOut.gone`, shape ``(n_draws, 2)``.
+    counted
+        Samples that count at all, bool, shape ``(n_samples,)``; None counts all.
+
+    Returns
+    -------
+    np.ndarray
+        Shape ``(n_draws, n_genes)``, of the type of `expr_tpm`.
+    """
+    counted = np.ones(len(case), bool) if counted is None else counted
+    position = np.minimum(gone, len(case) - 1)
+    sides = []
+    for member in (case & counted, ~case & counted):
+        own = member[position] & (gone < len(case))
+        total = member.astype(expr_tpm.dtype) @ expr_tpm
+        side = np.log2(total / max(member.sum(), 1) + expr_tpm.dtype.type(pseudo_count))
+        side = np.tile(side, (len(gone), 1))
+        # Most draws take nobody from one of the two sides.
+        changed = np.flatnonzero(own.any(1))
+        (first, second), of_first, of_second = position[changed].T, *own[changed].T[..., None]
+        left = total - expr_tpm[first] * of_first - expr_tpm[second] * of_second
+        n_left = np.maximum(member.sum() - own[changed].sum(1, keepdims=True), 1)
+        left = np.maximum(left, 0) / n_left.astype(expr_tpm.dtype)
+        side[changed] = np.log2(left + expr_tpm.dtype.type(pseudo_count))
+        sides.append(side)
+    return sides[0] - sides[1]

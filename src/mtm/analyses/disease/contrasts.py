@@ -16,7 +16,7 @@ import pandas as pd
 
 from mtm.cohort.cohort import Cohort
 from mtm.errors import InputError
-from mtm.settings.disease import KINDS, DiseaseSettings
+from mtm.settings.disease import DISEASES, KINDS, DiseaseSettings
 from mtm.vocabulary import RAN, SKIPPED
 
 log = logging.getLogger(__name__)
@@ -61,22 +61,14 @@ def _label(
         left_out.append({"contrast": contrast, "kind": kind, "tissue": "", "reason": reason})
         log.info("no contrast %s (%s): %s", contrast, kind, reason)
 
+    for column, reason in _without_history(cohort.donors, history, kinds, settings).items():
+        leave_out(column, "medical_history", reason)
     if "medical_history" in kinds:
         for column in history:
             status = pd.to_numeric(cohort.donors[column], errors="coerce")
             parts.append(
                 _of_samples(cohort, column, "medical_history", _of_donors(cohort, status))
             )
-        if not history:
-            leave_out("(all)", "medical_history", "donors have no column of medical history")
-        if settings.medical_history is None:
-            for column in cohort.donors.filter(regex=f"^{HISTORY_PREFIX}").columns:
-                if column not in history:
-                    leave_out(column, "medical_history", "not coded 0 and 1")
-    elif history:
-        leave_out("(all)", "medical_history", "not among the kinds in use (disease.kinds)")
-    else:
-        leave_out("(all)", "medical_history", "no controlled-access medical history")
     if "pathology" in kinds:
         notes = cohort.samples.get("pathology_notes")
         if notes is None:
@@ -111,17 +103,41 @@ def _not_used(history: Sequence[str], settings: DiseaseSettings) -> str:
     return "not among the kinds in use (disease.kinds)"
 
 
+def _without_history(
+    donors: pd.DataFrame, history: Sequence[str], kinds: Sequence[str], settings: DiseaseSettings
+) -> dict[str, str]:
+    """Why diseases have no contrast, by column; "(all)" where none has one."""
+    candidates = [column for column in donors if column.startswith(HISTORY_PREFIX)]
+    if not candidates:
+        return {"(all)": "no controlled-access medical history"}
+    if history and "medical_history" not in kinds:
+        return {"(all)": "not among the kinds in use (disease.kinds)"}
+    wanted = candidates if settings.medical_history is None else settings.medical_history
+    reasons = {
+        column: "not coded 0 and 1" if column in donors else "donors have no such column"
+        for column in wanted
+        if column not in history
+    }
+    if not history and settings.medical_history is not None:
+        reasons["(all)"] = "donors have other columns of MH*, which null would take"
+    return reasons
+
+
 def history_columns(donors: pd.DataFrame, named: Sequence[str] | None) -> list[str]:
-    """Columns of medical history: those named, or all of MH* that are coded 0 and 1.
+    """Columns of medical history that are coded 0 and 1: those named, or all of MH*.
+
+    Of the default list the cohort may lack some.
 
     Raises
     ------
     InputError
-        A named column is missing (the nearest is named) or holds other values.
+        A column named by the user is missing (the nearest is named) or holds other values.
     """
     candidates = [c for c in donors.columns if c.startswith(HISTORY_PREFIX)]
     if named is None:
         return [c for c in candidates if _binary(donors[c])]
+    if tuple(named) == tuple(DISEASES):
+        return [c for c in named if c in donors and _binary(donors[c])]
     for column in named:
         if column not in donors:
             near = difflib.get_close_matches(column, donors.columns, n=1)

@@ -29,14 +29,14 @@ import numpy as np
 import pandas as pd
 
 from mtm.analyses.disease.agreement import AGREEMENT, GENES, KEY, agreement_of
-from mtm.analyses.disease.case_control import Labels, fold_changes
+from mtm.analyses.disease.case_control import Labels, fold_changes, fold_changes_without
 from mtm.analyses.disease.contrasts import too_few
 from mtm.analyses.disease.gene_selection import gene_selections
 from mtm.predictions.held_out import HeldOut
 from mtm.predictions.tissues import Tissue, tissues
 from mtm.settings.accuracy import AccuracySettings
 from mtm.settings.disease import DiseaseSettings
-from mtm.statistics.correlation import centre
+from mtm.statistics.correlation import centre, fisher_z, row_correlation
 from mtm.statistics.rank_sum import RankedGenes
 from mtm.statistics.testing import benjamini_hochberg
 from mtm.vocabulary import RAN, READINGS, SKIPPED, Reading
@@ -45,6 +45,8 @@ log = logging.getLogger(__name__)
 
 # Donors of either status that the folds of a gene must have in the nested selection.
 MIN_NESTED = 5
+# Fold changes held at a time while samples are left out.
+LEFT_OUT_VALUES = 2**18
 
 
 @dataclass(frozen=True)
@@ -216,29 +218,33 @@ def compare_expression(
         blocks = [_Block(np.arange(observed_tpm.shape[1]), np.arange(len(case)))]
     labels = Labels.of(case, fold, settings)
     tested = [
-        _test_block(
-            observed_tpm[np.ix_(block.rows, block.genes)],
-            predicted_tpm[np.ix_(block.rows, block.genes)],
-            labels.of_rows(block.rows),
-            settings.pseudo_count,
-        )
-        | {"gene_id": block.genes, "n": np.full(len(block.genes), len(block.rows))}
+        _test_block(observed_tpm, predicted_tpm, block, labels, settings.pseudo_count)
         for block in blocks
     ]
     joined = {name: np.concatenate([part[name] for part in tested], -1) for name in tested[0]}
     joined["q_observed"] = benjamini_hochberg(joined["p_observed"])
     joined["q_predicted"] = benjamini_hochberg(joined["p_predicted"])
     genes = pd.DataFrame({name: joined[name] for name in GENES})
-    return genes, agreement_of(joined, len(case), settings)
+    without = _rho_without(observed_tpm, predicted_tpm, blocks, labels, settings.pseudo_count)
+    error = labels.left_out.error(fisher_z(without))
+    return genes, agreement_of(joined, error, settings)
 
 
 def _test_block(
-    observed: np.ndarray, predicted: np.ndarray, labels: Labels, pseudo_count: float
+    observed_tpm: np.ndarray,
+    predicted_tpm: np.ndarray,
+    block: _Block,
+    labels: Labels,
+    pseudo_count: float,
 ) -> dict[str, np.ndarray]:
-    """Test genes on both sides, by the true labels, permuted ones and in bootstrap samples."""
-    case, permuted, weights = labels.case, labels.permuted, labels.weights
+    """Test the genes of a block on both sides, by the true labels and by permuted ones."""
+    where = np.ix_(block.rows, block.genes)
+    observed, predicted = observed_tpm[where], predicted_tpm[where]
+    case, permuted = labels.case[block.rows], labels.permuted[:, block.rows]
     ranked = RankedGenes.of(predicted)
     return {
+        "gene_id": block.genes,
+        "n": np.full(len(block.genes), len(block.rows)),
         "p_observed": RankedGenes.of(observed).test(case),
         "p_predicted": ranked.test(case),
         "p_null": ranked.test(permuted),
@@ -246,6 +252,33 @@ def _test_block(
         "log2fc_predicted": fold_changes(predicted, case, pseudo_count),
         "log2fc_null": fold_changes(predicted, permuted, pseudo_count),
         "log2fc_null_observed": fold_changes(observed, permuted, pseudo_count),
-        "log2fc_observed_drawn": fold_changes(observed, case, pseudo_count, weights),
-        "log2fc_predicted_drawn": fold_changes(predicted, case, pseudo_count, weights),
     }
+
+
+def _rho_without(
+    observed_tpm: np.ndarray,
+    predicted_tpm: np.ndarray,
+    blocks: Sequence[_Block],
+    labels: Labels,
+    pseudo_count: float,
+) -> np.ndarray:
+    """Correlate fold changes with samples left out, a few draws at a time."""
+    gone = labels.left_out.gone
+    n_draws = max(1, LEFT_OUT_VALUES // sum(len(block.genes) for block in blocks))
+    counted = [np.isin(np.arange(len(labels.case)), block.rows) for block in blocks]
+    sides = [[side[:, block.genes] for block in blocks] for side in (observed_tpm, predicted_tpm)]
+    rho = []
+    for start in range(0, len(gone), n_draws):
+        part = gone[start : start + n_draws]
+        changes = [
+            np.concatenate(
+                [
+                    fold_changes_without(values, labels.case, pseudo_count, part, own)
+                    for values, own in zip(side, counted, strict=True)
+                ],
+                axis=1,
+            )
+            for side in sides
+        ]
+        rho.append(row_correlation(*changes))
+    return np.concatenate(rho)

@@ -12,18 +12,22 @@ or chosen again among the training donors of every fold (``nested``, methods 6.6
 log2(1+TPM), predictions moved within each of the model's folds to one mean, whatever the labels
 (``predictable``), or TPM as they are (``predictable_paper``).
 
-Intervals resample donors, the same draws for all pairs and inputs, with the fits as they are.
+Intervals and P values speak of the auROC that this procedure is expected to have with so many
+donors, over donors and fits alike: random halves of the donors, the same for all pairs and
+inputs, are cross-validated on their own (`mtm.statistics.half_samples`).
 The paper compares inputs over the pairs where observed expression is informative and more so than
 blood (``informative``); that choice is made on the numbers that are then compared (methods 6.6),
 so all pairs (``all``) stand beside it. Pairs share donors, which Wilcoxon's test ignores and the
 interval does not.
+
+A pair needs `enough_de_genes`, as in the tables of differential expression.
 
 Pairs do not depend on each other, so tissues can be done in parts (`labels_of_part`), whose
 tables `combine_status` joins: a broken job loses its part alone, and the result is the same.
 """
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,12 +35,24 @@ import pandas as pd
 from sklearn.metrics import roc_curve
 
 from mtm.analyses.accuracy.predictable_genes import PAPER_RHO
+from mtm.analyses.disease.agreement_tables import enough_de_genes
 from mtm.analyses.disease.status_classifier import (
+    REPEAT,
     CrossValidation,
     GeneChoice,
-    repeat_cross_validation,
+    least_of_a_class,
+    run_tasks,
+    tasks,
 )
-from mtm.analyses.disease.status_tables import DRAW, KEY, PART_CURVE, PART_STATUS, RATES, joined
+from mtm.analyses.disease.status_tables import (
+    KEY,
+    PART_CURVE,
+    PART_STATUS,
+    RATES,
+    REPLICATE,
+    joined,
+    summarised,
+)
 from mtm.cohort.cohort import Cohort
 from mtm.cohort.scaling import log2_tpm
 from mtm.errors import InputError
@@ -45,8 +61,6 @@ from mtm.predictions.tissues import BLOCK_GENES, Tissue, tissues
 from mtm.settings.accuracy import AccuracySettings
 from mtm.settings.disease_status import ClassifierSettings, StatusSettings
 from mtm.statistics.correlation import centre
-from mtm.statistics.resampling import donor_weights
-from mtm.statistics.testing import t_interval
 from mtm.vocabulary import (
     BASELINE,
     OBSERVED,
@@ -79,6 +93,71 @@ def labels_of_part(labels: pd.DataFrame, part: int, n_parts: int) -> pd.DataFram
     return labels[labels["tissue"].isin(mine)]
 
 
+@dataclass(frozen=True)
+class StatusPairs:
+    """What is known of all pairs of tissue and contrast before status is told.
+
+    Parameters
+    ----------
+    halves
+        From `donor_halves`, of the labels of all tissues.
+    agreement
+        ``disease/agreement/{model}.tsv``.
+    min_de_genes
+        Least observed differentially expressed genes.
+    """
+
+    halves: pd.DataFrame
+    agreement: pd.DataFrame
+    min_de_genes: int
+
+    def of(self, key: Mapping[str, str]) -> dict[str, object]:
+        """Observed differentially expressed genes of a pair, and why it is left out, if it is."""
+        rows = self.agreement
+        for column in KEY[1:]:
+            rows = rows[rows[column] == key[column]]
+        if rows.empty:
+            return {"n_de_observed": 0, "reason": "not tested for differential expression"}
+        row = rows.iloc[0]
+        if row["status"] != RAN:
+            return {"n_de_observed": 0, "reason": row["reason"]}
+        found = int(row["n_de_observed"])
+        words = f"{found} observed differentially expressed genes, fewer than {self.min_de_genes}"
+        enough = enough_de_genes(rows, self.min_de_genes).iloc[0]
+        return {"n_de_observed": found, "reason": "" if enough else words}
+
+
+def donor_halves(labels: pd.DataFrame, settings: StatusSettings) -> pd.DataFrame:
+    """Halve the donors at random, many times.
+
+    Two donors who are alike in their labels go to different halves, so that cases and controls
+    are split evenly in every contrast as far as may be.
+
+    Parameters
+    ----------
+    labels
+        ``disease/labels.parquet``, of all tissues.
+
+    Returns
+    -------
+    pd.DataFrame
+        Whether a donor (columns) is in the first half of each halving (rows), bool.
+    """
+    profile = labels.pivot_table(index="donor", columns="contrast", values="case", aggfunc="max")
+    share = profile.mean()
+    # The last key sorts first: contrasts with most donors and even shares are split best.
+    order = (share * (1 - share) * profile.notna().sum()).sort_values(kind="stable").index
+    keys = profile[order].fillna(-1).to_numpy().T
+    rng = np.random.default_rng([settings.seed, 3])
+    n_donors = len(profile)
+    halves = np.empty((settings.halvings, n_donors), bool)
+    for half in halves:
+        alike = np.lexsort([rng.random(n_donors), *keys])
+        sides = rng.random(-(-n_donors // 2)) < 0.5
+        half[alike] = np.column_stack([sides, ~sides]).ravel()[:n_donors]
+    return pd.DataFrame(halves, columns=profile.index)
+
+
 def disease_status(
     held_out: HeldOut,
     model: str,
@@ -87,6 +166,7 @@ def disease_status(
     labels: pd.DataFrame,
     gene_wise: pd.DataFrame,
     settings: StatusSettings,
+    pairs: StatusPairs,
     baseline: HeldOut | None = None,
     accuracy: AccuracySettings | None = None,
     n_jobs: int = 1,
@@ -96,7 +176,7 @@ def disease_status(
     Parameters
     ----------
     held_out, model
-        Predictions, from `mtm.predictions.held_out.read_held_out`, and the name of their model.
+        From `mtm.predictions.held_out.read_held_out`, and the name of their model.
     cohort, source
         The whole cohort, and its source tissue.
     labels
@@ -105,25 +185,21 @@ def disease_status(
         ``accuracy/gene_wise/{model}.parquet``.
     settings, accuracy
         Sections of the config; the latter defines predictable genes of the nested selection.
-    baseline
-        Held-out predictions of the covariates-only model; None leaves that input out.
-    n_jobs
-        Worker processes.
+    pairs, baseline, n_jobs
+        What is known of all pairs; predictions of the covariates-only model; worker processes.
 
     Returns
     -------
     pd.DataFrame
         `PART_STATUS`: one row a `KEY` and input, or the reason why there is none.
     pd.DataFrame
-        `PART_CURVE`: ROC curves averaged over folds and repeats; ``low`` and ``high`` are the
-        2.5% and 97.5% quantiles of repeats.
+        `PART_CURVE`: ROC curves averaged over folds; mean, 2.5% and 97.5% quantile of repeats.
     pd.DataFrame
-        `DRAW`: auROC in every bootstrap sample of donors, the same samples in every part.
+        `REPLICATE`: auROC in every repeat, with permuted labels, and in halves of the donors.
     """
     reading = next(item for item in READINGS if item.definition == settings.definition)
     by_tissue = dict(iter(labels.groupby("tissue", sort=False)))
-    weights = _weights(held_out, settings)
-    rows, curves, drawn = [], [], []
+    rows, curves, replicates = [], [], []
     for tissue in tissues(held_out.of_tissues(by_tissue), beside=baseline):
         source_tpm = _source_tpm(cohort, source, tissue.rows["donor"])
         for selection in settings.selections:
@@ -133,19 +209,14 @@ def disease_status(
             for contrast, labelled in by_tissue[tissue.name].groupby("contrast", sort=False):
                 key = (model, settings.definition, selection, tissue.name, contrast)
                 key = dict(zip(KEY, key, strict=True))
-                told = _tell(inputs, labelled, chosen.sum(), weights, settings, n_jobs)
+                counts = {"n_genes": int(chosen.sum())} | pairs.of(key)
+                told = _tell(inputs, labelled, counts, pairs.halves, settings, n_jobs)
                 rows += [key | row for row in told[0]]
                 curves.append(told[1].assign(**key))
-                drawn.append(told[2].assign(**key))
+                replicates.append(told[2].assign(**key))
                 log.info("%s, %s, %s: done", tissue.name, contrast, selection)
-    return pd.DataFrame(rows, columns=PART_STATUS), joined(curves, PART_CURVE), joined(drawn, DRAW)
-
-
-def _weights(held_out: HeldOut, settings: StatusSettings) -> pd.DataFrame:
-    """How often each held-out donor (columns) is drawn in each bootstrap sample (rows)."""
-    donors = pd.Index(sorted(held_out.rows["donor"].unique()))
-    rng = np.random.default_rng([settings.seed, 3])
-    return pd.DataFrame(donor_weights(len(donors), settings.bootstraps, rng), columns=donors)
+    tables = joined(curves, PART_CURVE), joined(replicates, REPLICATE)
+    return pd.DataFrame(rows, columns=PART_STATUS), *tables
 
 
 def _source_tpm(cohort: Cohort, source: str, donors: pd.Series) -> np.ndarray:
@@ -237,12 +308,12 @@ def _nested_choice(tissue: Tissue, reading: Reading, accuracy: AccuracySettings)
 def _tell(
     inputs: _Inputs,
     labelled: pd.DataFrame,
-    n_genes: int,
-    weights: pd.DataFrame,
+    counts: Mapping[str, object],
+    halves: pd.DataFrame,
     settings: StatusSettings,
     n_jobs: int,
 ) -> tuple[list[dict[str, object]], pd.DataFrame, pd.DataFrame]:
-    """Cross-validate one contrast: a row an input, ROC curves, auROC of the draws."""
+    """Cross-validate one contrast: a row an input, ROC curves, replicates."""
     status = labelled.set_index("sample_id")["case"].reindex(inputs.rows["sample_id"])
     known = np.isin(status, (0, 1))
     case = status.to_numpy(float)[known] == 1
@@ -250,74 +321,75 @@ def _tell(
         "kind": labelled["kind"].iloc[0],
         "n_cases": int(case.sum()),
         "n_controls": int((~case).sum()),
-        "n_genes": int(n_genes),
-    }
-    reason = _why_not(row, settings)
-    if reason:
-        return [row | {"status": SKIPPED, "reason": reason}], pd.DataFrame(), pd.DataFrame()
+    } | counts
+    row["reason"] = row["reason"] or _why_not(row, settings)
+    if row["reason"]:
+        return [row | {"status": SKIPPED}], pd.DataFrame(), pd.DataFrame()
     inputs = inputs.of_rows(known)
-    runs, permuted = repeat_cross_validation(
-        inputs.expression, case, inputs.choice, settings, n_jobs
+    of_donors = halves[inputs.rows["donor"]].to_numpy()
+    replicates, of_repeats = tell_pair(
+        inputs.expression, case, of_donors, inputs.choice, settings, n_jobs
     )
-    draws = _drawn(runs, case, weights[inputs.rows["donor"]].to_numpy())
-    row |= {"n_genes": float(np.mean([run.n_genes for run in runs])), "status": RAN, "reason": ""}
-    drawn = [
-        pd.DataFrame({"input": name, "draw": range(len(auroc)), "auroc": auroc})
-        for name, auroc in draws.items()
+    row |= {"n_genes": float(np.mean([run.n_genes for run in of_repeats])), "status": RAN}
+    measured = [
+        row | {"input": name} | summarised(part, row["n_cases"], row["n_controls"])
+        for name, part in replicates.groupby("input", sort=False)
     ]
-    measured = [row | fields for fields in _summarised(runs, permuted, case, draws)]
-    return measured, _curves(runs, case), pd.concat(drawn, ignore_index=True)
+    return measured, _curves(of_repeats, case), replicates
 
 
-def _why_not(counts: Mapping[str, int], settings: StatusSettings) -> str:
+def tell_pair(
+    expression: Mapping[str, np.ndarray],
+    case: np.ndarray,
+    halves: np.ndarray,
+    choice: GeneChoice,
+    settings: ClassifierSettings,
+    n_jobs: int = 1,
+) -> tuple[pd.DataFrame, list[CrossValidation]]:
+    """Cross-validate one pair: repeats, permuted labels, halves of the donors.
+
+    Parameters
+    ----------
+    expression
+        By input, each ``(n_donors, n_genes)``.
+    case
+        Shape ``(n_donors,)``, bool.
+    halves
+        Who is in the first half, shape ``(n_halvings, n_donors)``, bool.
+
+    Returns
+    -------
+    pd.DataFrame
+        `REPLICATE` without `KEY`.
+    list of CrossValidation
+        The repeats.
+    """
+    wanted = list(tasks(case, halves, settings))
+    runs = run_tasks(wanted, expression, choice, settings, n_jobs)
+    rows = [
+        {
+            "input": name,
+            "kind": task.kind,
+            "number": task.number,
+            "part": task.part,
+            "auroc": value,
+        }
+        for task, run in zip(wanted, runs, strict=True)
+        for name, value in run.auroc(task.case).items()
+    ]
+    repeats = [run for task, run in zip(wanted, runs, strict=True) if task.kind == REPEAT]
+    return pd.DataFrame(rows), repeats
+
+
+def _why_not(counts: Mapping[str, object], settings: StatusSettings) -> str:
     """Say why a pair cannot be cross-validated; empty where it can."""
-    least = _least_of_a_class(settings)
+    least = least_of_a_class(settings)
     for name in ("n_cases", "n_controls"):
         if counts[name] < least:
             return f"{counts[name]} {name[2:]}, fewer than {least}, which the folds need"
     if counts["n_genes"] < settings.min_genes:
         return f"{counts['n_genes']} predictable genes, fewer than {settings.min_genes}"
     return ""
-
-
-def _least_of_a_class(classifier: ClassifierSettings) -> int:
-    """Least donors of a status that give every fold, outer and inner, at least one."""
-    folds, least = classifier.n_folds, classifier.n_folds
-    while least - -(-least // folds) < classifier.inner_folds:
-        least += 1
-    return least
-
-
-def _drawn(
-    runs: Sequence[CrossValidation], case: np.ndarray, weights: np.ndarray
-) -> dict[str, np.ndarray]:
-    """Average auROC over repeats in every bootstrap sample, by input."""
-    draws = [run.drawn_auroc(case, weights) for run in runs]
-    return {name: np.mean([draw[name] for draw in draws], axis=0) for name in draws[0]}
-
-
-def _summarised(
-    runs: Sequence[CrossValidation],
-    permuted: Sequence[Mapping[str, float]],
-    case: np.ndarray,
-    draws: Mapping[str, np.ndarray],
-) -> Iterator[dict[str, object]]:
-    """Yield the fields of each input."""
-    values = pd.DataFrame([run.auroc(case) for run in runs])
-    null = pd.DataFrame(permuted, columns=values.columns)
-    for name in values:
-        mean = float(values[name].mean())
-        interval = t_interval(mean, draws[name], len(case), 1)
-        yield {
-            "input": name,
-            "auroc": mean,
-            "repeats_sd": float(values[name].std()),
-            "ci_low": max(interval["ci_low"], 0.0),
-            "ci_high": min(interval["ci_high"], 1.0),
-            "null_mean": float(null[name].mean()),
-            "null_low": float(null[name].quantile(0.025)),
-            "null_high": float(null[name].quantile(0.975)),
-        }
 
 
 def _curves(runs: Sequence[CrossValidation], case: np.ndarray) -> pd.DataFrame:

@@ -17,18 +17,20 @@ from dataclasses import dataclass, replace
 import numpy as np
 from joblib import Parallel, delayed, parallel_config
 from scipy.stats import false_discovery_control, norm
+from sklearn import config_context
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import Lasso, lasso_path
 from sklearn.model_selection import StratifiedKFold
 
 from mtm.settings.disease_status import ClassifierSettings
+from mtm.statistics.correlation import fisher_z
 
 # A penalty is judged on a path solved to this share of the labels' sum of squares, the one
 # chosen is solved again to a tenth of it.
 PATH_TOLERANCE, TOLERANCE, MAX_ITER = 1e-3, 1e-4, 2000
 PIECE = 5
 CONSTANT_SHARE = 1e-6
-FISHER_LIMIT = 1 - 1e-7
+REPEAT, PERMUTED, HALF = "repeat", "permuted", "half"
 
 
 def standardised(values: np.ndarray, training: np.ndarray) -> np.ndarray:
@@ -112,31 +114,24 @@ def fit_predict(
         if penalty == 0:
             return np.zeros(len(new))
         model = Lasso(alpha=penalty, tol=TOLERANCE, max_iter=MAX_ITER).fit(x, y)
-    return model.predict(new).astype(np.float64)
+        return model.predict(new).astype(np.float64)
 
 
-def auroc(score: np.ndarray, case: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
+def auroc(score: np.ndarray, case: np.ndarray) -> float:
     """Area under the ROC curve: how often a case scores above a control, ties counted half.
 
     Parameters
     ----------
     score, case
         Shape ``(n_donors,)``.
-    weights
-        How often each donor is drawn, shape ``(n_draws, n_donors)``; None counts each once.
 
     Returns
     -------
-    np.ndarray
-        Shape ``(n_draws,)``, without `weights` a number; NaN without a case or a control.
+    float
+        NaN without a case or a control.
     """
     above = np.sign(score[case][:, None] - score[~case][None]) / 2 + 0.5
-    if weights is None:
-        return above.mean() if above.size else np.float64(np.nan)
-    cases, controls = weights[:, case], weights[:, ~case]
-    total = cases.sum(1) * controls.sum(1)
-    hits = ((cases @ above) * controls).sum(1)
-    return np.divide(hits, total, out=np.full(len(weights), np.nan), where=total > 0)
+    return float(above.mean()) if above.size else np.nan
 
 
 @dataclass(frozen=True)
@@ -189,8 +184,7 @@ class GeneChoice:
             rho = _correlation(self.predicted_z[rows], self.observed_z[rows])
             known = np.isfinite(rho)
             weight = (len(rows) - 3) * known
-            bounded = np.clip(np.where(known, rho, 0), -FISHER_LIMIT, FISHER_LIMIT)
-            total_z += weight * np.arctanh(bounded)
+            total_z += weight * fisher_z(np.where(known, rho, 0))
             total += weight
         tested = np.flatnonzero(total > 0)
         if not len(tested):
@@ -240,21 +234,6 @@ class CrossValidation:
             for name, score in self.score.items()
         }
 
-    def drawn_auroc(self, case: np.ndarray, weights: np.ndarray) -> dict[str, np.ndarray]:
-        """Mean over folds in each bootstrap sample, by input, shape ``(n_draws,)``."""
-        result = {}
-        for name, score in self.score.items():
-            draws = [
-                auroc(score[rows], case[rows], weights[:, rows])
-                for rows in (self.test_fold == index for index in np.unique(self.test_fold))
-            ]
-            known = np.isfinite(draws)
-            total = np.where(known, draws, 0).sum(0)
-            result[name] = np.divide(
-                total, known.sum(0), out=np.full(len(weights), np.nan), where=known.any(0)
-            )
-        return result
-
 
 def cross_validate(
     inputs: Mapping[str, np.ndarray],
@@ -294,55 +273,98 @@ def cross_validate(
     return CrossValidation(test_fold, score, float(np.mean(n_genes)))
 
 
-def repeat_cross_validation(
-    inputs: Mapping[str, np.ndarray],
-    case: np.ndarray,
-    choice: GeneChoice,
-    settings: ClassifierSettings,
-    n_jobs: int = 1,
-) -> tuple[list[CrossValidation], list[dict[str, float]]]:
-    """Repeat the cross-validation with the real labels and with permuted ones.
+@dataclass(frozen=True)
+class Task:
+    """One cross-validation: of a repeat, of permuted labels, or of one half of the donors.
 
     Parameters
     ----------
+    kind, number, part
+        `REPEAT`, `PERMUTED` or `HALF`; which of its kind; the first or the second of a
+        permutation's two cross-validations, or of two halves.
+    rows
+        Donors that take part, positions.
+    case
+        Their status, bool.
+    seed
+        Of the folds.
+    """
+
+    kind: str
+    number: int
+    part: int
+    rows: np.ndarray
+    case: np.ndarray
+    seed: tuple[int, ...]
+
+
+def tasks(case: np.ndarray, halves: np.ndarray, settings: ClassifierSettings) -> Iterator[Task]:
+    """Yield repeats, permutations of the labels and halves of the donors.
+
+    Parameters
+    ----------
+    case
+        Shape ``(n_donors,)``, bool.
+    halves
+        Who is in the first half, shape ``(n_halvings, n_donors)``, bool. A halving is left out
+        where a half has fewer cases or controls than its folds need.
+    """
+    everyone = np.arange(len(case))
+    for number in range(settings.repeats):
+        yield Task(REPEAT, number, 0, everyone, case, (settings.seed, 0, number))
+    for number in range(settings.permutations):
+        permuted = np.random.default_rng([settings.seed, 1, number]).permutation(case)
+        for part in range(2):
+            seed = (settings.seed, 2, number, part)
+            yield Task(PERMUTED, number, part, everyone, permuted, seed)
+    least = least_of_a_class(settings)
+    for number, first in enumerate(halves):
+        sides = np.flatnonzero(first), np.flatnonzero(~first)
+        if min(np.bincount(case[rows], minlength=2).min() for rows in sides) >= least:
+            for part, rows in enumerate(sides):
+                yield Task(HALF, number, part, rows, case[rows], (settings.seed, 4, number, part))
+
+
+def least_of_a_class(settings: ClassifierSettings) -> int:
+    """Least donors of a status that give every fold, outer and inner, at least one."""
+    folds, least = settings.n_folds, settings.n_folds
+    while least - -(-least // folds) < settings.inner_folds:
+        least += 1
+    return least
+
+
+def run_tasks(
+    wanted: Sequence[Task],
+    inputs: Mapping[str, np.ndarray],
+    choice: GeneChoice,
+    settings: ClassifierSettings,
+    n_jobs: int = 1,
+) -> list[CrossValidation]:
+    """Run cross-validations.
+
+    Parameters
+    ----------
+    inputs
+        Expression of all donors by the name of the input, each ``(n_donors, n_genes)``.
     n_jobs
         Worker processes; results do not depend on it.
-
-    Returns
-    -------
-    list of CrossValidation
-        One a repeat.
-    list of dict
-        auROC by input, one a permutation of the labels.
     """
     workers = {"n_jobs": n_jobs, "inner_max_num_threads": 1} if n_jobs > 1 else {}
     with parallel_config("loky" if n_jobs > 1 else "sequential", **workers):
-        jobs = Parallel(max_nbytes="1M")(
-            delayed(_job)(inputs, labels, choice, settings, seed)
-            for labels, seed in _label_sets(case, settings)
+        return Parallel(max_nbytes="1M")(
+            delayed(_run)(task, inputs, choice, settings) for task in wanted
         )
-    repeats, permuted = jobs[: settings.repeats], jobs[settings.repeats :]
-    return [run for run, _ in repeats], [values for _, values in permuted]
 
 
-def _job(
+def _run(
+    task: Task,
     inputs: Mapping[str, np.ndarray],
-    case: np.ndarray,
     choice: GeneChoice,
     settings: ClassifierSettings,
-    seed: Sequence[int],
-) -> tuple[CrossValidation, dict[str, float]]:
-    """One cross-validation and its auROC."""
-    run = cross_validate(inputs, case, choice, settings, seed)
-    return run, run.auroc(case)
-
-
-def _label_sets(
-    case: np.ndarray, settings: ClassifierSettings
-) -> Iterator[tuple[np.ndarray, tuple[int, ...]]]:
-    """Labels and seeds of the repeats, then of the permutations."""
-    for index in range(settings.repeats):
-        yield case, (settings.seed, 0, index)
-    for index in range(settings.permutations):
-        rng = np.random.default_rng([settings.seed, 1, index])
-        yield rng.permutation(case), (settings.seed, 2, index)
+) -> CrossValidation:
+    """Run one cross-validation; its inputs were checked before."""
+    if task.kind == HALF:
+        inputs = {name: values[task.rows] for name, values in inputs.items()}
+        choice = choice.of_rows(task.rows)
+    with config_context(assume_finite=True, skip_parameter_validation=True):
+        return cross_validate(inputs, task.case, choice, settings, task.seed)

@@ -8,8 +8,14 @@ import pandas as pd
 from scipy import stats
 
 from mtm.analyses.disease.agreement import KEY
+from mtm.analyses.disease.status_classifier import HALF, PERMUTED, REPEAT
 from mtm.settings.disease_status import StatusSettings
-from mtm.statistics.testing import t_interval
+from mtm.statistics.half_samples import (
+    at_least,
+    auroc_se,
+    half_sample_interval,
+    null_band,
+)
 from mtm.vocabulary import (
     BASELINE,
     OBSERVED,
@@ -20,13 +26,13 @@ from mtm.vocabulary import (
 
 log = logging.getLogger(__name__)
 
-STATUS = [*KEY, "kind", "input", "n_cases", "n_controls", "n_genes", "status", "reason", "auroc",
-          "repeats_sd", "ci_low", "ci_high", "null_mean", "null_low", "null_high",
-          "informative"]  # fmt: skip
+STATUS = [*KEY, "kind", "input", "n_cases", "n_controls", "n_genes", "n_de_observed", "status",
+          "reason", "auroc", "repeats_sd", "ci_low", "ci_high", "p", "null_mean", "null_low",
+          "null_high", "informative"]  # fmt: skip
 CURVE = [*KEY, "input", "false_positive_rate", "true_positive_rate", "low", "high", "shown"]
 # Of a part: nothing that takes all pairs to tell.
 PART_STATUS, PART_CURVE = STATUS[:-1], CURVE[:-1]
-DRAW = [*KEY, "input", "draw", "auroc"]
+REPLICATE = [*KEY, "input", "kind", "number", "part", "auroc"]
 COMPARISONS = ((OBSERVED, PREDICTED), (PREDICTED, SOURCE), (PREDICTED, BASELINE),
                (OBSERVED, SOURCE))  # fmt: skip
 SETS = ("informative", "all")
@@ -44,17 +50,45 @@ def joined(tables: Sequence[pd.DataFrame], columns: Sequence[str]) -> pd.DataFra
     return pd.concat(tables, ignore_index=True)[columns]
 
 
+def summarised(replicates: pd.DataFrame, n_cases: int, n_controls: int) -> dict[str, float]:
+    """Mean auROC over repeats, its interval, test against chance, and null; of one pair and input.
+
+    Parameters
+    ----------
+    replicates
+        ``kind``, ``number``, ``part``, ``auroc``.
+    n_cases, n_controls
+        Of the pair.
+    """
+    kinds = dict(iter(replicates.groupby("kind", sort=False)))
+    repeats = kinds[REPEAT]["auroc"].to_numpy()
+    auroc, gaps = float(repeats.mean()), np.empty(0)
+    if HALF in kinds:
+        sides = kinds[HALF].pivot(index="number", columns="part", values="auroc")
+        gaps = at_least((sides[0] - sides[1]).to_numpy(), auroc_se(auroc, n_cases, n_controls))
+    interval = half_sample_interval(auroc, gaps, expected=0.5)
+    permuted = kinds[PERMUTED].pivot(index="number", columns="part", values="auroc").to_numpy()
+    return {
+        "auroc": auroc,
+        "repeats_sd": float(repeats.std(ddof=1)) if len(repeats) > 1 else np.nan,
+        "ci_low": max(interval["ci_low"], 0.0),
+        "ci_high": min(interval["ci_high"], 1.0),
+        "p": interval["p"],
+        **null_band(permuted, len(repeats)),
+    }
+
+
 def combine_status(
     tables: Sequence[pd.DataFrame],
     curves: Sequence[pd.DataFrame],
-    drawn: Sequence[pd.DataFrame],
+    replicates: Sequence[pd.DataFrame],
     settings: StatusSettings,
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """Join the parts of one model and compare inputs over all pairs.
 
     Parameters
     ----------
-    tables, curves, drawn
+    tables, curves, replicates
         What `disease_status` returned, of every part.
     settings
         The disease_status section of the config.
@@ -73,7 +107,7 @@ def combine_status(
     table = _marked(table.reindex(columns=STATUS), settings)
     curve = joined(curves, PART_CURVE).sort_values(order, kind="stable", ignore_index=True)
     curve["shown"] = _shown(curve, table, settings)
-    return table, curve[CURVE], compare_inputs(table, joined(drawn, DRAW), settings)
+    return table, curve[CURVE], compare_inputs(table, joined(replicates, REPLICATE), settings)
 
 
 def _informative(wide: pd.DataFrame, settings: StatusSettings) -> pd.Series:
@@ -107,7 +141,7 @@ def _shown(curve: pd.DataFrame, table: pd.DataFrame, settings: StatusSettings) -
 
 def compare_inputs(
     table: pd.DataFrame,
-    drawn: pd.DataFrame,
+    replicates: pd.DataFrame,
     settings: StatusSettings,
 ) -> pd.DataFrame:
     """Compare inputs over the pairs of tissue and contrast.
@@ -116,15 +150,15 @@ def compare_inputs(
     ----------
     table
         `STATUS` rows.
-    drawn
-        `DRAW` rows.
+    replicates
+        `REPLICATE` rows; halves of the donors are the same in all pairs.
 
     Returns
     -------
     pd.DataFrame
         ``model``, ``definition``, ``selection``, ``pairs`` (of `SETS`), ``input_a``, ``input_b``,
         ``n_pairs``, ``n_pairs_all``, ``mean_a``, ``mean_b``, ``difference``, ``ci_low``,
-        ``ci_high``, ``p`` (donors resampled), ``wilcoxon_p`` (paired, over pairs, two-sided, as
+        ``ci_high``, ``p`` (donors halved), ``wilcoxon_p`` (paired, over pairs, two-sided, as
         the paper), ``paper_mean_a``, ``paper_mean_b``, ``paper_p``.
     """
     columns = [*KEY[:3], "pairs", "input_a", "input_b", "n_pairs", "n_pairs_all", "mean_a",
@@ -133,9 +167,8 @@ def compare_inputs(
     rows, ran = [], table[table["status"] == RAN]
     for group, part in ran.groupby(KEY[:3], sort=False):
         wide = part.pivot(index=KEY[3:], columns="input", values="auroc")
-        draws = drawn[(drawn[KEY[:3]] == group).all(axis=1)]
-        draws = draws.pivot(index=[*KEY[3:], "draw"], columns="input", values="auroc")
-        n_donors = int((part["n_cases"] + part["n_controls"]).max())
+        mine = replicates[(replicates[KEY[:3]] == group).all(axis=1)]
+        gaps = _gaps(mine[mine["kind"] == HALF], part)
         informative = _informative(wide, settings)
         for pairs in SETS:
             kept = wide[informative] if pairs == "informative" else wide
@@ -144,7 +177,7 @@ def compare_inputs(
                     continue
                 row = dict(zip(KEY[:3], group, strict=True)) | {"pairs": pairs}
                 row |= {"input_a": a, "input_b": b, "n_pairs": len(kept), "n_pairs_all": len(wide)}
-                row |= _compared(kept, draws, (a, b), n_donors)
+                row |= _compared(kept, gaps, (a, b))
                 if pairs == "informative":
                     row["paper_mean_a"], row["paper_mean_b"] = map(PAPER_MEAN.get, (a, b))
                     row["paper_p"] = PAPER_P.get((a, b))
@@ -152,25 +185,32 @@ def compare_inputs(
     return pd.DataFrame(rows, columns=columns)
 
 
-def _compared(
-    kept: pd.DataFrame,
-    drawn: pd.DataFrame,
-    inputs: tuple[str, str],
-    n_donors: int,
-) -> dict[str, float]:
-    """Compare two inputs over some pairs; `drawn` has one row a pair and bootstrap sample."""
+def _gaps(halves: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
+    """First half less second, stretched: one row a pair and input, one column a halving."""
+    sides = halves.pivot(index=[*KEY[3:], "input"], columns=["part", "number"], values="auroc")
+    sides = sides.reindex(pd.MultiIndex.from_frame(rows[[*KEY[3:], "input"]]))
+    if sides.empty or sides.columns.empty:
+        return pd.DataFrame(index=sides.index)
+    gaps = sides[0] - sides[1]
+    least = auroc_se(*(rows[name].to_numpy(float) for name in ("auroc", "n_cases", "n_controls")))
+    return pd.DataFrame(at_least(gaps.to_numpy(), least), index=gaps.index, columns=gaps.columns)
+
+
+def _compared(kept: pd.DataFrame, gaps: pd.DataFrame, inputs: tuple[str, str]) -> dict[str, float]:
+    """Compare two inputs over some pairs, given what halves of the donors make of every auROC."""
     if kept.empty:
         return {}
     a, b = inputs
-    gap = kept[a] - kept[b]
-    draws = (drawn[a] - drawn[b]).unstack("draw").loc[kept.index].mean(axis=0).to_numpy()
-    interval = t_interval(float(gap.mean()), draws, n_donors, 1)
+    difference = kept[a] - kept[b]
+    first, second = (gaps.xs(name, level="input").reindex(kept.index) for name in inputs)
+    of_halves = (first - second).mean(axis=0).to_numpy()
+    interval = half_sample_interval(float(difference.mean()), of_halves)
     return {
         "mean_a": kept[a].mean(),
         "mean_b": kept[b].mean(),
-        "difference": gap.mean(),
+        "difference": difference.mean(),
         "ci_low": interval["ci_low"],
         "ci_high": interval["ci_high"],
         "p": interval["p"],
-        "wilcoxon_p": float(stats.wilcoxon(gap).pvalue) if gap.any() else np.nan,
+        "wilcoxon_p": float(stats.wilcoxon(difference).pvalue) if difference.any() else np.nan,
     }

@@ -2,7 +2,10 @@
 
 The paper takes PhastCons scores of 100 vertebrates with deepTools, over which parts of a gene it
 does not say. Here the exons of all transcripts of a gene are merged, so that a base counts once
-(methods 3), whatever its strand. As in deepTools, the mean is over the bases that have a score;
+(methods 3), whatever its strand. The gene model of GTEx has merged them already, and not alike: it
+leaves out transcripts with a retained intron or that read through into the next gene, and every
+base that two genes share, which in a model of transcripts counts for both. Which of the two was
+read stands in the log. As in deepTools, the mean is over the bases that have a score;
 how many those are stands beside it. A table with one value a gene may take the bigWig's place.
 """
 
@@ -31,6 +34,8 @@ ID_COLUMNS = ("gene_id", "ensembl_gene_id")
 NO_EXON = "without exons in the gene model"
 NO_CONTIG = "on a contig that the bigWig lacks"
 NO_SCORE = "without a base that has a score"
+MERGED_MODEL = "one merged transcript a gene (GTEx): bases that genes share count for none"
+TRANSCRIPT_MODEL = "transcripts: bases that genes share count for each"
 # Length of chromosome 1, which tells the builds of the human genome apart.
 CHR1_LENGTH = {"GRCh37": 249_250_621, "GRCh38": 248_956_422, "T2T-CHM13": 248_387_328}
 _BUILD_NAME = re.compile(r"GRCh3[78]|T2T-CHM13")
@@ -72,6 +77,9 @@ def read_exons(gene_model: str | Path, gene_ids: Sequence[str]) -> tuple[pd.Data
         lambda row: 0 < row.start <= row.end,
         "nine fields, the fourth and fifth start and end, the last with gene_id",
     ):
+        if not of_model:
+            merged = row.attribute("transcript_id") == row.gene_id
+            log.info("%s: %s", gene_model, MERGED_MODEL if merged else TRANSCRIPT_MODEL)
         if row.gene_id not in of_model:
             of_model[row.gene_id] = wanted.get(gene_key(row.gene_id))
         if (name := of_model[row.gene_id]) is not None:

@@ -120,7 +120,7 @@ def contrast(rho: np.ndarray, value: np.ndarray, quantile: float = QUANTILE) -> 
     dict
         ``n_genes`` (with a rho), ``n_top``, ``n_bottom`` (with a value), ``n_without_value`` (in
         either group), ``mean_top``, ``mean_bottom``, ``median_top``, ``median_bottom``, ``auc``,
-        ``cliffs_delta`` (2 auc - 1: positive where top genes are higher), ``p_rank_sum``
+        ``cliffs_delta`` (2 auc - 1: positive where top genes are higher), ``p_as_paper``
         (two-sided), ``se_genes`` (of delta, from `gene_error`); NaN, with groups
         of 0, where all genes have the same rho.
     """
@@ -143,7 +143,7 @@ def contrast(rho: np.ndarray, value: np.ndarray, quantile: float = QUANTILE) -> 
     return result | {
         "auc": auc,
         "cliffs_delta": 2 * auc - 1,
-        "p_rank_sum": rank_sum_p(top, bottom),
+        "p_as_paper": rank_sum_p(top, bottom),
         "se_genes": gene_error(top, bottom),
     }
 
@@ -263,7 +263,7 @@ def contrast_genes(
     -------
     pd.DataFrame
         One row of `ROW` (``reading`` is of `GENE_SETS`) and a tissue: ``n_samples``, the fields
-        of `contrast`, ``q_rank_sum`` (Benjamini-Hochberg over tissues), and, on the headline's
+        of `contrast`, ``q_as_paper`` (Benjamini-Hochberg over tissues), and, on the headline's
         scale where both groups have `MIN_GROUP` genes, the fields of `interval` and ``q``. Tissue
         "(mean of tissues)" is the mean over tissues with groups that large, without tests.
 
@@ -440,9 +440,9 @@ def _with_means(
             mean |= interval(mean["cliffs_delta"], mean["se_genes"], together, n_donors, n_folds)
         return mean | {"n_samples": part["n_samples"].sum()}
 
-    tested = {"q_rank_sum": "p_rank_sum", "q": "p"}
+    tested = {"q_as_paper": "p_as_paper", "q": "p"}
     joined = over_tissues(table, ROW, MEAN_OF_TISSUES, mean_of_tissues, tested)
-    tests = ["p_rank_sum", "q_rank_sum", "se_genes", *INTERVAL, "q"]
+    tests = ["p_as_paper", "q_as_paper", "se_genes", *INTERVAL, "q"]
     return joined[[*GROUPED, *sizes, *columns, *tests]]
 
 

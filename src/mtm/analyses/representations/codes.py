@@ -25,7 +25,7 @@ from mtm.analyses.representations.within_donors import (
     summarise_folds,
 )
 from mtm.cohort.cohort import Cohort
-from mtm.errors import InputError
+from mtm.errors import CannotDo, InputError
 from mtm.models.mtm.model import MTM
 from mtm.vocabulary import ENCODER_INPUT, NETWORKS, UNTRAINED
 
@@ -48,10 +48,8 @@ def code_similarity(
 
     Parameters
     ----------
-    cohort
-        Every sample.
-    folds
-        Fold by donor id, from `mtm.cohort.folds.read_folds`.
+    cohort, folds
+        Every sample, and the fold by donor id, from `mtm.cohort.folds.read_folds`.
     bundles
         Path of the bundle by model and fold; models of class "mtm".
     n_permutations, n_bootstraps, seed
@@ -60,8 +58,7 @@ def code_similarity(
     Returns
     -------
     pd.DataFrame
-        One row a model, ``network`` (one of `NETWORKS`), ``fold`` and donor with two tissues or
-        more: `FoldComparison.donors` and ``difference``.
+        One row a model, network of `NETWORKS`, ``fold`` and donor: `FoldComparison.donors`.
     pd.DataFrame
         One row a model, network and pair of tissues, from `mean_by_pair`.
     pd.DataFrame
@@ -69,7 +66,7 @@ def code_similarity(
 
     Raises
     ------
-    InputError
+    InputError, CannotDo
         See `fold_models` and `held_out_rows`; codes are not finite; no donor has two tissues.
     """
     rows_of = held_out_rows(cohort, folds)
@@ -100,8 +97,10 @@ def _donors_and_tissues(
     """Donor and tissue of the held-out samples of a fold."""
     donor = cohort.donor[rows]
     if np.unique(donor, return_counts=True)[1].max() < 2:
-        raise InputError(
-            f"fold {fold}", "no held-out donor with two tissues", "one or more such donors"
+        raise CannotDo(
+            "latent codes",
+            f"no held-out donor of fold {fold} with two tissues",
+            "draw folds with the scheme balanced, or fewer folds",
         )
     return donor, cohort.tissue[rows]
 

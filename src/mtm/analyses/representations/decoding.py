@@ -23,7 +23,7 @@ from mtm.analyses.representations.tissue_similarity import (
     pearson_similarity,
 )
 from mtm.cohort.cohort import Cohort
-from mtm.errors import InputError
+from mtm.errors import CannotDo, InputError
 from mtm.models.covariate_design import covariate_table
 from mtm.models.mtm.model import MTM
 from mtm.models.mtm.networks import ConditionedStack
@@ -131,8 +131,9 @@ def decoding_similarity(
     Raises
     ------
     InputError
-        See `fold_models`; there are fewer than three target tissues, or a fold has no held-out
-        donor with the source.
+        See `fold_models`.
+    CannotDo
+        There are fewer than three target tissues, or a fold has no held-out donor with the source.
     """
     targets = np.delete(np.arange(len(cohort.tissues)), cohort.tissue_index(source))
     expression = _similarity_of_targets(cohort, source)
@@ -152,8 +153,10 @@ def _similarity_of_targets(cohort: Cohort, source: str) -> pd.DataFrame:
     """Similarity in expression of all tissues but the source."""
     names = [name for name in cohort.tissues if name != source]
     if len(names) < MIN_TISSUES:
-        raise InputError(
-            "cohort", f"{len(names)} tissues beside {source}", f"{MIN_TISSUES} or more"
+        raise CannotDo(
+            "decoding paths",
+            f"{len(names)} target tissues, fewer than {MIN_TISSUES}",
+            "give the cohort more tissues",
         )
     return pearson_similarity(mean_log2_expression(cohort)).loc[names, names]
 
@@ -164,11 +167,10 @@ def _source_rows(cohort: Cohort, folds: pd.DataFrame, source: str) -> dict[int, 
     for fold, rows in held_out_rows(cohort, folds).items():
         rows_of[fold] = rows[cohort.tissue[rows] == cohort.tissue_index(source)]
         if not len(rows_of[fold]):
-            raise InputError(
-                f"fold {fold}",
-                f"no held-out donor with {source}",
-                "one or more in every fold",
-                "Draw folds with the scheme balanced, or fewer folds.",
+            raise CannotDo(
+                "decoding paths",
+                f"no held-out donor of fold {fold} with {source}",
+                "draw folds with the scheme balanced, or fewer folds",
             )
     return rows_of
 

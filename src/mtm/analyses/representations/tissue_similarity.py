@@ -15,14 +15,15 @@ from scipy import stats
 
 from mtm.cohort.cohort import Cohort
 from mtm.cohort.scaling import log2_tpm
-from mtm.errors import InputError
+from mtm.errors import CannotDo, InputError
+from mtm.statistics.correlation import fisher_z
+from mtm.statistics.jackknife import LeftOut, fisher_interval
 from mtm.vocabulary import ALL_TISSUES, OUTSIDE_BRAIN, READINGS, RELATIONS
 
 log = logging.getLogger(__name__)
 
 MIN_TISSUES = 3
 INTERVAL = (0.025, 0.975)
-FISHER_LIMIT = 1 - 1e-7
 PERMUTATION_BLOCK = 500
 ORGAN_SEPARATOR = " - "
 BRAIN = "Brain"
@@ -136,26 +137,26 @@ def compare_similarities(
     n_permutations
         Permutations of the tissues of `y` for Mantel's test.
     seed
-        Of the permutations.
+        Of the permutations, and of the tissues left out in pairs.
 
     Returns
     -------
     dict
         ``n_pairs``; ``spearman_rho`` with ``ci_low`` and ``ci_high`` (95%, jackknife over tissues
         on Fisher's z); ``p`` (Mantel's, two-sided); ``null_low`` and ``null_high`` (95% of the
-        permuted rho); ``p_pairs`` (pairs taken as independent, as the paper does). NaN where a
+        permuted rho); ``p_as_paper`` (pairs taken as independent, as the paper does). NaN where a
         triangle is constant.
     """
     n = len(x)
     row, column = np.triu_indices(n, 1)
-    names = ("spearman_rho", "ci_low", "ci_high", "p", "null_low", "null_high", "p_pairs")
+    names = ("spearman_rho", "ci_low", "ci_high", "p", "null_low", "null_high", "p_as_paper")
     result = {"n_pairs": len(row)} | dict.fromkeys(names, np.nan)
     if n < MIN_TISSUES or np.ptp(x[row, column]) == 0 or np.ptp(y[row, column]) == 0:
         return result
-    result["spearman_rho"], result["p_pairs"] = map(
+    result["spearman_rho"], result["p_as_paper"] = map(
         float, stats.spearmanr(x[row, column], y[row, column])
     )
-    result["ci_low"], result["ci_high"] = _jackknife(x, y, result["spearman_rho"])
+    result["ci_low"], result["ci_high"] = _jackknife(x, y, result["spearman_rho"], seed)
     unit_x = _unit_ranks(x[row, column])
     unit_y = np.zeros((n, n))
     unit_y[row, column] = unit_y[column, row] = _unit_ranks(y[row, column])
@@ -178,25 +179,16 @@ def _unit_ranks(values: np.ndarray) -> np.ndarray:
     return ranks / np.linalg.norm(ranks)
 
 
-def _jackknife(x: np.ndarray, y: np.ndarray, rho: float) -> tuple[float, float]:
-    """Interval of Spearman's rho from leaving out one tissue at a time.
-
-    The jackknife variance of a statistic of pairs is not too small on average (Efron and Stein
-    1981), whether or not tissues act on all their pairs.
-    """
-    n, left_out = len(x), []
-    for tissue in range(n):
-        kept = np.delete(np.arange(n), tissue)
-        row, column = np.triu_indices(n - 1, 1)
+def _jackknife(x: np.ndarray, y: np.ndarray, rho: float, seed: int) -> tuple[float, float]:
+    """Interval of Spearman's rho over tissues, whether or not they act on all their pairs."""
+    left_out, values = LeftOut.of(len(x), [seed]), []
+    for gone in left_out.gone:
+        kept = np.setdiff1d(np.arange(len(x)), gone)
+        row, column = np.triu_indices(len(kept), 1)
         a, b = x[np.ix_(kept, kept)][row, column], y[np.ix_(kept, kept)][row, column]
-        if len(a) < 3 or np.ptp(a) == 0 or np.ptp(b) == 0:
-            return np.nan, np.nan
-        left_out.append(_unit_ranks(a) @ _unit_ranks(b))
-    z = np.arctanh(np.clip(left_out, -FISHER_LIMIT, FISHER_LIMIT))
-    se = np.sqrt((n - 1) / n * ((z - z.mean()) ** 2).sum())
-    half = se * stats.t.ppf(INTERVAL[1], n - 1)
-    centre = np.arctanh(np.clip(rho, -FISHER_LIMIT, FISHER_LIMIT))
-    return float(np.tanh(centre - half)), float(np.tanh(centre + half))
+        known = len(a) >= 3 and np.ptp(a) > 0 and np.ptp(b) > 0
+        values.append(_unit_ranks(a) @ _unit_ranks(b) if known else np.nan)
+    return fisher_interval(rho, left_out.error(fisher_z(np.array(values))))
 
 
 def compare_subsets(
@@ -274,7 +266,9 @@ def tissue_similarity(
     Raises
     ------
     InputError
-        Genes or tissues are not the cohort's, or there are fewer than three target tissues.
+        Genes or tissues are not the cohort's.
+    CannotDo
+        There are fewer than three target tissues.
     """
     expression = pearson_similarity(mean_log2_expression(cohort))
     similarities = {"pearson": pearson_similarity, "jaccard": jaccard_similarity}
@@ -305,10 +299,10 @@ def _check_gene_wise(model: str, table: pd.DataFrame, cohort: Cohort) -> list[st
             where, f"tissue {unknown[0]}", "tissues of the cohort", "Score the model again."
         )
     if len(tissues) < MIN_TISSUES:
-        raise InputError(
-            where,
-            f"{len(tissues)} target tissues",
-            f"{MIN_TISSUES} or more, so that there are pairs to compare",
+        raise CannotDo(
+            "similarity of tissues",
+            f"{len(tissues)} target tissues, fewer than {MIN_TISSUES}",
+            "give the cohort more tissues",
         )
     wanted = set(cohort.genes.index)
     for (scale, tissue), genes in table.groupby(["scale", "tissue"])["gene_id"]:

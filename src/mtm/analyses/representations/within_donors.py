@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from mtm.errors import InputError
+from mtm.errors import CannotDo
 from mtm.statistics.resampling import donor_weights
 from mtm.vocabulary import ALL_PAIRS, SAME_TISSUES
 
@@ -18,7 +18,7 @@ INTERVAL = (0.025, 0.975)
 SUMMARY = ["comparison", "n_donors", "n_donors_left_out", "n_samples", "mean_within",
            "mean_between", "difference", "ci_low", "ci_high", "auc", "auc_low", "auc_high",
            "auc_fold_low", "auc_fold_high", "null_low", "null_high", "p",
-           "p_rank_sum"]  # fmt: skip
+           "p_as_paper"]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -288,25 +288,29 @@ def summarise_folds(
         counts once). Donors left out have no comparison. Intervals are from bootstrap samples of
         donors; ``auc_fold_low`` and ``auc_fold_high`` are of single folds; ``null_low`` and
         ``null_high`` (95% of ``mean_within``) and ``p`` (one-sided) from dealing samples anew;
-        ``p_rank_sum`` is the paper's test, pairs taken as independent (U added up over folds; 0
+        ``p_as_paper`` is the paper's test, pairs taken as independent (U added up over folds; 0
         where it is below 1e-308).
     """
     n_donors = sum(len(part.donors) for part in parts)
     if not n_donors:
-        raise InputError("held-out donors", "none with two tissues", "donors with two or more")
+        raise CannotDo(
+            "latent codes",
+            "no held-out donor whose tissues can be compared with those of another",
+            "give the cohort more donors with two tissues or more, or draw fewer folds",
+        )
     n_pairs = float(np.sum([part.totals["all_within"][1] for part in parts]))
     u, mean, variance, product = np.sum([part.rank_sum for part in parts], axis=0)
     auc, drawn = _over_folds(parts, "auc")
     matched = {
         **_compared(parts, SAME_TISSUES, "mean", n_donors, n_permutations),
-        **{"auc": auc, **_interval("auc", drawn), "p_rank_sum": np.nan},
+        **{"auc": auc, **_interval("auc", drawn), "p_as_paper": np.nan},
         **_range("auc_fold", [part.donors["auc"].mean() for part in parts]),
     }
     everything = {
         **_compared(parts, ALL_PAIRS, "all", n_pairs, n_permutations),
-        **{"auc": u / product, "auc_low": np.nan, "auc_high": np.nan},
-        **_range("auc_fold", [part.rank_sum[0] / part.rank_sum[3] for part in parts]),
-        "p_rank_sum": float(2 * stats.norm.sf(abs(u - mean) / np.sqrt(variance))),
+        **{"auc": _ratio(u, product), "auc_low": np.nan, "auc_high": np.nan},
+        **_range("auc_fold", [_ratio(part.rank_sum[0], part.rank_sum[3]) for part in parts]),
+        "p_as_paper": float(2 * stats.norm.sf(abs(u - mean) / np.sqrt(variance))),
     }
     sizes = {
         "n_donors": n_donors,
@@ -314,6 +318,11 @@ def summarise_folds(
         "n_samples": sum(part.n_samples for part in parts),
     }
     return [{name: (sizes | row)[name] for name in SUMMARY} for row in (matched, everything)]
+
+
+def _ratio(u: float, n_pairs: float) -> float:
+    """Return the AUC of a U, NaN where no two pairs were compared."""
+    return u / n_pairs if n_pairs else np.nan
 
 
 def _compared(
@@ -351,8 +360,9 @@ def _over_folds(parts: Sequence[FoldComparison], name: str) -> tuple[float, np.n
 
 
 def _range(name: str, values: Sequence[float]) -> dict[str, float]:
-    """Lowest and highest of some values."""
-    return {f"{name}_low": min(values), f"{name}_high": max(values)}
+    """Lowest and highest of those values that are known."""
+    known = [value for value in values if np.isfinite(value)] or [np.nan]
+    return {f"{name}_low": min(known), f"{name}_high": max(known)}
 
 
 def _interval(name: str, draws: np.ndarray) -> dict[str, float]:
@@ -363,7 +373,8 @@ def _interval(name: str, draws: np.ndarray) -> dict[str, float]:
 
 def mean_by_pair(parts: Sequence[FoldComparison], tissues: Sequence[str]) -> pd.DataFrame:
     """Means over the donors of all folds, one row a pair of tissues."""
-    sums = pd.concat([part.by_pair for part in parts]).groupby(["tissue_a", "tissue_b"]).sum()
+    compared = pd.concat([part.by_pair for part in parts if len(part.by_pair)])
+    sums = compared.groupby(["tissue_a", "tissue_b"]).sum()
     table = sums.reset_index().astype({"n_donors": int, "n_comparisons": int})
     names = np.array(tissues, dtype=object)
     for column in ("tissue_a", "tissue_b"):

@@ -32,18 +32,17 @@ from mtm.analyses.traits.summary import (
     GENES,
     KEY,
     MEASURES,
+    Resampled,
     with_medians,
 )
 from mtm.analyses.traits.trait import Trait, read_trait
 from mtm.predictions.held_out import HeldOut
 from mtm.predictions.tissues import Tissue, tissues
 from mtm.settings.traits import TraitSettings
-from mtm.statistics.correlation import (
-    CONSTANT_TOLERANCE,
-    fisher_interval,
-    fisher_z,
-    row_correlation,
-)
+from mtm.statistics.correlation import CONSTANT_TOLERANCE, fisher_z, row_correlation
+from mtm.statistics.jackknife import LeftOut, fisher_interval
+from mtm.statistics.over_tissues import known_mean
+from mtm.statistics.testing import permutation_p, quantile_interval
 from mtm.vocabulary import RAN, READINGS, SKIPPED, Reading
 
 log = logging.getLogger(__name__)
@@ -67,7 +66,7 @@ def trait_associations(
     held_out
         From `mtm.predictions.held_out.read_held_out`.
     model
-        Name written into the tables.
+        Its name.
     donors
         One row a donor, indexed by donor id.
     gene_wise
@@ -93,7 +92,7 @@ def trait_associations(
         The settings name a column that donors do not have.
     """
     traits = [read_trait(donors, column) for column in settings.columns]
-    draws = TraitDraws.of(held_out, traits, settings)
+    draws = TraitDraws.of(held_out.rows.groupby("fold")["donor"].unique(), traits, settings)
     genes, rows, resampled = [], [], {}
     for tissue in tissues(held_out, beside=reference):
         chosen = [tissue.predictable(gene_wise, reading) for reading in READINGS]
@@ -101,9 +100,8 @@ def trait_associations(
         tissue = tissue.of_genes(union)
         for (reading, own), trait in product(zip(READINGS, chosen, strict=True), traits):
             names = (model, reading.definition, trait.name, tissue.name)
-            key = dict(zip(KEY, names, strict=True))
-            predictable = np.flatnonzero(own[union])
-            row, part, drawn = _compare(tissue, predictable, reading, trait, draws, settings)
+            key, of = dict(zip(KEY, names, strict=True)), np.flatnonzero(own[union])
+            row, part, drawn = _compare(tissue, of, reading, trait, draws, settings)
             rows.append(key | row)
             if row["status"] == RAN:
                 genes.append(part.assign(**key))
@@ -121,13 +119,13 @@ def _compare(
     trait: Trait,
     draws: TraitDraws,
     settings: TraitSettings,
-) -> tuple[dict[str, object], pd.DataFrame, dict[str, np.ndarray]]:
+) -> tuple[dict[str, object], pd.DataFrame, Resampled | None]:
     """Compare one trait in one tissue: counts and measures, associations, resampled measures."""
     values = trait.values.reindex(tissue.rows["donor"]).to_numpy(float)
     row = _counts(trait, values, len(predictable), settings)
     if row["status"] == SKIPPED:
-        return row, pd.DataFrame(), {}
-    view = _View.of(tissue, predictable, reading, values, settings)
+        return row, pd.DataFrame(), None
+    view = View.of(tissue, predictable, reading, values, settings)
     genes, measures, drawn = view.compare(draws, trait.name)
     genes["gene_id"] = tissue.gene_ids[predictable[genes["gene_id"]]]
     return row | measures, genes, drawn
@@ -156,7 +154,7 @@ def _counts(
 
 
 @dataclass(frozen=True)
-class _View:
+class View:
     """One trait in one tissue under one reading.
 
     `observed`, `predicted` and `covariates` (or None) have shape ``(n_donors, n_genes)``, scaled
@@ -169,7 +167,7 @@ class _View:
     covariates: np.ndarray | None
     trait: np.ndarray
     donors: pd.Index
-    parts: list[np.ndarray]
+    parts: Sequence[np.ndarray | slice]
     sample: np.ndarray
 
     @classmethod
@@ -180,72 +178,87 @@ class _View:
         reading: Reading,
         values: np.ndarray,
         settings: TraitSettings,
-    ) -> "_View":
+    ) -> "View":
         """Take the donors whose trait is known, expression on the reading's scale."""
         known = np.flatnonzero(np.isfinite(values))
         fold = tissue.rows["fold"].to_numpy()[known]
         groups = fold if reading.by_fold else np.zeros(len(known), int)
-        parts = [np.flatnonzero(groups == index) for index in np.unique(groups)]
         views = [tissue, *([tissue.beside] if tissue.beside is not None else [])]
         loaded = [view.values(reading.scale, genes) for view in views]
         sides = [loaded[0].observed_raw, *(item.predicted_raw for item in loaded)]
-        scaled = [_scaled(side.cpu().numpy()[known], parts) for side in sides]
+        observed, predicted, *beside = (side.cpu().numpy()[known] for side in sides)
+        return cls.of_values(
+            observed,
+            predicted,
+            beside[0] if beside else None,
+            values[known],
+            pd.Index(tissue.rows["donor"].to_numpy()[known]),
+            [np.flatnonzero(groups == index) for index in np.unique(groups)],
+            settings,
+        )
+
+    @classmethod
+    def of_values(
+        cls,
+        observed: np.ndarray,
+        predicted: np.ndarray,
+        covariates: np.ndarray | None,
+        trait: np.ndarray,
+        donors: pd.Index,
+        parts: Sequence[np.ndarray | slice],
+        settings: TraitSettings,
+    ) -> "View":
+        """Scale expression and trait, and draw the genes that are resampled."""
         rng = np.random.default_rng([settings.seed, 2])
-        drawn = rng.permutation(len(genes))[: settings.sampled_genes]
+        drawn = rng.permutation(observed.shape[1])[: settings.sampled_genes]
         return cls(
-            observed=scaled[0],
-            predicted=scaled[1],
-            covariates=scaled[2] if len(scaled) > 2 else None,
-            trait=_scaled(values[known][:, None], parts)[:, 0],
-            donors=pd.Index(tissue.rows["donor"].to_numpy()[known]),
+            observed=_scaled(observed, parts),
+            predicted=_scaled(predicted, parts),
+            covariates=None if covariates is None else _scaled(covariates, parts),
+            trait=_scaled(trait[:, None], parts)[:, 0],
+            donors=donors,
             parts=parts,
             sample=np.sort(drawn),
         )
 
     def compare(
         self, draws: TraitDraws, trait: str
-    ) -> tuple[pd.DataFrame, dict[str, float], dict[str, np.ndarray]]:
+    ) -> tuple[pd.DataFrame, dict[str, float], Resampled]:
         """Return associations of genes, measures of the tissue, and resampled measures."""
-        once = np.ones((1, len(self.donors)))
-        known_sides = {
-            "observed": self.observed,
-            "predicted": self.predicted,
-            "covariates": self.covariates,
-        }
-        sides = {name: side for name, side in known_sides.items() if side is not None}
-        r = {name: self._associate(side, once)[0] for name, side in sides.items()}
-        genes = pd.DataFrame({"gene_id": np.arange(len(r["observed"]))})
-        for name in known_sides:
-            genes[f"r_{name}"] = r.get(name, np.nan)
-        few = {name: side[:, self.sample].astype(np.float32) for name, side in sides.items()}
-
-        weights = draws.weights[self.donors].to_numpy(np.float32)
-        drawn = {name: self._associate(side, weights) for name, side in few.items()}
-        permuted = draws.permuted[trait][self.donors].to_numpy(np.float32)
-        null = {name: self._associate_permuted(few[name], permuted) for name in
-                ("observed", "predicted")}  # fmt: skip
-        rho = float(row_correlation(r["predicted"], r["observed"])[0])
-        rho_drawn = row_correlation(drawn["predicted"], drawn["observed"])
-        rho_null = row_correlation(null["predicted"], null["observed"])
-        n_fitted = 1 + len(self.parts)
-        interval = fisher_interval(rho, rho_drawn, len(self.donors), n_fitted)
-        beyond, beyond_drawn = np.nan, np.full(len(weights), np.nan)
+        sides = {"observed": self.observed, "predicted": self.predicted}
         if self.covariates is not None:
-            beyond = float(_partial(r["predicted"], r["observed"], r["covariates"])[0])
-            beyond_drawn = _partial(drawn["predicted"], drawn["observed"], drawn["covariates"])
-        beyond_interval = fisher_interval(beyond, beyond_drawn, len(self.donors), n_fitted)
-        known_null = rho_null[np.isfinite(rho_null)]
+            sides["covariates"] = self.covariates
+        once = np.ones((1, len(self.donors)))
+        r = {name: self._associate(side, once) for name, side in sides.items()}
+        genes = pd.DataFrame({"gene_id": np.arange(len(r["observed"][0]))})
+        for name in ("observed", "predicted", "covariates"):
+            genes[f"r_{name}"] = r[name][0] if name in r else np.nan
+        rho, beyond = (float(measured[0]) for measured in _agreement(r))
+
+        few = {name: side[:, self.sample].astype(np.float32) for name, side in sides.items()}
+        left_out = LeftOut.of(len(self.donors), [draws.seed, 3])
+        without = _agreement(
+            {name: self._associate(side, left_out.weights) for name, side in few.items()}
+        )
+        errors = [left_out.error(fisher_z(measured)) for measured in without]
+        interval, beyond_interval = map(fisher_interval, (rho, beyond), errors)
+        permuted = draws.permuted[trait][self.donors].to_numpy(np.float32)
+        null = row_correlation(
+            *(self._associate_permuted(few[name], permuted) for name in ("predicted", "observed"))
+        )
+        null_low, null_high = quantile_interval(null)
         measures = {
             "rho": rho,
             "ci_low": interval[0],
             "ci_high": interval[1],
-            "null_mean": known_null.mean() if len(known_null) else np.nan,
-            "null_low": np.quantile(known_null, 0.025) if len(known_null) else np.nan,
-            "null_high": np.quantile(known_null, 0.975) if len(known_null) else np.nan,
-            "p": (1 + (known_null >= rho).sum()) / (1 + len(known_null)),
+            "null_mean": float(known_mean(null)),
+            "null_low": null_low,
+            "null_high": null_high,
+            # The null is of the sampled genes, and so is what is compared with it.
+            "p": permutation_p(without[0][0], null),
             **self._split(few, draws.halves[self.donors].to_numpy(np.float32)),
             "rho_covariates": float(row_correlation(r["covariates"], r["observed"])[0])
-            if self.covariates is not None
+            if "covariates" in r
             else np.nan,
             "rho_beyond": beyond,
             "beyond_ci_low": beyond_interval[0],
@@ -253,8 +266,7 @@ class _View:
             "mean_abs_r_observed": np.abs(r["observed"]).mean(),
             "mean_abs_r_predicted": np.abs(r["predicted"]).mean(),
         }
-        resampled = {"drawn": rho_drawn, "null": rho_null, "beyond": beyond_drawn}
-        return genes, measures, resampled
+        return genes, measures, Resampled(self.donors, without[0][0], null, *errors)
 
     def _associate(self, side: np.ndarray, weights: np.ndarray) -> np.ndarray:
         """Pearson with the trait under weights ``(n_draws, n_donors)``, centred by part.
@@ -303,6 +315,14 @@ class _View:
         return {"rho_split": _mean_rho(rho), "beyond_split": _mean_rho(beyond)}
 
 
+def _agreement(r: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Correlate rows of associations, and again given those of the covariates-only model."""
+    rho = row_correlation(r["predicted"], r["observed"])
+    if "covariates" not in r:
+        return rho, np.full(len(rho), np.nan)
+    return rho, _partial(r["predicted"], r["observed"], r["covariates"])
+
+
 def _mean_rho(rho: Sequence[np.ndarray]) -> float:
     """Mean of correlations as Fisher's z, NaN aside."""
     known = np.concatenate([*rho, np.empty(0)])
@@ -310,7 +330,7 @@ def _mean_rho(rho: Sequence[np.ndarray]) -> float:
     return float(np.tanh(fisher_z(known).mean())) if len(known) else np.nan
 
 
-def _scaled(values: np.ndarray, parts: Sequence[np.ndarray]) -> np.ndarray:
+def _scaled(values: np.ndarray, parts: Sequence[np.ndarray | slice]) -> np.ndarray:
     """Centre ``(n_donors, n_genes)`` by part and divide by the sd; 0 where nothing varies."""
     centred = np.empty(values.shape)
     for part in parts:

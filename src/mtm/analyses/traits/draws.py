@@ -1,14 +1,12 @@
 """Draws of donors for trait associations, the same for all tissues."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from mtm.analyses.traits.trait import Trait
-from mtm.predictions.held_out import HeldOut, fold_weights
-from mtm.settings.accuracy import AccuracySettings
 from mtm.settings.traits import TraitSettings
 
 
@@ -16,23 +14,19 @@ from mtm.settings.traits import TraitSettings
 class TraitDraws:
     """Draws of donors, the same for all tissues.
 
-    `weights` and `halves` have a column a donor: how often drawn, and 1 in the first half;
-    `permuted` maps a trait to its permuted values, of donors that have it.
+    `halves` has a column a donor, 1 in the first half; `permuted` maps a trait to its permuted
+    values, of donors that have it; `seed` is of the donors left out.
     """
 
-    weights: pd.DataFrame
     halves: pd.DataFrame
     permuted: dict[str, pd.DataFrame]
-    n_folds: int
+    seed: int
 
     @classmethod
     def of(
-        cls, held_out: HeldOut, traits: Sequence[Trait], settings: TraitSettings
+        cls, by_fold: Mapping[int, Sequence[str]], traits: Sequence[Trait], settings: TraitSettings
     ) -> "TraitDraws":
-        """Draw bootstrap samples, random halves and permutations, each within folds."""
-        resampling = AccuracySettings(bootstraps=settings.bootstraps, seed=settings.seed)
-        weights = pd.concat(fold_weights([held_out], resampling).values(), axis=1)
-        by_fold = held_out.rows.groupby("fold")["donor"].unique()
+        """Draw random halves and permutations of the donors, each within folds."""
         halves, permuted = [], {trait.name: [] for trait in traits}
         for fold, donors in by_fold.items():
             donors = sorted(donors)
@@ -45,4 +39,4 @@ class TraitDraws:
                 drawn = rng.permuted(tiled, axis=1)
                 permuted[trait.name].append(pd.DataFrame(drawn, columns=known.index))
         joined = {name: pd.concat(parts, axis=1) for name, parts in permuted.items()}
-        return cls(weights, pd.concat(halves, axis=1), joined, len(by_fold))
+        return cls(pd.concat(halves, axis=1), joined, settings.seed)

@@ -1,15 +1,18 @@
 """Agreement of trait associations over tissues."""
 
-from collections.abc import Mapping
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 
 from mtm.analyses.traits.draws import TraitDraws
-from mtm.statistics.correlation import FISHER_LIMIT, fisher_interval
-from mtm.statistics.over_tissues import over_tissues
-from mtm.statistics.testing import quantile_interval
+from mtm.statistics.correlation import FISHER_LIMIT, fisher_z
+from mtm.statistics.jackknife import JackknifeError, error_of_median, fisher_interval
+from mtm.statistics.over_tissues import known_mean, over_tissues
+from mtm.statistics.testing import permutation_p, quantile_interval
 from mtm.vocabulary import MEDIAN_OF_TISSUES, RAN
 
 KEY = ["model", "definition", "trait", "tissue"]
@@ -25,40 +28,67 @@ KEPT_RHO = 0.3
 PAPER = {"age": (0.81, 46, 48), "sex": (0.76, 43, 43), "BMI": (0.56, 39, 48)}
 
 
+@dataclass(frozen=True)
+class Resampled:
+    """One trait in one tissue with its donors permuted and left out.
+
+    Parameters
+    ----------
+    donors
+        Donors of the tissue with the trait.
+    rho
+        Agreement over the genes that are resampled.
+    null
+        The same with the trait permuted, shape ``(n_permutations,)``.
+    error, beyond_error
+        Standard errors of Fisher's z of ``rho`` and of ``rho_beyond``.
+    """
+
+    donors: pd.Index
+    rho: float
+    null: np.ndarray
+    error: JackknifeError
+    beyond_error: JackknifeError
+
+
 def with_medians(
-    agreement: pd.DataFrame,
-    resampled: Mapping[tuple, list[dict[str, np.ndarray]]],
-    draws: TraitDraws,
+    agreement: pd.DataFrame, resampled: Mapping[tuple, Sequence[Resampled]], draws: TraitDraws
 ) -> pd.DataFrame:
     """Add q-values over tissues, and medians over tissues with their interval and null."""
-    n_donors = draws.weights.shape[1]
+    everyone = draws.halves.columns
 
     def median_of_tissues(key: tuple, part: pd.DataFrame) -> dict[str, object] | None:
         ran = part[part["status"] == RAN]
         if ran.empty:
             return None
-        stacked = {
-            name: np.stack([tissue[name] for tissue in resampled[key]])
-            for name in ("drawn", "null", "beyond")
-        }
-        with np.errstate(invalid="ignore"):
-            drawn, null, beyond = (
-                np.nanmedian(np.where(np.isfinite(values).any(0), values, 0), axis=0)
-                for values in stacked.values()
-            )
+        tissues = resampled[key]
+        donors = [everyone.get_indexer(tissue.donors) for tissue in tissues]
         median = ran[[*MEASURES, "n_donors", "n_genes"]].astype(float).median().to_dict()
-        for rho, limits, values in (("rho", "ci", drawn), ("rho_beyond", "beyond_ci", beyond)):
-            ends = fisher_interval(median[rho], values, n_donors, draws.n_folds)
+        for rho, limits, errors in (
+            ("rho", "ci", [tissue.error for tissue in tissues]),
+            ("rho_beyond", "beyond_ci", [tissue.beyond_error for tissue in tissues]),
+        ):
+            z = fisher_z(ran[rho].to_numpy(float))
+            error = error_of_median(z, errors, donors, len(everyone), [draws.seed, 4])
+            ends = fisher_interval(median[rho], error)
             median[f"{limits}_low"], median[f"{limits}_high"] = ends
+        null = _median(np.stack([tissue.null for tissue in tissues]))
         median["null_low"], median["null_high"] = quantile_interval(null)
-        p = (1 + (null >= median["rho"]).sum()) / (1 + len(null))
-        median |= {"null_mean": null.mean(), "p": p}
+        sampled = _median(np.array([tissue.rho for tissue in tissues]))
+        median |= {"null_mean": known_mean(null), "p": permutation_p(float(sampled), null)}
         median |= {name: round(median[name]) for name in ("n_donors", "n_genes")}
         return median | {"status": RAN, "reason": ""}
 
     tested = {"q": "p"}
     joined = over_tissues(agreement, KEY[:3], MEDIAN_OF_TISSUES, median_of_tissues, tested)
     return joined.astype(dict.fromkeys(("n_donors", "n_low", "n_high", "n_genes"), "Int64"))
+
+
+def _median(values: np.ndarray) -> np.ndarray:
+    """Median along the first axis without NaN; NaN where nothing else stands."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        return np.nanmedian(values, axis=0)
 
 
 def summarise_traits(agreement: pd.DataFrame) -> pd.DataFrame:

@@ -13,10 +13,10 @@ Fold changes cannot tell whether predictions are of the right size: what shifts 
 people leaves a linear model's fold changes nearly as they are. So the distance of predicted from
 reference controls stands beside them: the difference of mean log2(1+TPM), median over genes.
 
-Intervals resample external donors, cases and controls each among themselves, with the reference
-as it is. The null permutes their groups. Genes move together and the tissues are predicted from
-the same blood, so neither genes nor tissues are independent: the P of a rank-sum test over tissues
-(the paper's) stands beside one that permutes groups.
+Intervals leave out external donors, with the reference and the alignment as they are. The null
+permutes their groups. Genes move together and the tissues are predicted from the same blood, so
+neither genes nor tissues are independent: the P of a rank-sum test over tissues (the paper's)
+stands beside one that permutes groups.
 """
 
 import logging
@@ -26,14 +26,15 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from mtm.analyses.disease.case_control import Labels, fold_changes
-from mtm.analyses.transfer.external import ExternalCohort, align_moments
+from mtm.analyses.disease.case_control import Labels, fold_changes, fold_changes_without
+from mtm.analyses.transfer.external import ExternalCohort
 from mtm.analyses.transfer.reference import REFERENCE
 from mtm.analyses.transfer.related_tissues import compare_groups
 from mtm.cohort.cohort import Cohort
 from mtm.cohort.scaling import log2_tpm
 from mtm.errors import InputError
 from mtm.models.base import Predictor
+from mtm.predictions.alignment import align_moments
 from mtm.predictions.new_people import (
     align_expression,
     new_inputs,
@@ -41,14 +42,15 @@ from mtm.predictions.new_people import (
     targets_of,
 )
 from mtm.settings.transfer import TransferSettings
-from mtm.statistics.correlation import row_correlation
+from mtm.statistics.correlation import fisher_z, row_correlation
+from mtm.statistics.jackknife import LeftOut, fisher_interval
+from mtm.statistics.over_tissues import known_mean
 from mtm.statistics.rank_sum import rank_sum
-from mtm.statistics.testing import benjamini_hochberg, permutation_p, t_interval
+from mtm.statistics.testing import benjamini_hochberg, permutation_p, quantile_interval
 from mtm.vocabulary import RAN, TARGET
 
 log = logging.getLogger(__name__)
 
-FISHER_LIMIT = 1 - 1e-7
 AGREEMENT = ["model", "alignment", "genes", *REFERENCE, "n_cases", "n_controls", "n_genes",
              "n_de_predicted", "rho_log2fc", "ci_low", "ci_high", "null_mean", "null_low",
              "null_high", "p", "q", "sign_consistency", "level_error_log2"]  # fmt: skip
@@ -200,15 +202,15 @@ def _predicted(
 
 @dataclass(frozen=True)
 class _Compared:
-    """Fold changes of one tissue's genes: the reference's, predicted, permuted and drawn."""
+    """Fold changes of one tissue's genes: reference, predicted, permuted, with donors left out."""
 
     tissue: _ReferenceTissue
     log2fc: np.ndarray
     q: np.ndarray
     permuted: np.ndarray
-    drawn: np.ndarray
+    without: np.ndarray
+    left_out: LeftOut
     level_error_log2: np.ndarray
-    n_samples: int
 
     @classmethod
     def of(
@@ -227,9 +229,9 @@ class _Compared:
             fold_changes(expr_tpm, case, pseudo),
             benjamini_hochberg(rank_sum(expr_tpm, case)),
             fold_changes(expr_tpm, labels.permuted, pseudo),
-            fold_changes(expr_tpm, case, pseudo, labels.weights),
+            fold_changes_without(expr_tpm, case, pseudo, labels.left_out.gone),
+            labels.left_out,
             np.abs(controls - tissue.genes["controls_log2_reference"]),
-            len(case),
         )
 
     def by_gene(self) -> pd.DataFrame:
@@ -251,19 +253,17 @@ class _Compared:
         predicted = self.log2fc[kept]
         rho = float(row_correlation(predicted, reference)[0])
         null = row_correlation(self.permuted[:, kept], reference)
-        drawn = row_correlation(self.drawn[:, kept], reference)
-        z, drawn_z = (np.arctanh(np.clip(r, -FISHER_LIMIT, FISHER_LIMIT)) for r in (rho, drawn))
-        interval = t_interval(float(z), drawn_z, self.n_samples, 2)
-        known = null[np.isfinite(null)]
-        low, high = np.quantile(known, (0.025, 0.975)) if len(known) else (np.nan, np.nan)
+        without = row_correlation(self.without[:, kept], reference)
+        ci_low, ci_high = fisher_interval(rho, self.left_out.error(fisher_z(without)))
+        null_low, null_high = quantile_interval(null)
         fields_ |= {
             "n_de_predicted": int((self.q[kept] < settings.q_below).sum()),
             "rho_log2fc": rho,
-            "ci_low": float(np.tanh(interval["ci_low"])),
-            "ci_high": float(np.tanh(interval["ci_high"])),
-            "null_mean": float(known.mean()) if len(known) else np.nan,
-            "null_low": float(low),
-            "null_high": float(high),
+            "ci_low": ci_low,
+            "ci_high": ci_high,
+            "null_mean": float(known_mean(null)),
+            "null_low": null_low,
+            "null_high": null_high,
             "p": permutation_p(rho, null),
             "sign_consistency": float((np.sign(predicted) == np.sign(reference)).mean()),
             "level_error_log2": float(np.median(self.level_error_log2[kept])),

@@ -1,4 +1,4 @@
-"""An external cohort: read, and aligned to the training samples."""
+"""An external cohort of cases and controls, and the training samples it is aligned to."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,17 +7,14 @@ import numpy as np
 import pandas as pd
 
 from mtm.cohort.cohort import Cohort
-from mtm.cohort.scaling import log2_tpm
 from mtm.cohort.units import to_tpm
 from mtm.errors import InputError
 from mtm.io import read_tsv
 from mtm.models.base import Predictor
 from mtm.predictions.new_people import read_new_expression
-from mtm.settings.transfer import Alignment, TransferSettings
+from mtm.settings.transfer import TransferSettings
 
 GROUPS = {"case": True, "control": False}
-LARGEST_LOG2_TPM = 24.0
-CONSTANT_SHARE = 1e-6
 
 
 @dataclass(frozen=True)
@@ -123,39 +120,6 @@ def _same_samples(
                 f"the samples of {other}",
                 "Names must be equal; take out samples that are not to be used from both files.",
             )
-
-
-def align_moments(
-    expr_tpm: np.ndarray, reference_tpm: np.ndarray, alignment: Alignment
-) -> np.ndarray:
-    """Give every gene the mean and sd that it has in the reference.
-
-    Parameters
-    ----------
-    expr_tpm, reference_tpm
-        Shapes ``(n_samples, n_genes)`` and ``(n_reference, n_genes)``, TPM.
-    alignment
-        - ``"none"``: values as they are
-        - ``"log2"``: mean and sd of log2(1+TPM)
-        - ``"tpm"``: mean and sd of TPM
-
-    Returns
-    -------
-    np.ndarray
-        TPM, not below 0, shape of `expr_tpm`, float32. A gene that does not vary gets the mean of
-        the reference.
-    """
-    if alignment == "none":
-        return expr_tpm.astype(np.float32)
-    unit = log2_tpm if alignment == "log2" else np.asarray
-    values, reference = (unit(side.astype(np.float64)) for side in (expr_tpm, reference_tpm))
-    mean, sd = values.mean(0), values.std(0)
-    varies = sd > CONSTANT_SHARE * np.abs(values).max(0)
-    stretch = np.divide(reference.std(0), sd, out=np.zeros_like(sd), where=varies)
-    aligned = (values - mean) * stretch + reference.mean(0)
-    if alignment == "log2":
-        aligned = np.exp2(np.clip(aligned, 0, LARGEST_LOG2_TPM)) - 1
-    return np.maximum(aligned, 0).astype(np.float32)
 
 
 def training_source(model: Predictor, cohort: Cohort, source: str) -> np.ndarray:

@@ -7,7 +7,7 @@ from mtm.analyses.disease.case_control import fold_changes
 from mtm.analyses.disease.contrasts import contrasts, too_few
 from mtm.cohort.cohort import Cohort
 from mtm.cohort.scaling import log2_tpm
-from mtm.errors import InputError
+from mtm.errors import CannotDo, InputError
 from mtm.settings.disease import DiseaseSettings
 from mtm.settings.transfer import TransferSettings
 from mtm.statistics.rank_sum import rank_sum
@@ -42,7 +42,9 @@ def reference_contrast(
     Raises
     ------
     InputError
-        The cohort has no such contrast, or no target tissue has enough cases and controls.
+        The cohort has no such contrast.
+    CannotDo
+        No target tissue has enough cases and controls.
     """
     case_of = _status_of(cohort, disease, settings.contrast)
     genes, rows = [], []
@@ -101,11 +103,11 @@ def _demand_target(table: pd.DataFrame, disease: DiseaseSettings) -> None:
     targets = table[table["role"] == TARGET]
     if not (targets["status"] == RAN).any():
         most = targets[["n_reference_cases", "n_reference_controls"]].min(axis=1).max()
-        raise InputError(
-            f"reference of contrast {table['contrast'].iloc[0]}",
-            f"at most {most} cases and as many controls in any tissue",
-            f"{disease.min_cases} cases and {disease.min_controls} controls in one",
-            "Lower disease.min_cases and disease.min_controls, or name another contrast.",
+        raise CannotDo(
+            "transfer to an external cohort",
+            f"{table['contrast'].iloc[0]}: at most {most} cases and as many controls in any "
+            f"tissue, fewer than {disease.min_cases} and {disease.min_controls}",
+            "lower disease.min_cases and disease.min_controls, or name another transfer.contrast",
         )
 
 

@@ -29,9 +29,9 @@ def compare_groups(table: pd.DataFrame, null: Mapping[tuple, np.ndarray]) -> pd.
         ``model``, ``alignment``, ``genes``, ``n_tissues``, ``median``, ``median_null_high`` (97.5%
         of permuted groups), ``median_p`` (one-sided, groups permuted), ``n_related``,
         ``median_related``, ``n_other``, ``median_other``, ``difference`` of the medians,
-        ``rank_sum_p`` (two-sided, tissues as if independent, as the paper), ``permuted_p``
-        (of the difference, one-sided, groups permuted), ``median_level_error_log2``, and the
-        paper's numbers, ``paper_...``.
+        ``p_as_paper`` (rank-sum test, two-sided, tissues as if independent), ``permuted_p`` (of
+        the difference, one-sided, groups permuted), ``median_level_error_log2``, and the paper's
+        numbers, ``paper_...``.
     """
     rows = []
     targets = table[(table["role"] == TARGET) & table["rho_log2fc"].notna()]
@@ -56,11 +56,11 @@ def compare_groups(table: pd.DataFrame, null: Mapping[tuple, np.ndarray]) -> pd.
         if related.any() and (~related).any():
             row["difference"] = row["median_related"] - row["median_other"]
             gaps = np.median(permuted[:, related], 1) - np.median(permuted[:, ~related], 1)
-            row["rank_sum_p"] = rank_sum_p(rho[related], rho[~related])
+            row["p_as_paper"] = rank_sum_p(rho[related], rho[~related])
             row["permuted_p"] = permutation_p(row["difference"], gaps)
         rows.append(row | {f"paper_{key}": value for key, value in PAPER.items()})
     columns = ["model", "alignment", "genes", "n_tissues", "median", "median_null_high",
                "median_p", "n_related", "median_related", "n_other", "median_other",
-               "difference", "rank_sum_p", "permuted_p", "median_level_error_log2",
+               "difference", "p_as_paper", "permuted_p", "median_level_error_log2",
                *(f"paper_{key}" for key in PAPER)]  # fmt: skip
     return pd.DataFrame(rows, columns=columns)

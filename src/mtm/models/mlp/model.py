@@ -15,7 +15,10 @@ from mtm.settings.models.mlp import MLPParameters
 
 @register("mlp")
 class MLP(Predictor):
-    """A multi-layer perceptron from source to target z-scores, one for every target tissue."""
+    """A multi-layer perceptron from source to target z-scores, one for every target tissue.
+
+    Tissues with fewer than ``parameters.min_pairs`` training pairs stay at the training mean.
+    """
 
     Parameters = MLPParameters
 
@@ -25,7 +28,16 @@ class MLP(Predictor):
 
     def _fit(self, training: Training) -> pd.DataFrame:
         pairs, too_few = training_pairs(training, self.parameters.min_pairs)
-        cohort, names = training.cohort, self.tissues
+        names, self.fits = self.tissues, {}
+        self.provenance.notes["tissues_not_fitted"] = "; ".join(
+            f"{names[t]} ({n} pairs)" for t, n in too_few.items()
+        )
+        table = self._train(training, pairs) if pairs else self._without_training(training)
+        return table.assign(n_tissues=len(pairs), n_tissues_not_fitted=len(too_few))
+
+    def _train(self, training: Training, pairs: dict[int, np.ndarray]) -> pd.DataFrame:
+        """Train the networks of the tissues in `pairs`."""
+        cohort = training.cohort
         run = Run(
             self.parameters,
             training,
@@ -34,13 +46,13 @@ class MLP(Predictor):
             lambda: training.monitor(self),
         )
         self.fits = run.fits
-        self.provenance.notes.update(
-            device=run.device,
-            precision=run.precision,
-            tissues_not_fitted="; ".join(f"{names[t]} ({n} pairs)" for t, n in too_few.items()),
-        )
-        table = run.train()
-        return table.assign(n_tissues=len(pairs), n_tissues_not_fitted=len(too_few))
+        self.provenance.notes.update(device=run.device, precision=run.precision)
+        return run.train()
+
+    def _without_training(self, training: Training) -> pd.DataFrame:
+        """Return the training table where no tissue has pairs enough: all stay at z = 0."""
+        held_out = training.monitor(self) if training.monitor_every else {}
+        return pd.DataFrame([{"epoch": 0, "step": 0, "seconds": 0.0, "loss": np.nan} | held_out])
 
     @torch.inference_mode()
     def predict(self, inputs: Cohort, requests: Requests, batch: int = 1024) -> np.ndarray:

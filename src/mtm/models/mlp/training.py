@@ -9,7 +9,6 @@ import pandas as pd
 import torch
 from tqdm import tqdm
 
-from mtm.errors import InputError
 from mtm.models.base import Training
 from mtm.models.checkpoint import Checkpoint, run_key
 from mtm.models.device import choose_device
@@ -32,11 +31,6 @@ def training_pairs(
         By target tissue, rows of the training cohort of shape ``(n_pairs, 2)``: source, target.
     dict[int, int]
         Number of pairs of the tissues that have fewer than `min_pairs`.
-
-    Raises
-    ------
-    InputError
-        No tissue has `min_pairs` pairs.
     """
     rows = training.cohort.row_of()
     found = {}
@@ -45,14 +39,6 @@ def training_pairs(
             both = rows[:, [training.source, target]]
             found[target] = both[(both >= 0).all(1)]
     pairs = {target: both for target, both in found.items() if len(both) >= min_pairs}
-    if not pairs:
-        source = training.cohort.tissues[training.source]
-        raise InputError(
-            "training donors",
-            f"at most {max(map(len, found.values()), default=0)} with {source} and one other "
-            "tissue",
-            f"{min_pairs} or more (min_pairs of model mlp) for one tissue at least",
-        )
     return pairs, {target: len(both) for target, both in found.items() if target not in pairs}
 
 

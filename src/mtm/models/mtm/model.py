@@ -1,5 +1,7 @@
 """MTM: one encoder and one generator for every pair of tissues (He et al. 2023, methods 1)."""
 
+import time
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -13,12 +15,12 @@ from mtm.errors import InputError
 from mtm.models.base import Predictor, Requests, Training
 from mtm.models.covariate_design import CovariateDesign, covariate_table
 from mtm.models.device import choose_device
+from mtm.models.mtm.collapse import restart_seed
 from mtm.models.mtm.engine import Engine, predicting_networks
 from mtm.models.mtm.stopping import stopping_score, stopping_split
 from mtm.models.mtm.training import Run
 from mtm.models.registry import register
 from mtm.settings.models.mtm import MTMParameters
-from mtm.vocabulary import Scale
 
 
 @register("mtm")
@@ -34,13 +36,8 @@ class MTM(Predictor):
     design: CovariateDesign
     _device = "cpu"
 
-    @property
-    def scale(self) -> Scale:
-        """Scale of what `predict` returns."""
-        return self.parameters.target_scale
-
     def _fit(self, training: Training) -> pd.DataFrame:
-        p, stop_score = self.parameters, None
+        p, stop_score, started = self.parameters, None, time.monotonic()
         self._device = choose_device(training.device)
         if p.stop_patience:
             learned_from, stop_by = stopping_split(
@@ -49,10 +46,26 @@ class MTM(Predictor):
             training = replace(training, cohort=learned_from)
             score = stopping_score(stop_by, training.source)
             stop_score = lambda: score(self)  # noqa: E731
-        engine = Engine(self.parameters, training.cohort, self.scaler, self._device, training.seed)
+        for restarts in range(p.restarts + 1):
+            table = self._attempt(training, stop_score, restarts, started)
+            if table is not None:
+                return table
+        raise AssertionError("the last attempt is never given up")
+
+    def _attempt(
+        self,
+        training: Training,
+        stop_score: Callable[[], float] | None,
+        restarts: int,
+        started: float,
+    ) -> pd.DataFrame | None:
+        """Train once; return the training table, or None where it is to be started again."""
+        seed = restart_seed(training.seed, restarts)
+        engine = Engine(self.parameters, training.cohort, self.scaler, self._device, seed)
         self.networks, self.design = engine.networks, engine.design
-        table = Run(engine, training, lambda: training.monitor(self), stop_score).train()
-        self.provenance.notes.update(engine.notes())
+        monitor = lambda: training.monitor(self)  # noqa: E731
+        table = Run(engine, training, monitor, stop_score, restarts, started).train()
+        self.provenance.notes.update(engine.notes() | ({"restarts": restarts} if restarts else {}))
         return table
 
     @torch.inference_mode()

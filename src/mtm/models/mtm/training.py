@@ -11,10 +11,12 @@ from tqdm import tqdm
 
 from mtm.models.base import Training
 from mtm.models.checkpoint import Checkpoint, run_key
+from mtm.models.mtm.collapse import Probe
 from mtm.models.mtm.engine import LOSSES, Engine
 from mtm.models.mtm.graph import StepRunner
 from mtm.models.mtm.pairs import PairSampler
 from mtm.models.mtm.stopping import stalled
+from mtm.settings.models.mtm import COLLAPSED
 
 LOGGER = logging.getLogger(__name__)
 REPORT_EVERY = 25
@@ -30,6 +32,10 @@ class Run:
         Returns figures for the training table.
     stop_score
         Returns what the training may end early by; None ends it after its last step alone.
+    restarts
+        How often the training was started again before; the engine has a seed of its own.
+    started
+        When it was first started, as `time.monotonic` tells.
     """
 
     def __init__(
@@ -38,8 +44,12 @@ class Run:
         training: Training,
         monitor: Callable[[], dict[str, float]],
         stop_score: Callable[[], float] | None = None,
+        restarts: int = 0,
+        started: float | None = None,
     ):
         p = engine.parameters
+        self.restarts, self.given_up = restarts, False
+        self.spread = Probe(engine, training.source)
         self.engine, self.monitor, self.stop_score = engine, monitor, stop_score
         self.monitor_every = training.monitor_every
         home = "cpu" if engine.plan.chunk_rows else engine.device
@@ -60,22 +70,25 @@ class Run:
         self.checkpoint = Checkpoint(training.checkpoint, key)
         self.rows: list[dict[str, float]] = []
         self.step = self.since = 0
-        self.started = time.monotonic()
+        self.started = time.monotonic() if started is None else started
 
-    def train(self) -> pd.DataFrame:
+    def train(self) -> pd.DataFrame | None:
         """Train to the end.
 
         A killed run that is started again goes on from its last checkpoint and ends with the
-        weights of an unbroken run.
+        weights of an unbroken run. Where that is a later attempt's, this one was given up.
 
         Returns
         -------
-        pd.DataFrame
+        pd.DataFrame or None
             One row an epoch or monitored step: ``epoch`` (passes done), ``step``, ``seconds``
-            since the start, ``learning_rate``, the mean of every loss since the row before, what
-            `monitor` returned, and ``stop_rho``, what `stop_score` returned. Without a new best
-            of it for ``stop_patience`` checks the training ends; the last weights are kept, not
-            the best ones.
+            since the start, ``learning_rate``, the mean of every loss since the row before,
+            on a graphics card ``gpu_gb`` (most memory held there so far, 1e9 bytes),
+            ``code_spread`` (see `mtm.models.mtm.collapse`), ``restarts``, what `monitor`
+            returned, and ``stop_rho``, what `stop_score` returned; ``collapsed`` (1, 0) in the
+            last row. Without a new best of ``stop_rho`` for ``stop_patience`` checks the training
+            ends; the last weights are kept, not the best ones. None where codes have collapsed
+            and there are restarts left.
         """
         engine = self.engine
         self._resume()
@@ -89,7 +102,7 @@ class Run:
             total=self.total, initial=self.step, unit="step", desc="mtm", disable=None,
             mininterval=1,
         ) as bar:  # fmt: skip
-            while self.step < self.total:
+            while self.step < self.total and not self.given_up:
                 for batch in engine.feed(self.sampler.batches(self.step // self.per_epoch)):
                     take_step(batch)
                     for schedule in self.schedules:
@@ -100,10 +113,10 @@ class Run:
                         means = self._mean_losses().items()
                         bar.set_postfix({name[:3]: f"{mean:.3f}" for name, mean in means})
                     self._note()
-                    if self.step == self.total:
+                    if self.step == self.total or self.given_up:
                         break
                 self._save()
-        return pd.DataFrame(self.rows)
+        return None if self.given_up else pd.DataFrame(self.rows)
 
     def _mean_losses(self) -> dict[str, float]:
         """Return the mean of every loss since the last row of the table."""
@@ -120,7 +133,8 @@ class Run:
             if stalled(scores, p.stop_patience):
                 LOGGER.info("no better stop_rho for %d checks", p.stop_patience)
                 self.total = step
-        if not (watched or checked or step % self.per_epoch == 0 or step == self.total):
+        judged = step == self.total or (step == p.restart_step and self.restarts < p.restarts)
+        if not (watched or checked or step % self.per_epoch == 0 or judged):
             return
         losses = self._mean_losses()
         row = {
@@ -131,29 +145,56 @@ class Run:
         } | losses
         if not np.isfinite(list(losses.values())).all():
             raise FloatingPointError(f"a loss is not finite at step {step}: {row}")
+        if torch.device(self.engine.device).type == "cuda":
+            row["gpu_gb"] = torch.cuda.max_memory_reserved(self.engine.device) / 1e9
+        row |= {"code_spread": self.spread(), "restarts": self.restarts}
+        collapsed = self._collapsed(row["code_spread"], judged)
         if watched or (step == self.total and self.monitor_every):
             row |= self.monitor()
+        if step == self.total:
+            row["collapsed"] = int(collapsed)
         self.rows.append(row | checked)
         self.engine.totals.zero_()
         self.since = 0
 
+    def _collapsed(self, spread: float, judged: bool) -> bool:
+        """Whether codes have collapsed; give the run up where it is judged and may start again."""
+        collapsed = spread < COLLAPSED
+        # Early on all codes are alike, which says nothing yet.
+        if collapsed and (judged or 2 * self.step > self.total):
+            self.given_up = judged and self.restarts < self.engine.parameters.restarts
+            LOGGER.warning(
+                "codes of different donors differ by %.2g of their size at step %d of %d, less "
+                "than %g: %s",
+                spread, self.step, self.total, COLLAPSED,
+                "the training starts again with another seed" if self.given_up
+                else "the encoder has collapsed and tells donors apart no more" if judged
+                else "the encoder may have collapsed",
+            )  # fmt: skip
+        return collapsed
+
     def _save(self) -> None:
         """Keep the state of a whole epoch where one is due."""
         every = self.engine.parameters.checkpoint_every
-        if every and (self.step // self.per_epoch) % every == 0 and self.step < self.total:
+        at_end = self.given_up or self.step == self.total
+        if every and (self.step // self.per_epoch) % every == 0 and not at_end:
             self.checkpoint.write(
                 STATE,
                 engine=self.engine.state(),
                 schedules=[schedule.state_dict() for schedule in self.schedules],
                 rows=self.rows,
                 step=self.step,
+                restarts=self.restarts,
                 seconds=time.monotonic() - self.started,
             )
 
     def _resume(self) -> None:
         """Go to where the last checkpoint was written."""
         saved = self.checkpoint.read(STATE, self.engine.device)
-        if saved is None:
+        if saved is None or saved["restarts"] < self.restarts:
+            return
+        if saved["restarts"] > self.restarts:
+            self.given_up = True
             return
         self.engine.restore(saved["engine"])
         for schedule, state in zip(self.schedules, saved["schedules"], strict=True):

@@ -1,5 +1,6 @@
 """Ridge regression of many genes at once in its dual form, penalty by cross-validation."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import get_args
 
@@ -65,31 +66,95 @@ def gcv_ridge(
         `penalties` or `penalty_choice` are not as above.
     """
     candidates = _candidates(penalties, penalty_choice)
-    n_samples = len(kernel)
+    n_samples, n_genes = y.shape
     gram = float64(kernel, device)
-    eigenvalues, vectors = torch.linalg.eigh(_centred_kernel(gram))
-    eigenvalues = eigenvalues.clamp(min=0)
-    levels = float64(candidates, device) * _mean_eigenvalue(eigenvalues)
-    kept = levels[:, None] / (eigenvalues + levels[:, None])
-    freedom = (kept.sum(1) - 1).clamp(min=1e-8 * n_samples)[:, None]
-
-    dual, intercept = np.empty((n_samples, y.shape[1])), np.empty(y.shape[1])
-    criterion = np.empty((len(candidates), y.shape[1]))
-    blocks = list(gene_blocks(y.shape[1], 5 * n_samples + 2 * len(candidates), memory_mb, device))
+    spectrum = _Spectrum(gram, candidates)
+    dual, intercept = np.empty((n_samples, n_genes)), np.empty(n_genes)
+    criterion = np.empty((len(candidates), n_genes))
+    blocks = list(spectrum.blocks(n_genes, memory_mb))
     for block in blocks:
-        target = float64(y[:, block], device)
-        rotated = vectors.T @ (target - target.mean(0))
-        criterion[:, block] = ((kept**2 @ rotated**2) / freedom**2).cpu().numpy()
+        rotated = spectrum.rotate(y[:, block])
+        criterion[:, block] = spectrum.criterion(rotated).cpu().numpy()
         dual[:, block] = rotated.cpu().numpy()
     choice = _least(criterion, shared=penalty_choice == "shared")
     mean_row = gram.mean(0)
     for block in blocks:
-        level = levels[torch.from_numpy(choice[block]).to(device)]
-        weights = vectors @ (float64(dual[:, block], device) / (eigenvalues[:, None] + level))
+        level = spectrum.levels[torch.from_numpy(choice[block]).to(device)]
+        scores = float64(dual[:, block], device) / (spectrum.eigenvalues[:, None] + level)
+        weights = spectrum.vectors @ scores
         dual[:, block] = weights.cpu().numpy()
         mean = y[:, block].mean(0, dtype=np.float64)
         intercept[block] = mean - (mean_row @ weights).cpu().numpy()
     return RidgeFit(dual, intercept, candidates[choice])
+
+
+def least_gcv(
+    kernels: Iterable[np.ndarray],
+    y: np.ndarray,
+    penalties: tuple[float, ...] = PENALTIES,
+    penalty_choice: PenaltyChoice = "per_gene",
+    device: str = "cpu",
+    memory_mb: float = 1024,
+) -> int:
+    """Return which kernel predicts all columns of `y` best.
+
+    That is the one with the least sum of criteria, each column's at the penalty that `gcv_ridge`
+    would choose; the first of equals. One eigendecomposition a kernel.
+
+    Parameters
+    ----------
+    kernels
+        Each as in `gcv_ridge`.
+    y, penalties, penalty_choice, device, memory_mb
+        As in `gcv_ridge`.
+    """
+    candidates = _candidates(penalties, penalty_choice)
+    sums = []
+    for kernel in kernels:
+        spectrum = _Spectrum(float64(kernel, device), candidates)
+        total = 0.0
+        for block in spectrum.blocks(y.shape[1], memory_mb):
+            criterion = spectrum.criterion(spectrum.rotate(y[:, block]))
+            each = criterion if penalty_choice == "shared" else criterion.amin(0, keepdim=True)
+            total = total + each.sum(1)
+        sums.append(float(total.min()))
+    return int(np.argmin(sums))
+
+
+class _Spectrum:
+    """The centred kernel's eigenvectors, and what every penalty leaves of each."""
+
+    def __init__(self, gram: torch.Tensor, candidates: np.ndarray):
+        eigenvalues, self.vectors = torch.linalg.eigh(_centred_kernel(gram))
+        self.eigenvalues = eigenvalues.clamp(min=0)
+        self.levels = float64(candidates, gram.device.type) * _mean_eigenvalue(self.eigenvalues)
+        self.kept = self.levels[:, None] / (self.eigenvalues + self.levels[:, None])
+        self.freedom = (self.kept.sum(1) - 1).clamp(min=1e-8 * len(gram))[:, None]
+
+    def blocks(self, n_genes: int, memory_mb: float) -> Iterable[slice]:
+        """Yield blocks of genes whose working set fits."""
+        device = self.vectors.device.type
+        floats = 5 * len(self.eigenvalues) + 2 * len(self.levels)
+        return gene_blocks(n_genes, floats, memory_mb, device)
+
+    def rotate(self, y: np.ndarray) -> torch.Tensor:
+        """Return the centred targets along the eigenvectors."""
+        target = float64(y, self.vectors.device.type)
+        return self.vectors.T @ (target - target.mean(0))
+
+    def criterion(self, rotated: torch.Tensor) -> torch.Tensor:
+        """Return the criterion of every penalty and target, shape (n_penalties, n_genes)."""
+        return (self.kept**2 @ rotated**2) / self.freedom**2
+
+
+def mean_eigenvalue(kernel: np.ndarray) -> float:
+    """Return the mean eigenvalue of the centred kernel, its zero for the mean left out.
+
+    0 where the features do not vary, rounding aside.
+    """
+    total = np.trace(kernel)
+    centred = total - kernel.sum() / len(kernel)
+    return float(centred) / max(len(kernel) - 1, 1) if centred > 1e-9 * total else 0.0
 
 
 def _candidates(penalties: tuple[float, ...], penalty_choice: PenaltyChoice) -> np.ndarray:

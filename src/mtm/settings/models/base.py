@@ -73,11 +73,19 @@ class ModelParameters(Section):
         Whether its training takes epochs, and so has a learning curve.
     several_sources
         Whether it can take several samples of a donor.
+    learns
+        Whether its predictions follow from the training donors' samples of the target.
     """
 
     name: ClassVar[str] = ""
     in_epochs: ClassVar[bool] = False
     several_sources: ClassVar[bool] = False
+    learns: ClassVar[bool] = True
+
+    @property
+    def members(self) -> tuple[str, ...]:
+        """Models of the run whose fits it is made of."""
+        return ()
 
     @property
     def from_expression_alone(self) -> bool:

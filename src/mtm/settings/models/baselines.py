@@ -11,6 +11,7 @@ from mtm.vocabulary import Scale
 class SameGeneParameters(ModelParameters):
     """Each gene's z-score in the source as its z-score in the target (methods 4, b1)."""
 
+    learns: ClassVar = False
     scale: Scale = SCALE
 
 
@@ -19,6 +20,7 @@ class TissueAverageParameters(ModelParameters):
     """Mean z-score of each gene over the given sources, nothing trained (methods 4, b10)."""
 
     several_sources: ClassVar = True
+    learns: ClassVar = False
     scale: Scale = SCALE
 
 
@@ -27,6 +29,8 @@ class TrainMeanParameters(ModelParameters):
     """The training mean of the target tissue, the same for every donor (methods 4, b0)."""
 
     several_sources: ClassVar = True
+    learns: ClassVar = False
+    scale: ClassVar[Scale] = "log2_z"
 
     @property
     def from_expression_alone(self) -> bool:

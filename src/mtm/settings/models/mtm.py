@@ -19,6 +19,9 @@ from mtm.settings.models.base import (
 from mtm.vocabulary import Scale
 
 SpectralNorm = Literal["gamma", "weight", "off"]
+# Codes whose sd between samples is below this share of their root mean square have collapsed. On the
+# 59-gene panel a collapsed fold had 4e-6, the others some 0.7 (methods 1.7).
+COLLAPSED = 0.01
 LOSS = "loss; 0 leaves it out and saves its work (methods 1.4, row 5)."
 
 
@@ -61,6 +64,8 @@ class MTMParameters(ModelParameters):
     stop_patience: int = key(0, "End early after this many checks without a better accuracy on donors taken out of the training donors (never held-out ones); 0 never. Needs the schedule `constant`; `epochs` or `steps` stays the limit.", ge=0, unit="checks")
     stop_every: int = key(500, "Optimiser steps between the checks of `stop_patience`.", ge=1, unit="optimiser steps")
     stop_donors: float = key(0.1, "Share of the training donors that `stop_patience` checks on; they are not learned from.", gt=0, lt=1, unit="share")
+    restarts: int = key(0, f"Train again from another seed, up to so often, where codes have collapsed: their sd between samples of the source is below {COLLAPSED} of their root mean square (methods 1.7).", ge=0, le=1000, unit="restarts")
+    restart_step: int = key(0, "Optimiser step at which `restarts` looks, beside the last; 0 - at the last alone. The published MTM tells donors apart after some 2,000 steps at the earliest: a step before that restarts for nothing.", ge=0, unit="optimiser steps")
     max_sources: int = key(1, "Up to this many samples of a donor are shown together, their codes averaged (methods 6.13); 1 as the paper.", ge=1, le=1000, unit="samples")
     covariates: Names = key((), "Columns of donors or samples added to the code through a linear map, used as far as the cohort has them; none as the paper.")
 
@@ -73,6 +78,11 @@ class MTMParameters(ModelParameters):
                 "0, or the schedule constant",
                 "A schedule that is cut off never reaches its low learning rates.",
             )
+
+    @property
+    def scale(self) -> Scale:
+        """Scale of predictions."""
+        return self.target_scale
 
     @property
     def from_expression_alone(self) -> bool:

@@ -1,0 +1,83 @@
+"""What a run left out: by its configuration, and by what it found in the cohort."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from mtm.errors import CannotDo
+from mtm.io import read_table
+from mtm.vocabulary import SKIPPED
+
+COLUMNS = ["analysis", "model", "tissue", "reason", "remedy"]
+
+
+def skipped_analyses(
+    planned: Iterable[Mapping[str, str]],
+    tables: Iterable[str | Path],
+    training: Mapping[str, Sequence[str | Path]],
+) -> pd.DataFrame:
+    """List what was left out, each with its reason and remedy.
+
+    Parameters
+    ----------
+    planned
+        ``analysis``, ``reason`` and ``remedy`` of what the configuration leaves out.
+    tables
+        Tables of the run. Listed are those that could not be made and, model by model, those in
+        which every row has the ``status`` skipped.
+    training
+        Training tables of the folds, by model. Listed are tissues that were not fitted.
+
+    Returns
+    -------
+    pd.DataFrame
+        `COLUMNS`; ``model`` and ``tissue`` are empty where it is all of them.
+    """
+    rows = list(planned)
+    for path in map(Path, sorted(set(map(str, tables)))):
+        try:
+            rows += _nothing_ran(path, read_table(path))
+        except CannotDo as why:
+            rows.append({"analysis": why.analysis, "reason": why.reason, "remedy": why.remedy})
+    for model, paths in training.items():
+        rows += _not_fitted(model, [read_table(path) for path in paths])
+    return pd.DataFrame(rows, columns=COLUMNS).fillna("").drop_duplicates(ignore_index=True)
+
+
+def _nothing_ran(path: Path, table: pd.DataFrame) -> Iterator[dict[str, str]]:
+    """Yield a row for every model of `table`, or one for a table without models."""
+    if table.empty or not {"status", "reason"} <= set(table):
+        return
+    models = table["model"] if "model" in table else pd.Series("", table.index)
+    for model, part in table.groupby(models):
+        if (part["status"] == SKIPPED).all():
+            name = path.with_suffix("") if path.stem != model else path.parent
+            yield {
+                "analysis": "/".join(name.parts[-2:]),
+                "model": model,
+                "reason": f"nothing ran; most often: {part['reason'].mode()[0]}",
+                "remedy": "more samples, or lower limits of this analysis in the configuration; "
+                f"every row's reason is in {path}",
+            }
+
+
+def _not_fitted(model: str, folds: Sequence[pd.DataFrame]) -> Iterator[dict[str, str]]:
+    """Yield a row for every tissue and reason, or one where no tissue was fitted."""
+    row = {
+        "analysis": "fit of a model",
+        "model": model,
+        "remedy": "give the cohort what the reason names, or leave the tissue or the model out; "
+        "until then the training mean is predicted",
+    }
+    table = pd.concat(folds, ignore_index=True)
+    if "n_tissues_not_fitted" in table and (most := int(table["n_tissues_not_fitted"].max())):
+        yield row | {"reason": f"too few training pairs in {most} tissues"}
+    if "reason" not in table:
+        return
+    missed = table[table["reason"].notna()]
+    if len(missed) == len(table) and missed["reason"].nunique() == 1:
+        yield row | {"reason": missed["reason"].iloc[0]}
+        return
+    for (tissue, reason), n in missed.groupby(["tissue", "reason"]).size().items():
+        yield row | {"tissue": tissue, "reason": f"{reason} (in {n} of {len(folds)} folds)"}

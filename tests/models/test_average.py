@@ -1,0 +1,72 @@
+"""The average of models: its prediction, its scale, its bundle, its donors."""
+
+import numpy as np
+import pytest
+
+from mtm.errors import InputError
+from mtm.models.base import Training
+from mtm.models.registry import build, load
+from mtm.predictions.requests import held_out_requests
+
+SOURCE = "Whole Blood"
+
+
+def trained(name, parameters, cohort, path, **given):
+    model = build(name, parameters)
+    training = Training(cohort, cohort.tissue_index(SOURCE), device="cpu", **given)
+    table = model.fit(training)
+    model.save(path)
+    return model, table
+
+
+@pytest.fixture
+def members(cohort, tmp_path):
+    """Two models and their bundles; the second is on the other scale."""
+    made = {
+        "first": trained("ridge", {}, cohort, tmp_path / "first")[0],
+        "second": trained("same_gene", {"scale": "tpm_z"}, cohort, tmp_path / "second")[0],
+    }
+    return made, {name: tmp_path / name for name in made}
+
+
+def test_it_is_the_mean_of_predictions_on_its_scale(cohort, members, tmp_path):
+    made, bundles = members
+    model, table = trained(
+        "average", {"models": list(made)}, cohort, tmp_path / "average", members=bundles
+    )
+    assert list(table) == ["epoch"]
+    requests, _ = held_out_requests(cohort, cohort.donors.index, SOURCE)
+    first, second = (member.predict(cohort, requests) for member in made.values())
+    second_tpm = made["second"].scaler.inverse(second, requests.target)
+    on_log2 = made["first"].scaler.transform(second_tpm, requests.target)
+    assert np.abs(on_log2 - second).max() > 0.1
+    predicted = model.predict(cohort, requests)
+    np.testing.assert_allclose(predicted, (first + on_log2) / 2, atol=1e-5)
+
+    # Its bundle needs none of theirs.
+    for path in bundles.values():
+        path.unlink()
+    loaded = load(tmp_path / "average")
+    np.testing.assert_array_equal(loaded.predict(cohort, requests), predicted)
+
+
+def test_an_average_may_be_averaged(cohort, members, tmp_path):
+    made, bundles = members
+    inner = tmp_path / "inner"
+    trained("average", {"models": list(made)}, cohort, inner, members=bundles)
+    bundles = {"inner": inner, "first": bundles["first"]}
+    trained("average", {"models": list(bundles)}, cohort, tmp_path / "outer", members=bundles)
+    requests, _ = held_out_requests(cohort, cohort.donors.index, SOURCE)
+    expected = (
+        load(inner).predict(cohort, requests) + made["first"].predict(cohort, requests)
+    ) / 2
+    np.testing.assert_allclose(
+        load(tmp_path / "outer").predict(cohort, requests), expected, atol=1e-6
+    )
+
+
+def test_members_of_other_donors_are_refused(cohort, members, tmp_path):
+    _, bundles = members
+    fewer = cohort.of_donors(cohort.donors.index[2:])
+    with pytest.raises(InputError, match="the 22 donors of the other members"):
+        trained("average", {"models": list(bundles)}, fewer, tmp_path / "x", members=bundles)

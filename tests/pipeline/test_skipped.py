@@ -1,0 +1,66 @@
+import pandas as pd
+
+from mtm.errors import CannotDo
+from mtm.io import write_note, write_parquet, write_tsv
+from mtm.pipeline.skipped import skipped_analyses
+from mtm.vocabulary import RAN, SKIPPED
+
+PLANNED = {"analysis": "trait BMI", "reason": "no file", "remedy": "set one"}
+
+
+def rows_of(table):
+    return [tuple(row) for row in table.drop(columns="remedy").to_numpy()]
+
+
+def test_planned_rows_come_first_and_a_note_is_listed_once(tmp_path):
+    paths = [tmp_path / "a.tsv", tmp_path / "b.parquet", tmp_path / "good.tsv"]
+    for path in paths[:2]:
+        write_note(CannotDo("decoding paths", "2 target tissues", "add tissues"), path)
+    write_tsv(pd.DataFrame({"rho": [1.0]}), paths[2])
+    table = skipped_analyses([PLANNED], [*paths, paths[0]], {})
+    assert rows_of(table) == [
+        ("trait BMI", "", "", "no file"),
+        ("decoding paths", "", "", "2 target tissues"),
+    ]
+    assert list(table["remedy"]) == ["set one", "add tissues"]
+
+
+def test_a_model_of_which_nothing_ran_is_listed_with_its_usual_reason(tmp_path):
+    table = pd.DataFrame(
+        {
+            "model": ["a", "a", "b", "b", "b"],
+            "status": [SKIPPED, RAN, SKIPPED, SKIPPED, SKIPPED],
+            "reason": ["few", "", "rare", "few", "few"],
+        }
+    )
+    write_tsv(table, tmp_path / "traits/agreement.tsv")
+    write_parquet(table[table["model"] == "b"], tmp_path / "disease/status/b.parquet")
+    listed = skipped_analyses([], sorted(tmp_path.rglob("*.*")), {})
+    usual = "nothing ran; most often: few"
+    assert rows_of(listed) == [
+        ("disease/status", "b", "", usual),
+        ("traits/agreement", "b", "", usual),
+    ]
+    assert "traits/agreement.tsv" in listed["remedy"][1]
+
+
+def test_tissues_that_were_not_fitted_are_listed_with_their_folds(tmp_path):
+    def training(name, **columns):
+        write_tsv(pd.DataFrame(columns), tmp_path / name)
+        return tmp_path / name
+
+    tissues = ["Liver", "Lung"]
+    files = {
+        "ridge": [
+            training("r0.tsv", tissue=tissues, reason=["", "few pairs"]),
+            training("r1.tsv", tissue=tissues, reason=["", ""]),
+        ],
+        "covariates": [training("c.tsv", tissue=tissues, reason=["none varies"] * 2)],
+        "mlp": [training("m.tsv", epoch=[1, 2], n_tissues_not_fitted=[3, 3])],
+        "mtm": [training("t.tsv", epoch=[1])],
+    }
+    assert rows_of(skipped_analyses([], [], files)) == [
+        ("fit of a model", "ridge", "Lung", "few pairs (in 1 of 2 folds)"),
+        ("fit of a model", "covariates", "", "none varies"),
+        ("fit of a model", "mlp", "", "too few training pairs in 3 tissues"),
+    ]
