@@ -12,6 +12,7 @@ from mtm.models.registry import build, load, model_names
 TINY = {
     "average": {"models": ["ridge", "nearest_donors"]},
     "bgex": {"n_features": 3, "top_fraction": 0.5},
+    "joint": {"n_factors": 2, "noise_rank": 2, "fits": 2, "iterations": 4},
     "mlp": {
         "encoder_widths": [8],
         "code_width": 4,

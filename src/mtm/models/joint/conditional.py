@@ -77,10 +77,9 @@ def condition(
     right = expr_z.new_zeros((n_donors, size))
     for index in range(n_samples):
         scaled = torch.cat([of.factors[index], of.noise[index]], 1) * precision[index][:, None]
-        columns = _columns(index, n_factors, rank)
+        columns = _columns(index, n_factors, rank).to(matrix.device)
         plain = torch.cat([of.factors[index], of.noise[index]], 1)
-        block = torch.meshgrid(columns, columns, indexing="ij")
-        matrix[block] += (plain.T @ scaled).double().cpu().to(matrix)
+        matrix[columns[:, None], columns] += (plain.T @ scaled).double()
         right[:, columns] += expr_z[:, index] @ scaled
         shared[:, columns] += of.own[index][:, None] * scaled
     of_own = torch.einsum("nsg,sg->ng", expr_z, weight)

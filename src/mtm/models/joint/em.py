@@ -303,9 +303,10 @@ class State:
         return vars(self) | {"loadings": vars(self.loadings)}
 
     @classmethod
-    def from_dict(cls, values: dict) -> "State":
+    def from_dict(cls, values: dict, device: torch.device) -> "State":
         """Take over what `to_dict` returned."""
-        return cls(**values | {"loadings": Loadings(**values["loadings"])})
+        own, loadings = values["own"].to(device), Loadings(**values["loadings"]).to(device)
+        return cls(**values | {"own": own, "loadings": loadings})
 
 
 def iterate(

@@ -128,11 +128,13 @@ class Loadings:
         names = ("factors", "noise", "own", "variance")
         return replace(self, **{name: getattr(self, name)[tissues] for name in names})
 
+    def to(self, device: torch.device | str) -> "Loadings":
+        """Put everything on `device`."""
+        return Loadings(**{name: values.to(device) for name, values in vars(self).items()})
+
     def arrays(self, prefix: str = "") -> dict[str, np.ndarray]:
         """Return everything as named arrays."""
-        return {
-            prefix + item.name: getattr(self, item.name).cpu().numpy() for item in fields(self)
-        }
+        return {prefix + name: values.numpy() for name, values in vars(self).items()}
 
     @classmethod
     def from_arrays(cls, arrays: dict[str, np.ndarray], prefix: str = "") -> "Loadings":

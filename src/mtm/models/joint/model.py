@@ -50,8 +50,10 @@ class Joint(Predictor):
             run_key(training, self.parameters, str(samples.expr_z.dtype), [samples.expr_z]),
         )
         saved = checkpoint.read(STATE) or {"done": [], "table": [], "state": None}
-        fits, table = [Loadings(**kept) for kept in saved["done"]], saved["table"]
-        state = None if saved["state"] is None else State.from_dict(saved["state"])
+        device = samples.expr_z.device
+        fits = [Loadings(**kept).to(device) for kept in saved["done"]]
+        table = saved["table"]
+        state = None if saved["state"] is None else State.from_dict(saved["state"], device)
         for number in range(len(fits), self.parameters.fits):
             first = state or self._start(samples, organ_of, training.seed + number)
             for state, row in self._iterations(first, samples, organ_of):
@@ -62,7 +64,7 @@ class Joint(Predictor):
                     checkpoint.write(STATE, done=done, table=table, state=state.to_dict())
             fits.append(state.loadings)
             state = None
-        self.fits = fits
+        self.fits = [loadings.to("cpu") for loadings in fits]
         return pd.DataFrame(table)
 
     def _samples(self, training: Training) -> Samples:
@@ -113,10 +115,7 @@ class Joint(Predictor):
         """Predict from the samples of each request, averaged over fits."""
         result = np.zeros((len(requests), len(self.genes)), np.float32)
         covariates = self._covariates_of(inputs, requests)
-        for tissues, members in _same_sources(inputs, requests):
-            rows = requests.source_rows[members][:, : len(tissues)]
-            order = np.argsort(inputs.tissue[rows], axis=1, kind="stable")
-            rows = np.take_along_axis(rows, order, 1)
+        for tissues, members, rows in self._same_sources(inputs, requests):
             expr_z = self.scaler.transform(
                 inputs.expr_tpm[rows.ravel()], inputs.tissue[rows.ravel()]
             ).reshape(*rows.shape, -1)
@@ -139,6 +138,25 @@ class Joint(Predictor):
             return None
         return torch.from_numpy(self.design.transform(table).astype(np.float32))
 
+    def _same_sources(
+        self, inputs: Cohort, requests: Requests
+    ) -> Iterator[tuple[list[int], np.ndarray, np.ndarray]]:
+        """Yield source tissues, the requests that have exactly these, and their samples' rows.
+
+        A sample of a tissue that training never saw tells nothing and is left out.
+        """
+        none = len(self.tissues)
+        seen = np.isfinite(self.scaler.mean).all(1)
+        rows = requests.source_rows
+        tissue = np.where(rows >= 0, inputs.tissue[rows], none)
+        tissue = np.where(np.append(seen, False)[tissue], tissue, none)
+        order = np.argsort(tissue, axis=1, kind="stable")
+        tissue, rows = np.take_along_axis(tissue, order, 1), np.take_along_axis(rows, order, 1)
+        sets, member_of = np.unique(tissue, axis=0, return_inverse=True)
+        for index, tissues in enumerate(sets):
+            given, members = tissues[tissues < none], np.flatnonzero(member_of == index)
+            yield given.tolist(), members, rows[members, : len(given)]
+
     def state(self) -> dict[str, np.ndarray]:
         """Return the loadings of every fit, and how covariates are standardised."""
         arrays = {"design": self.design.to_array()}
@@ -151,13 +169,3 @@ class Joint(Predictor):
         self.design = CovariateDesign.from_array(state["design"])
         n_fits = len({key.split("/")[1] for key in state if key.startswith("fit/")})
         self.fits = [Loadings.from_arrays(state, f"fit/{number}/") for number in range(n_fits)]
-
-
-def _same_sources(inputs: Cohort, requests: Requests) -> Iterator[tuple[list[int], np.ndarray]]:
-    """Yield sorted source tissues, and the requests that have exactly these."""
-    known = requests.source_rows >= 0
-    tissue = np.where(known, inputs.tissue[requests.source_rows], np.iinfo(np.int64).max)
-    sets, member_of = np.unique(np.sort(tissue, axis=1), axis=0, return_inverse=True)
-    for index, tissues in enumerate(sets):
-        given = tissues[tissues < len(inputs.tissues)]
-        yield given.tolist(), np.flatnonzero(member_of == index)

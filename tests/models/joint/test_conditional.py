@@ -1,0 +1,54 @@
+import numpy as np
+import pytest
+import torch
+
+from mtm.models.joint.conditional import condition, read_out
+from mtm.models.joint.loadings import Loadings
+
+
+def random_loadings(rng):
+    """Four tissues, nine genes, three factors, two noise factors, two covariates; float64."""
+    shapes = {
+        "factors": (4, 9, 3), "noise": (4, 9, 2), "own": (4, 9), "variance": (4, 9),
+        "organ": (3, 9, 3), "common": (9, 3), "own_mean": (9,), "variance_mean": (9,),
+        "covariates": (2, 3), "covariate_variance": (2,),
+    }  # fmt: skip
+    values = {name: rng.normal(size=shape) for name, shape in shapes.items()}
+    for name in ("own", "variance", "covariate_variance"):
+        values[name] = np.abs(values[name]) + 0.2
+    return Loadings(**{name: torch.from_numpy(value) for name, value in values.items()})
+
+
+@pytest.mark.parametrize("tissues", [[0], [0, 2, 2], [1, 2, 3], []])
+@pytest.mark.parametrize("with_covariates", [True, False])
+def test_is_the_gaussian_conditional_by_brute_force(tissues, with_covariates):
+    rng = np.random.default_rng(1)
+    loadings = random_loadings(rng)
+    n_genes, n_factors = loadings.common.shape
+    size = len(tissues) * n_genes
+    expr_z = rng.normal(size=(5, len(tissues), n_genes))
+    observed = rng.random((len(tissues), n_genes)) < 0.8
+    covariates = rng.normal(size=(5, 2))
+    known = condition(
+        loadings, tissues, torch.from_numpy(expr_z), torch.from_numpy(observed),
+        torch.from_numpy(covariates) if with_covariates else None,
+    )  # fmt: skip
+    mean, variance = read_out(loadings, 3, known)
+
+    of = {name: value.numpy() for name, value in vars(loadings).items()}
+    latent, noise = np.zeros((size + 2, n_factors + n_genes)), np.zeros((size + 2,) * 2)
+    for index, tissue in enumerate(tissues):
+        rows = slice(index * n_genes, (index + 1) * n_genes)
+        latent[rows] = np.hstack([of["factors"][tissue], np.diag(of["own"][tissue])])
+        noise[rows, rows] = of["noise"][tissue] @ of["noise"][tissue].T
+        noise[rows, rows] += np.diag(of["variance"][tissue])
+    latent[size:, :n_factors] = of["covariates"]
+    noise[size:, size:] = np.diag(of["covariate_variance"])
+    kept = np.concatenate([observed.ravel(), [with_covariates] * 2]).astype(bool)
+    values = np.hstack([expr_z.reshape(5, -1), covariates])[:, kept]
+    target = np.hstack([of["factors"][3], np.diag(of["own"][3])])
+    prior = target @ target.T + of["noise"][3] @ of["noise"][3].T + np.diag(of["variance"][3])
+    cross = target @ latent[kept].T
+    told = np.linalg.solve((latent @ latent.T + noise)[np.ix_(kept, kept)], cross.T)
+    np.testing.assert_allclose(mean, values @ told, atol=1e-8)
+    np.testing.assert_allclose(variance, np.diag(prior - cross @ told), atol=1e-8)

@@ -1,0 +1,64 @@
+import numpy as np
+import pytest
+import torch
+
+from mtm.models.joint.em import Priors, State, add_up, expect, iterate
+from mtm.models.joint.loadings import Loadings, Samples
+
+ORGANS = torch.tensor([0, 0, 1, 2])
+PRIORS = Priors(5, 5, 5, 10)
+
+
+def drawn(n_donors=40, n_genes=12, seed=0):
+    rng = np.random.default_rng(seed)
+    factors, loadings = rng.normal(size=(n_donors, 3)), rng.normal(size=(4, n_genes, 3))
+    own = rng.normal(size=(n_donors, n_genes))
+    donor, tissue = np.nonzero(rng.random((n_donors, 4)) < 0.7)
+    expr_z = np.einsum("nk,ngk->ng", factors[donor], 0.7 * loadings[tissue])
+    expr_z += 0.6 * own[donor] + 0.5 * rng.normal(size=expr_z.shape)
+    covariates = factors[:, :2] + rng.normal(size=(n_donors, 2))
+    return expr_z, donor, tissue, covariates
+
+
+def started(with_own=True):
+    samples = Samples.of(*drawn(), 4, dtype=torch.float64)
+    own = 0.4 if with_own else 0.0
+    generator = torch.Generator().manual_seed(0)
+    return State.start(Loadings.start(samples, ORGANS, 3, 2, own, generator), samples), samples
+
+
+@pytest.mark.parametrize("with_own", [True, False])
+def test_every_iteration_raises_the_bound(with_own):
+    state, samples = started(with_own)
+    bounds = []
+    for _ in range(40):
+        state = iterate(state, samples, ORGANS, PRIORS, with_own)
+        bounds.append(state.bound)
+    assert (np.diff(bounds) > 0).all()
+    assert bounds[-1] > bounds[0] + 500
+    assert (state.loadings.own >= 0).all()
+
+
+def test_shards_of_donors_add_up():
+    state, samples = started()
+    for _ in range(3):
+        state = iterate(state, samples, ORGANS, PRIORS, True)
+    expr_z, donor, tissue, covariates = drawn()
+    whole = expect(state.loadings, samples, state.own, True)
+    parts = []
+    for shard in range(4):
+        kept = donor % 4 == shard
+        part = Samples.of(
+            expr_z[kept], donor[kept] // 4, tissue[kept], covariates[shard::4], 4,
+            dtype=torch.float64,
+        )  # fmt: skip
+        parts.append((part, expect(state.loadings, part, state.own[shard::4], True)))
+    assert sum(expected.bound for _, expected in parts) == pytest.approx(whole.bound, rel=1e-12)
+    for index in range(4):
+        one = add_up(state.loadings, samples, whole, index)
+        first, *others = (add_up(state.loadings, *pair, index) for pair in parts)
+        total = first
+        for other in others:
+            total = total + other
+        for name, value in vars(one).items():
+            np.testing.assert_allclose(vars(total)[name], value, rtol=1e-10, atol=1e-10)

@@ -1,0 +1,99 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from cohorts import simulated_cohort
+
+from mtm.models.base import Requests, Training
+from mtm.models.joint.model import organs
+from mtm.models.registry import build, load
+
+SMALL = {"n_factors": 2, "noise_rank": 2, "fits": 2, "iterations": 30}
+
+
+def fitted(cohort, tmp_path=None, **changes):
+    model = build("joint", SMALL | changes)
+    source = cohort.tissue_index("Whole Blood")
+    table = model.fit(Training(cohort, source=source, device="cpu", checkpoint=tmp_path))
+    return model, table
+
+
+def requested(cohort, n_sources, target):
+    """Ask for `target` of every donor who has it, from blood first and then other tissues."""
+    rows, index = cohort.row_of(), cohort.tissue_index(target)
+    donors = np.flatnonzero(rows[:, index] >= 0)
+    others = [cohort.tissue_index("Whole Blood")]
+    others += [t for t in range(len(cohort.tissues)) if t not in (others[0], index)]
+    sources = rows[donors][:, others[:n_sources]]
+    sources = np.take_along_axis(sources, np.argsort(sources < 0, axis=1, kind="stable"), 1)
+    return Requests(sources, np.full(len(donors), index)), rows[donors, index]
+
+
+def error(model, cohort, n_sources):
+    requests, rows = requested(cohort, n_sources, "Lung")
+    observed = model.scaler.transform(cohort.expr_tpm[rows], cohort.tissue[rows])
+    return ((model.predict(cohort, requests) - observed) ** 2).mean() / (observed**2).mean()
+
+
+def test_new_donors_are_told_from_blood_and_better_from_more():
+    cohort = simulated_cohort(n_donors=120)
+    ids = cohort.donors.index
+    model, table = fitted(cohort.of_donors(ids[:90]))
+    new = cohort.of_donors(ids[90:])
+    # Noise alone is a third of the variance of these genes, most of it in genes of small loadings.
+    assert error(model, new, 1) < 0.45
+    assert error(model, new, 3) < error(model, new, 1)
+    assert list(table.columns) == ["fit", "iteration", "bound", "seconds"]
+    assert (table.groupby("fit")["bound"].diff().dropna() > 0).all()
+
+
+def test_a_bundle_needs_no_covariates_and_other_sources_may_be_unknown(tmp_path):
+    cohort = simulated_cohort(n_donors=40)
+    spleen = cohort.tissue == cohort.tissue_index("Liver")
+    training = replace(
+        cohort,
+        **{name: getattr(cohort, name)[~spleen] for name in ("expr_tpm", "donor", "tissue")},
+        samples=cohort.samples[~spleen],
+    )
+    model, _ = fitted(training)
+    model.save(tmp_path / "joint.safetensors")
+    again = load(tmp_path / "joint.safetensors")
+    requests, _ = requested(cohort, 3, "Lung")
+    expected = model.predict(cohort, requests)
+    np.testing.assert_array_equal(again.predict(cohort, requests), expected)
+    bare = replace(cohort, donors=cohort.donors[[]])
+    told = again.predict(bare, requests)
+    assert np.isfinite(told).all()
+    assert np.abs(told - expected).max() > 1e-4
+    liver, _ = requested(cohort, 1, "Liver")
+    assert np.isfinite(again.predict(cohort, liver)).all()
+
+
+@pytest.mark.parametrize("killed_at", [7, 33])
+def test_a_killed_fit_goes_on_to_the_same_bits(tmp_path, monkeypatch, killed_at):
+    cohort = simulated_cohort(n_donors=40)
+    options = {"checkpoint_every": 5, "tolerance": 0}
+    whole, _ = fitted(cohort, **options)
+    import mtm.models.joint.model as module
+
+    real, calls = module.iterate, []
+
+    def killed(*arguments):
+        calls.append(1)
+        if len(calls) > killed_at:
+            raise KeyboardInterrupt
+        return real(*arguments)
+
+    monkeypatch.setattr(module, "iterate", killed)
+    with pytest.raises(KeyboardInterrupt):
+        fitted(cohort, tmp_path, **options)
+    monkeypatch.setattr(module, "iterate", real)
+    resumed, table = fitted(cohort, tmp_path, **options)
+    for name, value in whole.state().items():
+        np.testing.assert_array_equal(resumed.state()[name], value)
+    assert table["iteration"].tolist() == [*range(1, 31)] * 2
+
+
+def test_tissues_of_one_organ():
+    names = ("Brain - Cortex", "Brain - Spinal cord", "Liver", "Skin")
+    assert organs(names).tolist() == [0, 0, 1, 2]
