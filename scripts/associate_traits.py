@@ -1,9 +1,7 @@
 """Compare how genes go with traits in one model's predictions and in observed expression."""
 
-import pandas as pd
-
 from mtm.analyses.traits.associations import trait_associations
-from mtm.io import read_tsv, write_parquet, write_tsv
+from mtm.io import read_parquet, read_tsv, write_parquet, write_tsv
 from mtm.pipeline.held_out import held_out
 from mtm.pipeline.scripting import run
 from mtm.settings.traits import TraitSettings
@@ -16,7 +14,7 @@ def main(snakemake):
         held_out(snakemake),
         snakemake.wildcards.model,
         read_tsv(inputs.donors, ["donor"], dtype={"donor": str}).set_index("donor"),
-        pd.read_parquet(inputs.gene_wise),
+        read_parquet(inputs.gene_wise),
         TraitSettings.of(params.traits),
         reference=held_out(snakemake, inputs.reference) if inputs.reference else None,
     )

@@ -1,7 +1,5 @@
 """Test one model's predictions, and observed expression, for differential expression."""
 
-import pandas as pd
-
 from mtm.analyses.disease.dysregulation import differential_expression
 from mtm.io import read_parquet, write_parquet, write_tsv
 from mtm.pipeline.held_out import held_out
@@ -17,7 +15,7 @@ def main(snakemake):
         held_out(snakemake),
         snakemake.wildcards.model,
         read_parquet(inputs.labels),
-        pd.read_parquet(inputs.gene_wise),
+        read_parquet(inputs.gene_wise),
         DiseaseSettings.of(params.disease),
         AccuracySettings.of(params.accuracy),
     )

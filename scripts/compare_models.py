@@ -3,8 +3,6 @@
 from collections import defaultdict
 from pathlib import Path
 
-import pandas as pd
-
 from mtm.analyses.accuracy.comparison import Scored, compare_accuracy, comparison_pairs
 from mtm.analyses.accuracy.model_tables import accuracy_table, predictable_table
 from mtm.analyses.accuracy.overlaps import (
@@ -14,7 +12,7 @@ from mtm.analyses.accuracy.overlaps import (
     venn_regions,
 )
 from mtm.analyses.accuracy.pair_counts import pair_counts
-from mtm.io import read_tsv, write_tsv
+from mtm.io import read_parquet, read_tsv, write_tsv
 from mtm.pipeline.held_out import held_out
 from mtm.pipeline.scripting import run
 from mtm.settings.accuracy import AccuracySettings
@@ -30,7 +28,7 @@ def main(snakemake):
     for model, genes, samples in zip(
         params.models, inputs.gene_wise, inputs.sample_wise, strict=True
     ):
-        tables = pd.read_parquet(genes), pd.read_parquet(samples)
+        tables = read_parquet(genes), read_parquet(samples)
         scored[model] = Scored(*tables, held_out(snakemake, files[model]))
     pairs = comparison_pairs(params.models, params.roles, params.pairs)
     compared = compare_accuracy(scored, pairs, AccuracySettings.of(params.accuracy))

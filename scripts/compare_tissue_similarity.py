@@ -1,10 +1,8 @@
 """Compare the similarity of tissues in expression with that in predictability."""
 
-import pandas as pd
-
 from mtm.analyses.representations.tissue_similarity import tissue_similarity
 from mtm.cohort.cohort import Cohort
-from mtm.io import write_tsv
+from mtm.io import read_parquet, write_tsv
 from mtm.pipeline.scripting import run
 
 
@@ -13,7 +11,7 @@ def main(snakemake):
     inputs, params, output = snakemake.input, snakemake.params, snakemake.output
     cohort = Cohort.read(inputs.expression, inputs.donors)
     gene_wise = {
-        model: pd.read_parquet(path)
+        model: read_parquet(path)
         for model, path in zip(params.models, inputs.gene_wise, strict=True)
     }
     pairs, summary = tissue_similarity(cohort, gene_wise, params.permutations, params.seed)

@@ -2,11 +2,9 @@
 
 from pathlib import Path
 
-import pandas as pd
-
 from mtm.analyses.genes.contrast import contrast_genes
 from mtm.analyses.genes.rho_draws import resampled_rho
-from mtm.io import read_tsv, write_tsv
+from mtm.io import read_parquet, read_table, write_tsv
 from mtm.pipeline.held_out import held_out
 from mtm.pipeline.scripting import run
 from mtm.settings.accuracy import AccuracySettings
@@ -15,14 +13,11 @@ from mtm.settings.accuracy import AccuracySettings
 def main(snakemake):
     """Read accuracy, predictions and characteristics, write one row a tissue and reading."""
     inputs, params = snakemake.input, snakemake.params
-    characteristics = {
-        Path(path).stem: pd.read_parquet(path) if path.endswith(".parquet") else read_tsv(path)
-        for path in inputs.characteristics
-    }
+    characteristics = {Path(path).stem: read_table(path) for path in inputs.characteristics}
     settings = AccuracySettings.of(params.accuracy).with_(bootstraps=params.bootstraps)
     table = contrast_genes(
         snakemake.wildcards.model,
-        pd.read_parquet(inputs.gene_wise),
+        read_parquet(inputs.gene_wise),
         characteristics,
         resampled_rho(held_out(snakemake), settings),
         quantile=params.quantile,

@@ -1,7 +1,5 @@
 """Predict disease status from a model's predictions and their rivals, in some of the tissues."""
 
-import pandas as pd
-
 from mtm.analyses.disease.status import (
     StatusPairs,
     disease_status,
@@ -32,7 +30,7 @@ def main(snakemake):
         Cohort.read(inputs.expression, inputs.donors),
         params.source,
         labels_of_part(labels, int(snakemake.wildcards.part), settings.parts),
-        pd.read_parquet(inputs.gene_wise),
+        read_parquet(inputs.gene_wise),
         settings,
         pairs,
         held_out(snakemake, inputs.covariates) if inputs.covariates else None,

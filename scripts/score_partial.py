@@ -17,6 +17,7 @@ def main(snakemake):
         params.source,
         snakemake.wildcards.model,
         AccuracySettings.of(params.accuracy),
+        params.learned,
     )
     write_tsv(table, snakemake.output.partial)
 

@@ -10,7 +10,7 @@ from mtm.analyses.disease.agreement_tables import (
     volcano_pair,
     with_q_values,
 )
-from mtm.io import read_tsv, write_tsv
+from mtm.io import read_parquet, read_tsv, write_tsv
 from mtm.pipeline.scripting import run
 
 
@@ -26,7 +26,7 @@ def main(snakemake):
     pair = volcano_pair(
         agreement, params.disease["volcano_tissue"], params.disease["volcano_contrast"]
     )
-    genes = [pair_genes(pd.read_parquet(path), pair) for path in inputs.genes]
+    genes = [pair_genes(read_parquet(path), pair) for path in inputs.genes]
     counts = agreement[[*KEY, "n_cases", "n_controls"]]
     write_tsv(pd.concat(genes, ignore_index=True).merge(counts, on=KEY), output.volcano)
 

@@ -1,7 +1,5 @@
 """Take an external cohort through a model fitted on all donors, compare fold changes."""
 
-import pandas as pd
-
 from mtm.analyses.transfer.agreement import transfer_agreement
 from mtm.analyses.transfer.external import read_external, training_source
 from mtm.cohort.cohort import Cohort
@@ -19,7 +17,7 @@ def main(snakemake):
     external = read_external(inputs.external_expression, inputs.external_samples, settings)
     model = load(inputs.bundle)
     cohort = Cohort.read(inputs.expression, inputs.donors)
-    scored = pd.read_parquet(inputs.gene_wise)
+    scored = read_parquet(inputs.gene_wise)
     predictable = scored.loc[
         scored[HEADLINE.definition] & (scored["scale"] == HEADLINE.scale), ["tissue", "gene_id"]
     ]

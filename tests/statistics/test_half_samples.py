@@ -2,7 +2,13 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from mtm.statistics.half_samples import at_least, auroc_se, half_sample_interval, null_band
+from mtm.statistics.half_samples import (
+    at_least,
+    auroc_se,
+    between,
+    half_sample_interval,
+    null_band,
+)
 
 
 def gaps_of(statistic, n, n_halvings, rng):
@@ -30,6 +36,20 @@ def test_halves_differ_by_no_less_than_the_least():
     np.testing.assert_allclose(np.abs(stretched[2]), 0.1)
     for row in stretched[::2]:
         assert half_sample_interval(0.5, row)["se"] == pytest.approx(0.05)
+
+
+def test_what_stands_still_in_all_halves_is_not_certain():
+    for auroc in (0.0, 1.0):
+        least = auroc_se(np.array([auroc]), 20, 25)
+        interval = half_sample_interval(auroc, at_least(np.zeros((1, 9)), least)[0], expected=0.5)
+        assert 0.002 < interval["se"] < 0.03
+        assert 0 < interval["p"] < 1e-6
+    still, moving = np.zeros((1, 9)), np.linspace(-0.2, 0.3, 9)[None]
+    least = np.array([0.05])
+    gaps = between(still, still, least, least + 0.02)
+    assert half_sample_interval(0.1, gaps[0])["se"] == pytest.approx(0.07)
+    np.testing.assert_allclose(between(moving, still, least, least), at_least(moving, least))
+    np.testing.assert_allclose(between(moving, moving, least, least), 0)
 
 
 @pytest.mark.parametrize("shift", [0.0, 1.0])
@@ -81,12 +101,12 @@ def test_the_null_band_is_of_a_mean_of_as_many_repeats():
     for _ in range(1000):
         permuted = 0.5 + labels_sd * rng.standard_normal((10, 1))
         permuted = permuted + folds_sd * rng.standard_normal((10, 2))
-        band = null_band(permuted, n_repeats)
+        band = null_band(permuted, n_repeats, 0.05)
         new = 0.5 + np.hypot(labels_sd, folds_sd / np.sqrt(n_repeats)) * rng.standard_normal()
         inside.append(band["null_low"] <= new <= band["null_high"])
     assert 0.92 < np.mean(inside) < 0.98
     wide, narrow = (
-        null_band(0.5 + folds_sd * rng.standard_normal((2000, 2)), n) for n in (1, n_repeats)
+        null_band(0.5 + folds_sd * rng.standard_normal((2000, 2)), n, 0.05) for n in (1, n_repeats)
     )
     # Nothing but folds: of the variance of two repeats, half may be taken off.
     ratio = (wide["null_high"] - wide["null_mean"]) / (narrow["null_high"] - narrow["null_mean"])

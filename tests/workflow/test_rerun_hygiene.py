@@ -14,6 +14,7 @@ ROOT = Path(__file__).parents[2]
 PARTS = ("config", "envs", "profiles", "scripts", "src", "workflow")
 CONTRASTS = {
     "list_skipped_analyses",
+    "compare_with_paper",
     "contrast_genes",
     "join_gene_contrasts",
     "draw_fig_s8_connectivity",

@@ -82,6 +82,7 @@ rule score_partial:
     params:
         **HELD_OUT_PARAMS,
         accuracy=config["accuracy"],
+        learned=model_learns,
         code=code_of("score_partial.py"),
     message:
         "Scoring {wildcards.model} beyond covariates"

@@ -197,7 +197,10 @@ def _write_comparisons(ax: Axes, table: pd.DataFrame) -> None:
                 continue
             text = f"{row['difference']:+.3f} ({row['ci_low']:+.3f} to {row['ci_high']:+.3f})"
             text = minus(text)
-            tests = [f"{row[name]:.1g}" for name in ("p", "wilcoxon_p") if np.isfinite(row[name])]
+            tests = [
+                f"{row[name]:.1g}" if np.isfinite(row[name]) else "\N{EN DASH}"
+                for name in ("p", "wilcoxon_p")
+            ]
             text = ", ".join([text, "; ".join(tests)])
             ax.text(x, y, text, **style)
 

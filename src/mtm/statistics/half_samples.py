@@ -69,8 +69,36 @@ def at_least(gaps: np.ndarray, least_se: np.ndarray) -> np.ndarray:
     return gaps * stretch[..., None]
 
 
+def between(
+    first: np.ndarray, second: np.ndarray, least_first: np.ndarray, least_second: np.ndarray
+) -> np.ndarray:
+    """Differences of halves of the difference of two estimates of the same halves.
+
+    Each is stretched as in `at_least` where it moves at all; where neither does, the larger of the
+    two least standard errors stands for the difference, as nothing tells how they go together.
+
+    Parameters
+    ----------
+    first, second
+        Shape ``(..., n_halvings)``.
+    least_first, least_second
+        Shape ``(...)``.
+    """
+    still = [(np.nan_to_num(gaps) == 0).all(-1) for gaps in (first, second)]
+    first = at_least(first, np.where(still[0], 0, least_first))
+    second = at_least(second, np.where(still[1], 0, least_second))
+    least = np.where(still[0] & still[1], np.maximum(least_first, least_second), 0)
+    return at_least(first - second, least)
+
+
 def auroc_se(auroc: np.ndarray, n_cases: np.ndarray, n_controls: np.ndarray) -> np.ndarray:
-    """Hanley and McNeil's standard error of an auROC of given scores, shape of the arguments."""
+    """Hanley and McNeil's standard error of an auROC of given scores, shape of the arguments.
+
+    Of an auROC of 0 or 1 it is that of half a pair of case and control in the wrong order, as
+    scores that separate one sample need not separate the next.
+    """
+    half = 0.5 / (n_cases * n_controls)
+    auroc = np.clip(auroc, half, 1 - half)
     of_cases, of_controls = auroc / (2 - auroc), 2 * auroc**2 / (1 + auroc)
     variance = (
         auroc * (1 - auroc)
@@ -80,7 +108,7 @@ def auroc_se(auroc: np.ndarray, n_cases: np.ndarray, n_controls: np.ndarray) -> 
     return np.sqrt(variance)
 
 
-def null_band(permuted: np.ndarray, n_repeats: int) -> dict[str, float]:
+def null_band(permuted: np.ndarray, n_repeats: int, least_se: float) -> dict[str, float]:
     """Mean and 95% band, without signal, of an estimate that is a mean of repeats.
 
     Parameters
@@ -90,6 +118,8 @@ def null_band(permuted: np.ndarray, n_repeats: int) -> dict[str, float]:
         that the noise of folds, which repeats average away, is told from that of labels.
     n_repeats
         Repeats of the estimate that the band is for.
+    least_se
+        Standard error that stands where the permuted values do not vary at all.
 
     Returns
     -------
@@ -99,7 +129,7 @@ def null_band(permuted: np.ndarray, n_repeats: int) -> dict[str, float]:
     n, mean = len(permuted), float(permuted.mean())
     folds = float(((permuted[:, 0] - permuted[:, 1]) ** 2).mean() / 2)
     of_two = float(permuted.mean(axis=1).var(ddof=1))
-    variance = _without_folds(of_two, folds * (1 / 2 - 1 / n_repeats))
+    variance = _without_folds(of_two, folds * (1 / 2 - 1 / n_repeats)) or least_se**2
     half = stats.t.ppf(LIMITS[1], n - 1) * np.sqrt(variance * (1 + 1 / n))
     return {"null_mean": mean, "null_low": mean - half, "null_high": mean + half}
 

@@ -156,7 +156,7 @@ def test_the_null_is_as_wide_as_covariates_leave_degrees_of_freedom(traits):
     rng = np.random.default_rng(0)
     cohort = traits.cohort
     held_out = traits.held_out(rng.standard_normal((len(cohort.obs), cohort.n_genes)))
-    table = partial(traits, held_out)
+    table = partial(traits, held_out, learned=False)
     for adjustment in ("none", "covariates"):
         row = value(table, adjustment, "Liver")
         degrees = row["n_samples"] - 3 * (1 + row["n_covariates"])
@@ -273,6 +273,18 @@ def test_no_covariate_is_a_reason_to_leave_out_and_no_source_sample_is_refused(t
         partial_accuracy(held_out, traits.read(), "Lung", "m", SETTINGS, device="cpu")
 
 
+def test_folds_that_learn_from_each_other_have_a_wider_null_and_the_same_interval(traits, noisy):
+    held_out = traits.held_out(noisy(traits.cohort))
+    frozen = partial(traits, held_out, learned=False)
+    learned = partial(traits, held_out, learned=True)
+    kept = [name for name in frozen if name not in ("p", "null_low", "null_high")]
+    pd.testing.assert_frame_equal(frozen[kept], learned[kept])
+    ratio = (learned["null_high"] / frozen["null_high"])[frozen["adjustment"] == "none"].dropna()
+    assert len(ratio)
+    assert ratio.between(1.2, 2**0.5 + 1e-6).all()
+    assert (learned["p"].dropna() >= frozen["p"].dropna()).all()
+
+
 def test_the_script_writes_the_table(traits, noisy, tmp_path):
     held_out = traits.held_out(noisy(traits.cohort))
     folder = traits.cohort.folder
@@ -289,6 +301,7 @@ def test_the_script_writes_the_table(traits, noisy, tmp_path):
         params={
             "source": SOURCE,
             "accuracy": {"permutations": 4, "bootstraps": 30, "null_genes": 4},
+            "learned": True,
             "scaling": {"sd_rule": "unit_below_one", "log2_clip": None},
         },
         wildcards={"model": "m"},

@@ -52,7 +52,7 @@ def test_no_verdict_without_the_papers_data_or_number():
 
 def test_the_default_configuration_has_the_papers_open_data():
     inputs = yaml.safe_load((ROOT / "config/config.yaml").read_text())["inputs"]
-    assert papers_data(inputs, FULL) == {"cohort", "conservation", "interactions"}
+    assert papers_data(inputs, FULL) == {"cohort", "conservation"}
     assert set(INPUTS.values()) <= set(read_manifest(ROOT / "config/datasets.tsv"))
 
 

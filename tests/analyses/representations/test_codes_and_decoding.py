@@ -393,6 +393,12 @@ def single_samples(cohort, folds, bundles, folder):
     return without(cohort, np.flatnonzero((fold == 1) & (cohort.tissue != 5))), folds, bundles
 
 
+def one_donor_a_fold(cohort, folds, bundles, folder):
+    fold = folds.to_numpy()[cohort.donor]
+    first = [cohort.donor[fold == number].min() for number in np.unique(fold)]
+    return without(cohort, np.flatnonzero(~np.isin(cohort.donor, first))), folds, bundles
+
+
 def no_blood_in_a_fold(cohort, folds, bundles, folder):
     fold = folds.to_numpy()[cohort.donor]
     return without(cohort, np.flatnonzero((fold == 1) & (cohort.tissue == 5))), folds, bundles
@@ -416,6 +422,7 @@ BOTH = [
 ]
 TOO_LITTLE = [
     ("codes", single_samples, ["fold 1 with two tissues", "fewer folds"]),
+    ("codes", one_donor_a_fold, ["latent codes"]),
     ("decoding", no_blood_in_a_fold, ["fold 1 with Whole Blood", "fewer folds"]),
     ("decoding", two_targets, ["2 target tissues, fewer than 3", "more tissues"]),
 ]

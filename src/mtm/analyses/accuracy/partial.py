@@ -45,10 +45,11 @@ from mtm.predictions.tissues import BLOCK_GENES, Tissue, Values, tissues
 from mtm.settings.accuracy import AccuracySettings
 from mtm.settings.models.base import COVARIATES
 from mtm.statistics.correlation import fisher_z
+from mtm.statistics.coupled_folds import coupling
 from mtm.statistics.joint_null import PairProducts, null_interval
 from mtm.statistics.kernels import RunningMean, standardise, weighted_correlations
 from mtm.statistics.over_tissues import averaged, over_tissues
-from mtm.statistics.testing import t_interval, t_interval_of_mean
+from mtm.statistics.testing import t_interval, t_interval_of_mean, t_limits
 from mtm.vocabulary import MEAN_OF_TISSUES, SCALES, Scale
 
 log = logging.getLogger(__name__)
@@ -100,6 +101,7 @@ def partial_accuracy(
     source: str,
     model: str,
     settings: AccuracySettings,
+    learned: bool = True,
     covariates: Sequence[str] = COVARIATES,
     device: str = "auto",
     block_genes: int = BLOCK_GENES,
@@ -110,8 +112,8 @@ def partial_accuracy(
     ----------
     held_out, cohort, source, model
         Predictions, the whole cohort, its source tissue (for covariates), and a name.
-    settings
-        The accuracy section of the config; `min_donors_per_fold` holds within classes too.
+    settings, learned
+        As in `mtm.analyses.accuracy.score.score_predictions`, for null and P.
     covariates
         Columns of ``cohort.donors`` or ``cohort.samples`` (then of the source sample), used as
         far as the cohort has them.
@@ -143,7 +145,8 @@ def partial_accuracy(
         design = _design(cohort, tissue.rows, source, covariates)
         views = _views(cohort, tissue.rows, design, weights, settings, torch_device)
         for scale in SCALES:
-            measured = _measure(tissue, scale, views, sample, settings.bootstraps, block_genes)
+            sums = [_Sums(tissue, view, settings.bootstraps, learned) for view in views]
+            measured = _measure(tissue, scale, views, sums, sample, block_genes)
             for view, of_view in zip(views, measured, strict=True):
                 key = (model, scale, view.adjustment)
                 named = dict(zip(ROW, key, strict=True)) | {"tissue": tissue.name}
@@ -260,19 +263,36 @@ def _averaged(rho: Sequence[torch.Tensor], view: _View) -> torch.Tensor:
 class _Measured:
     """One view of a tissue: fields of its row, mean in each bootstrap sample, pairs of donors.
 
-    `sizes` are the samples, and the numbers fitted to them.
+    `sizes` are the samples, and the numbers fitted to them; `ratio` widens the null, as folds
+    have learned from each other.
     """
 
     fields: dict[str, float]
     resampled: np.ndarray
     sizes: tuple[int, int]
     pairs: dict[int, PairProducts]
+    ratio: float
+
+
+def _tested(interval: dict[str, float], estimate: float, degrees: float, ratio: float) -> dict:
+    """Put P under a null that is `ratio` times as wide in place of that of an interval."""
+    if np.isnan(interval["p"]):
+        return interval
+    return interval | {"p": t_limits(estimate, ratio * interval["se"], degrees)["p"]}
+
+
+def _null(pairs: Sequence[Mapping[int, PairProducts]], ratio: float) -> dict[str, float]:
+    """95% of the mean where nothing is predicted, `ratio` times as wide as by pairs of donors."""
+    return {name: ratio * limit for name, limit in null_interval(pairs).items()}
 
 
 class _Sums:
     """Mean rho of a view over blocks of genes, and the products of every two donors."""
 
-    def __init__(self, tissue: Tissue, view: _View, n_bootstraps: int):
+    def __init__(self, tissue: Tissue, view: _View, n_bootstraps: int, learned: bool):
+        sizes = [part.stop - part.start for part in view.parts]
+        weights = view.fold_weights.cpu().numpy() if sizes else []
+        self._ratio = coupling(sizes, weights, tissue.n_samples) if learned else 1.0
         self._view, self._donors = view, tissue.rows["donor"].to_numpy()[view.rows]
         self._mean = RunningMean((), tissue.device)
         self._resampled = RunningMean((n_bootstraps,), tissue.device)
@@ -316,20 +336,21 @@ class _Sums:
             "mean_rho": mean_rho,
         }
         sizes = len(view.rows), view.n_fitted
-        fields |= t_interval(mean_rho, resampled, *sizes)
-        return _Measured(fields | null_interval([pairs]), resampled, sizes, pairs)
+        interval = t_interval(mean_rho, resampled, *sizes)
+        fields |= _tested(interval, mean_rho, sizes[0] - sizes[1], self._ratio)
+        fields |= _null([pairs], self._ratio)
+        return _Measured(fields, resampled, sizes, pairs, self._ratio)
 
 
 def _measure(
     tissue: Tissue,
     scale: Scale,
     views: Sequence[_View],
+    sums: Sequence[_Sums],
     sample: np.ndarray,
-    n_bootstraps: int,
     block_genes: int,
 ) -> list[_Measured]:
     """Measure every view of one tissue."""
-    sums = [_Sums(tissue, view, n_bootstraps) for view in views]
     present = [of_view for of_view, view in zip(sums, views, strict=True) if view.parts]
     for start in range(0, tissue.n_genes, block_genes):
         values = tissue.values(scale, slice(start, start + block_genes))
@@ -366,8 +387,11 @@ def _with_means(
         mean = averaged(part, columns, counts=["n_genes"], totals=["n_samples"])
         draws, sizes = zip(*((one.resampled, one.sizes) for one in measured[key]), strict=True)
         n_fitted = n_folds * (1 + np.nan_to_num(mean["n_covariates"]))
-        mean |= t_interval_of_mean(mean["mean_rho"], draws, sizes, n_donors - n_fitted)
-        mean |= null_interval([one.pairs for one in measured[key]])
+        degrees = n_donors - n_fitted
+        interval = t_interval_of_mean(mean["mean_rho"], draws, sizes, degrees)
+        ratio = float(np.mean([one.ratio for one in measured[key] if one.pairs] or [1.0]))
+        mean |= _tested(interval, mean["mean_rho"], degrees, ratio)
+        mean |= _null([one.pairs for one in measured[key]], ratio)
         above = int((part["ci_low"] > 0).sum())
         return mean | {"n_tissues": int(part["mean_rho"].notna().sum()), "n_above_zero": above}
 

@@ -110,7 +110,8 @@ def fold_changes_without(
     for member in (case & counted, ~case & counted):
         own = member[position] & (gone < len(case))
         total = member.astype(expr_tpm.dtype) @ expr_tpm
-        side = np.log2(total / max(member.sum(), 1) + expr_tpm.dtype.type(pseudo_count))
+        number = expr_tpm.dtype.type
+        side = np.log2(total / number(max(member.sum(), 1)) + number(pseudo_count))
         side = np.tile(side, (len(gone), 1))
         # Most draws take nobody from one of the two sides.
         changed = np.flatnonzero(own.any(1))

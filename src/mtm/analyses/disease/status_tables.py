@@ -13,9 +13,11 @@ from mtm.settings.disease_status import StatusSettings
 from mtm.statistics.half_samples import (
     at_least,
     auroc_se,
+    between,
     half_sample_interval,
     null_band,
 )
+from mtm.statistics.over_tissues import known_mean
 from mtm.vocabulary import (
     BASELINE,
     OBSERVED,
@@ -74,8 +76,13 @@ def summarised(replicates: pd.DataFrame, n_cases: int, n_controls: int) -> dict[
         "ci_low": max(interval["ci_low"], 0.0),
         "ci_high": min(interval["ci_high"], 1.0),
         "p": interval["p"],
-        **null_band(permuted, len(repeats)),
+        **_within_bounds(null_band(permuted, len(repeats), auroc_se(0.5, n_cases, n_controls))),
     }
+
+
+def _within_bounds(band: dict[str, float]) -> dict[str, float]:
+    """Keep the ends of a band where an auROC can be."""
+    return {name: min(max(value, 0.0), 1.0) for name, value in band.items()}
 
 
 def combine_status(
@@ -168,7 +175,7 @@ def compare_inputs(
     for group, part in ran.groupby(KEY[:3], sort=False):
         wide = part.pivot(index=KEY[3:], columns="input", values="auroc")
         mine = replicates[(replicates[KEY[:3]] == group).all(axis=1)]
-        gaps = _gaps(mine[mine["kind"] == HALF], part)
+        gaps, least = _gaps(mine[mine["kind"] == HALF], part)
         informative = _informative(wide, settings)
         for pairs in SETS:
             kept = wide[informative] if pairs == "informative" else wide
@@ -177,7 +184,7 @@ def compare_inputs(
                     continue
                 row = dict(zip(KEY[:3], group, strict=True)) | {"pairs": pairs}
                 row |= {"input_a": a, "input_b": b, "n_pairs": len(kept), "n_pairs_all": len(wide)}
-                row |= _compared(kept, gaps, (a, b))
+                row |= _compared(kept, gaps, least, (a, b))
                 if pairs == "informative":
                     row["paper_mean_a"], row["paper_mean_b"] = map(PAPER_MEAN.get, (a, b))
                     row["paper_p"] = PAPER_P.get((a, b))
@@ -185,26 +192,31 @@ def compare_inputs(
     return pd.DataFrame(rows, columns=columns)
 
 
-def _gaps(halves: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
-    """First half less second, stretched: one row a pair and input, one column a halving."""
+def _gaps(halves: pd.DataFrame, rows: pd.DataFrame) -> tuple[pd.DataFrame, pd.Series]:
+    """First half less second, one row a pair and input, one column a halving; least errors."""
+    counts = (rows[name].to_numpy(float) for name in ("auroc", "n_cases", "n_controls"))
     sides = halves.pivot(index=[*KEY[3:], "input"], columns=["part", "number"], values="auroc")
     sides = sides.reindex(pd.MultiIndex.from_frame(rows[[*KEY[3:], "input"]]))
+    least = pd.Series(auroc_se(*counts), sides.index)
     if sides.empty or sides.columns.empty:
-        return pd.DataFrame(index=sides.index)
-    gaps = sides[0] - sides[1]
-    least = auroc_se(*(rows[name].to_numpy(float) for name in ("auroc", "n_cases", "n_controls")))
-    return pd.DataFrame(at_least(gaps.to_numpy(), least), index=gaps.index, columns=gaps.columns)
+        return pd.DataFrame(index=sides.index), least
+    return sides[0] - sides[1], least
 
 
-def _compared(kept: pd.DataFrame, gaps: pd.DataFrame, inputs: tuple[str, str]) -> dict[str, float]:
+def _compared(
+    kept: pd.DataFrame, gaps: pd.DataFrame, least: pd.Series, inputs: tuple[str, str]
+) -> dict[str, float]:
     """Compare two inputs over some pairs, given what halves of the donors make of every auROC."""
     if kept.empty:
         return {}
     a, b = inputs
     difference = kept[a] - kept[b]
-    first, second = (gaps.xs(name, level="input").reindex(kept.index) for name in inputs)
-    of_halves = (first - second).mean(axis=0).to_numpy()
-    interval = half_sample_interval(float(difference.mean()), of_halves)
+    of_input = [
+        of.xs(name, level="input").reindex(kept.index).to_numpy()
+        for of in (gaps, least) for name in inputs
+    ]  # fmt: skip
+    of_halves = known_mean(between(*of_input))
+    interval = half_sample_interval(float(difference.mean()), np.atleast_1d(of_halves))
     return {
         "mean_a": kept[a].mean(),
         "mean_b": kept[b].mean(),

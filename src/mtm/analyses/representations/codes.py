@@ -85,8 +85,8 @@ def code_similarity(
             log.info("%s, fold %d: codes of %d samples compared", name, fold, len(rows))
         for network, of_network in parts.items():
             key = {"model": name, "network": network}
-            pairs.append(_with_key(key, mean_by_pair(of_network, cohort.tissues)))
             summary += [key | line for line in summarise_folds(of_network, n_permutations)]
+            pairs.append(_with_key(key, mean_by_pair(of_network, cohort.tissues)))
     whole = (pd.concat(tables, ignore_index=True) for tables in (donors, pairs))
     return *whole, pd.DataFrame(summary)
 
