@@ -27,12 +27,12 @@ def started(with_own=True):
     return State.start(Loadings.start(samples, ORGANS, 3, 2, own, generator), samples), samples
 
 
-@pytest.mark.parametrize("with_own", [True, False])
-def test_every_iteration_raises_the_bound(with_own):
+@pytest.mark.parametrize(("with_own", "freedom"), [(True, 0), (False, 0), (True, 4)])
+def test_every_iteration_raises_the_bound(with_own, freedom):
     state, samples = started(with_own)
     bounds = []
     for _ in range(40):
-        state = iterate(state, samples, ORGANS, PRIORS, with_own)
+        state = iterate(state, samples, ORGANS, PRIORS, with_own, freedom)
         bounds.append(state.bound)
     assert (np.diff(bounds) > 0).all()
     assert bounds[-1] > bounds[0] + 500
@@ -44,7 +44,9 @@ def test_shards_of_donors_add_up():
     for _ in range(3):
         state = iterate(state, samples, ORGANS, PRIORS, True)
     expr_z, donor, tissue, covariates = drawn()
-    whole = expect(state.loadings, samples, state.own, True)
+    drawn_weight = torch.linspace(0.5, 1.5, len(donor), dtype=torch.float64)
+    weight = drawn_weight[np.argsort(tissue, kind="stable")]
+    whole = expect(state.loadings, samples, state.own, weight, True)
     parts = []
     for shard in range(4):
         kept = donor % 4 == shard
@@ -52,13 +54,29 @@ def test_shards_of_donors_add_up():
             expr_z[kept], donor[kept] // 4, tissue[kept], covariates[shard::4], 4,
             dtype=torch.float64,
         )  # fmt: skip
-        parts.append((part, expect(state.loadings, part, state.own[shard::4], True)))
-    assert sum(expected.bound for _, expected in parts) == pytest.approx(whole.bound, rel=1e-12)
+        of_part = drawn_weight[kept][np.argsort(tissue[kept], kind="stable")]
+        seen = expect(state.loadings, part, state.own[shard::4], of_part, True)
+        parts.append((part, seen, of_part))
+    assert sum(expected.bound for _, expected, _ in parts) == pytest.approx(whole.bound, rel=1e-12)
     for index in range(4):
-        one = add_up(state.loadings, samples, whole, index)
+        one = add_up(state.loadings, samples, whole, weight, index)
         first, *others = (add_up(state.loadings, *pair, index) for pair in parts)
         total = first
         for other in others:
             total = total + other
         for name, value in vars(one).items():
             np.testing.assert_allclose(vars(total)[name], value, rtol=1e-10, atol=1e-10)
+
+
+def test_an_odd_sample_weighs_less():
+    expr_z, donor, tissue, covariates = drawn()
+    expr_z[7] *= 5
+    samples = Samples.of(expr_z, donor, tissue, covariates, 4, dtype=torch.float64)
+    state = State.start(
+        Loadings.start(samples, ORGANS, 3, 2, 0.4, torch.Generator().manual_seed(0)), samples
+    )
+    for _ in range(20):
+        state = iterate(state, samples, ORGANS, PRIORS, True, 4.0)
+    place = int(np.flatnonzero(np.argsort(tissue, kind="stable") == 7)[0])
+    assert state.weight.argmin() == place
+    assert state.weight[place] < 0.2 < 0.7 < state.weight.median()

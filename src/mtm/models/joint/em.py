@@ -4,7 +4,8 @@ The posterior is taken as (factors and noise factors) times (own effects): the f
 means of the second is an exact Gaussian whose matrices are no larger than the number of factors,
 the second given the first stands gene by gene. Every step raises the bound that `Expected.bound`
 and `log_prior` add up to. What the second half of an iteration needs of the samples are sums over
-them (`Sums`), so that samples may come in shards.
+them (`Sums`), so that samples may come in shards. Noise is Student's t: a sample that the model
+tells badly weighs less (`weigh`).
 """
 
 import math
@@ -77,6 +78,11 @@ class _Products:
         self.carried = self.noise_covariance @ self.cross
         self.precision = (factors.T @ self.factors).double() - self.cross.T @ self.carried
 
+    def gene_precision(self, loadings: Loadings, tissue: int) -> Tensor:
+        """Return the diagonal of the inverse of the noise's covariance, ``(G,)``."""
+        carried = self.noise @ self.noise_covariance.to(self.noise)
+        return 1 / loadings.variance[tissue] - (carried * self.noise).sum(1)
+
 
 @dataclass
 class Expected:
@@ -90,6 +96,9 @@ class Expected:
         Of each tissue's samples, ``(n, r)``, float64.
     own, own_variance
         Of donors and genes, ``(n_donors, G)``.
+    distance
+        Expected square of each sample's distance from what is expected of it, in its noise,
+        ``(n_samples,)``; about the number of genes.
     bound
         Lower bound of the log likelihood.
     """
@@ -99,13 +108,17 @@ class Expected:
     noise: list[Tensor]
     own: Tensor
     own_variance: Tensor
+    distance: Tensor
     bound: float
 
 
-def expect(loadings: Loadings, samples: Samples, own: Tensor, with_own: bool) -> Expected:
+def expect(
+    loadings: Loadings, samples: Samples, own: Tensor, weight: Tensor, with_own: bool
+) -> Expected:
     """Posterior of factors given the own effects `own`, then own effects given the factors.
 
     The bound is that of the factors and the own effects that came in with their best variance.
+    The noise of a sample has the variance of its tissue over its `weight`.
     """
     products = [_Products(loadings, tissue) for tissue in range(len(samples.parts))]
     n_donors, n_factors = samples.n_donors, loadings.factors.shape[2]
@@ -116,66 +129,84 @@ def expect(loadings: Loadings, samples: Samples, own: Tensor, with_own: bool) ->
     linear = (covariates / left) @ slope
     own_precision = torch.ones_like(own)
     square = (covariates.square() / left).sum() + len(covariates) * left.log().sum()
-    projected = []
+    on_noise, on_factors, distance = [], [], own.new_zeros(len(weight), dtype=torch.float64)
     for tissue, part in enumerate(samples.parts):
         donor, of = samples.donor[part], products[tissue]
-        weight = loadings.own[tissue] / loadings.variance[tissue]
         rest = samples.expr_z[part]
         if with_own:
             rest = rest - loadings.own[tissue] * own[donor]
-            own_precision.index_add_(0, donor, (loadings.own[tissue] * weight).expand(rest.shape))
-        on_noise = (rest @ of.noise).double()
-        on_factors = (rest @ of.factors).double() - on_noise @ of.carried
-        linear.index_add_(0, donor, on_factors)
-        precision.index_add_(0, donor, of.precision.expand(len(donor), -1, -1))
-        projected.append(on_noise)
-        square += (rest.square() / loadings.variance[tissue]).sum(dtype=torch.float64)
+            told = loadings.own[tissue].square() / loadings.variance[tissue]
+            own_precision.index_add_(0, donor, weight[part, None].to(own) * told)
+        on_noise.append((rest @ of.noise).double())
+        on_factors.append((rest @ of.factors).double() - on_noise[tissue] @ of.carried)
+        linear.index_add_(0, donor, weight[part, None] * on_factors[tissue])
+        precision.index_add_(0, donor, weight[part, None, None] * of.precision)
+        distance[part] = (rest.square() @ (1 / loadings.variance[tissue])).double()
+        distance[part] -= ((on_noise[tissue] @ of.noise_covariance) * on_noise[tissue]).sum(1)
+        square += weight[part] @ distance[part] - rest.shape[1] * weight[part].log().sum()
         square += len(donor) * loadings.variance[tissue].log().sum(dtype=torch.float64)
         square += len(donor) * torch.logdet(of.noise_precision)
-        square -= ((on_noise @ of.noise_covariance) * on_noise).sum()
     covariance = torch.linalg.inv(precision)
     factors = (covariance @ linear[:, :, None])[:, :, 0]
     bound = -0.5 * square + 0.5 * (factors * linear).sum() - 0.5 * torch.logdet(precision).sum()
+    own_variance = 1 / own_precision
     noise, numerator = [], torch.zeros_like(own)
     for tissue, part in enumerate(samples.parts):
         donor, of = samples.donor[part], products[tissue]
-        noise.append(projected[tissue] @ of.noise_covariance - factors[donor] @ of.carried.T)
+        mean = factors[donor]
+        noise.append(on_noise[tissue] @ of.noise_covariance - mean @ of.carried.T)
+        distance[part] += ((mean @ of.precision - 2 * on_factors[tissue]) * mean).sum(1)
+        distance[part] += (covariance[donor] * of.precision).sum((1, 2))
         if with_own:
-            fitted = factors[donor].to(own) @ loadings.factors[tissue].T
+            fitted = mean.to(own) @ loadings.factors[tissue].T
             fitted += noise[tissue].to(own) @ loadings.noise[tissue].T
-            weight = loadings.own[tissue] / loadings.variance[tissue]
-            numerator.index_add_(0, donor, (samples.expr_z[part] - fitted).mul_(weight))
-    own_variance = 1 / own_precision
+            told = loadings.own[tissue] / loadings.variance[tissue]
+            rest = (samples.expr_z[part] - fitted).mul_(weight[part, None].to(own) * told)
+            numerator.index_add_(0, donor, rest)
+            told = loadings.own[tissue].square() * of.gene_precision(loadings, tissue)
+            distance[part] += (own_variance[donor] @ told).double()
     if with_own:
         bound = bound - 0.5 * (own.square() + own_precision.log()).sum(dtype=torch.float64)
     updated = numerator * own_variance if with_own else own
-    return Expected(factors, covariance, noise, updated, own_variance, float(bound))
+    return Expected(factors, covariance, noise, updated, own_variance, distance, float(bound))
 
 
-def add_up(loadings: Loadings, samples: Samples, expected: Expected, tissue: int) -> Sums:
-    """Add up one tissue's samples."""
+def weigh(distance: Tensor, n_genes: int, freedom: float) -> Tensor:
+    """Weights of samples under Student's t of `freedom` degrees; 0: all weigh 1.
+
+    They maximise the bound, to which each adds ``freedom / 2 * (log(weight) - weight)``.
+    """
+    if not freedom:
+        return torch.ones_like(distance)
+    return (freedom + n_genes) / (freedom + distance)
+
+
+def add_up(
+    loadings: Loadings, samples: Samples, expected: Expected, weight: Tensor, tissue: int
+) -> Sums:
+    """Add up one tissue's samples by their weight."""
     part = samples.parts[tissue]
     donor, expr_z = samples.donor[part], samples.expr_z[part]
+    weight = weight[part, None]
     of = _Products(loadings, tissue)
     n_factors = expected.factors.shape[1]
     x = torch.cat([expected.factors[donor], expected.noise[tissue]], 1)
-    outer = x.T @ x
-    spread = expected.covariance[donor].sum(0)
+    outer = (weight * x).T @ x
+    spread = (weight[:, :, None] * expected.covariance[donor]).sum(0)
     cross = of.carried @ spread
     outer[:n_factors, :n_factors] += spread
     outer[n_factors:, :n_factors] -= cross
     outer[:n_factors, n_factors:] -= cross.T
     outer[n_factors:, n_factors:] += len(donor) * of.noise_covariance + cross @ of.carried.T
-    own = expected.own[donor]
-    x = x.to(expr_z)
+    own, x, weight = expected.own[donor], (weight * x).to(expr_z), weight[:, 0].to(expr_z)
     return Sums(
         n=len(donor),
         outer=outer,
         expr_factors=(expr_z.T @ x).double(),
         own_factors=(own.T @ x).double(),
-        expr_own=(expr_z * own).sum(0, dtype=torch.float64),
-        own_square=(own.square() + expected.own_variance[donor]).sum(0, dtype=torch.float64),
-        expr_square=expr_z.square().sum(0, dtype=torch.float64),
+        expr_own=(weight @ (expr_z * own)).double(),
+        own_square=(weight @ (own.square() + expected.own_variance[donor])).double(),
+        expr_square=(weight @ expr_z.square()).double(),
     )
 
 
@@ -276,6 +307,8 @@ class State:
         After the last iteration.
     own
         Own effects of donors' genes, ``(n_donors, G)``.
+    weight
+        Of samples, ``(n_samples,)``, float64.
     iteration
         Iterations done.
     bound, rise
@@ -284,6 +317,7 @@ class State:
 
     loadings: Loadings
     own: Tensor
+    weight: Tensor
     iteration: int = 0
     bound: float = -math.inf
     rise: float = math.inf
@@ -291,8 +325,9 @@ class State:
     @classmethod
     def start(cls, loadings: Loadings, samples: Samples) -> "State":
         """Start a fit; the first own effects follow from the first loadings."""
-        own = samples.expr_z.new_zeros((samples.n_donors, samples.expr_z.shape[1]))
-        return cls(loadings, own)
+        n_samples, n_genes = samples.expr_z.shape
+        own = samples.expr_z.new_zeros((samples.n_donors, n_genes))
+        return cls(loadings, own, own.new_ones(n_samples, dtype=torch.float64))
 
     def ended(self, tolerance: float, samples: Samples) -> bool:
         """Whether an iteration raises the bound by less than `tolerance`, a sample and gene."""
@@ -305,19 +340,28 @@ class State:
     @classmethod
     def from_dict(cls, values: dict, device: torch.device) -> "State":
         """Take over what `to_dict` returned."""
-        own, loadings = values["own"].to(device), Loadings(**values["loadings"]).to(device)
-        return cls(**values | {"own": own, "loadings": loadings})
+        own, weight = values["own"].to(device), values["weight"].to(device)
+        loadings = Loadings(**values["loadings"]).to(device)
+        return cls(**values | {"own": own, "weight": weight, "loadings": loadings})
 
 
 def iterate(
-    state: State, samples: Samples, organ_of: Tensor, priors: Priors, with_own: bool
+    state: State,
+    samples: Samples,
+    organ_of: Tensor,
+    priors: Priors,
+    with_own: bool,
+    freedom: float = 0.0,
 ) -> State:
-    """Expect once, maximise once."""
-    expected = expect(state.loadings, samples, state.own, with_own)
+    """Expect once, maximise once; noise is Gaussian where `freedom` is 0."""
+    expected = expect(state.loadings, samples, state.own, state.weight, with_own)
     bound = expected.bound + log_prior(state.loadings, organ_of, priors, with_own)
+    bound += 0.5 * freedom * float((state.weight.log() - state.weight).sum())
     sums = [
-        add_up(state.loadings, samples, expected, tissue) for tissue in range(len(samples.parts))
+        add_up(state.loadings, samples, expected, state.weight, tissue)
+        for tissue in range(len(samples.parts))
     ]
     loadings = maximise(state.loadings, sums, organ_of, priors, with_own)
     loadings = maximise_covariates(loadings, samples, expected)
-    return State(loadings, expected.own, state.iteration + 1, bound, bound - state.bound)
+    weight = weigh(expected.distance, samples.expr_z.shape[1], freedom)
+    return State(loadings, expected.own, weight, state.iteration + 1, bound, bound - state.bound)

@@ -107,7 +107,7 @@ class Joint(Predictor):
         )
         start = time.perf_counter()
         while state.iteration < p.iterations and not state.ended(p.tolerance, samples):
-            state = iterate(state, samples, organ_of, priors, p.own_effects)
+            state = iterate(state, samples, organ_of, priors, p.own_effects, p.noise_freedom)
             seconds = time.perf_counter() - start
             yield state, {"iteration": state.iteration, "bound": state.bound, "seconds": seconds}
 

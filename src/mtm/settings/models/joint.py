@@ -23,6 +23,7 @@ class JointParameters(ModelParameters):
 
     n_factors: int = key(20, "Factors of a donor.", ge=1, le=1000, unit="factors")
     noise_rank: int = key(16, "Factors of a sample's own, shared by its genes.", ge=1, le=1000, unit="factors")
+    noise_freedom: float = key(30.0, "Degrees of freedom of a sample's noise (Student's t): fewer let odd samples weigh less; 0 for Gaussian noise.", ge=0, le=1e6, unit="degrees")
     own_effects: bool = key(True, "Give every gene of a donor an effect of its own, shared by tissues.")
     fits: int = key(3, "Fits from different starts whose predictions are averaged.", ge=1, le=100, unit="fits")
     factor_penalty: float = key(0.4, "Pull of a tissue's loadings towards those of its organ, as a share of the samples of a tissue (median).", gt=0, le=1e6, unit="share")
