@@ -21,8 +21,8 @@ from mtm.cohort.cohort import Cohort
 from mtm.models.base import Training
 from mtm.models.covariate_design import CovariateDesign, covariate_table
 from mtm.models.registry import build
+from mtm.models.requests import held_out_requests
 from mtm.predictions.monitoring import held_out_accuracy
-from mtm.predictions.requests import held_out_requests
 from mtm.settings.models.base import COVARIATES as NAMES
 
 EXPRESSION, COVARIATES = 0.15, 0.15

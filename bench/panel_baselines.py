@@ -21,8 +21,8 @@ from mtm.cohort.cohort import Cohort
 from mtm.cohort.folds import read_folds
 from mtm.models.base import Predictor, Training
 from mtm.models.registry import build
+from mtm.models.requests import SourceChoice, held_out_requests, predict_in_blocks
 from mtm.predictions.monitoring import held_out_accuracy
-from mtm.predictions.requests import SourceChoice, held_out_requests, predict_in_blocks
 
 # Methods 7 takes age as brackets: one column each (see `main`).
 BRACKETS = tuple(f"age {decade}-{decade + 9}" for decade in range(20, 80, 10))

@@ -4,9 +4,9 @@ from mtm.cohort.cohort import Cohort
 from mtm.cohort.folds import read_folds
 from mtm.errors import InputError
 from mtm.models.registry import load
+from mtm.models.requests import held_out_requests, predict_in_blocks
 from mtm.pipeline.scripting import run
 from mtm.predictions.files import write_predictions
-from mtm.predictions.requests import held_out_requests, predict_in_blocks
 
 
 def main(snakemake):

@@ -3,9 +3,9 @@
 from mtm.cohort.cohort import Cohort
 from mtm.cohort.folds import read_folds
 from mtm.cohort.scaling import TissueScaler
+from mtm.models.requests import held_out_requests
 from mtm.pipeline.scripting import run
 from mtm.predictions.files import write_predictions
-from mtm.predictions.requests import held_out_requests
 from mtm.settings.scaling import Scaling
 from mtm.simulation.oracle import oracle_predictions
 

@@ -16,7 +16,7 @@ from cohorts import SOURCE, simulated_cohort
 from mtm.errors import InputError
 from mtm.models.base import Training
 from mtm.models.registry import build, load
-from mtm.predictions.requests import held_out_requests
+from mtm.models.requests import held_out_requests
 from mtm.settings.models.base import declared
 
 assert "torch" not in sys.modules

@@ -6,7 +6,7 @@ import pytest
 from mtm.errors import InputError
 from mtm.models.base import Training
 from mtm.models.registry import build, load
-from mtm.predictions.requests import held_out_requests
+from mtm.models.requests import held_out_requests
 
 SOURCE = "Whole Blood"
 

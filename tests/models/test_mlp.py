@@ -16,7 +16,7 @@ from mtm.models.mlp.model import MLP
 from mtm.models.mlp.stack import TissueStack, initial_layers, plan_waves
 from mtm.models.mlp.training import training_pairs
 from mtm.models.registry import build, load
-from mtm.predictions.requests import held_out_requests
+from mtm.models.requests import held_out_requests
 from mtm.settings.models.mlp import MLPParameters
 from mtm.settings.scaling import Scaling
 

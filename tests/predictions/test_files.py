@@ -4,8 +4,8 @@ import pytest
 from people import BLOOD, TISSUES, SameGene, five_donors
 
 from mtm.models.base import Training
+from mtm.models.requests import held_out_requests, predict_in_blocks
 from mtm.predictions.files import write_predictions
-from mtm.predictions.requests import held_out_requests, predict_in_blocks
 
 
 @pytest.fixture

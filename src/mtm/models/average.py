@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 
 from mtm.cohort.cohort import Cohort
+from mtm.cohort.scaling import TissueScaler
 from mtm.errors import InputError
 from mtm.models.base import Predictor, Requests, Training
 from mtm.models.registry import load, register, revive
@@ -34,11 +35,16 @@ class Average(Predictor):
         total = np.zeros((len(requests), len(self.genes)), np.float32)
         for member in self.members.values():
             expr_z = member.predict(inputs, requests)
-            if member.scale != self.scale:
-                expr_tpm = member.scaler.inverse(expr_z, requests.target)
-                expr_z = self.scaler.transform(expr_tpm, requests.target)
-            total += expr_z
+            total += self._rescaled(member, self.scaler, expr_z, requests.target)
         return total / len(self.members)
+
+    def _rescaled(
+        self, member: Predictor, scaler: TissueScaler, expr_z: np.ndarray, target: np.ndarray
+    ) -> np.ndarray:
+        """Bring what a member predicts to the scale of `scaler`, through TPM where it differs."""
+        if member.scale == self.scale:
+            return expr_z
+        return scaler.transform(member.scaler.inverse(expr_z, target), target)
 
     def header(self) -> dict:
         """As every model's, and the members'."""

@@ -21,12 +21,12 @@ from mtm.cohort.folds import NEVER_HELD_OUT
 from mtm.errors import InputError
 from mtm.io import atomic_path, read_tsv, write_tsv
 from mtm.models.base import Predictor, Requests
+from mtm.models.requests import held_out_requests, predict_in_blocks
 from mtm.predictions.alignment import align_moments
 from mtm.predictions.files import write_matrix
 from mtm.predictions.gene_overlap import match_genes
 from mtm.predictions.held_out import read_rows
 from mtm.predictions.new_people import align_expression, new_inputs
-from mtm.predictions.requests import held_out_requests, predict_in_blocks
 from mtm.settings.transfer import MIN_OVERLAP, Alignment
 from mtm.vocabulary import RAN, SKIPPED
 

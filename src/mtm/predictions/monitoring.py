@@ -8,7 +8,7 @@ import torch
 from mtm.cohort.cohort import Cohort
 from mtm.errors import InputError
 from mtm.models.base import Predictor
-from mtm.predictions.requests import held_out_requests, predict_in_blocks
+from mtm.models.requests import held_out_requests, predict_in_blocks
 from mtm.settings.accuracy import MIN_DONORS
 from mtm.statistics.kernels import pearson
 from mtm.statistics.over_tissues import known_mean

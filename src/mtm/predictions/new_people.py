@@ -11,8 +11,8 @@ from mtm.cohort.matrices import iter_expression_blocks, read_expression_header
 from mtm.cohort.scaling import log2_tpm
 from mtm.errors import InputError
 from mtm.models.base import Predictor, Requests
+from mtm.models.requests import BLOCK, predict_in_blocks
 from mtm.predictions.gene_overlap import GeneOverlap, match_genes
-from mtm.predictions.requests import BLOCK, predict_in_blocks
 from mtm.settings.transfer import MIN_OVERLAP
 from mtm.vocabulary import OUTPUT_SCALES, OutputScale
 

@@ -9,9 +9,9 @@ from scripts import run_script
 from mtm.analyses.accuracy.external import score_external
 from mtm.analyses.accuracy.tables import external_headline
 from mtm.io import write_tsv
+from mtm.models.requests import held_out_requests, predict_in_blocks
 from mtm.predictions.files import write_predictions
 from mtm.predictions.held_out import read_held_out
-from mtm.predictions.requests import held_out_requests, predict_in_blocks
 from mtm.settings.accuracy import AccuracySettings
 from mtm.vocabulary import ACCURACY_KEY, HEADLINE_MEASURES, MEAN_OF_TISSUES
 

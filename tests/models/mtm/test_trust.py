@@ -16,7 +16,7 @@ from scipy import stats
 from mtm.models.base import Requests, Training
 from mtm.models.mtm.model import MTM, MTMParameters
 from mtm.models.registry import load
-from mtm.predictions.requests import held_out_requests
+from mtm.models.requests import held_out_requests
 
 HERE = Path(__file__).parent
 # A rate that falls to nothing: where training ends is then a matter of the data, not of the step

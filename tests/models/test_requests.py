@@ -7,7 +7,7 @@ from people import BLOOD, TISSUES, SameGene, five_donors, make_cohort
 from mtm.cohort.cohort import Cohort
 from mtm.errors import InputError
 from mtm.models.base import Training
-from mtm.predictions.requests import held_out_requests, predict_in_blocks
+from mtm.models.requests import held_out_requests, predict_in_blocks
 
 
 @pytest.fixture

@@ -1,0 +1,147 @@
+"""A weighted mean of other models, weights from donors whom inner fits left out (methods 6.10)."""
+
+import logging
+from itertools import islice
+
+import numpy as np
+import pandas as pd
+from scipy.optimize import nnls
+
+from mtm.cohort.cohort import Cohort
+from mtm.cohort.scaling import TissueScaler
+from mtm.models.average import Average
+from mtm.models.base import Predictor, Requests, Training
+from mtm.models.inner_folds import inner_folds
+from mtm.models.registry import register
+from mtm.models.requests import held_out_requests, predict_in_blocks
+from mtm.settings.models.ensemble import EnsembleParameters
+
+LOGGER = logging.getLogger(__name__)
+
+
+@register("ensemble")
+class Ensemble(Average):
+    """Predict a mean of the members in which each tissue gives each of them its weight.
+
+    Members that all take several sources are weighed for all other tissues of a donor, any
+    others for the source alone.
+    """
+
+    Parameters = EnsembleParameters
+
+    def _fit(self, training: Training) -> pd.DataFrame:
+        super()._fit(training)
+        n_members = len(self.members)
+        squares = np.zeros((len(self.tissues), n_members, n_members))
+        products = np.zeros((len(self.tissues), n_members))
+        counts = np.zeros(len(self.tissues), int)
+        folds = inner_folds(training, self.parameters.inner_folds)
+        for inner, left_out in islice(folds, self.parameters.inner_fits):
+            LOGGER.info("finding weights on %d donors left out", len(left_out))
+            fitted = [type(member)(member.parameters) for member in self.members.values()]
+            for member in fitted:
+                member.fit(inner)
+            for target, observed_z, told_z in self._left_out(training, inner, left_out, fitted):
+                squares[target] += np.einsum("ang,bng->ab", told_z, told_z)
+                products[target] += np.einsum("ang,ng->a", told_z, observed_z)
+                counts[target] += len(observed_z)
+        self.weights = _weights(squares, products, counts, self.parameters.common_samples)
+        table = pd.DataFrame(self.weights, columns=[f"weight_{name}" for name in self.members])
+        return table.assign(tissue=self.tissues, n=counts)
+
+    def _left_out(
+        self, training: Training, inner: Training, donors: list[str], fitted: list[Predictor]
+    ):
+        """Yield each tissue, what donors left out have there and what members tell of it.
+
+        Both are centred gene by gene, as the correlation is that counts.
+        """
+        cohort, source = training.cohort, self.tissues[training.source]
+        scaler = TissueScaler.fit(
+            inner.cohort.expr_tpm,
+            inner.cohort.tissue,
+            len(self.tissues),
+            self.scale,
+            training.scaling,
+        )
+        several = all(member.several_sources for member in fitted)
+        requests, rows = held_out_requests(
+            cohort, donors, source, "others" if several else "source"
+        )
+        for target in np.unique(requests.target):
+            kept = np.flatnonzero(requests.target == target)
+            if len(kept) < 2:
+                continue
+            asked = Requests(requests.source_rows[kept], requests.target[kept])
+            told_z = np.stack(
+                [
+                    self._rescaled(member, scaler, expr_z, asked.target)
+                    for member in fitted
+                    for expr_z in [np.concatenate(list(predict_in_blocks(member, cohort, asked)))]
+                ]
+            )
+            observed_z = scaler.transform(cohort.expr_tpm[rows[kept]], cohort.tissue[rows[kept]])
+            yield (
+                int(target),
+                observed_z - observed_z.mean(0),
+                told_z - told_z.mean(1, keepdims=True),
+            )
+
+    def predict(self, inputs: Cohort, requests: Requests) -> np.ndarray:
+        """Return the weighted mean over members, those of another scale brought to this one."""
+        total = np.zeros((len(requests), len(self.genes)), np.float32)
+        for number, member in enumerate(self.members.values()):
+            expr_z = member.predict(inputs, requests)
+            expr_z = self._rescaled(member, self.scaler, expr_z, requests.target)
+            total += self.weights[requests.target, number, None].astype(np.float32) * expr_z
+        return total
+
+    def state(self) -> dict[str, np.ndarray]:
+        """All arrays of the members, and their weights in every tissue."""
+        return super().state() | {"weights": self.weights}
+
+    def restore(self, state: dict[str, np.ndarray]) -> None:
+        """Take over the weights."""
+        self.weights = state["weights"]
+
+
+def _weights(
+    squares: np.ndarray, products: np.ndarray, counts: np.ndarray, common_samples: float
+) -> np.ndarray:
+    """Weights of members that minimise the square of what is left, none negative.
+
+    A tissue's own samples stand beside `common_samples` of all tissues' mean, whose best weights
+    are those of all tissues.
+
+    Parameters
+    ----------
+    squares, products
+        Sums over samples and genes of products of members, ``(T, m, m)``, and of members with
+        what was observed, ``(T, m)``.
+    counts
+        Samples of each tissue, ``(T,)``.
+
+    Returns
+    -------
+    np.ndarray
+        Shape ``(T, m)``, float64; equal weights where no donor left out told any.
+    """
+    n_members = products.shape[1]
+    if not squares.any():
+        return np.full(products.shape, 1 / n_members)
+    square, product = squares.sum(0) / counts.sum(), products.sum(0) / counts.sum()
+    common = _least_squares(square, product)
+    return np.stack(
+        [
+            _least_squares(of + common_samples * square, by + common_samples * square @ common)
+            for of, by in zip(squares, products, strict=True)
+        ]
+    )
+
+
+def _least_squares(square: np.ndarray, product: np.ndarray) -> np.ndarray:
+    """Minimise ``w @ square @ w / 2 - w @ product`` over w not negative."""
+    values, vectors = np.linalg.eigh(square)
+    kept = values > 1e-9 * values[-1]
+    root = (np.sqrt(values) * vectors)[:, kept].T
+    return nnls(root, vectors[:, kept].T @ product / np.sqrt(values[kept]))[0]
