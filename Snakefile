@@ -59,6 +59,6 @@ rule all:
         rules.accuracy.input,
         rules.figures.input,
         rules.tables.input,
-        results_of("models/{model}/all.safetensors", model=MODELS)
+        results_of("models/{model}/all.safetensors", model=FITTED_MODELS)
         if config["final_bundle"]
         else [],

@@ -66,6 +66,57 @@ def test_a_model_of_several_seeds_becomes_one_entry_a_seed_and_their_average():
     assert again == config
 
 
+def test_a_model_shares_the_fits_of_another():
+    joint = {"class": "joint", "seeds": [3, 1], "parameters": {"n_factors": 5}}
+    others = {"of": "joint", "sources": "others"}
+    config = checked(
+        models={"joint": joint, "all": others, "mean": others | {"of": "joint_average"}}
+    )
+    models = config["models"]
+    assert models["all"] == models["joint"] | {"of": "joint", "sources": "others", "seeds": []}
+    assert models["mean"]["parameters"] == models["joint_average"]["parameters"]
+    assert models["joint"]["of"] is None
+    again = copy.deepcopy(config)
+    check_config(again)
+    assert again == config
+
+
+@pytest.mark.parametrize(
+    ("entry", "key", "text"),
+    [
+        ({"of": "jont", "sources": "others"}, "of", "before it: joint, ridge"),
+        ({"of": "late", "sources": "others"}, "of", "before it: joint, ridge"),
+        ({"of": "shared", "sources": "others"}, "of", "before it: joint, ridge"),
+        ({"of": "joint", "sources": "others", "class": "ridge"}, "class", "that of joint"),
+        ({"of": "joint", "sources": "others", "seeds": [1]}, "seeds", "that of joint"),
+        (
+            {"of": "joint", "sources": "others", "parameters": {"fits": 1}},
+            "parameters",
+            "that of joint",
+        ),
+        ({"of": "joint"}, "sources", "others than joint predicts from"),
+        ({"of": "ridge", "sources": "others"}, "sources", "class ridge sees one tissue"),
+        ({"of": "both", "sources": "others"}, "sources", "class average sees one tissue"),
+        ({}, "", "no key 'class'"),
+        ({"class": None}, "class", "a class, or a model"),
+    ],
+)
+def test_what_a_model_cannot_share_is_told(entry, key, text):
+    models = {
+        "joint": {"class": "joint"},
+        "ridge": {"class": "ridge"},
+        "both": average("joint", "ridge"),
+        "shared": {"of": "joint", "sources": ["Lung"]},
+        "m": entry,
+        "late": {"class": "joint"},
+    }
+    with pytest.raises(InputError) as caught:
+        checked(models=models)
+    assert caught.value.where == f"config key models.m.{key}".rstrip(".")
+    assert text in str(caught.value)
+    assert "\n" not in str(caught.value).strip()
+
+
 def test_one_seed_stays_one_model():
     assert list(checked(models={"net": {"class": "mtm", "seeds": [7]}})["models"]) == ["net"]
 

@@ -32,11 +32,17 @@ def jobs(run):
     return {name: int(n) for name, n in re.findall(r"^(\w+) +(\d+)$", table, re.MULTILINE)}
 
 
+def models_of(config):
+    """Count the models of a configuration, and those of them with fits of their own."""
+    models = yaml.safe_load((ROOT / config).read_text())["models"]
+    return len(models), sum("of" not in model for model in models.values())
+
+
 def test_gtex_dry_run_lists_every_job(tmp_path):
     counts = jobs(dry_run(ROOT / "config/config.yaml", tmp_path))
-    models = len(yaml.safe_load((ROOT / "config/config.yaml").read_text())["models"])
+    models, fitted = models_of("config/config.yaml")
     assert counts["fetch_dataset"] == 7
-    assert counts["train_fold"] == counts["predict_fold"] == 5 * models
+    assert counts["train_fold"] == 5 * fitted < counts["predict_fold"] == 5 * models
     assert counts["score_model"] == models
     assert counts["build_cohort"] == counts["make_folds"] == counts["summarise_accuracy"] == 1
     assert not {"simulate_cohort", "predict_oracle", "train_all", "score_external"} & set(counts)
@@ -61,10 +67,10 @@ def test_gtex_dry_run_is_fast_and_imports_nothing_heavy(tmp_path):
 
 def test_demo_dry_run_simulates_and_scores_the_oracle(tmp_path):
     counts = jobs(dry_run(ROOT / "config/demo.yaml", tmp_path))
-    models = len(yaml.safe_load((ROOT / "config/demo.yaml").read_text())["models"])
+    models, fitted = models_of("config/demo.yaml")
     assert counts["simulate_cohort"] == 1
     assert counts["predict_oracle"] == 3
-    assert counts["train_fold"] == counts["predict_fold"] == 3 * models
+    assert (counts["train_fold"], counts["predict_fold"]) == (3 * fitted, 3 * models)
     assert counts["score_model"] == models + 1
     assert counts["draw_fig2a"] == counts["draw_fig2b"] == 1
     assert "fetch_dataset" not in counts
@@ -85,14 +91,35 @@ def test_every_seed_is_trained_and_their_average_waits_for_them(tmp_path):
     assert "net_seed5/fold0.safetensors" in job, job
 
 
+def test_nothing_is_trained_for_a_model_that_shares_the_fits_of_another(tmp_path):
+    config = yaml.safe_load((ROOT / "config/demo.yaml").read_text())
+    config["models"] = {
+        "joint": {"class": "joint", "sources": "others"},
+        "from_blood": {"of": "joint"},
+        "ridge": {"class": "ridge"},
+        "both": {"class": "average", "parameters": {"models": ["from_blood", "ridge"]}},
+    }
+    config |= {"transfer": {"models": ["from_blood"]}}
+    config["evaluation"]["models"] = ["from_blood"]
+    (tmp_path / "shared.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
+    run = dry_run(tmp_path / "shared.yaml", tmp_path)
+    counts, text = jobs(run), run.stdout + run.stderr
+    assert (counts["train_fold"], counts["predict_fold"]) == (3 * 3, 3 * 4)
+    assert counts["train_all"] == counts["train_external"] == 1
+    assert counts["score_external"] == counts["transfer_model"] == 1
+    assert "models/from_blood/" not in text
+    job = text.split("Training both without the donors of fold 0")[1].split("Job ")[0]
+    assert "models/joint/fold0.safetensors" in job, job
+
+
 @needs_panel
 def test_panel_dry_run(tmp_path):
     (tmp_path / "shared").symlink_to(SHARED)
     directory = tmp_path / "run"
     directory.mkdir()
     counts = jobs(dry_run(ROOT / "tests/real/panel.yaml", directory))
-    models = len(yaml.safe_load((ROOT / "tests/real/panel.yaml").read_text())["models"])
-    assert counts["train_fold"] == 5 * models
+    _, fitted = models_of("tests/real/panel.yaml")
+    assert counts["train_fold"] == 5 * fitted
     assert "fetch_dataset" not in counts
 
 
@@ -136,8 +163,8 @@ def test_people_from_elsewhere_are_planned_where_they_are_named(tmp_path):
     }
     (tmp_path / "demo.yaml").write_text(yaml.safe_dump(config))
     counts = jobs(dry_run(tmp_path / "demo.yaml", tmp_path))
-    # All but the one that sees other tissues.
-    models = len(config["models"]) - 1
+    # All but those that see other tissues.
+    models = sum(model.get("sources") != "others" for model in config["models"].values())
     assert counts["build_external"] == 1
     assert counts["join_external"] == 2
     assert counts["train_external"] == counts["train_all"] == models

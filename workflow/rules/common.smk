@@ -31,9 +31,12 @@ PARAMETERS = {
 }
 
 MODELS = list(config["models"])
+# The model whose fits each predicts with, which is itself for all but those that share another's.
+FITS = {name: model["of"] or name for name, model in config["models"].items()}
+FITTED_MODELS = list(dict.fromkeys(FITS.values()))
 SCORED_MODELS = MODELS + (["oracle"] if config["simulation"] is not None else [])
 # Models whose fit takes epochs have a learning curve.
-ITERATIVE_MODELS = [name for name in MODELS if PARAMETERS[name].in_epochs]
+ITERATIVE_MODELS = [name for name in FITTED_MODELS if PARAMETERS[name].in_epochs]
 FOLDS = range(config["folds"]["n_folds"])
 FILTERING = Path("results", config["cohort"], "cohort", "filtering.tsv")
 COHORT_SIZE = asked.cohort_size(config["simulation"], FILTERING)
@@ -145,6 +148,11 @@ REFERENCE_MODELS = [
 # Files of a model that several rules name.
 PREDICTIONS = "results/{cohort}/predictions/{model}/fold{fold}.h5ad"
 GENE_WISE = "results/{cohort}/accuracy/gene_wise/{model}.parquet"
+
+
+def of_its_fits(path):
+    """Return the function that names a file of the fits which a model predicts with."""
+    return lambda wildcards: path.replace("{model}", FITS[wildcards.model])
 
 
 def predictions_of(models):

@@ -27,5 +27,7 @@ def people_from_elsewhere(wildcards):
 def bundle_without_them(wildcards):
     """Return the model that was fitted without the people it is scored on."""
     if wildcards.evaluation in PARTS:
-        return rules.train_external.output.bundle.replace("{fold}", "0")
-    return rules.train_all.output.bundle
+        bundle = rules.train_external.output.bundle.replace("{fold}", "0")
+    else:
+        bundle = rules.train_all.output.bundle
+    return of_its_fits(bundle)(wildcards)

@@ -58,7 +58,8 @@ def member_bundles(wildcards):
     )
     run = "fold{fold}" if "fold" in wildcards.keys() else "all"
     path = f"results/{place}/models/{{member}}/{run}.safetensors"
-    return [path.format(**wildcards, member=member) for member in members_of(wildcards)]
+    members = [FITS[member] for member in members_of(wildcards)]
+    return [path.format(**wildcards, member=member) for member in members]
 
 
 def with_members(name):

@@ -94,6 +94,7 @@ if TAKEN_ELSEWHERE:
             "benchmarks/{cohort}/train_external/{evaluation}/{model}/fold{fold}.tsv"
         wildcard_constraints:
             evaluation="|".join(PARTS) or "(?!)",
+            model="|".join(FITTED_MODELS),
         params:
             model_class=model_class,
             parameters=model_parameters,

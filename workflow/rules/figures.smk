@@ -48,7 +48,7 @@ rule list_skipped_analyses:
         ],
         training=expand(
             "results/{{cohort}}/models/{model}/fold{fold}.training.tsv",
-            model=MODELS,
+            model=FITTED_MODELS,
             fold=FOLDS,
         ),
     output:

@@ -11,6 +11,8 @@ rule train_fold:
         "logs/{cohort}/train_fold/{model}/fold{fold}.log",
     benchmark:
         "benchmarks/{cohort}/train_fold/{model}/fold{fold}.tsv"
+    wildcard_constraints:
+        model="|".join(FITTED_MODELS),
     conda:
         "../../envs/mtm.yaml"
     threads: 4
@@ -57,7 +59,7 @@ use rule train_fold as train_all with:
 
 rule predict_fold:
     input:
-        bundle=rules.train_fold.output.bundle,
+        bundle=of_its_fits(rules.train_fold.output.bundle),
         expression=rules.build_cohort.output.expression,
         donors=rules.build_cohort.output.donors,
         folds=rules.make_folds.output.folds,

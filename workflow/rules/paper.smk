@@ -33,7 +33,7 @@ if ANALYSIS not in ABSENT:
         for name, key in [("transfer", "agreement"), ("transfer_groups", "groups")]
     }
 # What training costs, of the model in the part of MTM.
-COSTED_MODELS = [name for name in MODELS if name == ROLES["MTM"]]
+COSTED_MODELS = [name for name in FITTED_MODELS if name == ROLES["MTM"]]
 if COSTED_MODELS:
     PAPER_TABLES["training"] = expand(
         rules.train_fold.output.training,

@@ -1,6 +1,6 @@
 REPRESENTATIONS = config["representations"]
 MTM_MODELS = [
-    name for name, model in config["models"].items() if model["class"] == "mtm"
+    name for name in FITTED_MODELS if config["models"][name]["class"] == "mtm"
 ]
 # The paper's model, its strongest rival there, a baseline, and further models of MTM's kind.
 SIMILARITY_MODELS = models_of(

@@ -72,7 +72,7 @@ else:
 
     rule transfer_model:
         input:
-            bundle=rules.train_all.output.bundle,
+            bundle=of_its_fits(rules.train_all.output.bundle),
             expression=rules.build_cohort.output.expression,
             donors=rules.build_cohort.output.donors,
             external_expression=resolve_input("external_expression"),

@@ -18,7 +18,14 @@ from mtm.settings.gene_characteristics import GeneCharacteristics
 from mtm.settings.representations import Representations
 from mtm.settings.scaling import Scaling
 from mtm.settings.simulation import SimulationSettings
-from mtm.settings.training import ModelSettings, TrainingSettings, model_problems
+from mtm.settings.training import (
+    ModelSettings,
+    TrainingSettings,
+    model_problems,
+    sharing_problems,
+    takes_several,
+    with_fits,
+)
 from mtm.settings.traits import TraitSettings
 from mtm.settings.transfer import TransferSection
 
@@ -80,8 +87,10 @@ class Config(Section):
                 "another name",
                 "A simulated cohort's own oracle takes this name.",
             )
-        yield from model_problems(self.models)
-        for name, model in self.models.items():
+        yield from sharing_problems(self.models)
+        models = with_fits(self.models)
+        yield from model_problems(models)
+        for name, model in models.items():
             lost = excluded.intersection(() if isinstance(model.sources, str) else model.sources)
             if lost:
                 yield InputError(
@@ -89,7 +98,7 @@ class Config(Section):
                     f"excluded tissues {', '.join(sorted(lost))}",
                     "tissues that filters.exclude_tissues keeps",
                 )
-            elif not model.declared.several_sources and model.sources not in (
+            elif not takes_several(model, models) and model.sources not in (
                 "source",
                 (self.source,),
             ):

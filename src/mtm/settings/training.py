@@ -4,7 +4,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from mtm.errors import InputError
 from mtm.settings.base import LARGEST_SEED, Names, Once, Section, key, seed
@@ -29,10 +29,22 @@ class ModelSettings(Section):
 
     section: ClassVar = "models.<name>"
 
-    class_: Literal[tuple(model_names())] = key(..., "Kind of model; its parameters are listed under `parameters[class]`.", alias="class")
+    class_: Literal[tuple(model_names())] | None = key(..., "Kind of model; its parameters are listed under `parameters[class]`. A model with the key `of` has none.", alias="class")
+    of_: str | None = key(None, "A model that stands before it, whose fits it shares - it predicts with them from other `sources` and has no other key. Nothing is trained for it.", alias="of")
     sources: Literal["source", "others"] | Annotated[Names, Field(min_length=1)] = key("source", "Tissues of a held-out donor that the model sees. `source` - the key `source` alone; `others` - all other tissues of the donor; or a list of tissues (SMTSD).")
     seeds: Seeds = key((), "Seeds in place of `training.seed`. Each beyond the first, say 7, adds a model `<name>_seed7`, equal but for it; `<name>_average` averages them all (methods 6.10).")
     parameters: dict[str, Any] = key({}, "Hyper-parameters of the model class; what is left out takes the class's default.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_no_class(cls, values: object) -> object:
+        shares = isinstance(values, dict) and values.get("of") is not None
+        return {"class": None} | values if shares else values
+
+    def disagreements(self) -> Iterator[InputError]:
+        """Demand a class of a model that has fits of its own."""
+        if self.class_ is None and self.of_ is None:
+            yield InputError("class", "nothing (null)", "a class, or a model whose fits it shares as `of`")
 
     @property
     def declared(self) -> type[ModelParameters]:
@@ -68,10 +80,13 @@ def one_entry_a_training(models: Mapping[str, dict[str, Any]]) -> dict[str, dict
     -------
     dict
         The same with one seed at most in every entry; a model with several is followed by its
-        further trainings and their average. Those with one or none stay as they are.
+        further trainings and their average. Those with one or none stay as they are. Who shares
+        another's fits has its class and parameters.
     """
     entries = {}
     for name, model in models.items():
+        if model["of"]:
+            model = model | {key: entries[model["of"]][key] for key in ("class", "parameters")}
         entries[name] = model
         if len(model["seeds"]) < 2:
             continue
@@ -81,6 +96,7 @@ def one_entry_a_training(models: Mapping[str, dict[str, Any]]) -> dict[str, dict
         scale = declared(model["class"]).of(model["parameters"]).scale
         entries[average_name(name)] = {
             "class": AverageParameters.name,
+            "of": None,
             "sources": model["sources"],
             "seeds": [],
             "parameters": AverageParameters(models=members, scale=scale).model_dump(),
@@ -88,19 +104,76 @@ def one_entry_a_training(models: Mapping[str, dict[str, Any]]) -> dict[str, dict
     return entries
 
 
+def with_fits(models: Mapping[str, ModelSettings]) -> dict[str, ModelSettings]:
+    """Give who shares another's fits its class and parameters; who names no such model is left out."""
+    known: dict[str, ModelSettings] = {}
+    complete = {}
+    for name, model in models.items():
+        if model.of_ is not None:
+            if model.of_ not in known or known[model.of_].of_ is not None:
+                continue
+            fitted = known[model.of_]
+            inherited = {"class_": fitted.class_, "parameters": fitted.parameters}
+            model = model.model_copy(update=inherited)
+        complete[name] = model
+        known |= dict.fromkeys(_names(name, model), model)
+    return complete
+
+
+def takes_several(model: ModelSettings, models: Mapping[str, ModelSettings]) -> bool:
+    """Whether a model, and all that it averages, can take several samples of a donor."""
+    members = (models[name] for name in model.members if name in models)
+    return model.declared.several_sources and all(takes_several(m, models) for m in members)
+
+
+def _names(name: str, model: ModelSettings) -> list[str]:
+    """Names that an entry of `models` takes: its own, those of further seeds, their average's."""
+    several = len(model.seeds) > 1
+    return [*seed_names(name, model.seeds), average_name(name)] if several else [name]
+
+
+def sharing_problems(models: Mapping[str, ModelSettings]) -> Iterator[InputError]:
+    """Yield what is wrong with models that share another's fits; `where` is the key."""
+    earlier: dict[str, ModelSettings] = {}
+    for name, model in models.items():
+        if model.of_ is not None:
+            fitted = {other: one for other, one in earlier.items() if one.of_ is None}
+            if model.of_ in fitted:
+                yield from _sharing_problems(name, model, fitted[model.of_])
+            else:
+                yield InputError(
+                    f"models.{name}.of", repr(model.of_),
+                    f"models with fits of their own that stand before it: {', '.join(fitted) or 'none'}",
+                )  # fmt: skip
+        earlier |= dict.fromkeys(_names(name, model), model)
+
+
+def _sharing_problems(name: str, model: ModelSettings, fitted: ModelSettings) -> Iterator[InputError]:
+    """Yield keys that come from the model whose fits are shared, and sources that are the same."""
+    # A configuration that was filled in before has them, and the same.
+    for given, theirs in {"class": fitted.class_, "parameters": fitted.parameters, "seeds": ()}.items():
+        mine = getattr(model, "class_" if given == "class" else given)
+        if mine and mine != theirs:
+            yield InputError(f"models.{name}.{given}", repr(mine), f"nothing, as it is that of {model.of_}")
+    if model.sources == fitted.sources:
+        yield InputError(f"models.{name}.sources", repr(model.sources), f"others than {model.of_} predicts from")
+
+
 def model_problems(models: Mapping[str, ModelSettings]) -> Iterator[InputError]:
-    """Yield what models demand of each other and do not get; `where` is the key."""
+    """Yield what models demand of each other and do not get; `where` is the key.
+
+    `models` are those of `with_fits`.
+    """
     taken = set(models)
     earlier: dict[str, ModelSettings] = {}
     for name, model in models.items():
-        several = len(model.seeds) > 1
-        added = [*seed_names(name, model.seeds)[1:], average_name(name)] if several else []
+        added = _names(name, model)[1:]
         for clash in taken.intersection(added):
             yield InputError(
                 f"models.{clash}", "a name that another model's seeds take", "another name",
                 f"models.{name}.seeds adds {', '.join(added)}.",
             )  # fmt: skip
-        if model.declared is AverageParameters:
+        if model.declared is AverageParameters and model.of_ is None:
             yield from _average_problems(name, model, earlier)
         earlier[name] = model
         earlier |= dict.fromkeys(added, model)
