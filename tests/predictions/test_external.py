@@ -156,6 +156,15 @@ def test_a_part_of_the_cohort_is_all_donors_with_a_sample_of_it(training):
         training.people().split("centre", ["C1"])
 
 
+def test_a_part_is_named_by_a_code_of_eight_digits(training):
+    first = training.obs["center"] == "C1"
+    training.obs["batch"] = np.where(first, 20180312, 20180315)
+    training.write()
+    outside, inside = training.people().split("batch", ["20180312"])
+    assert set(inside.samples["batch"]) == {20180312}
+    assert set(outside.samples["batch"]) == {20180315}
+
+
 def test_a_part_of_the_cohort_is_joined_as_another_cohort_of_the_same_people(tmp_path, training):
     outside, inside = training.people().split("center", ["C1"])
     halves = [

@@ -18,6 +18,7 @@ from anndata.io import read_elem
 from mtm.cohort.cohort import Cohort
 from mtm.cohort.filters import check_source
 from mtm.cohort.folds import NEVER_HELD_OUT
+from mtm.cohort.levels import as_levels
 from mtm.errors import InputError
 from mtm.io import atomic_path, read_tsv, write_tsv
 from mtm.models.base import Predictor, Requests
@@ -103,8 +104,8 @@ class People:
             raise InputError(
                 "hold_out", repr(column), f"one of {', '.join((*known, *self.donors))}"
             )
-        text = _text(of_sample)
-        wanted = _text(pd.Series(list(values), dtype=object))
+        text = as_levels(of_sample)
+        wanted = as_levels(pd.Series(list(values), dtype=object))
         for value in wanted[~wanted.isin(text)][:1]:
             raise InputError(
                 f"values of {column}",
@@ -113,12 +114,6 @@ class People:
             )
         inside = set(self.samples["donor"][text.isin(wanted)])
         return self.of_donors(set(self.donors.index) - inside), self.of_donors(inside)
-
-
-def _text(values: pd.Series) -> pd.Series:
-    """Return values as text, whole numbers without a point; missing ones stay missing."""
-    numbers = pd.to_numeric(values, errors="coerce")
-    return values.astype(object).where(numbers.isna(), numbers.map("{:g}".format))
 
 
 def join_people(
