@@ -138,8 +138,9 @@ if TAKEN_ELSEWHERE:
             **HELD_OUT_PARAMS,
             alignments=EVALUATION["alignments"],
             accuracy=config["accuracy"],
+            learned=model_learns,
             code=lambda wildcards: code_of(
-                "score_external.py", digest.model_module(model_class(wildcards))
+                "score_external.py", *model_modules(wildcards.model)
             ),
         message:
             "Scoring {wildcards.model} on {wildcards.evaluation}"
