@@ -31,7 +31,7 @@ class ModelSettings(Section):
 
     class_: Literal[tuple(model_names())] = key(..., "Kind of model; its parameters are listed under `parameters[class]`.", alias="class")
     sources: Literal["source", "others"] | Annotated[Names, Field(min_length=1)] = key("source", "Tissues of a held-out donor that the model sees. `source` - the key `source` alone; `others` - all other tissues of the donor; or a list of tissues (SMTSD).")
-    seeds: Seeds = key((), "Seeds in place of `training.seed`. Each beyond the first, say 7, adds a model `<name>_seed7`, equal but for it; `<name>_average` averages them all (methods 6.10).")
+    seeds: Seeds = key((), "Seeds in place of `training.seed`. Each beyond the first, say 7, adds a model `<name>_seed7`, equal but for it; `<name>_average` averages them all (methods 6.10). Several are for models that draw random numbers, those trained in epochs.")
     parameters: dict[str, Any] = key({}, "Hyper-parameters of the model class; what is left out takes the class's default.")
 
     @property
@@ -99,6 +99,11 @@ def model_problems(models: Mapping[str, ModelSettings]) -> Iterator[InputError]:
             yield InputError(
                 f"models.{clash}", "a name that another model's seeds take", "another name",
                 f"models.{name}.seeds adds {', '.join(added)}.",
+            )  # fmt: skip
+        if several and not (model.declared.in_epochs or model.declared is AverageParameters):
+            yield InputError(
+                f"models.{name}.seeds", f"{len(model.seeds)} seeds of a {model.class_}",
+                "one at most", "Nothing in its fit is random: all would be the same model.",
             )  # fmt: skip
         if model.declared is AverageParameters:
             yield from _average_problems(name, model, earlier)

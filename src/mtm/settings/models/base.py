@@ -74,7 +74,8 @@ class ModelParameters(Section):
     several_sources
         Whether it can take several samples of a donor.
     learns
-        Whether its predictions follow from the training donors' samples of the target.
+        Whether its predictions follow from the training donors' samples of the target, beside
+        what its members learn.
     """
 
     name: ClassVar[str] = ""
