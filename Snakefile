@@ -29,6 +29,7 @@ include: "workflow/rules/disease.smk"
 include: "workflow/rules/disease_status.smk"
 include: "workflow/rules/transfer.smk"
 include: "workflow/rules/representations.smk"
+include: "workflow/rules/trainings.smk"
 include: "workflow/rules/paper.smk"
 include: "workflow/rules/figures.smk"
 

@@ -12,9 +12,7 @@ def main(snakemake):
     manifest = read_manifest(snakemake.input.manifest)
     output = Path(snakemake.output.file)
     name = next(name for name, dataset in manifest.items() if dataset.file == output.name)
-    destinations = {name: output} | needed_files(
-        manifest, snakemake.config["inputs"], snakemake.config["local_files"], output.parent
-    )
+    destinations = {name: output} | needed_files(manifest, snakemake.config, output.parent)
     fetch_needed(name, manifest, destinations)
 
 

@@ -21,6 +21,7 @@ def main(snakemake):
         held_out(snakemake),
         snakemake.wildcards.evaluation,
         AccuracySettings.of(params.accuracy),
+        params.learned,
     )
     write_parquet(scores.gene_wise, output.gene_wise)
     write_parquet(scores.sample_wise, output.sample_wise)

@@ -14,6 +14,9 @@ class Named(dict):
 
     __getattr__ = dict.__getitem__
 
+    def __iter__(self):
+        return iter(self.values())
+
 
 def load_script(name: str):
     """Return a script as a module."""

@@ -1,10 +1,19 @@
 """The error of input that cannot be used, and what an analysis says that cannot be done."""
 
+import copyreg
 from collections.abc import Sequence
 from typing import Self
 
 
-class InputError(ValueError):
+class _OfParts(Exception):
+    """An error whose message is put together from its parts, whole on either side of a process."""
+
+    def __reduce__(self):
+        # An exception's own way calls its class with the message in place of the parts.
+        return copyreg.__newobj__, (type(self), *self.args), vars(self)
+
+
+class InputError(_OfParts, ValueError):
     """Input from outside the project (a file, a config value, a bundle) that cannot be used.
 
     Parameters
@@ -34,7 +43,7 @@ class InputError(ValueError):
         return error
 
 
-class CannotDo(Exception):
+class CannotDo(_OfParts):
     """Sound input that gives an analysis too little to work on: it is left out, the run goes on.
 
     `mtm.pipeline.scripting.run` writes it in place of the tables that are not made, whoever reads

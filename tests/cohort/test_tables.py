@@ -14,9 +14,9 @@ from mtm.errors import InputError
 def test_sample_attributes(tmp_path):
     path = tmp_path / "a.txt"
     path.write_text(
-        "SAMPID\tSMTSD\tSMRIN\tSMCENTER\tSMPTHNTS\tSMAFRZE\tOTHER\n"
-        'GTEX-1-0001-SM\tWhole Blood\t7.5\tB1\tsome "odd note\tRNASEQ\t1\n'
-        "GTEX-2-0001-SM\tLung\t\tNA\t\tEXCLUDE\t1\n"
+        "SAMPID\tSMTSD\tSMRIN\tSMCENTER\tSMGEBTCH\tSMPTHNTS\tSMAFRZE\tOTHER\n"
+        'GTEX-1-0001-SM\tWhole Blood\t7.5\tB1\t0180312\tsome "odd note\tRNASEQ\t1\n'
+        "GTEX-2-0001-SM\tLung\t\tNA\t\t\tEXCLUDE\t1\n"
     )
     table = read_sample_attributes(path)
     assert list(table.columns) == [
@@ -25,12 +25,14 @@ def test_sample_attributes(tmp_path):
         "freeze",
         "rin",
         "center",
+        "batch",
         "pathology_notes",
     ]
     assert list(table["donor"]) == ["GTEX-1", "GTEX-2"]
     assert table.loc["GTEX-1-0001-SM", "rin"] == 7.5
     assert np.isnan(table.loc["GTEX-2-0001-SM", "rin"])
     assert table.loc["GTEX-2-0001-SM", "center"] == "NA"
+    assert table.loc["GTEX-1-0001-SM", "batch"] == "0180312"
     path.write_text("SAMPID\tSMTSD\tSUBJID\ns1\tLung\tp1\n")
     assert list(read_sample_attributes(path)["donor"]) == ["p1"]
     path.write_text("SAMPID\tSMTSD\tSMRIN\ns1\tLung\thigh\n")

@@ -51,6 +51,14 @@ def test_design_columns(table):
     np.testing.assert_allclose(columns.std(0), 1)
 
 
+def test_dates_of_batches_are_a_level_each():
+    batches = pd.DataFrame({"batch": ["20180312", "20180315", "20180312", "BP-1"]})
+    design = CovariateDesign.fit(batches)
+    assert [c["level"] for c in design.columns] == ["20180312", "20180315", "BP-1"]
+    as_numbers = design.transform(pd.DataFrame({"batch": [20180312.0, 20180315.0]}))
+    np.testing.assert_array_equal(as_numbers, design.transform(batches[:2]))
+
+
 def test_what_training_did_not_see_stands_at_the_mean(table):
     design = CovariateDesign.fit(table.drop(index=[2, 5]))
     new = pd.DataFrame({"sex": [np.nan], "age": [np.nan], "hardy": [np.nan], "center": ["Z9"]})

@@ -608,14 +608,22 @@ def test_needed_files_are_the_open_ones_in_use_without_a_local_copy(dataset):
         name: replace(dataset, name=name, file=f"{name}.bin", access=access)
         for name, access in [
             ("used", "open"),
+            ("elsewhere", "open"),
             ("copied", "open"),
             ("unused", "open"),
             ("secret", "controlled"),
         ]
     }
-    inputs = {"a": "used", "b": "copied", "c": "secret", "d": "my/path.tsv", "e": None}
-    assert needed_files(manifest, inputs, {"copied": "x"}, "resources") == {
-        "used": Path("resources/used.bin")
+    names = ("expression", "sample_attributes", "subject_phenotypes")
+    lab = dict(zip(names, ("elsewhere", "their/path.tsv", "secret"), strict=True))
+    config = {
+        "inputs": {"a": "used", "b": "copied", "c": "secret", "d": "my/path.tsv", "e": None},
+        "local_files": {"copied": "x"},
+        "evaluation": {"external": {"lab": lab, "site": dict.fromkeys(names)}},
+    }
+    assert needed_files(manifest, config, "resources") == {
+        "used": Path("resources/used.bin"),
+        "elsewhere": Path("resources/elsewhere.bin"),
     }
 
 
@@ -629,7 +637,11 @@ def test_script_fetches_the_file_of_its_output(tmp_path, rows, server):
     job = SimpleNamespace(
         input=SimpleNamespace(manifest=str(write_manifest(tmp_path, rows))),
         output=SimpleNamespace(file=str(output)),
-        config={"inputs": {"a": "toy", "b": "other"}, "local_files": {}},
+        config={
+            "inputs": {"a": "toy", "b": "other"},
+            "local_files": {},
+            "evaluation": {"external": {}},
+        },
     )
     fetch_dataset.main(job)
     assert output.read_bytes() == CONTENT

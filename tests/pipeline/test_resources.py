@@ -75,6 +75,8 @@ def test_training_is_given_the_memory_it_took_and_not_far_more(name, changes, si
 def test_prediction_with_many_networks_is_given_room_for_them():
     asked = prediction_resources([declared("mlp")()], PANEL)["mem_mb"]
     assert 2425 < asked < 6000
+    # Rules that also load a bundle take the larger of both: `memory_beside_bundle`.
+    assert asked > rule_resources(PANEL, 5)["score_external"]["mem_mb"]
 
 
 def test_a_model_made_of_others_is_given_room_for_their_bundles():

@@ -44,6 +44,15 @@ def test_a_model_of_which_nothing_ran_is_listed_with_its_usual_reason(tmp_path):
     assert "traits/agreement.tsv" in listed["remedy"][1]
 
 
+def test_people_from_elsewhere_of_whom_nothing_was_scored_are_listed_by_name(tmp_path):
+    table = pd.DataFrame(
+        {"cohort": ["lab", "site", "site"], "status": [SKIPPED, RAN, SKIPPED], "reason": "few"}
+    )
+    write_tsv(table, tmp_path / "external/tissues.tsv")
+    listed = skipped_analyses([], [tmp_path / "external/tissues.tsv"], {})
+    assert rows_of(listed) == [("external/tissues of lab", "", "", "nothing ran; most often: few")]
+
+
 def test_tissues_that_were_not_fitted_are_listed_with_their_folds(tmp_path):
     def training(name, **columns):
         write_tsv(pd.DataFrame(columns), tmp_path / name)

@@ -94,8 +94,22 @@ def test_tissues_without_training_or_with_few_donors_are_skipped_with_a_reason(t
     assert n < 5
     assert table.loc["Liver", "reason"] == expected
     assert Cohort.read(*paths[:2]).tissues == ("Lung", BLOOD)
-    with pytest.raises(InputError, match="no tissue that can be scored"):
-        joined(tmp_path, training.people(), external.people(), min_donors=13)
+
+
+def test_people_without_a_tissue_to_score_are_joined_with_their_source_alone(tmp_path, training):
+    external = Elsewhere(tmp_path, "B", 12, seed=3)
+    paths, table = joined(tmp_path, training.people(), external.people(), min_donors=13)
+    assert (table["status"] == "skipped").all()
+    assert table["reason"].str.endswith("fewer than 13").all()
+    assert Cohort.read(*paths[:2]).tissues == (BLOOD,)
+    alone = Elsewhere(tmp_path, "D", 12, seed=3, tissues=(BLOOD,))
+    _, table = joined(tmp_path, training.people(), alone.people())
+    assert table[["tissue", "n_pairs", "n_genes"]].to_numpy().tolist() == [["", 0, 40]]
+    assert table["reason"].tolist() == ["no external sample but of Whole Blood"]
+    # None has the source, as at a site that takes no blood.
+    alone = Elsewhere(tmp_path, "E", 12, seed=3, tissues=("Liver", "Lung"))
+    _, table = joined(tmp_path, training.people(), alone.people())
+    assert table["reason"].str.startswith("0 external donors with it and Whole Blood").all()
 
 
 def test_genes_are_matched_without_versions_and_absent_ones_are_not_scored(tmp_path, training):
@@ -154,6 +168,15 @@ def test_a_part_of_the_cohort_is_all_donors_with_a_sample_of_it(training):
         training.people().split("center", ["C1", "D9"])
     with pytest.raises(InputError, match="'centre'"):
         training.people().split("centre", ["C1"])
+
+
+def test_a_part_is_named_by_a_code_of_eight_digits(training):
+    first = training.obs["center"] == "C1"
+    training.obs["batch"] = np.where(first, 20180312, 20180315)
+    training.write()
+    outside, inside = training.people().split("batch", ["20180312"])
+    assert set(inside.samples["batch"]) == {20180312}
+    assert set(outside.samples["batch"]) == {20180315}
 
 
 def test_a_part_of_the_cohort_is_joined_as_another_cohort_of_the_same_people(tmp_path, training):

@@ -180,6 +180,28 @@ def test_unknown_key_is_named_with_the_nearest_known_one(changes, where, hint):
             "models.m.seeds adds m_seed1, m_average",
         ),
         (
+            {"models": {"r": {"class": "ridge", "seeds": [0, 1]}}},
+            "models.r.seeds",
+            "2 seeds of a ridge; expected one at most. Nothing in its fit is random",
+        ),
+        (
+            {"models": {"m": {"class": "mtm", "parameters": {"restart_step": 5}}}},
+            "models.m.parameters.restart_step",
+            "5 without restarts",
+        ),
+        (
+            {
+                "models": {
+                    "m": {
+                        "class": "mtm",
+                        "parameters": {"restarts": 1, "restart_step": 5, "steps": 4},
+                    }
+                }
+            },
+            "models.m.parameters.restart_step",
+            "at most 4",
+        ),
+        (
             {"models": {"a": {"class": "average", "parameters": {"models": ["b", "c"]}}}},
             "models.a.parameters.models",
             "'b'",

@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[2]
 def plan(config: dict, folder: Path):
     """Return the jobs of the default target in an order in which they can run."""
     path = folder / "config.yaml"
-    path.write_text(yaml.safe_dump(config))
+    path.write_text(yaml.safe_dump(config, sort_keys=False))
     with SnakemakeApi(OutputSettings(quiet={Quietness.ALL})) as api:
         workflow = api.workflow(
             resource_settings=ResourceSettings(cores=1),

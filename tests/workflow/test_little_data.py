@@ -44,9 +44,11 @@ def tables(tmp_path_factory):
     simulate_cohort(settings, **files)
     for name, columns in (
         ("subject_phenotypes", {"SEX": 1, "AGE": "60-69", "DTHHRDY": 2}),
-        ("sample_attributes", {}),
+        ("sample_attributes", {"SMPTHNTS": "nothing"}),
     ):
         table = pd.read_csv(files[name], sep="\t").assign(**columns)
+        if "SMPTHNTS" in table:
+            table.loc[:8, "SMPTHNTS"] = "of few donors"
         kept = [column for column in table if column in ("SUBJID", "SAMPID", "SMTSD", *columns)]
         table[kept].to_csv(files[name], sep="\t", index=False)
     config = {
@@ -60,6 +62,10 @@ def tables(tmp_path_factory):
         },
         "disease": FEW | {"kinds": ["hardy"]},
         "traits": FEW,
+        "evaluation": {
+            "models": ["covariates"],
+            "external": {"few": {"hold_out": "pathology_notes", "values": ["of few donors"]}},
+        },
         **dict.fromkeys(("accuracy", "representations"), FEW | {"bootstraps": 20}),
     }
     run_all(config, folder)
@@ -74,6 +80,8 @@ def test_what_cannot_be_done_is_listed_with_reason_and_remedy(tables):
     assert reasons["accuracy beyond covariates"] == "no covariate varies between donors"
     assert "no tissue has 50 cases" in reasons["differential expression and disease status"]
     assert "one level" in reasons["traits/agreement"].iloc[0]
+    assert "fewer than 5" in reasons["external/tissues of few"]
+    assert "none of its tissues" in reasons["accuracy for people from elsewhere"]
     models = skipped[skipped["analysis"] == "fit of a model"].set_index("model")["reason"]
     assert models["covariates"] == "no covariate varies between training donors"
     assert models["mlp"] == "too few training pairs in 2 tissues"
@@ -89,4 +97,5 @@ def test_everything_else_goes_on(tables):
     assert (rows.loc["ridge", "mean_rho"] != 0).all()
     assert len(pd.read_csv(tables / "representations/codes_summary.tsv", sep="\t"))
     drawn = {path.stem for path in (tables / "figures").glob("*.png")}
-    assert {"fig2a", "fig3b", "fig_s8", "fig_s9", "fig_s12", "fig3cd", "fig_s15"} <= drawn
+    wanted = "fig2a fig3b fig_s8 fig_s9 fig_s12 fig3cd fig_s15 external"
+    assert set(wanted.split()) <= drawn

@@ -161,9 +161,10 @@ def predictions_of(models):
 
 
 # What later .smk files add to, each in its own place: figures (see figures.smk), tables that
-# belong to the whole run, and analyses left out.
+# belong to the whole run, training tables of networks (see trainings.smk), and analyses left out.
 FIGURES = {}
 TABLES = []
+TRAININGS = []
 SKIPPED = []
 
 

@@ -3,15 +3,20 @@ EVALUATION = config["evaluation"]
 # Those of another cohort, and parts of this one.
 ELSEWHERE = {name: e for name, e in EVALUATION["external"].items() if not e["hold_out"]}
 PARTS = {name: e for name, e in EVALUATION["external"].items() if e["hold_out"]}
+# Files of the other cohorts, by the roles of `build_cohort`.
+ELSEWHERE_FILES = {
+    name: {
+        role: resolve_file(f"evaluation.external.{name}.{role}", named)
+        for role, named in evaluation.items()
+        if role in COHORT_INPUTS
+    }
+    for name, evaluation in ELSEWHERE.items()
+}
 
 
 def other_cohort(wildcards):
     """Return the files of another cohort, as roles of `build_cohort`."""
-    return {
-        role: resolve_file(f"evaluation.external.{wildcards.evaluation}.{role}", named)
-        for role, named in ELSEWHERE[wildcards.evaluation].items()
-        if role in COHORT_INPUTS
-    }
+    return ELSEWHERE_FILES[wildcards.evaluation]
 
 
 def people_from_elsewhere(wildcards):

@@ -41,7 +41,9 @@ def training_settings(wildcards):
 
 def model_learns(wildcards):
     """Return whether a model learns from the donors of other folds; the oracle knows the truth."""
-    return wildcards.model in PARAMETERS and PARAMETERS[wildcards.model].learns
+    return wildcards.model in PARAMETERS and any(
+        PARAMETERS[part].learns for part in with_members(wildcards.model)
+    )
 
 
 def members_of(wildcards):
@@ -68,6 +70,13 @@ def with_members(name):
     return [name, *(part for member in members for part in with_members(member))]
 
 
+def add_trainings(table, models, **runs):
+    """Add a training table of every network among models and what they are made of."""
+    parts = {part for name in models for part in with_members(name)}
+    networks = [name for name in ITERATIVE_MODELS if name in parts]
+    TRAININGS.extend(expand(table, model=networks, allow_missing=True, **runs))
+
+
 def training_resource(name):
     """Return the function that gives a training's `mem_mb` or `disk_mb`."""
 
@@ -86,6 +95,12 @@ def prediction_resource(name):
         return asked.prediction_resources(parts, COHORT_SIZE)[name]
 
     return resource
+
+
+def memory_beside_bundle(rule):
+    """Return the function that gives `mem_mb` of a rule that also loads a model and predicts."""
+    predicting = prediction_resource("mem_mb")
+    return lambda wildcards: max(RULE_RESOURCES[rule]["mem_mb"], predicting(wildcards))
 
 
 def model_modules(name):

@@ -132,15 +132,17 @@ if TAKEN_ELSEWHERE:
             "../../envs/mtm.yaml"
         threads: 4
         resources:
-            **RULE_RESOURCES["score_external"],
+            mem_mb=memory_beside_bundle("score_external"),
+            disk_mb=RULE_RESOURCES["score_external"]["disk_mb"],
             runtime=240,
             gpu=gpu_resource,
         params:
             **HELD_OUT_PARAMS,
             alignments=EVALUATION["alignments"],
             accuracy=config["accuracy"],
+            learned=model_learns,
             code=lambda wildcards: code_of(
-                "score_external.py", digest.model_module(model_class(wildcards))
+                "score_external.py", *model_modules(wildcards.model)
             ),
         message:
             "Scoring {wildcards.model} on {wildcards.evaluation}"
@@ -191,6 +193,14 @@ if TAKEN_ELSEWHERE:
         script:
             "../../scripts/summarise_external.py"
 
+    if ELSEWHERE:
+        add_trainings(rules.train_all.output.training, TAKEN_ELSEWHERE)
+    add_trainings(
+        rules.train_external.output.training,
+        TAKEN_ELSEWHERE,
+        evaluation=PARTS,
+        fold=0,
+    )
     TABLES += [
         "results/{cohort}/external/headline.tsv",
         "results/{cohort}/external/tissues.tsv",

@@ -128,43 +128,9 @@ if config["simulation"] is not None:
             "../../scripts/predict_oracle.py"
 
 
-if ITERATIVE_MODELS:
-
-    rule list_trainings:
-        input:
-            tables=expand(
-                "results/{{cohort}}/models/{model}/{run}.training.tsv",
-                model=ITERATIVE_MODELS,
-                run=[f"fold{fold}" for fold in FOLDS]
-                + ["all"] * config["final_bundle"],
-            ),
-        output:
-            trainings=report(
-                "results/{cohort}/models/trainings.tsv",
-                caption="../report/trainings.rst",
-                category="Training",
-                labels={"content": "How every training ended"},
-            ),
-        log:
-            "logs/{cohort}/list_trainings.log",
-        benchmark:
-            "benchmarks/{cohort}/list_trainings.tsv"
-        conda:
-            "../../envs/mtm.yaml"
-        threads: 1
-        resources:
-            **RULE_RESOURCES["list_trainings"],
-            runtime=5,
-        params:
-            seeds={name: model_seed(name) for name in ITERATIVE_MODELS},
-            code=code_of("list_trainings.py"),
-        message:
-            "Listing the trainings of {params.seeds}"
-        script:
-            "../../scripts/list_trainings.py"
-
-    TABLES.append(rules.list_trainings.output.trainings)
-
+add_trainings(rules.train_fold.output.training, MODELS, fold=FOLDS)
+if config["final_bundle"]:
+    add_trainings(rules.train_all.output.training, MODELS)
 
 if config["training"]["monitor_every"] and ITERATIVE_MODELS:
     add_figure(

@@ -45,9 +45,11 @@ if COSTED_MODELS:
 for TABLE, SKIPPED_ANALYSIS in {
     "conservation": "conservation of predictable genes",
     "connectivity": "connectivity of predictable genes",
-    "tissue_similarity": "similarity of tissues, decoding paths",
-    "decoding": "similarity of tissues, decoding paths",
+    "decoding": "latent codes and decoding paths",
     "codes": "latent codes and decoding paths",
+    "pair_counts": "comparison of models",
+    "overlaps": "comparison of models",
+    "fold_changes": "comparison of models",
     "transfer": ANALYSIS,
     "transfer_groups": ANALYSIS,
 }.items():

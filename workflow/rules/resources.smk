@@ -4,9 +4,7 @@ from mtm.pipeline.datasets import needed_files
 
 OPEN_FILES = {item.file: item for item in DATASETS.values() if item.access == "open"}
 # Open files that the configuration uses and has no local copy of.
-NEEDED_FILES = needed_files(
-    DATASETS, config["inputs"], config["local_files"], "resources"
-)
+NEEDED_FILES = needed_files(DATASETS, config, "resources")
 # Space for the largest file, whose exact size is not known (about 5.5 GB).
 FETCH_DISK_MB = 6000
 

@@ -101,18 +101,22 @@ else:
             "../../envs/mtm.yaml"
         threads: 4
         resources:
-            **RULE_RESOURCES["transfer_model"],
+            mem_mb=memory_beside_bundle("transfer_model"),
+            disk_mb=RULE_RESOURCES["transfer_model"]["disk_mb"],
             runtime=60,
         params:
             source=config["source"],
             transfer=TRANSFER,
             disease=config["disease"],
-            code=code_of("transfer_model.py"),
+            code=lambda wildcards: code_of(
+                "transfer_model.py", *model_modules(wildcards.model)
+            ),
         message:
             "Taking the external cohort through {wildcards.model}"
         script:
             "../../scripts/transfer_model.py"
 
+    add_trainings(rules.train_all.output.training, TRANSFER_MODELS)
     TABLES += expand(
         "results/{{cohort}}/transfer/groups/{model}.tsv", model=TRANSFER_MODELS
     )

@@ -18,22 +18,27 @@ def training_summary(
     Parameters
     ----------
     tables
-        Training tables by their path ``models/{model}/{run}.training.tsv``.
+        Training tables by their path ``models/{model}/{run}.training.tsv``, below
+        ``external/{evaluation}`` where people from elsewhere were left out.
     seeds
         Seed of each model; a fold's number is added to it.
 
     Returns
     -------
     pd.DataFrame
-        One row a training: ``model``, ``run`` (a fold, or all), ``seed`` (of the first attempt),
-        and those of `ENDED` that any table has.
+        One row a training: ``model``, ``evaluation`` ("" for the cohort's own folds and for all
+        donors), ``run`` (a fold, or all), ``seed`` (of the first attempt), and those of `ENDED`
+        that any table has.
     """
     rows = []
     for path, table in tables.items():
-        model, run = Path(path).parent.name, Path(path).name.removesuffix(".training.tsv")
+        *place, _, model, name = Path(path).parts
+        evaluation = place[-1] if place[-2:-1] == ["external"] else ""
+        run = name.removesuffix(".training.tsv")
         number = 0 if run == "all" else int(run.removeprefix("fold"))
         last = table.iloc[-1].reindex(ENDED)
-        rows.append({"model": model, "run": run, "seed": seeds[model] + number} | last.to_dict())
+        of = {"model": model, "evaluation": evaluation, "run": run, "seed": seeds[model] + number}
+        rows.append(of | last.to_dict())
     summary = pd.DataFrame(rows).dropna(axis=1, how="all")
     counts = [name for name in ("restarts", "step", "collapsed") if name in summary]
     return summary.astype(dict.fromkeys(counts, "Int64"))

@@ -17,6 +17,7 @@ SAMPLE_COVARIATES = {
     "SMRIN": "rin",
     "SMTSISCH": "ischemic_minutes",
     "SMCENTER": "center",
+    "SMGEBTCH": "batch",
     "SMATSSCR": "autolysis",
     "SMPTHNTS": "pathology_notes",
 }

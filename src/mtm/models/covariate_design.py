@@ -8,9 +8,10 @@ import numpy as np
 import pandas as pd
 
 from mtm.cohort.cohort import Cohort
+from mtm.cohort.levels import as_levels
 from mtm.errors import InputError
 
-CATEGORICAL = frozenset({"sex", "hardy", "center"})
+CATEGORICAL = frozenset({"sex", "hardy", "center", "batch"})
 
 
 def covariate_table(cohort: Cohort, rows: np.ndarray, names: Sequence[str]) -> pd.DataFrame:
@@ -37,20 +38,13 @@ def covariate_table(cohort: Cohort, rows: np.ndarray, names: Sequence[str]) -> p
     return pd.DataFrame(columns, index=cohort.samples.index[rows])
 
 
-def _levels(values: pd.Series) -> pd.Series:
-    """Return categories as text, so that 1, 1.0 and "1" are one level; missing stays missing."""
-    numbers = pd.to_numeric(values, errors="coerce")
-    text = values.astype(object).where(numbers.isna(), numbers.map("{:g}".format))
-    return text.where(values.notna(), None)
-
-
 def _raw_column(table: pd.DataFrame, column: dict) -> np.ndarray:
     """Return one column before it is standardised, float64; NaN where training says nothing."""
     name, values = column["covariate"], table[column["covariate"]]
     if column["kind"] == "missing":
         return values.isna().to_numpy(float)
     if column["kind"] == "level":
-        levels = _levels(values)
+        levels = as_levels(values)
         raw = (levels.isna() if column["level"] is None else levels == column["level"]).to_numpy()
         seen = levels.isin([level for level in column["known"] if level is not None])
         if None in column["known"]:
@@ -100,7 +94,7 @@ class CovariateDesign:
         specs = []
         for name in table:
             if name in CATEGORICAL:
-                levels = _levels(table[name])
+                levels = as_levels(table[name])
                 known = sorted(levels.dropna().unique())
                 if levels.isna().any():
                     known.append(None)

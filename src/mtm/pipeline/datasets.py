@@ -1,13 +1,14 @@
 """The external files by name: origin, checksum, and which of them a configuration needs."""
 
 import hashlib
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from mtm.errors import InputError
 from mtm.io import read_tsv
+from mtm.settings.evaluation import OF_ANOTHER_COHORT
 
 PATTERNS = {
     "name": r"[a-z][a-z0-9_]*",
@@ -114,10 +115,7 @@ def read_manifest(path: str | Path) -> dict[str, Dataset]:
 
 
 def needed_files(
-    manifest: Mapping[str, Dataset],
-    inputs: Mapping[str, object],
-    local_files: Collection[str],
-    folder: str | Path,
+    manifest: Mapping[str, Dataset], config: Mapping[str, Any], folder: str | Path
 ) -> dict[str, Path]:
     """Return where the open datasets that a configuration uses belong.
 
@@ -125,17 +123,19 @@ def needed_files(
     ----------
     manifest
         As `read_manifest` returns it.
-    inputs
-        Role to a dataset name, a path or None, as in the configuration.
-    local_files
-        Names of the datasets of which the user has a copy elsewhere.
+    config
+        The configuration, its defaults filled in: files are named by `inputs` and by other
+        cohorts under `evaluation.external`; `local_files` are those that the user has a copy of.
     folder
         The resources folder.
     """
+    used = set(config["inputs"].values())
+    for other in config["evaluation"]["external"].values():
+        used.update(other[role] for role in OF_ANOTHER_COHORT)
     return {
         name: Path(folder) / dataset.file
         for name, dataset in manifest.items()
-        if name in inputs.values() and name not in local_files and dataset.access == "open"
+        if name in used - set(config["local_files"]) and dataset.access == "open"
     }
 
 

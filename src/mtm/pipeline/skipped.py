@@ -10,6 +10,8 @@ from mtm.io import read_table
 from mtm.vocabulary import SKIPPED
 
 COLUMNS = ["analysis", "model", "tissue", "reason", "remedy"]
+# Columns of tables that hold several models, or several cohorts of people from elsewhere.
+PARTS = ("model", "cohort")
 
 
 def skipped_analyses(
@@ -24,8 +26,8 @@ def skipped_analyses(
     planned
         ``analysis``, ``reason`` and ``remedy`` of what the configuration leaves out.
     tables
-        Tables of the run. Listed are those that could not be made and, model by model, those in
-        which every row has the ``status`` skipped.
+        Tables of the run. Listed are those that could not be made and, model by model and cohort
+        by cohort, those in which every row has the ``status`` skipped.
     training
         Training tables of the folds, by model. Listed are tissues that were not fitted.
 
@@ -46,15 +48,15 @@ def skipped_analyses(
 
 
 def _nothing_ran(path: Path, table: pd.DataFrame) -> Iterator[dict[str, str]]:
-    """Yield a row for every model of `table`, or one for a table without models."""
+    """Yield a row for every model and people from elsewhere of which `table` has nothing."""
     if table.empty or not {"status", "reason"} <= set(table):
         return
-    models = table["model"] if "model" in table else pd.Series("", table.index)
-    for model, part in table.groupby(models):
+    of = [table[name] if name in table else pd.Series("", table.index) for name in PARTS]
+    for (model, cohort), part in table.groupby(of):
         if (part["status"] == SKIPPED).all():
             name = path.with_suffix("") if path.stem != model else path.parent
             yield {
-                "analysis": "/".join(name.parts[-2:]),
+                "analysis": "/".join(name.parts[-2:]) + (f" of {cohort}" if cohort else ""),
                 "model": model,
                 "reason": f"nothing ran; most often: {part['reason'].mode()[0]}",
                 "remedy": "more samples, or lower limits of this analysis in the configuration; "

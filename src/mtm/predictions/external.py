@@ -18,6 +18,7 @@ from anndata.io import read_elem
 from mtm.cohort.cohort import Cohort
 from mtm.cohort.filters import check_source
 from mtm.cohort.folds import NEVER_HELD_OUT
+from mtm.cohort.levels import as_levels
 from mtm.errors import InputError
 from mtm.io import atomic_path, read_tsv, write_tsv
 from mtm.models.base import Predictor, Requests
@@ -103,8 +104,8 @@ class People:
             raise InputError(
                 "hold_out", repr(column), f"one of {', '.join((*known, *self.donors))}"
             )
-        text = _text(of_sample)
-        wanted = _text(pd.Series(list(values), dtype=object))
+        text = as_levels(of_sample)
+        wanted = as_levels(pd.Series(list(values), dtype=object))
         for value in wanted[~wanted.isin(text)][:1]:
             raise InputError(
                 f"values of {column}",
@@ -113,12 +114,6 @@ class People:
             )
         inside = set(self.samples["donor"][text.isin(wanted)])
         return self.of_donors(set(self.donors.index) - inside), self.of_donors(inside)
-
-
-def _text(values: pd.Series) -> pd.Series:
-    """Return values as text, whole numbers without a point; missing ones stay missing."""
-    numbers = pd.to_numeric(values, errors="coerce")
-    return values.astype(object).where(numbers.isna(), numbers.map("{:g}".format))
 
 
 def join_people(
@@ -144,24 +139,25 @@ def join_people(
     min_gene_overlap
         Least share of the training cohort's genes that the external people's file has.
     out_expression, out_donors, out_folds
-        Files of a cohort (docs/contracts.md), samples of the source and of tissues that run.
+        Files of a cohort (docs/contracts.md), samples of the source and of tissues that run:
+        where none does, of the source alone.
     out_tissues
         What is returned.
 
     Returns
     -------
     pd.DataFrame
-        One row a tissue of the external people but the source, `TISSUES`.
+        One row a tissue of the external people but the source, `TISSUES`; one without a tissue
+        where they have no other.
 
     Raises
     ------
     InputError
-        A donor or a sample is on both sides, nobody is left to train on, genes do not match, or
-        no tissue can be scored; nothing is written then.
+        A donor or a sample is on both sides, nobody is left to train on or none of them has the
+        source, or genes do not match; nothing is written then.
     """
     _refuse_common(training, external)
-    for people in (training, external):
-        check_source(set(people.samples["tissue"]), source, people.expression)
+    check_source(set(training.samples["tissue"]), source, training.expression)
     found, columns = _common_genes(training, external, min_gene_overlap)
     tissues = _tissues(training, external, source, min_donors).assign(n_genes=len(found))[TISSUES]
     _tell_absent_covariates(training, external)
@@ -246,17 +242,12 @@ def _tissues(training: People, external: People, source: str, min_donors: int) -
                 "reason": reason,
             }
         )
-    table = pd.DataFrame(rows, columns=[name for name in TISSUES if name != "n_genes"])
-    if not (table["status"] == RAN).any():
-        reasons = "; ".join(f"{row.tissue}: {row.reason}" for row in table.itertuples())
-        raise InputError(
-            external.expression,
-            f"no tissue that can be scored ({reasons or f'{source} alone'})",
-            f"tissues of the training cohort from {min_donors} donors or more who also gave "
-            f"{source}",
-            "Tissues are named as in the training cohort.",
-        )
-    return table
+    if not rows:
+        rows = [
+            {"tissue": "", "n_samples": 0, "n_pairs": 0, "n_training_samples": 0}
+            | {"status": SKIPPED, "reason": f"no external sample but of {source}"}
+        ]
+    return pd.DataFrame(rows, columns=[name for name in TISSUES if name != "n_genes"])
 
 
 def _blocks(expression: Path, samples: pd.DataFrame, genes: np.ndarray) -> Iterator[np.ndarray]:

@@ -14,7 +14,7 @@ class Inputs(Section):
     section: ClassVar = "inputs"
 
     expression: str = key(..., "Gene expression of every sample in TPM, not log-transformed, as GCT (may be gzipped) or h5ad.", unit="TPM")
-    sample_attributes: str = key(..., "Table with one row a sample (GTEx SampleAttributesDS) - SAMPID, SMTSD and, where it has them, SMRIN, SMTSISCH, SMCENTER, SMATSSCR, SMPTHNTS.")
+    sample_attributes: str = key(..., "Table with one row a sample (GTEx SampleAttributesDS) - SAMPID, SMTSD and, where it has them, SMRIN, SMTSISCH, SMCENTER, SMGEBTCH, SMATSSCR, SMPTHNTS.")
     subject_phenotypes: str = key(..., "Table with one row a donor (GTEx SubjectPhenotypesDS) - SUBJID, SEX, AGE in 10-year brackets, DTHHRDY.")
     gene_model: str | None = key(None, "Gene model (GTF) that gives genes their biotype and symbol; needed where `filters.gene_biotypes` is set.")
     gene_list: str | None = key(None, "Table of the genes to keep, in place of a choice by biotype.")

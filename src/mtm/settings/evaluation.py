@@ -23,7 +23,7 @@ class ExternalEvaluation(Section):
     expression: str | None = key(None, "Another cohort's expression, as `inputs.expression`; its source tissue and others of the same donors, tissues named as in this cohort.", unit="TPM")
     sample_attributes: str | None = key(None, "Its samples, as `inputs.sample_attributes`.")
     subject_phenotypes: str | None = key(None, "Its donors, as `inputs.subject_phenotypes`.")
-    hold_out: str | None = key(None, "Column of this cohort's samples or donors in place of another cohort - `center`, `hardy`, a column of `cohort/donors.tsv`. Models are trained without the donors who have one of `values` in any sample.")
+    hold_out: str | None = key(None, "Column of this cohort's samples or donors in place of another cohort - `center`, `batch`, `hardy`, a column of `cohort/donors.tsv`. Models are trained without the donors who have one of `values` in any sample.")
     values: Annotated[tuple[str | int, ...], Once] = key((), "Values of the column `hold_out` that are held out, all together.")
 
 

@@ -32,7 +32,7 @@ class ModelSettings(Section):
     class_: Literal[tuple(model_names())] | None = key(..., "Kind of model; its parameters are listed under `parameters[class]`. A model with the key `of` has none.", alias="class")
     of_: str | None = key(None, "A model that stands before it, whose fits it shares - it predicts with them from other `sources` and has no other key. Nothing is trained for it.", alias="of")
     sources: Literal["source", "others"] | Annotated[Names, Field(min_length=1)] = key("source", "Tissues of a held-out donor that the model sees. `source` - the key `source` alone; `others` - all other tissues of the donor; or a list of tissues (SMTSD).")
-    seeds: Seeds = key((), "Seeds in place of `training.seed`. Each beyond the first, say 7, adds a model `<name>_seed7`, equal but for it; `<name>_average` averages them all (methods 6.10).")
+    seeds: Seeds = key((), "Seeds in place of `training.seed`. Each beyond the first, say 7, adds a model `<name>_seed7`, equal but for it; `<name>_average` averages them all (methods 6.10). Several are for models that draw random numbers.")
     parameters: dict[str, Any] = key({}, "Hyper-parameters of the model class; what is left out takes the class's default.")
 
     @model_validator(mode="before")
@@ -54,7 +54,7 @@ class ModelSettings(Section):
     @property
     def members(self) -> tuple[str, ...]:
         """Models that it averages, as far as they are names."""
-        named = self.parameters.get("models", ()) if self.declared is AverageParameters else ()
+        named = self.parameters.get("models", ()) if issubclass(self.declared, AverageParameters) else ()
         return tuple(name for name in named if isinstance(name, str)) if isinstance(named, list | tuple) else ()
 
 
@@ -173,7 +173,13 @@ def model_problems(models: Mapping[str, ModelSettings]) -> Iterator[InputError]:
                 f"models.{clash}", "a name that another model's seeds take", "another name",
                 f"models.{name}.seeds adds {', '.join(added)}.",
             )  # fmt: skip
-        if model.declared is AverageParameters and model.of_ is None:
+        combines = issubclass(model.declared, AverageParameters)
+        if several and not (model.declared.at_random or combines):
+            yield InputError(
+                f"models.{name}.seeds", f"{len(model.seeds)} seeds of a {model.class_}",
+                "one at most", "Nothing in its fit is random: all would be the same model.",
+            )  # fmt: skip
+        if combines and model.of_ is None:
             yield from _average_problems(name, model, earlier)
         earlier[name] = model
         earlier |= dict.fromkeys(added, model)

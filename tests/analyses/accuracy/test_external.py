@@ -1,5 +1,6 @@
 """A model taken elsewhere, with a planted batch shift and without, beside its cross-validation."""
 
+import anndata
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,7 +9,8 @@ from scripts import run_script
 
 from mtm.analyses.accuracy.external import score_external
 from mtm.analyses.accuracy.tables import external_headline
-from mtm.io import write_tsv
+from mtm.errors import CannotDo
+from mtm.io import read_parquet, read_tsv, write_tsv
 from mtm.models.requests import held_out_requests, predict_in_blocks
 from mtm.predictions.files import write_predictions
 from mtm.predictions.held_out import read_held_out
@@ -61,6 +63,7 @@ def scores(folder, training, external, **parameters):
         internal(training, folder, **parameters),
         external.name,
         QUICK,
+        learned=True,
     )
 
 
@@ -143,7 +146,7 @@ def test_scripts_hold_out_a_site_and_write_the_tables(folder, training, tmp_path
                **{f"external_{name}": path for name, path in joined_files.items()}},
         output=output,
         params={"source": BLOOD, "scaling": {}, "alignments": ["none"],
-                "accuracy": QUICK.model_dump()},
+                "accuracy": QUICK.model_dump(), "learned": True},
     )  # fmt: skip
     scored = pd.read_parquet(output["sample_wise"])
     scored = scored[(scored["alignment"] == "none") & (scored["scale"] == "log2_z")]
@@ -164,3 +167,51 @@ def test_scripts_hold_out_a_site_and_write_the_tables(folder, training, tmp_path
     assert list(quoted_rows["alignment"]) == ["none"] * 3 + ["cross-validation"] * 3
     assert (quoted_rows["n_tissues"] == 2).all()
     assert list(pd.read_csv(written["all"], sep="\t")["cohort"]) == ["site", "site"]
+
+
+def test_people_of_whom_nothing_can_be_scored_are_passed_by(folder, training, tmp_path):
+    """Rules go on with a reason in place of their tables, as long as any people are left."""
+    few = Elsewhere(folder, "F", 4, seed=5)
+    paths, _ = joined(folder, training.people(), few.people())
+    bundle = tmp_path / "all.safetensors"
+    fitted(training.cohort(), "train_mean").save(bundle)
+    own = own_predictions(training, folder)
+    output = {name: str(tmp_path / f"{name}.tsv") for name in ("gene_wise", "by_tissue")}
+    output |= {"none": str(tmp_path / "none.h5ad"), "sample_wise": str(tmp_path / "s.parquet")}
+    names = ("external_expression", "external_donors", "external_folds")
+    run_script(
+        "score_external", tmp_path / "log",
+        wildcards={"model": "train_mean", "evaluation": "few"},
+        input={"expression": str(training.files[0]), "folds": str(folder / "own.tsv"),
+               "predictions": list(map(str, own)), "bundle": str(bundle),
+               **dict(zip(names, map(str, paths), strict=True))},
+        output=output,
+        params={"source": BLOOD, "scaling": {}, "alignments": ["none"],
+                "accuracy": QUICK.model_dump(), "learned": False},
+    )  # fmt: skip
+    assert anndata.read_h5ad(output["none"]).shape == (0, 40)
+    with pytest.raises(CannotDo, match="accuracy for few left out: none of its tissues"):
+        read_parquet(output["sample_wise"])
+
+    headline = dict(zip(ACCURACY_KEY, HEADLINE_MEASURES[0], strict=True))
+    lab = {
+        "cohort": "lab",
+        "alignment": "none",
+        "model": "ridge",
+        "tissue": "Lung",
+        "mean_rho": 0.1,
+    }
+    write_tsv(pd.DataFrame([lab | headline]), tmp_path / "lab.tsv")
+    for tables in ([output["by_tissue"]], [output["by_tissue"], str(tmp_path / "lab.tsv")]):
+        names = ("summary", "headline", "tissues")
+        written = {name: str(tmp_path / f"{len(tables)}_{name}.tsv") for name in names}
+        run_script(
+            "summarise_external", tmp_path / "log",
+            input={"by_tissue": tables, "tissues": [str(folder / "tissues.tsv")]},
+            output=written,
+            params={"evaluations": ["few"]},
+        )  # fmt: skip
+        assert set(read_tsv(written["tissues"])["status"]) == {"skipped"}
+    assert list(read_tsv(written["summary"])["cohort"]) == ["lab"]
+    with pytest.raises(CannotDo, match="accuracy for few: none of its tissues"):
+        read_tsv(tmp_path / "1_headline.tsv")

@@ -14,10 +14,12 @@ from mtm.analyses.accuracy.score import score_predictions
 from mtm.analyses.accuracy.tables import Scores
 from mtm.cohort.cohort import Cohort
 from mtm.cohort.folds import read_folds
+from mtm.errors import CannotDo
 from mtm.models.base import Predictor
 from mtm.predictions.external import EXTERNAL_FOLD, predict_external
 from mtm.predictions.files import write_predictions
 from mtm.predictions.held_out import HeldOut, read_held_out
+from mtm.predictions.requests import held_out_requests
 from mtm.settings.accuracy import AccuracySettings
 from mtm.settings.transfer import Alignment
 from mtm.vocabulary import CROSS_VALIDATION
@@ -33,6 +35,7 @@ def score_external(
     internal: HeldOut,
     evaluation: str,
     settings: AccuracySettings,
+    learned: bool,
 ) -> Scores:
     """Predict and score external people under every alignment.
 
@@ -50,32 +53,45 @@ def score_external(
         Name of the external people, which becomes the column ``cohort``.
     settings
         The accuracy section of the config.
+    learned
+        As `score_predictions` takes it.
 
     Returns
     -------
     Scores
         Tables of `score_predictions` with ``cohort`` and ``alignment`` in front; the alignment
         of the cohort's own donors is `CROSS_VALIDATION`.
+
+    Raises
+    ------
+    CannotDo
+        No tissue of these people can be scored; files of no prediction are written before.
     """
     joined = Cohort.read(expression, donors)
     assigned = read_folds(folds)
     external = joined.donors.index.intersection(assigned.index[assigned == EXTERNAL_FOLD])
     source = model.provenance.source
+    described = {"model": name, "scale": model.scale, "fold": EXTERNAL_FOLD}
+    requests, target_rows = held_out_requests(joined, external, source)
+    if not len(requests):
+        for path in predictions.values():
+            write_predictions(path, (), joined, requests, target_rows, **described)
+        raise CannotDo(
+            f"accuracy for {evaluation}",
+            "none of its tissues can be scored; external/tissues.tsv says why",
+            "give tissues, named as in the training cohort, of more donors who also gave "
+            f"{source}, or lower accuracy.min_donors_per_fold",
+        )
     parts = {}
     for alignment, path in predictions.items():
         requests, target_rows, blocks = predict_external(
             model, joined, external, source, alignment
         )
-        write_predictions(
-            path, blocks, joined, requests, target_rows,
-            model=name, scale=model.scale, fold=EXTERNAL_FOLD,
-        )  # fmt: skip
+        write_predictions(path, blocks, joined, requests, target_rows, **described)
         held_out = read_held_out(expression, folds, [path], source, internal.scaling)
-        parts[alignment] = score_predictions(held_out, name, settings, model.parameters.learns)
+        parts[alignment] = score_predictions(held_out, name, settings, learned)
     same_tissues = internal.of_tissues(held_out.rows["tissue"].unique())
-    parts[CROSS_VALIDATION] = score_predictions(
-        same_tissues, name, settings, model.parameters.learns
-    )
+    parts[CROSS_VALIDATION] = score_predictions(same_tissues, name, settings, learned)
     return Scores(
         **{table.name: _joined(evaluation, table.name, parts) for table in fields(Scores)}
     )

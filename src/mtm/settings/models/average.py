@@ -19,6 +19,8 @@ class AverageParameters(ModelParameters):
     """The mean of what other models of the run predict; nothing is trained (methods 6.10)."""
 
     several_sources: ClassVar = True
+    # Nothing of its own: its members say what they learn.
+    learns: ClassVar = False
 
     models: Names = key((), "Two or more models that stand before it in `models` and see the same `sources`.")
     scale: Scale = key("log2_z", f"{SCALE_MEANING} Predictions of members on the other one come to it through TPM.")

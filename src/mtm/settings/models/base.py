@@ -71,14 +71,18 @@ class ModelParameters(Section):
         The registered name.
     in_epochs
         Whether its training takes epochs, and so has a learning curve.
+    at_random
+        Whether another seed gives another fit.
     several_sources
         Whether it can take several samples of a donor.
     learns
-        Whether its predictions follow from the training donors' samples of the target.
+        Whether its predictions follow from the training donors' samples of the target, beside
+        what its members learn.
     """
 
     name: ClassVar[str] = ""
     in_epochs: ClassVar[bool] = False
+    at_random: ClassVar[bool] = False
     several_sources: ClassVar[bool] = False
     learns: ClassVar[bool] = True
 

@@ -24,6 +24,7 @@ class MLPParameters(ModelParameters):
     """A multi-layer perceptron for every target tissue; the defaults are the published code (methods 2, S3)."""
 
     in_epochs: ClassVar = True
+    at_random: ClassVar = True
 
     scale: Scale = key("tpm_z", SCALE_MEANING)
     encoder_widths: Widths = key((2048, 1024, 512), "Hidden layers before the code, from input to output.", unit="features")

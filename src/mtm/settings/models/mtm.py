@@ -30,6 +30,7 @@ class MTMParameters(ModelParameters):
     """Multi-tissue transcriptome mapping; the defaults are the published code (methods 1.2-1.4)."""
 
     in_epochs: ClassVar = True
+    at_random: ClassVar = True
     several_sources: ClassVar = True
 
     target_scale: Scale = key("tpm_z", "Scale of targets, predictions and losses - z-scores of TPM as published, or of log2(1+TPM).")
@@ -70,7 +71,7 @@ class MTMParameters(ModelParameters):
     covariates: Names = key((), "Columns of donors or samples added to the code through a linear map, used as far as the cohort has them; none as the paper.")
 
     def disagreements(self) -> Iterator[InputError]:
-        """Let a schedule run to its end."""
+        """Let a schedule run to its end, and a step that looks for a restart find one to make."""
         if self.stop_patience and self.schedule != "constant":
             yield InputError(
                 "stop_patience",
@@ -78,6 +79,10 @@ class MTMParameters(ModelParameters):
                 "0, or the schedule constant",
                 "A schedule that is cut off never reaches its low learning rates.",
             )
+        if self.restart_step and not self.restarts:
+            yield InputError("restart_step", f"{self.restart_step} without restarts", "0, or restarts of 1 or more")
+        if self.steps and self.restart_step > self.steps:
+            yield InputError("restart_step", f"{self.restart_step}", f"at most {self.steps}, the steps of the training")
 
     @property
     def scale(self) -> Scale:

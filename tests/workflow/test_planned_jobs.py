@@ -1,0 +1,110 @@
+"""What jobs are told: memory, code, what a model learns, whose trainings are listed."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+from in_process import plan
+
+ROOT = Path(__file__).parents[2]
+FILES = ("expression", "sample_attributes", "subject_phenotypes")
+
+pytestmark = pytest.mark.workflow
+
+
+def average(*models):
+    return {"class": "average", "parameters": {"models": list(models)}}
+
+
+@pytest.fixture(scope="module")
+def jobs(tmp_path_factory):
+    """Plan the demo with averages, a wide network, another cohort and a site."""
+    folder = tmp_path_factory.mktemp("planned")
+    for name in FILES:
+        (folder / name).touch()
+    config = yaml.safe_load((ROOT / "config/demo.yaml").read_text())
+    classes = ("mtm", "mlp", "same_gene", "train_mean", "ridge")
+    config["models"] = {name: {"class": name} for name in classes} | {
+        "fixed": average("same_gene", "train_mean"),
+        "nets": average("mlp", "mtm"),
+        "fitted": average("fixed", "ridge"),
+    }
+    wide = {"encoder_widths": [8192, 2048], "decoder_widths": [2048, 8192]}
+    config["models"]["mlp"]["parameters"] = wide
+    config["evaluation"] = {
+        "external": {
+            "lab": {name: str(folder / name) for name in FILES},
+            "site": {"hold_out": "center", "values": ["C1"]},
+        }
+    }
+    config["transfer"]["models"] = ["nets", "ridge"]
+    return plan(config, folder)
+
+
+def of_rule(jobs, *rules):
+    """Return jobs by rule and model, those of external people at a site alone."""
+    return {
+        (job.rule.name, job.wildcards.model): job
+        for job in jobs
+        if job.rule.name in rules and job.wildcards.get("evaluation", "site") == "site"
+    }
+
+
+def test_who_loads_a_model_has_room_to_predict_with_it(jobs):
+    found = of_rule(jobs, "predict_fold", "score_external", "transfer_model")
+    for (rule, model), job in found.items():
+        needed = found["predict_fold", model].resources["mem_mb"]
+        assert job.resources["mem_mb"] >= needed, (rule, model)
+    assert len({job.resources["mem_mb"] for job in found.values()}) > 3
+
+
+def test_an_average_learns_if_a_member_does(jobs):
+    found = of_rule(jobs, "score_model", "score_partial", "score_external")
+    learned = {key: job.params["learned"] for key, job in found.items()}
+    for rule in ("score_model", "score_partial", "score_external"):
+        told = {model: learned[rule, model] for model in ("fixed", "fitted", "nets", "ridge")}
+        assert told == {"fixed": False, "fitted": True, "nets": True, "ridge": True}, rule
+
+
+def test_code_of_members_is_code_of_who_loads_them(jobs):
+    found = of_rule(jobs, "predict_fold", "score_external", "transfer_model", "train_fold")
+    for rule, models in (
+        ("train_fold", ("fixed", "fitted", "nets")),
+        ("predict_fold", ("fixed", "fitted", "nets")),
+        ("score_external", ("fixed", "fitted", "nets")),
+        ("transfer_model", ("nets", "ridge")),
+    ):
+        assert len({found[rule, model].params["code"] for model in models}) == len(models), rule
+
+
+def trained_and_listed(jobs):
+    """Return the training tables of networks that jobs write, and those that are listed."""
+    trainings = {
+        str(job.output.training)
+        for job in jobs
+        if job.rule.name.startswith("train_") and job.wildcards.model in ("mtm", "mlp")
+    }
+    (listing,) = (job for job in jobs if job.rule.name == "list_trainings")
+    return sorted(trainings), sorted(map(str, listing.input.tables))
+
+
+def test_every_training_of_a_network_is_listed(jobs):
+    trainings, listed = trained_and_listed(jobs)
+    assert listed == trainings
+    for place in ("models/mtm/fold0", "models/mlp/all", "external/site/models/mtm/fold0"):
+        assert f"results/demo/{place}.training.tsv" in trainings
+
+
+def test_one_model_tells_what_the_paper_lacks_and_lists_its_training_on_all(tmp_path):
+    config = yaml.safe_load((ROOT / "config/demo.yaml").read_text())
+    config |= {"models": {"mlp": {"class": "mlp"}}, "evaluation": {}}
+    config |= {"transfer": {"models": ["mlp"]}}
+    jobs = plan(config, tmp_path)
+    trainings, listed = trained_and_listed(jobs)
+    assert "results/demo/models/mlp/all.training.tsv" in listed
+    assert listed == trainings
+    (table,) = (job for job in jobs if job.rule.name == "compare_with_paper")
+    for name in ("codes", "decoding"):
+        assert table.params.absent[name] == "no model of class mtm"
+    assert table.params.absent["pair_counts"] == "one model"
+    assert "see tables/skipped.tsv" not in table.params.absent.values()
