@@ -26,6 +26,7 @@ def main(snakemake):
     training = Training(
         cohort=cohort.of_donors(cohort.donors.index.difference(held_out)),
         source=cohort.tissue_index(settings["source"]),
+        sources=settings["sources"],
         seed=settings["seed"] + number,
         scaling=Scaling.of(settings["scaling"]),
         device=snakemake.config["training"]["device"],

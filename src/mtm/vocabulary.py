@@ -10,6 +10,8 @@ from typing import Literal, get_args
 Scale = Literal["tpm_z", "log2_z"]
 SCALES: tuple[str, ...] = get_args(Scale)
 Units = Literal["tpm", "log2"]
+# Tissues of a donor that a model is given: that of the key `source`, or all but the target.
+SourceChoice = Literal["source", "others"]
 # Scales and files that `mtm predict` writes.
 OutputScale = Literal["z", "log2", "tpm"]
 OUTPUT_SCALES: tuple[str, ...] = get_args(OutputScale)

@@ -36,7 +36,8 @@ def model_seed(name):
 
 def training_settings(wildcards):
     """Return how a model is fitted."""
-    return TRAINING | {"seed": model_seed(wildcards.model)}
+    of_model = {"seed": model_seed(wildcards.model), "sources": model_sources(wildcards)}
+    return TRAINING | of_model
 
 
 def model_learns(wildcards):

@@ -1,7 +1,7 @@
 """The contract of every model: fitted once per fold, predicts any tissue from observed ones."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import ClassVar
@@ -15,7 +15,7 @@ from mtm.errors import InputError
 from mtm.models.bundle import write_bundle
 from mtm.settings.models.base import ModelParameters
 from mtm.settings.scaling import Scaling
-from mtm.vocabulary import Scale
+from mtm.vocabulary import Scale, SourceChoice
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,8 @@ class Training:
         Samples of the training donors, and of no other donor.
     source
         Index of the tissue that single-source models predict from.
+    sources
+        What the model will be given of new donors, as `mtm.models.requests` has it.
     seed
         Seed of everything random in the fit.
     scaling
@@ -84,6 +86,7 @@ class Training:
 
     cohort: Cohort
     source: int
+    sources: SourceChoice | Sequence[str] = "source"
     seed: int = 0
     scaling: Scaling = Scaling()
     device: str = "auto"

@@ -21,11 +21,7 @@ LOGGER = logging.getLogger(__name__)
 
 @register("ensemble")
 class Ensemble(Average):
-    """Predict a mean of the members in which each tissue gives each of them its weight.
-
-    Members that all take several sources are weighed for all other tissues of a donor, any
-    others for the source alone.
-    """
+    """Predict a mean of the members in which each tissue gives each of them its weight."""
 
     Parameters = EnsembleParameters
 
@@ -64,10 +60,7 @@ class Ensemble(Average):
             self.scale,
             training.scaling,
         )
-        several = all(member.several_sources for member in fitted)
-        requests, rows = held_out_requests(
-            cohort, donors, source, "others" if several else "source"
-        )
+        requests, rows = held_out_requests(cohort, donors, source, training.sources)
         for target in np.unique(requests.target):
             kept = np.flatnonzero(requests.target == target)
             if len(kept) < 2:

@@ -7,8 +7,9 @@ import numpy as np
 
 from mtm.cohort.cohort import Cohort
 from mtm.models.base import Predictor, Requests, Training
-from mtm.models.requests import SourceChoice, held_out_requests, predict_in_blocks
+from mtm.models.requests import held_out_requests, predict_in_blocks
 from mtm.statistics.correlation import row_correlation
+from mtm.vocabulary import SourceChoice
 
 MIN_DONORS = 5
 

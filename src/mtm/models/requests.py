@@ -2,18 +2,17 @@
 
 import logging
 from collections.abc import Collection, Iterator, Sequence
-from typing import Literal
 
 import numpy as np
 
 from mtm.cohort.cohort import Cohort
 from mtm.errors import InputError
 from mtm.models.base import Predictor, Requests
+from mtm.vocabulary import SourceChoice
 
 log = logging.getLogger(__name__)
 
 BLOCK = 256
-SourceChoice = Literal["source", "others"]
 
 
 def held_out_requests(

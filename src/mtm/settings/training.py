@@ -174,7 +174,7 @@ def model_problems(models: Mapping[str, ModelSettings]) -> Iterator[InputError]:
                 f"models.{name}.seeds adds {', '.join(added)}.",
             )  # fmt: skip
         combines = issubclass(model.declared, AverageParameters)
-        if several and not (model.declared.at_random or combines):
+        if len(model.seeds) > 1 and not (model.declared.at_random or combines):
             yield InputError(
                 f"models.{name}.seeds", f"{len(model.seeds)} seeds of a {model.class_}",
                 "one at most", "Nothing in its fit is random: all would be the same model.",

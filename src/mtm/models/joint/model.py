@@ -12,13 +12,19 @@ from mtm.models.base import Predictor, Requests, Training
 from mtm.models.checkpoint import Checkpoint, run_key
 from mtm.models.covariate_design import CovariateDesign, covariate_table
 from mtm.models.device import choose_device
+from mtm.models.inner_folds import inner_folds, told
 from mtm.models.joint.conditional import condition, read_out
 from mtm.models.joint.em import Priors, State, iterate
 from mtm.models.joint.loadings import Loadings, Samples
 from mtm.models.registry import register
 from mtm.settings.models.joint import JointParameters
+from mtm.vocabulary import SourceChoice
 
 STATE = "joint.pt"
+# What is chosen shall tell from the source and from all other tissues alike.
+READINGS: tuple[SourceChoice, ...] = ("source", "others")
+# Samples that a trial is judged by, at most, from each.
+MOST = 1000
 
 
 def organs(tissues: tuple[str, ...]) -> np.ndarray:
@@ -49,7 +55,8 @@ class Joint(Predictor):
             training.checkpoint,
             run_key(training, self.parameters, str(samples.expr_z.dtype), [samples.expr_z]),
         )
-        saved = checkpoint.read(STATE) or {"done": [], "table": [], "state": None}
+        saved = checkpoint.read(STATE) or {"done": [], "state": None} | self._choose(training)
+        self.n_factors, self.noise_freedom = saved["chosen"]
         device = samples.expr_z.device
         fits = [Loadings(**kept).to(device) for kept in saved["done"]]
         table = saved["table"]
@@ -61,11 +68,50 @@ class Joint(Predictor):
                 every = self.parameters.checkpoint_every
                 if every and state.iteration % every == 0:
                     done = [vars(loadings) for loadings in fits]
-                    checkpoint.write(STATE, done=done, table=table, state=state.to_dict())
+                    chosen = (self.n_factors, self.noise_freedom)
+                    checkpoint.write(
+                        STATE, done=done, table=table, state=state.to_dict(), chosen=chosen
+                    )
             fits.append(state.loadings)
             state = None
         self.fits = [loadings.to("cpu") for loadings in fits]
         return pd.DataFrame(table)
+
+    def _choose(self, training: Training) -> dict:
+        """Choose the noise's freedom, then the number of factors, by donors left out of a fit.
+
+        Returns
+        -------
+        dict
+            ``chosen``, the number of factors and the freedom, and ``table``, a row a trial.
+        """
+        p = self.parameters
+        table, told_by = [], {}
+
+        def trial(n_factors: int, noise_freedom: float) -> float:
+            values = {"n_factors": n_factors, "noise_freedom": noise_freedom}
+            if (n_factors, noise_freedom) not in told_by:
+                one = {"n_factors": (n_factors,), "noise_freedom": (noise_freedom,), "fits": 1}
+                model = Joint(p.model_copy(update=one))
+                start = time.perf_counter()
+                model.fit(inner)
+                source, cohort = model.tissues[training.source], training.cohort
+                rho = [told(model, cohort, left_out, source, by, MOST) for by in READINGS]
+                told_by[n_factors, noise_freedom] = float(np.mean(rho))
+                seconds = time.perf_counter() - start
+                table.append({"fit": "trial", "seconds": seconds, "rho": np.mean(rho)} | values)
+            return np.nan_to_num(told_by[n_factors, noise_freedom], nan=-1.0)
+
+        if len(p.n_factors) * len(p.noise_freedom) == 1:
+            return {"chosen": (p.n_factors[0], p.noise_freedom[0]), "table": table}
+        inner, left_out = next(inner_folds(training, p.inner_folds))
+        freedom = p.noise_freedom[0]
+        if len(p.noise_freedom) > 1:
+            freedom = max(p.noise_freedom, key=lambda value: trial(p.n_factors[0], value))
+        n_factors = p.n_factors[0]
+        if len(p.n_factors) > 1:
+            n_factors = max(p.n_factors, key=lambda value: trial(value, freedom))
+        return {"chosen": (n_factors, freedom), "table": table}
 
     def _samples(self, training: Training) -> Samples:
         """Scale the training samples and their donors' covariates."""
@@ -90,7 +136,8 @@ class Joint(Predictor):
         generator = torch.Generator().manual_seed(seed)
         own = 0.4 if p.own_effects else 0.0
         return State.start(
-            Loadings.start(samples, organ_of, p.n_factors, p.noise_rank, own, generator), samples
+            Loadings.start(samples, organ_of, self.n_factors, p.noise_rank, own, generator),
+            samples,
         )
 
     def _iterations(
@@ -107,7 +154,7 @@ class Joint(Predictor):
         )
         start = time.perf_counter()
         while state.iteration < p.iterations and not state.ended(p.tolerance, samples):
-            state = iterate(state, samples, organ_of, priors, p.own_effects, p.noise_freedom)
+            state = iterate(state, samples, organ_of, priors, p.own_effects, self.noise_freedom)
             seconds = time.perf_counter() - start
             yield state, {"iteration": state.iteration, "bound": state.bound, "seconds": seconds}
 

@@ -1,7 +1,9 @@
 """Hyper-parameters of the joint model."""
 # fmt: off
 
-from typing import ClassVar
+from typing import Annotated, ClassVar
+
+from pydantic import Field
 
 from mtm.settings.base import Names, key
 from mtm.settings.models.base import (
@@ -14,6 +16,9 @@ from mtm.settings.models.base import (
 )
 from mtm.vocabulary import Scale
 
+FactorChoices = Annotated[tuple[Annotated[int, Field(ge=1, le=1000)], ...], Field(min_length=1)]
+FreedomChoices = Annotated[tuple[Annotated[float, Field(ge=0, le=1e6)], ...], Field(min_length=1)]
+
 
 @parameters("joint")
 class JointParameters(ModelParameters):
@@ -22,9 +27,10 @@ class JointParameters(ModelParameters):
     several_sources: ClassVar = True
     at_random: ClassVar = True
 
-    n_factors: int = key(20, "Factors of a donor.", ge=1, le=1000, unit="factors")
+    n_factors: FactorChoices = key((20, 40), "Factors of a donor; of several numbers the one that tells donors left out best.")
     noise_rank: int = key(16, "Factors of a sample's own, shared by its genes.", ge=1, le=1000, unit="factors")
-    noise_freedom: float = key(30.0, "Degrees of freedom of a sample's noise (Student's t): fewer let odd samples weigh less; 0 for Gaussian noise.", ge=0, le=1e6, unit="degrees")
+    noise_freedom: FreedomChoices = key((0.0, 30.0), "Degrees of freedom of a sample's noise (Student's t): fewer let odd samples weigh less; 0 for Gaussian noise. Of several the one that tells donors left out best.")
+    inner_folds: int = key(5, "Parts that training donors are split into to choose; one is left out.", ge=2, le=100, unit="folds")
     own_effects: bool = key(True, "Give every gene of a donor an effect of its own, shared by tissues.")
     fits: int = key(3, "Fits from different starts whose predictions are averaged.", ge=1, le=100, unit="fits")
     factor_penalty: float = key(0.4, "Pull of a tissue's loadings towards those of its organ, as a share of the samples of a tissue (median).", gt=0, le=1e6, unit="share")
@@ -39,7 +45,7 @@ class JointParameters(ModelParameters):
 
     def size(self, cohort: CohortSize) -> ModelSize:
         """Return what the loadings of all fits take, and the samples with own effects."""
-        width = self.n_factors + self.noise_rank + 2
+        width = max(self.n_factors) + self.noise_rank + 2
         loadings = FLOAT_BYTES * cohort.n_tissues * cohort.n_genes * width / 1e6
         bundle = self.fits * 2 * loadings + cohort.scaler_mb
         own = 2 * cohort.matrix_mb
