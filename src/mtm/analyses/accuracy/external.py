@@ -51,10 +51,8 @@ def score_external(
         The model's predictions of held-out donors of its own cohort.
     evaluation
         Name of the external people, which becomes the column ``cohort``.
-    settings
-        The accuracy section of the config.
-    learned
-        As `score_predictions` takes it.
+    settings, learned
+        As `score_predictions` takes them.
 
     Returns
     -------
@@ -72,28 +70,30 @@ def score_external(
     external = joined.donors.index.intersection(assigned.index[assigned == EXTERNAL_FOLD])
     source = model.provenance.source
     described = {"model": name, "scale": model.scale, "fold": EXTERNAL_FOLD}
-    requests, target_rows = held_out_requests(joined, external, source)
+    requests, rows = held_out_requests(joined, external, source)
     if not len(requests):
         for path in predictions.values():
-            write_predictions(path, (), joined, requests, target_rows, **described)
-        raise CannotDo(
-            f"accuracy for {evaluation}",
-            "none of its tissues can be scored; external/tissues.tsv says why",
-            "give tissues, named as in the training cohort, of more donors who also gave "
-            f"{source}, or lower accuracy.min_donors_per_fold",
-        )
+            write_predictions(path, (), joined, requests, rows, **described)
+        raise _nothing_to_score(evaluation, source)
     parts = {}
     for alignment, path in predictions.items():
-        requests, target_rows, blocks = predict_external(
-            model, joined, external, source, alignment
-        )
-        write_predictions(path, blocks, joined, requests, target_rows, **described)
+        requests, rows, blocks = predict_external(model, joined, external, source, alignment)
+        write_predictions(path, blocks, joined, requests, rows, **described)
         held_out = read_held_out(expression, folds, [path], source, internal.scaling)
         parts[alignment] = score_predictions(held_out, name, settings, learned)
     same_tissues = internal.of_tissues(held_out.rows["tissue"].unique())
     parts[CROSS_VALIDATION] = score_predictions(same_tissues, name, settings, learned)
-    return Scores(
-        **{table.name: _joined(evaluation, table.name, parts) for table in fields(Scores)}
+    tables = (table.name for table in fields(Scores))
+    return Scores(**{table: _joined(evaluation, table, parts) for table in tables})
+
+
+def _nothing_to_score(evaluation: str, source: str) -> CannotDo:
+    """Say that no tissue of these people can be scored."""
+    return CannotDo(
+        f"accuracy for {evaluation}",
+        "none of its tissues can be scored; external/tissues.tsv says why",
+        "give tissues, named as in the training cohort, of more donors who also gave "
+        f"{source}, or lower accuracy.min_donors_per_fold",
     )
 
 
