@@ -60,6 +60,8 @@ VENTILATOR = 0
 MIN_LEFT = 8
 # What is left of a column by covariates that explain all of it, as a share of its norm.
 EXPLAINED_TOLERANCE = 1e-6
+# P below which a tissue counts as above 0.
+LEVEL = 0.05
 ROW = ["model", "scale", "adjustment"]
 
 
@@ -129,7 +131,7 @@ def partial_accuracy(
         ``n_genes`` (with a correlation), ``mean_rho``, the fields of
         `mtm.statistics.testing.t_interval`, ``null_low`` and ``null_high``; empty where no fold
         has enough donors. Tissue "(mean of tissues)" is their mean; there, ``n_tissues`` counts
-        those with a value and ``n_above_zero`` those whose interval is above 0.
+        those with a value and ``n_above_zero`` those with a mean above 0 and P below `LEVEL`.
 
     Raises
     ------
@@ -392,7 +394,7 @@ def _with_means(
         ratio = float(np.mean([one.ratio for one in measured[key] if one.pairs] or [1.0]))
         mean |= _tested(interval, mean["mean_rho"], degrees, ratio)
         mean |= _null([one.pairs for one in measured[key]], ratio)
-        above = int((part["ci_low"] > 0).sum())
+        above = int(((part["mean_rho"] > 0) & (part["p"] < LEVEL)).sum())
         return mean | {"n_tissues": int(part["mean_rho"].notna().sum()), "n_above_zero": above}
 
     joined = over_tissues(table, ROW, MEAN_OF_TISSUES, mean_of_tissues)
