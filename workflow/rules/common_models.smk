@@ -39,9 +39,14 @@ def training_settings(wildcards):
     return TRAINING | {"seed": model_seed(wildcards.model)}
 
 
-def model_learns(wildcards):
+def learns(name):
     """Return whether a model learns from the donors of other folds; the oracle knows the truth."""
-    return wildcards.model in PARAMETERS and PARAMETERS[wildcards.model].learns
+    return name in PARAMETERS and PARAMETERS[name].learns
+
+
+def model_learns(wildcards):
+    """Return whether the model of the wildcards learns."""
+    return learns(wildcards.model)
 
 
 def members_of(wildcards):
