@@ -11,8 +11,8 @@ observations are. The null band must hold the mean rho in 95% of cohorts, one ge
 uniform, and a gene of 80%, 90% or 95% zeros on both sides must have one as well; "any predictable"
 is the least q of a tissue, all false. These predictions are fitted to nothing.
 
-Ridge regression is fitted to the donors of the other folds, on a source that shares nothing, little
-or much with the targets (`TOLD`). The estimand is what its fits, as they are, reach in the
+Ridge regression is fitted to the donors of the other folds, on a source that shares nothing,
+little or much with the targets (`TOLD`). The estimand is what its fits, as they are, reach in the
 population.
 """
 
