@@ -41,7 +41,9 @@ def training_settings(wildcards):
 
 def learns(name):
     """Return whether a model learns from the donors of other folds; the oracle knows the truth."""
-    return name in PARAMETERS and PARAMETERS[name].learns
+    return name in PARAMETERS and any(
+        PARAMETERS[part].learns for part in with_members(name)
+    )
 
 
 def model_learns(wildcards):

@@ -255,8 +255,8 @@ def _tissues(training: People, external: People, source: str, min_donors: int) -
         raise InputError(
             external.expression,
             f"no tissue that can be scored ({reasons or f'{source} alone'})",
-            f"tissues with {min_donors} training samples or more, from {min_donors} external "
-            f"donors or more who also gave {source}",
+            f"tissues of the training cohort from {min_donors} donors or more who also gave "
+            f"{source}",
             "Tissues are named as in the training cohort.",
         )
     return table
