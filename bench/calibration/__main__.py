@@ -29,7 +29,7 @@ KEY = ["area", "kind", "name", "donors"]
 def areas() -> list[str]:
     """Modules beside this one that simulate something."""
     names = [module.name for module in pkgutil.iter_modules(bench.calibration.__path__)]
-    return [name for name in names if name not in {"trial", "population", "__main__"}]
+    return [name for name in names if name not in {"trial", "population", "cohort", "__main__"}]
 
 
 def one_simulation(area: str, n_donors: int, number: int) -> list[dict]:

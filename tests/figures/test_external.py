@@ -58,3 +58,28 @@ def test_figure_has_a_panel_a_cohort_inside_the_page(n_cohorts):
     figure.canvas.draw()
     drawn = {round(x, 6) for ax in figure.axes for line in ax.lines for x in line.get_xdata()}
     assert drawn.issuperset(reduced["mean_rho"].round(6))
+
+
+def test_every_mark_stands_in_its_own_null():
+    table = summary(["site"], ["ridge", "mtm"])
+    wide = (table["alignment"] == "none") & (table["model"] == "ridge")
+    table.loc[wide, ["null_low", "null_high"]] = -0.2, 0.3
+    figure, reduced = make_figure("external", {"table": table})
+    ax = figure.axes[0]
+    boxes = [box.get_paths()[0].get_extents() for box in ax.collections]
+    marks = {round(line.get_xdata()[0], 6): line.get_ydata()[0] for line in ax.lines}
+    assert len(boxes) == len(reduced)
+    for row in reduced.itertuples():
+        y = marks[round(row.mean_rho, 6)]
+        (mine,) = (box for box in boxes if box.y0 < y < box.y1)
+        assert (mine.y0 + mine.y1) / 2 == pytest.approx(y)
+        assert (mine.x0, mine.x1) == pytest.approx((row.null_low, row.null_high))
+
+
+def test_title_counts_no_tissue_where_none_has_a_correlation():
+    table = summary(["lab", "site"], ["ridge"])
+    table.loc[table["cohort"] == "site", ["mean_rho", "ci_low", "ci_high"]] = np.nan
+    figure, _ = make_figure("external", {"table": table})
+    assert [ax.get_title(loc="left") for ax in figure.axes] == [
+        "lab (3 tissues)", "site (0 tissues)",
+    ]  # fmt: skip

@@ -112,6 +112,18 @@ def test_people_without_a_tissue_to_score_are_joined_with_their_source_alone(tmp
     assert table["reason"].str.startswith("0 external donors with it and Whole Blood").all()
 
 
+def test_a_tissue_of_few_training_samples_is_skipped(tmp_path, training, external):
+    lung = np.flatnonzero(training.obs["tissue"] == "Lung")
+    kept = np.delete(np.arange(len(training.obs)), lung[1:])
+    training.obs, training.expr_tpm = training.obs.iloc[kept], training.expr_tpm[kept]
+    training.write()
+    _, table = joined(tmp_path, training.people(), external.people())
+    table = table.set_index("tissue")
+    assert table["status"].to_dict() == {"Liver": "ran", "Lung": "skipped"}
+    expected = "1 training samples of this tissue, fewer than 5"
+    assert table.loc["Lung", "reason"] == expected
+
+
 def test_genes_are_matched_without_versions_and_absent_ones_are_not_scored(tmp_path, training):
     found = tuple(gene.split(".")[0] for gene in GENES[:36])
     external = Elsewhere(tmp_path, "B", 12, seed=3, genes=found)

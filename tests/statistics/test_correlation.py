@@ -102,6 +102,11 @@ def test_fisher_z_of_arrays_is_that_of_tensors():
     np.testing.assert_allclose(fisher_z(rho)[1:4], np.arctanh(rho[1:4]))
 
 
+@pytest.mark.parametrize("number", [0.4, np.float32(0.4), np.float64(0.4), 0, 1, np.int64(-1)])
+def test_fisher_z_of_a_number_is_that_of_an_array(number):
+    assert fisher_z(number) == pytest.approx(fisher_z(np.array([float(number)]))[0], rel=1e-6)
+
+
 def test_row_correlation_is_scipys_with_one_row_for_all():
     rng = np.random.default_rng(6)
     a, b = rng.normal(size=(2, 4, 9))

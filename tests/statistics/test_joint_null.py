@@ -73,6 +73,9 @@ def test_variance_is_that_of_permutations_and_strangers_have_no_covariance():
     covariance = null_covariance([a, other, other_fold, {}])
     off = covariance - np.diag(np.diag(covariance))
     assert (off == 0).all()
+    apart = (products**2).sum() - (np.diag(products) ** 2).sum()
+    assert covariance[0, 0] == pytest.approx(6 / 25 * apart)
+    assert sums.var() == pytest.approx((products**2).sum() / 5, rel=0.05)
     # The permutations' own variance has the diagonal too, a sixth of all products.
     assert covariance[0, 0] == pytest.approx(sums.var(), rel=0.35)
 

@@ -71,6 +71,8 @@ def test_t_interval_without_degrees_of_freedom_is_nan(estimate, draws, n_units):
 def test_without_spread_p_says_whether_the_estimate_is_zero():
     assert t_limits(0.0, 0.0, 5) == {"ci_low": 0, "ci_high": 0, "p": 1}
     assert t_limits(0.2, 0.0, 5)["p"] == 0
+    assert np.isnan(list(t_limits(0.2, np.nan, 5).values())).all()
+    assert np.isnan(t_limits(np.nan, 0.0, 5)["p"])
     assert t_limits(-2.0, 1.0, 7)["p"] == pytest.approx(2 * stats.t.cdf(-2, 7))
 
 

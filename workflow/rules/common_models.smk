@@ -40,11 +40,16 @@ def training_settings(wildcards):
     return TRAINING | of_model
 
 
-def model_learns(wildcards):
+def learns(name):
     """Return whether a model learns from the donors of other folds; the oracle knows the truth."""
-    return wildcards.model in PARAMETERS and any(
-        PARAMETERS[part].learns for part in with_members(wildcards.model)
+    return name in PARAMETERS and any(
+        PARAMETERS[part].learns for part in with_members(name)
     )
+
+
+def model_learns(wildcards):
+    """Return whether the model of the wildcards learns."""
+    return learns(wildcards.model)
 
 
 def members_of(wildcards):

@@ -44,6 +44,7 @@ rule compare_models:
     params:
         **HELD_OUT_PARAMS,
         models=MODELS,
+        learned=[learns(name) for name in MODELS],
         roles=ROLES,
         pairs=config["comparison"]["pairs"],
         venn_models=config["comparison"]["venn_models"],

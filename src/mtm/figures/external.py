@@ -45,6 +45,7 @@ def external_table(table: pd.DataFrame) -> pd.DataFrame:
     )
     order = names.ordered(means["model"])
     means = means.assign(
+        n_tissues=means["n_tissues"].fillna(0).astype(int),
         n_cohorts=len(cohorts),
         _cohort=means["cohort"].map(cohorts.index),
         _model=means["model"].map(order.index),
@@ -75,7 +76,7 @@ def external(table: pd.DataFrame) -> Figure:
         rows = table[table["cohort"] == cohort]
         _draw_models(ax, rows, models, alignments)
         n_tissues = rows["n_tissues"].max()
-        ax.set_title(f"{cohort} ({n_tissues:.0f} {'tissue' if n_tissues == 1 else 'tissues'})")
+        ax.set_title(f"{cohort} ({n_tissues} {'tissue' if n_tissues == 1 else 'tissues'})")
         ax.set_xlabel("Pearson's ρ, gene-wise, mean of tissues")
     for ax in axes[len(cohorts) :]:
         ax.set_axis_off()
@@ -92,12 +93,13 @@ def external(table: pd.DataFrame) -> Figure:
 def _draw_models(ax: Axes, rows: pd.DataFrame, models: list[str], alignments: list[str]) -> None:
     """Draw one panel."""
     offsets = marks.dodge(alignments, 0.28)
+    half = 0.36 / len(alignments)
     for place, model in enumerate(models):
         mine = rows[rows["model"] == model]
-        marks.null_band(ax, place, mine["null_low"].min(), mine["null_high"].max())
         for alignment, row in mine.set_index("alignment").iterrows():
             _, color, marker = LOOKS[alignment]
             y = place + offsets[alignment]
+            marks.null_band(ax, y, row["null_low"], row["null_high"], half=half)
             ax.plot([row["ci_low"], row["ci_high"]], [y, y], color=color, lw=1.0, zorder=2)
             ax.plot(
                 row["mean_rho"], y, marker, color=color, ms=3.2, mec="white", mew=0.25, zorder=3

@@ -99,10 +99,12 @@ def interval_lines(
     ax.hlines(y, rows["ci_low"], rows["ci_high"], color=color, lw=lw, alpha=alpha, zorder=2)
 
 
-def null_band(ax: Axes, place: float, low: float, high: float, zorder: float = 1) -> None:
-    """Draw the null interval of a row."""
+def null_band(
+    ax: Axes, place: float, low: float, high: float, zorder: float = 1, half: float = 0.42
+) -> None:
+    """Draw the null interval of a row, or of a mark in it: `half` of its height to either side."""
     ax.fill_betweenx(
-        [place - 0.42, place + 0.42], low, high, color=NULL_COLOR, lw=0, zorder=zorder
+        [place - half, place + half], low, high, color=NULL_COLOR, lw=0, zorder=zorder
     )
 
 

@@ -135,7 +135,8 @@ def join_people(
     training, external, source
         Who is trained on, who is predicted, and from which tissue.
     min_donors
-        A tissue needs so many external donors who have it beside the source.
+        A tissue needs so many external donors who have it beside the source, and so many
+        training samples.
     min_gene_overlap
         Least share of the training cohort's genes that the external people's file has.
     out_expression, out_donors, out_folds
@@ -230,6 +231,8 @@ def _tissues(training: People, external: People, source: str, min_donors: int) -
         reason = ""
         if not n_training:
             reason = "no training sample of this tissue"
+        elif n_training < min_donors:
+            reason = f"{n_training} training samples of this tissue, fewer than {min_donors}"
         elif n_pairs < min_donors:
             reason = f"{n_pairs} external donors with it and {source}, fewer than {min_donors}"
         rows.append(

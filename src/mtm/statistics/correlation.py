@@ -1,6 +1,7 @@
 """Correlations of rows, and Fisher's z of correlations."""
 
 from collections.abc import Sequence
+from numbers import Real
 
 import numpy as np
 
@@ -12,7 +13,7 @@ FISHER_LIMIT = 1 - 2.0**-23
 
 def fisher_z(rho):
     """Fisher's z of correlations, clamped to `FISHER_LIMIT`; array, number or tensor."""
-    if isinstance(rho, np.ndarray | float):
+    if isinstance(rho, np.ndarray | Real):
         return np.arctanh(np.clip(rho, -FISHER_LIMIT, FISHER_LIMIT))
     return rho.clamp(-FISHER_LIMIT, FISHER_LIMIT).arctanh()
 

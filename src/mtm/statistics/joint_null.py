@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
+from mtm.statistics.over_tissues import known_mean
 from mtm.statistics.testing import NORMAL_LIMIT
 
 
@@ -63,8 +64,9 @@ class Null:
 
 
 def wider(draws: np.ndarray, ratio: float) -> np.ndarray:
-    """Spread null values about their mean, `ratio` times as wide."""
-    return draws.mean() + ratio * (draws - draws.mean())
+    """Spread drawn values about their mean, `ratio` times as wide; NaN stays NaN."""
+    mean = known_mean(draws)
+    return mean + ratio * (draws - mean)
 
 
 def null_covariance(tissues: Sequence[Mapping[int, PairProducts]]) -> np.ndarray:

@@ -77,7 +77,9 @@ def t_interval_of_mean(
 def t_limits(estimate: float, se: float, degrees: int) -> dict[str, float]:
     """Test an estimate with a standard error by Student's t: ``ci_low``, ``ci_high``, ``p``."""
     half = se * stats.t.ppf(LIMITS[1], degrees)
-    p = 2 * stats.t.sf(abs(estimate) / se, degrees) if se > 0 else estimate == 0
+    with np.errstate(divide="ignore", invalid="ignore"):
+        statistic = np.divide(abs(estimate), se)
+    p = 1.0 if estimate == se == 0 else 2 * stats.t.sf(statistic, degrees)
     return {"ci_low": estimate - half, "ci_high": estimate + half, "p": float(p)}
 
 

@@ -103,6 +103,18 @@ def test_correlations_without_a_group_are_those_of_the_rest():
         assert found.left_out[3, gene] == pytest.approx(expected)
 
 
+@pytest.mark.parametrize("constant", [0, 1])
+def test_a_gene_that_one_donor_sets_apart_has_no_correlation(constant):
+    sides = np.random.default_rng(4).standard_normal((2, 40, 3))
+    # The same donor on both sides, which would be a rho of 1; and all in one group.
+    sides[:, 1:, 0] = 2.5
+    groups = donor_groups(40, 8, 0)
+    sides[constant, groups != 2, 1] = -1
+    found = Correlations.of(*sides, groups, 8)
+    assert np.isnan(found.rho).tolist() == [True, True, False]
+    assert (np.isnan(found.left_out) == np.isnan(found.rho)).all()
+
+
 def test_without_any_donor_effect_the_ceiling_is_near_zero():
     rng = np.random.default_rng(3)
     a, b = rng.standard_normal((2, 300, 2000))

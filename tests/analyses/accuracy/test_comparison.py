@@ -40,7 +40,8 @@ def scored(cohort, name, predicted, scale="log2_z", settings=SETTINGS):
 
 def rescored(name, held_out, settings=SETTINGS):
     scores = score_predictions(held_out, name, settings, device="cpu")
-    return Scored(scores.gene_wise, scores.sample_wise, held_out)
+    # Fitted to nobody: observed values with noise.
+    return Scored(scores.gene_wise, scores.sample_wise, held_out, learned=False)
 
 
 @pytest.fixture
@@ -149,6 +150,18 @@ def test_the_sample_wise_test_approaches_a_paired_t_test_within_folds(two_models
     expected = np.sqrt((within**2).sum() / (n - 3) / n)
     row = row_of(table, ("log2_z", "sample_wise", "per_sample"), "Liver")
     assert row["se"] == pytest.approx(expected, rel=0.08)
+
+
+def test_one_model_whose_folds_learn_from_each_other_widens_the_error(two_models):
+    _, models, _ = two_models
+    fitted = models | {"bad": replace(models["bad"], learned=True)}
+    before, after = (compare(of, [("good", "bad")]) for of in (models, fitted))
+    ratio = after["se"] / before["se"]
+    assert ratio.between(1.2, 2**0.5 + 1e-6).all()
+    half = (table["difference"] - table["ci_low"] for table in (before, after))
+    np.testing.assert_allclose(1 / np.divide(*half), ratio)
+    assert (after["p"] >= before["p"]).all()
+    pd.testing.assert_series_equal(before["p_rank_sum"], after["p_rank_sum"])
 
 
 def test_the_mean_of_tissues_is_the_mean_of_their_differences(two_models):
@@ -358,6 +371,7 @@ def test_the_script_writes_every_table(two_models, tmp_path):
         input=inputs,
         params={
             "models": ["good", "bad"],
+            "learned": [False, True],
             "roles": {"MTM": "good", "S2": "bad"},
             "pairs": [],
             "source": "Whole Blood",
@@ -369,7 +383,8 @@ def test_the_script_writes_every_table(two_models, tmp_path):
         output=output,
     )
     written = {name: pd.read_csv(path, sep="\t") for name, path in output.items()}
-    expected = compare(models, [("good", "bad")])
+    fitted = models | {"bad": replace(models["bad"], learned=True)}
+    expected = compare(fitted, [("good", "bad")])
     np.testing.assert_allclose(written["pairs"]["p"], expected["p"])
     assert set(written["venn"]["region"]) == {"bad", "good", "bad;good"}
     for table, value, n_measures in (("s1", "mean_rho", 4), ("s2", "n_predictable", 2)):

@@ -170,6 +170,17 @@ def test_null_interval_is_that_of_permuted_donors(make_cohort, noisy, rho_of):
         assert row["null_high"] - row["null_low"] == pytest.approx(2 * half, rel=0.25)
 
 
+def test_folds_that_learn_from_each_other_have_a_wider_interval(make_cohort, noisy):
+    cohort = make_cohort()
+    frozen, learned = (
+        score(cohort, noisy(cohort), "log2_z", FEW, learned=learned).by_tissue
+        for learned in (False, True)
+    )
+    ratio = (learned["ci_high"] - learned["ci_low"]) / (frozen["ci_high"] - frozen["ci_low"])
+    assert ratio.between(1.2, 2**0.5 + 1e-6).all()
+    pd.testing.assert_series_equal(frozen["mean_rho"], learned["mean_rho"])
+
+
 def test_intervals_cover_the_population_value(make_cohort):
     """The data are normal on the log scale, so the population value is known."""
     truth = 1 / np.sqrt(1 + 1.5**2)
@@ -180,7 +191,7 @@ def test_intervals_cover_the_population_value(make_cohort):
         rng = np.random.default_rng(1000 + seed)
         observed = cohort.observed_z("log2_z")
         predicted = observed + 1.5 * rng.standard_normal(observed.shape)
-        scores = score(cohort, predicted, "log2_z", settings)
+        scores = score(cohort, predicted, "log2_z", settings, learned=False)
         for convention in ("per_fold", "pooled_z", "per_sample"):
             row = row_of(scores, "log2_z", convention)
             if convention != "per_sample":

@@ -17,6 +17,7 @@ from mtm.analyses.disease.status import (
     labels_of_part,
 )
 from mtm.analyses.disease.status_classifier import (
+    HALF,
     GeneChoice,
     auroc,
     choose_penalty,
@@ -306,8 +307,23 @@ def test_summary_compares_over_pairs(results):
         ("nested", "all", PREDICTED, SOURCE)
     ]
     assert row["difference"] == pytest.approx((wide[PREDICTED] - wide[SOURCE]).mean())
-    assert row["n_pairs"] == row["n_pairs_all"] == 2
+    assert row["n_pairs"] == row["n_pairs_all"] == row["n_pairs_halved"] == 2
     assert row["ci_low"] < row["difference"] < row["ci_high"]
+
+
+def test_summary_counts_the_pairs_that_make_its_interval(results):
+    table = results[0]
+    halves = table[[*KEY, "input"]].merge(
+        pd.DataFrame({"kind": HALF, "number": [0, 0, 1, 1], "part": [0, 1, 0, 1]}), how="cross"
+    )
+    halves["auroc"] = np.random.default_rng(0).uniform(0.4, 0.8, len(halves))
+    settings = StatusSettings(**dict(QUICK))
+    for gone, expected in ((None, 2), ("Liver", 1)):
+        summary = compare_inputs(table, halves[halves["tissue"] != gone], settings)
+        everything = summary[summary["pairs"] == "all"]
+        assert (everything["n_pairs"] == 2).all()
+        assert (everything["n_pairs_halved"] == expected).all()
+        assert everything["p"].notna().all()
 
 
 def test_offsets_between_folds_of_the_model_do_not_matter(folder, results):

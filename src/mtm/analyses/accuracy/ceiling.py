@@ -9,13 +9,15 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+import torch
 
 from mtm.cohort.cohort import Cohort
 from mtm.cohort.scaling import TissueScaler, log2_tpm
 from mtm.settings.scaling import Scaling
-from mtm.statistics.correlation import CONSTANT_TOLERANCE, fisher_z
+from mtm.statistics.correlation import fisher_z
 from mtm.statistics.deconvolution import mixing_weights
 from mtm.statistics.group_jackknife import donor_groups, jackknife_interval, jackknife_variance
+from mtm.statistics.kernels import standardise, weighted_correlations
 from mtm.vocabulary import CEILING, FLOOR, HEADLINE, MEAN_OF_TISSUES
 
 GROUPS = 20
@@ -39,7 +41,7 @@ class Correlations:
     Parameters
     ----------
     rho
-        Shape ``(n_genes,)``; NaN where a gene is constant.
+        Shape ``(n_genes,)``; NaN where a gene is constant on a side, or but for one donor.
     left_out
         Shape ``(n_groups, n_genes)``.
     sizes
@@ -53,24 +55,14 @@ class Correlations:
     @classmethod
     def of(cls, a: np.ndarray, b: np.ndarray, groups: np.ndarray, n_groups: int) -> "Correlations":
         """Correlate every gene of two arrays ``(n_donors, n_genes)``, lined up by donor."""
-        a, b = (side.astype(np.float64) - side.mean(0, dtype=np.float64) for side in (a, b))
-        member = groups == np.arange(n_groups)[:, None]
-        sizes = member.sum(1)
-        of_group = [member @ values for values in (a, b, a * a, b * b, a * b)]
-        whole = [sums.sum(0) for sums in of_group]
-        rest = [total - sums for total, sums in zip(whole, of_group, strict=True)]
-        rho = _correlation(len(a), *whole)
-        left_out = _correlation((len(a) - sizes)[:, None], *rest)
-        known = np.isfinite(rho) & np.isfinite(left_out).all(0)
-        return cls(np.where(known, rho, np.nan), np.where(known, left_out, np.nan), sizes)
-
-
-def _correlation(n, a, b, aa, bb, ab) -> np.ndarray:
-    """Pearson's rho from sums; NaN where a side is constant."""
-    left, right = aa - a * a / n, bb - b * b / n
-    varies = (left > CONSTANT_TOLERANCE * aa) & (right > CONSTANT_TOLERANCE * bb)
-    scale = np.sqrt(np.where(varies, left * right, 1))
-    return np.where(varies, np.clip((ab - a * b / n) / scale, -1, 1), np.nan)
+        of_a, of_b = (torch.from_numpy(side.astype(np.float64)) for side in (a, b))
+        unit_a, unit_b = (standardise(side, 0)[0] for side in (of_a, of_b))
+        member = torch.from_numpy(groups == np.arange(n_groups)[:, None])
+        kept = torch.cat([torch.ones_like(member[:1]), ~member]).double()
+        rho = weighted_correlations(unit_a, unit_b, kept).numpy()
+        # A constant first side has rho 0 there; here neither side tells anything then.
+        rho[:, ~np.isfinite(rho).all(0) | (rho == 0).any(0)] = np.nan
+        return cls(rho[0], rho[1:], member.sum(1).numpy())
 
 
 def ceiling_of(found: Correlations) -> tuple[float, np.ndarray]:

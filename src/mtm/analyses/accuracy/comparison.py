@@ -4,7 +4,8 @@ Two tests stand side by side. The paper's is an unpaired Wilcoxon rank-sum test 
 genes, without correction for the number of tissues; genes and samples of one donor are far from
 independent, so it calls trivial gaps significant (methods 6.8). The sound one resamples donors
 within fold, the same draws for both models and for all tissues, and divides the difference of
-the means by its bootstrap standard error; its q-values are Benjamini and Hochberg's over the
+the means by its bootstrap standard error, wider where either model's folds learn from each other
+(methods 6.18); its q-values are Benjamini and Hochberg's over the
 tissues of a comparison. It describes new donors for the models as they were fitted, not the
 chance in fitting them.
 """
@@ -18,12 +19,13 @@ import pandas as pd
 import torch
 
 from mtm.analyses.accuracy.points import point_estimates
-from mtm.analyses.accuracy.resampled import bootstrap_means, sampled_genes
+from mtm.analyses.accuracy.resampled import bootstrap_means, fold_coupling, sampled_genes
 from mtm.errors import InputError
 from mtm.models.device import choose_device
 from mtm.predictions.held_out import HeldOut, fold_weights
 from mtm.predictions.tissues import tissues
 from mtm.settings.accuracy import AccuracySettings
+from mtm.statistics.joint_null import wider
 from mtm.statistics.over_tissues import averaged, known_mean, over_tissues
 from mtm.statistics.testing import rank_sum_p, t_interval, t_interval_of_mean
 from mtm.vocabulary import (
@@ -45,11 +47,15 @@ GROUP = [*PAIR, *ACCURACY_KEY]
 
 @dataclass(frozen=True)
 class Scored:
-    """One model: its accuracy tables (docs/contracts.md) and the predictions they describe."""
+    """One model: its accuracy tables (docs/contracts.md) and the predictions they describe.
+
+    `learned` as in `mtm.analyses.accuracy.score.score_predictions`.
+    """
 
     gene_wise: pd.DataFrame
     sample_wise: pd.DataFrame
     held_out: HeldOut
+    learned: bool = True
 
 
 def comparison_pairs(
@@ -164,10 +170,14 @@ def _compare_tissue(
 
 @dataclass(frozen=True)
 class _Correlations:
-    """Correlations of genes or samples, and their mean in each bootstrap sample of donors."""
+    """Correlations of genes or samples, and their mean in each bootstrap sample of donors.
+
+    `ratio` is by how much folds that learn from each other widen the error of the mean.
+    """
 
     rho: np.ndarray
     resampled: np.ndarray
+    ratio: float
 
 
 class _Model:
@@ -175,6 +185,7 @@ class _Model:
 
     def __init__(self, name: str, scored: Scored, settings: AccuracySettings, device: str):
         self._name, self._held_out, self._settings = name, scored.held_out, settings
+        self._learned = scored.learned
         self._device = torch.device(choose_device(device))
         self.samples = dict(iter(scored.held_out.rows.groupby("tissue", sort=True)))
         self._gene_wise = dict(iter(scored.gene_wise.groupby(["scale", "tissue"])))
@@ -198,7 +209,8 @@ class _Model:
             for convention in GENE_CONVENTIONS:
                 result[scale, "gene_wise", convention] = genes[scale, convention]
             measure = (scale, "sample_wise", SAMPLE_CONVENTION)
-            result[measure] = self._sample_correlations(scale, tissue, kept, weights)
+            of_samples = self._sample_correlations(scale, tissue, kept, weights)
+            result[measure] = replace(of_samples, ratio=genes[scale, "per_fold"].ratio)
         return result
 
     def _table(self, tables: Mapping[tuple, pd.DataFrame], scale: str, tissue: str, key: str):
@@ -234,7 +246,7 @@ class _Model:
         resampled = np.divide(
             draws @ np.nan_to_num(rho), drawn, out=np.full(len(draws), np.nan), where=drawn > 0
         )
-        return _Correlations(rho, resampled)
+        return _Correlations(rho, resampled, 1.0)
 
     def _gene_correlations(
         self, tissue: str, kept: pd.DataFrame, weights: Mapping[int, pd.DataFrame]
@@ -253,6 +265,7 @@ class _Model:
         for scale in SCALES:
             points = point_estimates(sampled, scale, self._settings)
             all_sampled = np.arange(sampled.n_genes)
+            ratio = fold_coupling(sampled, points) if self._learned else 1.0
             resampled = bootstrap_means(sampled, scale, points, draws, all_sampled)
             if complete:
                 rho = self._tabulated(scale, tissue, len(kept))
@@ -260,12 +273,13 @@ class _Model:
                 points = point_estimates(whole, scale, self._settings)
                 rho = {key: values.cpu().numpy() for key, values in points.rho.items()}
             for convention in GENE_CONVENTIONS:
-                result[scale, convention] = _Correlations(rho[convention], resampled[convention])
+                of_genes = rho[convention], resampled[convention]
+                result[scale, convention] = _Correlations(*of_genes, ratio)
         return result
 
     def _unknown(self) -> _Correlations:
         """No correlation, in any bootstrap sample."""
-        return _Correlations(np.empty(0), np.full(self._settings.bootstraps, np.nan))
+        return _Correlations(np.empty(0), np.full(self._settings.bootstraps, np.nan), 1.0)
 
     def _tabulated(self, scale: str, tissue: str, n_samples: int) -> dict[str, np.ndarray]:
         """Gene-wise correlations of a tissue from the accuracy table."""
@@ -308,7 +322,7 @@ def _compare(
     """Compare two models on the same samples; return the fields of a row, and its draws."""
     known = np.isfinite(a.rho) & np.isfinite(b.rho)
     mean_a, mean_b = (float(known_mean(side.rho[known])) for side in (a, b))
-    draws = a.resampled - b.resampled
+    draws = wider(a.resampled - b.resampled, max(a.ratio, b.ratio))
     tested = t_interval(mean_a - mean_b, draws, n_samples, n_folds)
     fields = {
         "n_values": int(known.sum()),

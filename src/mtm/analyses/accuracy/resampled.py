@@ -13,7 +13,7 @@ from mtm.predictions.tissues import BLOCK_GENES, Tissue, Values
 from mtm.settings.accuracy import AccuracySettings
 from mtm.statistics.correlation import fisher_z
 from mtm.statistics.coupled_folds import coupling
-from mtm.statistics.joint_null import Null, PairProducts
+from mtm.statistics.joint_null import Null, PairProducts, wider
 from mtm.statistics.kernels import (
     RunningMean,
     permuted_correlations,
@@ -111,7 +111,7 @@ def _units(predicted: torch.Tensor, observed: torch.Tensor) -> list[torch.Tensor
 
 
 def fold_coupling(tissue: Tissue, points: Points) -> float:
-    """By how much fits on each other's donors widen the null of a tissue."""
+    """By how much fits on each other's donors widen null and interval of a tissue."""
     sizes = [tissue.parts[fold].stop - tissue.parts[fold].start for fold in points.eligible]
     return coupling(sizes, points.weights.cpu().numpy(), tissue.n_samples)
 
@@ -190,6 +190,7 @@ def bootstrap_means(
     points: Points,
     weights: Sequence[torch.Tensor],
     sample: np.ndarray,
+    ratio: float = 1.0,
     block_genes: int = BLOCK_GENES,
 ) -> dict[str, np.ndarray]:
     """Mean rho over genes in each bootstrap sample, moved to average at the point estimate.
@@ -205,6 +206,8 @@ def bootstrap_means(
         Draws of each fold's donors, each ``(n_bootstraps, n_fold_donors)``.
     sample
         Positions of the genes that are resampled.
+    ratio
+        By how much the means are spread, as the fits stand in every draw (methods 6.18).
     block_genes
         Genes worked on at a time on a GPU, at most on a CPU.
     """
@@ -228,7 +231,7 @@ def bootstrap_means(
             means[convention].add(rho.masked_fill_(unknown, torch.nan), 1)
     resampled = {key: value.mean() for key, value in means.items()}
     return {
-        key: values - known_mean(values) + float(points.rho[key].nanmean())
+        key: wider(values - known_mean(values) + float(points.rho[key].nanmean()), ratio)
         for key, values in resampled.items()
     }
 
@@ -238,7 +241,7 @@ def resample_samples(
 ) -> tuple[np.ndarray, Null, np.ndarray]:
     """Sample-wise rho, the null of its mean, and its mean in each bootstrap sample.
 
-    `ratio` as in `permute_genes`.
+    `ratio` as in `permute_genes` and `bootstrap_means`.
     """
     rho = torch.cat([matrix.diagonal() for matrix in points.sample_rho])
     known = ~rho.isnan()
@@ -246,4 +249,4 @@ def resample_samples(
     weights = torch.cat(draws.weights, 1).double()
     resampled = (weights @ rho.nan_to_num()) / (weights @ known.double())
     null = pairs.null(int(known.sum()), draws)
-    return rho.cpu().numpy(), null.wider(ratio), resampled.cpu().numpy()
+    return rho.cpu().numpy(), null.wider(ratio), wider(resampled.cpu().numpy(), ratio)

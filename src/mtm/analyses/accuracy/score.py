@@ -8,8 +8,9 @@ concatenated in expression units (``pooled_raw``, as the paper most likely did).
 Null intervals permute donors within fold, the same way for all genes of a tissue; that of the mean
 over tissues is as wide as tissues vary together (methods 6.16). Confidence intervals are those of
 Student's t by the standard error over bootstrap samples of donors within fold, the same draws for
-all tissues. On large cohorts both use a random sample of genes (`AccuracySettings.null_genes`,
-`AccuracySettings.bootstrap_genes`); point estimates, p-values and counts are of all genes.
+all tissues. Both are wider where folds learn from each other (methods 6.18). On large cohorts both
+use a random sample of genes (`AccuracySettings.null_genes`, `AccuracySettings.bootstrap_genes`);
+point estimates, p-values and counts are of all genes.
 
 The tissue is the unit of work: memory is that of one tissue's samples, and the arrays derived
 from them are made for `block_genes` genes at a time.
@@ -55,9 +56,9 @@ def score_predictions(
     settings
         The accuracy section of the config.
     learned
-        Whether the model of a fold has learned from the donors of the others. Its null is wider
-        then (methods 6.18): as wide as that of models linear in their training targets, which
-        is the most that there can be.
+        Whether the model of a fold has learned from the donors of the others. Its null and its
+        intervals are wider then (methods 6.18): as wide as those of models that are linear in
+        their training targets, whatever the model is.
     device
         ``"cpu"``, ``"cuda"`` or ``"auto"``.
     block_genes
@@ -81,7 +82,7 @@ def score_predictions(
             ratio = fold_coupling(tissue, points) if learned else 1.0
             nulls, p = permute_genes(tissue, scale, points, draws, null_genes, ratio, block_genes)
             resampled = bootstrap_means(
-                tissue, scale, points, draws.weights, bootstrap_genes, block_genes
+                tissue, scale, points, draws.weights, bootstrap_genes, ratio, block_genes
             )
             rho = {key: value.cpu().numpy() for key, value in points.rho.items()}
             tables.add_genes(scale, tissue.rows, rho, p, nulls, resampled)

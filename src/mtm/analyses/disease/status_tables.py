@@ -164,13 +164,14 @@ def compare_inputs(
     -------
     pd.DataFrame
         ``model``, ``definition``, ``selection``, ``pairs`` (of `SETS`), ``input_a``, ``input_b``,
-        ``n_pairs``, ``n_pairs_all``, ``mean_a``, ``mean_b``, ``difference``, ``ci_low``,
-        ``ci_high``, ``p`` (donors halved), ``wilcoxon_p`` (paired, over pairs, two-sided, as
-        the paper), ``paper_mean_a``, ``paper_mean_b``, ``paper_p``.
+        ``n_pairs``, ``n_pairs_all``, ``n_pairs_halved``, ``mean_a``, ``mean_b``,
+        ``difference``, ``ci_low``, ``ci_high``, ``p`` (donors halved, as far as pairs have
+        enough of them: ``n_pairs_halved`` of ``n_pairs``), ``wilcoxon_p`` (paired, over pairs,
+        two-sided, as the paper), ``paper_mean_a``, ``paper_mean_b``, ``paper_p``.
     """
-    columns = [*KEY[:3], "pairs", "input_a", "input_b", "n_pairs", "n_pairs_all", "mean_a",
-               "mean_b", "difference", "ci_low", "ci_high", "p", "wilcoxon_p", "paper_mean_a",
-               "paper_mean_b", "paper_p"]  # fmt: skip
+    columns = [*KEY[:3], "pairs", "input_a", "input_b", "n_pairs", "n_pairs_all",
+               "n_pairs_halved", "mean_a", "mean_b", "difference", "ci_low", "ci_high", "p",
+               "wilcoxon_p", "paper_mean_a", "paper_mean_b", "paper_p"]  # fmt: skip
     rows, ran = [], table[table["status"] == RAN]
     for group, part in ran.groupby(KEY[:3], sort=False):
         wide = part.pivot(index=KEY[3:], columns="input", values="auroc")
@@ -208,16 +209,18 @@ def _compared(
 ) -> dict[str, float]:
     """Compare two inputs over some pairs, given what halves of the donors make of every auROC."""
     if kept.empty:
-        return {}
+        return {"n_pairs_halved": 0}
     a, b = inputs
     difference = kept[a] - kept[b]
     of_input = [
         of.xs(name, level="input").reindex(kept.index).to_numpy()
         for of in (gaps, least) for name in inputs
     ]  # fmt: skip
-    of_halves = known_mean(between(*of_input))
+    of_pairs = between(*of_input)
+    of_halves = known_mean(of_pairs)
     interval = half_sample_interval(float(difference.mean()), np.atleast_1d(of_halves))
     return {
+        "n_pairs_halved": int(np.isfinite(of_pairs).any(axis=-1).sum()),
         "mean_a": kept[a].mean(),
         "mean_b": kept[b].mean(),
         "difference": difference.mean(),
