@@ -2,9 +2,8 @@
 
 from mtm.cohort.cohort import Cohort
 from mtm.cohort.folds import read_folds
-from mtm.errors import InputError
 from mtm.models.registry import load
-from mtm.models.requests import held_out_requests, predict_in_blocks
+from mtm.models.requests import held_out_requests, predict_in_blocks, refuse_seen
 from mtm.pipeline.scripting import run
 from mtm.predictions.files import write_predictions
 
@@ -16,13 +15,7 @@ def main(snakemake):
     folds = read_folds(inputs.folds)
     held_out = folds.index[folds == fold]
     model = load(inputs.bundle)
-    seen = sorted(set(held_out) & set(model.provenance.training_donors))
-    if seen:
-        raise InputError(
-            inputs.bundle,
-            f"{len(seen)} held-out donors among its training donors, first {seen[0]}",
-            f"a model fitted without the donors of fold {fold}",
-        )
+    refuse_seen(model, held_out, inputs.bundle)
     requests, target_rows = held_out_requests(cohort, held_out, params.source, params.sources)
     write_predictions(
         snakemake.output.predictions,

@@ -72,6 +72,13 @@ CROSS_VALIDATION = "cross-validation"
 # What any model could reach: an estimate of it, and what it is at least.
 CEILING, FLOOR = "ceiling", "floor"
 
+# What of a donor a model is given: nothing but covariates, one tissue, one or some beside the
+# source, some drawn at random, or all but the target.
+NO_TISSUE, ONE_TISSUE, ONE_ADDED, SOME_ADDED, SOME_DRAWN, ALL_OTHERS = CHOICES = (
+    "none", "single", "source and one", "source and accessible", "random", "all others",
+)  # fmt: skip
+CHOICE_KEY = ["model", "kind", "given", "level"]
+
 # Comparisons of models.
 PAIR = ["model_a", "model_b"]
 TABLE_MEASURES = (*HEADLINE_MEASURES, ("tpm_z", "sample_wise", SAMPLE_CONVENTION))

@@ -126,6 +126,21 @@ def prediction_code(wildcards):
     return code_of("predict_fold.py", *model_modules(wildcards.model))
 
 
+def sources_code(wildcards):
+    """Return the digest of the code that scores a model from any tissues."""
+    return code_of("score_sources.py", *model_modules(wildcards.model))
+
+
+def sources_resource(name):
+    """Return the function that gives `mem_mb` or `disk_mb` of scoring a model from any tissues."""
+
+    def resource(wildcards):
+        parts = [PARAMETERS[part] for part in with_members(wildcards.model)]
+        return asked.sources_resources(parts, COHORT_SIZE, len(FOLDS))[name]
+
+    return resource
+
+
 def needs_no_covariates(name):
     """Return whether a model predicts new people from one sample each."""
     one_sample = config["models"][name]["sources"] == "source"

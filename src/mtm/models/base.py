@@ -29,13 +29,22 @@ class Requests:
         ``(n_requests, max_sources)``, int64, padded with -1 at the end of a row.
     target
         Index of the tissue to predict, shape ``(n_requests,)``, int64.
+    donor
+        Row of the input cohort's `donors` that each prediction is of, shape ``(n_requests,)``,
+        int64; None where every one has a sample that says so.
     """
 
     source_rows: np.ndarray
     target: np.ndarray
+    donor: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.target)
+
+    def of(self, part: slice) -> "Requests":
+        """Return some of the requests."""
+        donor = None if self.donor is None else self.donor[part]
+        return Requests(self.source_rows[part], self.target[part], donor)
 
     def single_source(self, model: str) -> np.ndarray:
         """Return the one source row of each request, shape ``(n_requests,)``.
@@ -183,6 +192,19 @@ class Predictor(ABC):
         np.ndarray
             Shape ``(n_requests, n_genes)``, float32, in `scale` of the target tissue.
         """
+
+    def expected_variance(
+        self, sources: Sequence[int], targets: Sequence[int]
+    ) -> np.ndarray | None:
+        """Variance of new samples of `targets` of a person who gave samples of `sources`.
+
+        Returns
+        -------
+        np.ndarray or None
+            Shape ``(n_targets, n_genes)``, z-scores of each target squared; None where the model
+            has no such thing.
+        """
+        return None
 
     @abstractmethod
     def state(self) -> dict[str, np.ndarray]:

@@ -14,15 +14,19 @@ from mtm.errors import InputError
 CATEGORICAL = frozenset({"sex", "hardy", "center", "batch"})
 
 
-def covariate_table(cohort: Cohort, rows: np.ndarray, names: Sequence[str]) -> pd.DataFrame:
+def covariate_table(
+    cohort: Cohort, rows: np.ndarray, names: Sequence[str], donor: np.ndarray | None = None
+) -> pd.DataFrame:
     """Collect covariates of samples: traits of their donors, then the samples' own.
 
     Parameters
     ----------
     rows
-        Samples of `cohort`, shape ``(n_rows,)``.
+        Samples of `cohort`, shape ``(n_rows,)``; -1 for none, whose own covariates are missing.
     names
         Columns of ``cohort.donors`` or ``cohort.samples``.
+    donor
+        Their donors; None takes those of the samples.
 
     Returns
     -------
@@ -30,11 +34,12 @@ def covariate_table(cohort: Cohort, rows: np.ndarray, names: Sequence[str]) -> p
         One row a sample; those of `names` that the cohort has, in their order.
     """
     columns = {}
+    donor = cohort.donor[rows] if donor is None else donor
     for name in names:
         if name in cohort.donors:
-            columns[name] = cohort.donors[name].to_numpy()[cohort.donor[rows]]
+            columns[name] = cohort.donors[name].to_numpy()[donor]
         elif name in cohort.samples:
-            columns[name] = cohort.samples[name].to_numpy()[rows]
+            columns[name] = cohort.samples[name].iloc[rows].where(rows >= 0).to_numpy()
     return pd.DataFrame(columns, index=cohort.samples.index[rows])
 
 

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -90,6 +91,17 @@ def _allowed_tissues(
     return [cohort.tissue_index(name) for name in dict.fromkeys(sources)]
 
 
+def refuse_seen(model: Predictor, held_out: Collection[str], bundle: str | Path) -> None:
+    """Raise if a held-out donor is among those whom a model was fitted on."""
+    seen = sorted(set(held_out) & set(model.provenance.training_donors))
+    if seen:
+        raise InputError(
+            bundle,
+            f"{len(seen)} held-out donors among its training donors, first {seen[0]}",
+            "a model fitted without the donors of its fold",
+        )
+
+
 def predict_in_blocks(
     model: Predictor, inputs: Cohort, requests: Requests, block: int = BLOCK
 ) -> Iterator[np.ndarray]:
@@ -114,7 +126,7 @@ def predict_in_blocks(
         )
     for start in range(0, len(requests), block):
         part = slice(start, start + block)
-        expr_z = model.predict(inputs, Requests(requests.source_rows[part], requests.target[part]))
+        expr_z = model.predict(inputs, requests.of(part))
         if not np.isfinite(expr_z).all():
             row = start + int(np.argmin(np.isfinite(expr_z).all(1)))
             raise InputError(

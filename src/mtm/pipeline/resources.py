@@ -74,6 +74,16 @@ def prediction_resources(parts: Sequence[ModelParameters], size: CohortSize) -> 
     return _asked(4 * size.matrix_mb + 3 * model.bundle_mb, size.matrix_mb)
 
 
+def sources_resources(
+    parts: Sequence[ModelParameters], size: CohortSize, n_folds: int
+) -> dict[str, int]:
+    """Return ``mem_mb`` and ``disk_mb`` of scoring a model from any tissues, all folds at once."""
+    bundle_mb = _with_bundles(parts, size).bundle_mb
+    # A few kinds of choices, each of two tissues at most in one field, and two levels.
+    table_mb = 4 * 2 * 300 * size.n_tissues**2 / 1e6
+    return _asked(4 * size.matrix_mb + (n_folds + 2) * bundle_mb + table_mb, 2 * table_mb)
+
+
 def _with_bundles(parts: Sequence[ModelParameters], size: CohortSize) -> ModelSize:
     """Size of a model whose bundle holds those of others, which it reads to be fitted."""
     model, *others = (part.size(size) for part in parts)

@@ -115,6 +115,36 @@ class Tissue:
             beside=None if self.beside is None else self.beside.of_genes(genes),
         )
 
+    def of_samples(self, kept: np.ndarray, predicted: np.ndarray) -> "Tissue":
+        """Return some of the samples with other predictions, in the scale of these.
+
+        Parameters
+        ----------
+        kept
+            Positions in `rows`, in order.
+        predicted
+            Shape ``(n_kept, n_genes)``.
+        """
+        sizes = [part.stop - part.start for part in self.parts]
+        fold_of = np.repeat(np.arange(len(sizes)), sizes)[kept]
+        present, starts = np.unique(fold_of, return_index=True)
+        stops = [*starts[1:], len(kept)]
+        part = replace(
+            self,
+            rows=self.rows.iloc[kept],
+            predicted=predicted,
+            observed_tpm=self.observed_tpm[kept],
+            folds=tuple(self.folds[fold] for fold in present),
+            parts=tuple(slice(int(a), int(b)) for a, b in zip(starts, stops, strict=True)),
+            train_tpm=tuple(self.train_tpm[fold] for fold in present),
+            beside=None,
+        )
+        # Training samples are the same, and so is what was fitted to them.
+        vars(part)["scalers"] = {
+            scale: [scalers[fold] for fold in present] for scale, scalers in self.scalers.items()
+        }
+        return part
+
     def predictable(self, gene_wise: pd.DataFrame, reading: Reading) -> np.ndarray:
         """Whether each gene is predictable in this tissue.
 

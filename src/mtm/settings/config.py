@@ -8,6 +8,7 @@ from pydantic import Field, StringConstraints
 
 from mtm.errors import InputError
 from mtm.settings.accuracy import AccuracySettings
+from mtm.settings.any_sources import AnySources
 from mtm.settings.base import Section, key
 from mtm.settings.cohort import Filters, Folds, Inputs
 from mtm.settings.comparison import Comparison
@@ -54,6 +55,7 @@ class Config(Section):
     transfer: TransferSection = TransferSection()
     representations: Representations = Representations()
     accuracy: AccuracySettings = AccuracySettings()
+    any_sources: AnySources = AnySources()
     evaluation: Evaluation = Evaluation()
     simulation: SimulationSettings | None = None
     final_bundle: bool = key(False, "Also fit every model on all donors and write `models/{model}/all.safetensors`, for predictions of new people.")

@@ -19,7 +19,13 @@ import pandas as pd
 import torch
 
 from mtm.analyses.accuracy.points import point_estimates
-from mtm.analyses.accuracy.resampled import bootstrap_means, fold_coupling, sampled_genes
+from mtm.analyses.accuracy.resampled import (
+    bootstrap_means,
+    fold_coupling,
+    resampled_mean,
+    sampled_genes,
+    weights_of,
+)
 from mtm.errors import InputError
 from mtm.models.device import choose_device
 from mtm.predictions.held_out import HeldOut, fold_weights
@@ -240,13 +246,7 @@ class _Model:
                 "every predicted sample",
                 "Score the model again.",
             )
-        known = np.isfinite(rho)
-        draws = np.concatenate(_weights_of(kept, weights), axis=1).astype(np.float64)
-        drawn = draws @ known
-        resampled = np.divide(
-            draws @ np.nan_to_num(rho), drawn, out=np.full(len(draws), np.nan), where=drawn > 0
-        )
-        return _Correlations(rho, resampled, 1.0)
+        return _Correlations(rho, resampled_mean(rho, weights_of(kept, weights)), 1.0)
 
     def _gene_correlations(
         self, tissue: str, kept: pd.DataFrame, weights: Mapping[int, pd.DataFrame]
@@ -258,7 +258,7 @@ class _Model:
         whole = next(tissues(replace(self._held_out, rows=kept), device=str(self._device)))
         sampled = whole.of_genes(self._bootstrap_sample)
         draws = [
-            torch.from_numpy(of_fold).to(self._device) for of_fold in _weights_of(kept, weights)
+            torch.from_numpy(of_fold).to(self._device) for of_fold in weights_of(kept, weights)
         ]
         complete = len(kept) == len(self.samples_of(tissue))
         result = {}
@@ -306,14 +306,6 @@ def _check_genes(scored: Mapping[str, Scored], used: Sequence[str]) -> None:
                 f"{len(other)} genes",
                 f"the {len(first)} genes of {used[0]}, in the same order",
             )
-
-
-def _weights_of(rows: pd.DataFrame, weights: Mapping[int, pd.DataFrame]) -> list[np.ndarray]:
-    """Weights of the donors of `rows` (sorted by fold), one array a fold."""
-    return [
-        weights[int(fold)][part["donor"]].to_numpy()
-        for fold, part in rows.groupby("fold", sort=True)
-    ]
 
 
 def _compare(

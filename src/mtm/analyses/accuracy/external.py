@@ -16,10 +16,10 @@ from mtm.cohort.cohort import Cohort
 from mtm.cohort.folds import read_folds
 from mtm.errors import CannotDo
 from mtm.models.base import Predictor
+from mtm.models.requests import held_out_requests
 from mtm.predictions.external import EXTERNAL_FOLD, predict_external
 from mtm.predictions.files import write_predictions
 from mtm.predictions.held_out import HeldOut, read_held_out
-from mtm.predictions.requests import held_out_requests
 from mtm.settings.accuracy import AccuracySettings
 from mtm.settings.transfer import Alignment
 from mtm.vocabulary import CROSS_VALIDATION

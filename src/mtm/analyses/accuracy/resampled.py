@@ -33,6 +33,35 @@ def sampled_genes(n_genes: int, wanted: int, seed: int) -> np.ndarray:
     return np.sort(np.random.default_rng([seed]).permutation(n_genes)[:wanted])
 
 
+def weights_of(rows: pd.DataFrame, weights: Mapping[int, pd.DataFrame]) -> list[np.ndarray]:
+    """Bootstrap weights of the donors of `rows` (sorted by fold), one array a fold.
+
+    `weights` are those of `mtm.predictions.held_out.fold_weights`.
+    """
+    return [
+        weights[int(fold)][part["donor"]].to_numpy()
+        for fold, part in rows.groupby("fold", sort=True)
+    ]
+
+
+def resampled_mean(values: np.ndarray, weights: Sequence[np.ndarray]) -> np.ndarray:
+    """Mean over samples in each bootstrap sample of donors, NaN aside.
+
+    Parameters
+    ----------
+    values
+        One a sample, sorted as in `weights_of`.
+    weights
+        From `weights_of`.
+    """
+    known = np.isfinite(values)
+    draws = np.concatenate(weights, axis=1).astype(np.float64)
+    drawn = draws @ known
+    return np.divide(
+        draws @ np.nan_to_num(values), drawn, out=np.full(len(draws), np.nan), where=drawn > 0
+    )
+
+
 @dataclass(frozen=True)
 class TissueDraws:
     """Draws of one tissue, one of each a fold: permutation factors and bootstrap weights."""

@@ -1,7 +1,7 @@
 """The joint model as a predictor: several fits, averaged."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pandas as pd
@@ -15,6 +15,7 @@ from mtm.models.device import choose_device
 from mtm.models.inner_folds import inner_folds, told
 from mtm.models.joint.conditional import condition, read_out
 from mtm.models.joint.em import Priors, State, iterate
+from mtm.models.joint.expected import expected_variance
 from mtm.models.joint.loadings import Loadings, Samples
 from mtm.models.registry import register
 from mtm.settings.models.joint import JointParameters
@@ -165,7 +166,7 @@ class Joint(Predictor):
         for tissues, members, rows in self._same_sources(inputs, requests):
             expr_z = self.scaler.transform(
                 inputs.expr_tpm[rows.ravel()], inputs.tissue[rows.ravel()]
-            ).reshape(*rows.shape, -1)
+            ).reshape(*rows.shape, len(self.genes))
             given = None if covariates is None else covariates[members]
             for loadings in self.fits:
                 known = condition(loadings, tissues, torch.from_numpy(expr_z), None, given)
@@ -175,12 +176,18 @@ class Joint(Predictor):
                     result[members[of_target]] += mean.numpy() / len(self.fits)
         return result
 
+    def expected_variance(self, sources: Sequence[int], targets: Sequence[int]) -> np.ndarray:
+        """As every model's; a tissue that training never saw tells nothing."""
+        seen = np.isfinite(self.scaler.mean).all(1)
+        given = [tissue for tissue in sources if seen[tissue]]
+        return expected_variance(self.fits, given, targets)
+
     def _covariates_of(self, inputs: Cohort, requests: Requests) -> torch.Tensor | None:
         """Standardised covariates of each request's donor; None where the input has not all."""
         names = self.design.covariates
         if not names or not len(requests):
             return None
-        table = covariate_table(inputs, requests.source_rows[:, 0], names)
+        table = covariate_table(inputs, requests.source_rows[:, 0], names, requests.donor)
         if len(table.columns) < len(names):
             return None
         return torch.from_numpy(self.design.transform(table).astype(np.float32))

@@ -92,6 +92,11 @@ class ModelParameters(Section):
         return ()
 
     @property
+    def without_samples(self) -> bool:
+        """Whether it predicts people without any sample, from their covariates."""
+        return False
+
+    @property
     def from_expression_alone(self) -> bool:
         """Whether predictions of new people follow from their expression, without covariates."""
         return True

@@ -43,6 +43,11 @@ class JointParameters(ModelParameters):
     checkpoint_every: int = key(10, "Save the training state every so many iterations, so that a killed run goes on from there; 0 never.", ge=0, unit="iterations")
     scale: Scale = SCALE
 
+    @property
+    def without_samples(self) -> bool:
+        """Covariates tell of the factors."""
+        return bool(self.covariates)
+
     def size(self, cohort: CohortSize) -> ModelSize:
         """Return what the loadings of all fits take, and the samples with own effects."""
         width = max(self.n_factors) + self.noise_rank + 2

@@ -1,0 +1,40 @@
+"""Score a model given other tissues than the source, and say which next one would tell most."""
+
+from mtm.analyses.sources.accuracy import score_sources
+from mtm.analyses.sources.next_tissue import next_tissues
+from mtm.cohort.cohort import Cohort
+from mtm.io import write_tsv
+from mtm.models.registry import load
+from mtm.models.requests import refuse_seen
+from mtm.pipeline.held_out import held_out
+from mtm.pipeline.scripting import run
+from mtm.settings.accuracy import AccuracySettings
+from mtm.settings.any_sources import AnySources
+
+
+def main(snakemake):
+    """Read every fold's bundle once, predict and score from all choices, write both tables."""
+    inputs, params = snakemake.input, snakemake.params
+    of_model = held_out(snakemake)
+    models = {
+        int(fold): load(path) for fold, path in zip(params.folds, inputs.bundles, strict=True)
+    }
+    for (fold, model), bundle in zip(models.items(), inputs.bundles, strict=True):
+        samples = of_model.samples
+        refuse_seen(model, samples.loc[samples["fold"] == fold, "donor"], bundle)
+    accuracy = score_sources(
+        models,
+        Cohort.read(inputs.expression, inputs.donors),
+        of_model,
+        snakemake.wildcards.model,
+        params.source,
+        AnySources.of(params.any_sources),
+        AccuracySettings.of(params.accuracy),
+    )
+    write_tsv(accuracy, snakemake.output.accuracy)
+    write_tsv(next_tissues(models.values(), accuracy, params.source), snakemake.output.next_tissue)
+
+
+if "snakemake" in globals():
+    with run(snakemake):  # noqa: F821
+        main(snakemake)  # noqa: F821

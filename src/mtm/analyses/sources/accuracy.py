@@ -1,0 +1,221 @@
+"""Accuracy from any choice of a donor's tissues, beside that from the source alone.
+
+What is predicted is what the headline is of: every target sample of held-out donors who have the
+source. A choice of tissues can be given to those alone who have them, so every row says how well
+the source alone does for the same samples, and the difference is paired: of the same samples, in
+the same bootstrap samples of donors (methods 8.1).
+"""
+
+import logging
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import torch
+
+from mtm.analyses.accuracy.points import point_estimates
+from mtm.analyses.accuracy.resampled import (
+    bootstrap_means,
+    resampled_mean,
+    sampled_genes,
+    weights_of,
+)
+from mtm.analyses.sources.choices import Choice, Chooser
+from mtm.cohort.cohort import Cohort
+from mtm.models.base import Predictor, Requests
+from mtm.models.requests import predict_in_blocks
+from mtm.predictions.held_out import HeldOut, fold_weights
+from mtm.predictions.tissues import Tissue, tissues
+from mtm.settings.accuracy import AccuracySettings
+from mtm.settings.any_sources import AnySources
+from mtm.statistics.over_tissues import averaged, known_mean, over_tissues
+from mtm.statistics.testing import t_interval, t_interval_of_mean
+from mtm.vocabulary import CHOICE_KEY, HEADLINE, MEAN_OF_TISSUES, ONE_TISSUE
+
+log = logging.getLogger(__name__)
+
+MEANS = ("mean_rho", "source_rho", "difference")
+
+
+@dataclass(frozen=True)
+class _Correlations:
+    """Correlations of genes or samples, and their mean in each bootstrap sample of donors."""
+
+    rho: np.ndarray
+    draws: np.ndarray
+
+
+Levels = dict[str, _Correlations]
+
+
+def score_sources(
+    models: Mapping[int, Predictor],
+    cohort: Cohort,
+    held_out: HeldOut,
+    name: str,
+    source: str,
+    settings: AnySources,
+    accuracy: AccuracySettings,
+) -> pd.DataFrame:
+    """Score a model given every choice of tissues.
+
+    Parameters
+    ----------
+    models
+        By fold, fitted without its donors.
+    cohort
+        The whole cohort.
+    held_out
+        The model's held-out predictions, which say what is predicted; from what does not matter.
+    name
+        The model's name in the table.
+    source
+        Tissue that single-source models predict from.
+    settings, accuracy
+        Sections of the config.
+
+    Returns
+    -------
+    pd.DataFrame
+        One row a choice (``kind``, ``given``), ``level`` (gene_wise, sample_wise) and target
+        ``tissue``: ``n_given`` (tissues, mean over samples), ``n_samples``, ``mean_rho`` with
+        ``ci_low`` and ``ci_high``, ``source_rho`` (from the source alone, the same samples),
+        ``difference`` of the two with ``difference_low`` and ``difference_high``. Tissue
+        "(mean of tissues)" is the mean over ``n_tissues`` targets.
+    """
+    any_model = next(iter(models.values()))
+    chooser = Chooser(
+        cohort.tissues, cohort.tissue_index(source), settings, any_model.parameters.without_samples
+    )
+    chooser.tell_lacking()
+    weights = fold_weights([held_out], accuracy)
+    scorer = _Scorer(models, cohort, chooser, weights, accuracy)
+    rows, draws = [], {}
+    for tissue in tissues(held_out):
+        for key, row, of_row in scorer.rows_of(tissue):
+            rows.append({"model": name} | row)
+            draws.setdefault((name, *key), []).append(of_row)
+        log.info("%s told from %d choices of tissues", tissue.name, len(draws) // 2)
+    return _with_means(pd.DataFrame(rows), draws, weights)
+
+
+@dataclass(frozen=True)
+class _Scorer:
+    """Everything but the target tissue."""
+
+    models: Mapping[int, Predictor]
+    cohort: Cohort
+    chooser: Chooser
+    weights: Mapping[int, pd.DataFrame]
+    accuracy: AccuracySettings
+
+    def rows_of(self, tissue: Tissue) -> Iterator[tuple[tuple, dict, tuple]]:
+        """Yield kind, tissues given and level; a row; draws of mean and difference, and sizes."""
+        samples = tissue.rows["cohort_row"].to_numpy()
+        own_rows = self.cohort.row_of()[self.cohort.donor[samples]]
+        target, source = self.cohort.tissue_index(tissue.name), self.chooser.source
+        everyone = np.arange(len(samples))
+        alone = Choice(ONE_TISSUE, self.cohort.tissues[source], everyone, own_rows[:, [source]])
+        from_source = self._predict(tissue, alone, target)
+        same_samples: dict[bytes, Levels] = {}
+        for choice in self.chooser.choices(own_rows, target):
+            if not self._enough(tissue, choice):
+                continue
+            kept = choice.kept.tobytes()
+            if kept not in same_samples:
+                part = tissue.of_samples(choice.kept, from_source[choice.kept])
+                same_samples[kept] = self._correlate(part)
+            theirs = same_samples[kept]
+            if (choice.kind, choice.given) == (alone.kind, alone.given):
+                mine = theirs
+            else:
+                predicted = self._predict(tissue, choice, target)
+                mine = self._correlate(tissue.of_samples(choice.kept, predicted))
+            sizes = len(choice.kept), tissue.rows["fold"].iloc[choice.kept].nunique()
+            for level in mine:
+                fields, draws = _compare(mine[level], theirs[level], *sizes)
+                about = {"kind": choice.kind, "given": choice.given, "level": level}
+                counts = {"n_given": choice.n_given, "n_samples": len(choice.kept)}
+                row = about | {"tissue": tissue.name} | counts | fields
+                yield tuple(about.values()), row, (*draws, sizes)
+
+    def _enough(self, tissue: Tissue, choice: Choice) -> bool:
+        """Whether a choice can be scored: all of the headline's samples, or enough of them."""
+        n = len(choice.kept)
+        in_fold = tissue.rows["fold"].iloc[choice.kept].value_counts()
+        scored = bool((in_fold >= self.accuracy.min_donors_per_fold).any())
+        return scored and (n == len(tissue.rows) or n >= self.chooser.settings.min_donors)
+
+    def _predict(self, tissue: Tissue, choice: Choice, target: int) -> np.ndarray:
+        """Predict the samples that a choice can be given to, each with the model of its fold."""
+        rows = tissue.rows.iloc[choice.kept]
+        donor = self.cohort.donor[rows["cohort_row"]]
+        predicted = np.empty((len(rows), tissue.n_genes), np.float32)
+        for fold, part in rows.groupby("fold").indices.items():
+            asked = Requests(choice.source_rows[part], np.full(len(part), target), donor[part])
+            blocks = predict_in_blocks(self.models[int(fold)], self.cohort, asked)
+            predicted[part] = np.concatenate(list(blocks))
+        return predicted
+
+    def _correlate(self, part: Tissue) -> Levels:
+        """Correlate genes within folds, and samples, as the headline does."""
+        of_folds = weights_of(part.rows, self.weights)
+        points = point_estimates(part, HEADLINE.scale, self.accuracy)
+        genes = sampled_genes(part.n_genes, self.accuracy.bootstrap_genes, self.accuracy.seed)
+        weights = [torch.from_numpy(drawn) for drawn in of_folds]
+        draws = bootstrap_means(part, HEADLINE.scale, points, weights, genes)
+        of_samples = torch.cat([matrix.diagonal() for matrix in points.sample_rho]).numpy()
+        return {
+            "gene_wise": _Correlations(
+                points.rho[HEADLINE.convention].numpy(), draws[HEADLINE.convention]
+            ),
+            "sample_wise": _Correlations(of_samples, resampled_mean(of_samples, of_folds)),
+        }
+
+
+def _compare(
+    mine: _Correlations, theirs: _Correlations, n_samples: int, n_folds: int
+) -> tuple[dict[str, float], tuple[np.ndarray, np.ndarray]]:
+    """Mean correlation beside that from the source; return fields of a row, and its draws."""
+    mean, source = float(known_mean(mine.rho)), float(known_mean(theirs.rho))
+    draws = mine.draws, mine.draws - theirs.draws
+    own, paired = (
+        t_interval(estimate, drawn, n_samples, n_folds)
+        for estimate, drawn in zip((mean, mean - source), draws, strict=True)
+    )
+    return _fields(mean, source, own, paired), draws
+
+
+def _fields(
+    mean: float, source: float, own: Mapping[str, float], paired: Mapping[str, float]
+) -> dict[str, float]:
+    """Name the numbers of a row."""
+    return {
+        "mean_rho": mean,
+        "ci_low": own["ci_low"],
+        "ci_high": own["ci_high"],
+        "source_rho": source,
+        "difference": mean - source,
+        "difference_low": paired["ci_low"],
+        "difference_high": paired["ci_high"],
+    }
+
+
+def _with_means(
+    table: pd.DataFrame, draws: Mapping[tuple, list[tuple]], weights: Mapping[int, pd.DataFrame]
+) -> pd.DataFrame:
+    """Add the rows of the mean over targets."""
+    degrees = sum(fold.shape[1] for fold in weights.values()) - len(weights)
+
+    def mean_of_targets(key: tuple, part: pd.DataFrame) -> dict[str, float]:
+        mean = averaged(part, [*MEANS, "n_given"], totals=["n_samples"])
+        own, paired, sizes = zip(*draws[key], strict=True)
+        tested = (
+            t_interval_of_mean(mean["mean_rho"], own, sizes, degrees),
+            t_interval_of_mean(mean["difference"], paired, sizes, degrees),
+        )
+        counts = {"n_tissues": len(part)} | {k: mean[k] for k in ("n_given", "n_samples")}
+        return counts | _fields(mean["mean_rho"], mean["source_rho"], *tested)
+
+    return over_tissues(table.assign(n_tissues=1), CHOICE_KEY, MEAN_OF_TISSUES, mean_of_targets)
