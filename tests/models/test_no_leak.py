@@ -11,8 +11,9 @@ from mtm.models.registry import build, load, model_names
 # Small enough for a test of every model; models not named here run on their defaults.
 TINY = {
     "average": {"models": ["ridge", "nearest_donors"]},
+    "ensemble": {"models": ["ridge", "joint"], "inner_folds": 3, "inner_fits": 2},
     "bgex": {"n_features": 3, "top_fraction": 0.5},
-    "joint": {"n_factors": 2, "noise_rank": 2, "fits": 2, "iterations": 4},
+    "joint": {"n_factors": [2, 3], "noise_rank": 2, "fits": 2, "iterations": 4},
     "mlp": {
         "encoder_widths": [8],
         "code_width": 4,

@@ -63,10 +63,10 @@ class Average(Predictor):
         """Become the model that gave `header` and `arrays`, with its members."""
         super().take_over(header, arrays)
         self.members = {}
-        for name, of_member in header["members"].items():
+        for name in self.parameters.members:
             prefix = f"members/{name}/"
             mine = {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
-            self.members[name] = revive(of_member, mine)
+            self.members[name] = revive(header["members"][name], mine)
 
     def restore(self, state: dict[str, np.ndarray]) -> None:
         """Nothing to take over beside the members."""

@@ -135,8 +135,7 @@ def join_people(
     training, external, source
         Who is trained on, who is predicted, and from which tissue.
     min_donors
-        A tissue needs so many external donors who have it beside the source, and so many
-        training samples.
+        Who have a tissue beside the source, at least; and at least so many training samples.
     min_gene_overlap
         Least share of the training cohort's genes that the external people's file has.
     out_expression, out_donors, out_folds
@@ -148,14 +147,13 @@ def join_people(
     Returns
     -------
     pd.DataFrame
-        One row a tissue of the external people but the source, `TISSUES`; one without a tissue
-        where they have no other.
+        One row a tissue of theirs but the source, `TISSUES`; without a tissue where there is none.
 
     Raises
     ------
     InputError
-        A donor or a sample is on both sides, nobody is left to train on or none of them has the
-        source, or genes do not match; nothing is written then.
+        A donor or a sample is on both sides, nobody who has the source is left to train on, or
+        genes do not match; nothing is written then.
     """
     _refuse_common(training, external)
     check_source(set(training.samples["tissue"]), source, training.expression)

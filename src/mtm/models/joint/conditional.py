@@ -57,8 +57,7 @@ def condition(
     expr_z
         Shape ``(n_donors, n_samples, G)``.
     observed
-        Which genes each of the samples has, the same for all donors, ``(n_samples, G)``; None
-        for all.
+        Which genes each sample has in all donors, ``(n_samples, G)``; None for all.
     covariates
         Standardised, ``(n_donors, p)``; None where they are not known.
     """
@@ -76,9 +75,9 @@ def condition(
     matrix = torch.eye(size, dtype=torch.float64, device=expr_z.device)
     right = expr_z.new_zeros((n_donors, size))
     for index in range(n_samples):
-        scaled = torch.cat([of.factors[index], of.noise[index]], 1) * precision[index][:, None]
-        columns = _columns(index, n_factors, rank).to(matrix.device)
         plain = torch.cat([of.factors[index], of.noise[index]], 1)
+        scaled = plain * precision[index][:, None]
+        columns = _columns(index, n_factors, rank).to(matrix.device)
         matrix[columns[:, None], columns] += (plain.T @ scaled).double()
         right[:, columns] += expr_z[:, index] @ scaled
         shared[:, columns] += of.own[index][:, None] * scaled
@@ -87,22 +86,17 @@ def condition(
     matrix -= (shared.T @ reduced).double()
     right = right.double() - (of_own @ reduced).double()
     if covariates is not None:
-        left = loadings.covariate_variance.double()
         slope = loadings.covariates.double()
-        matrix[:n_factors, :n_factors] += (slope.T / left) @ slope
-        right[:, :n_factors] += (covariates.double() / left) @ slope
+        weighted = slope / loadings.covariate_variance.double()[:, None]
+        matrix[:n_factors, :n_factors] += slope.T @ weighted
+        right[:, :n_factors] += covariates.double() @ weighted
     covariance = torch.linalg.inv(matrix)
-    x = (right @ covariance).to(expr_z)
-    covariance = covariance.to(expr_z)
+    x, covariance = (right @ covariance).to(expr_z), covariance.to(expr_z)
     own = (of_own - x @ shared.T) / own_precision
     carried = reduced @ covariance
-    return Known(
-        factors=x[:, :n_factors],
-        own=own,
-        covariance=covariance[:n_factors, :n_factors],
-        own_factors=-carried[:, :n_factors],
-        own_variance=1 / own_precision + (carried * reduced).sum(1),
-    )
+    own_variance = 1 / own_precision + (carried * reduced).sum(1)
+    among, beside = covariance[:n_factors, :n_factors], -carried[:, :n_factors]
+    return Known(x[:, :n_factors], own, among, beside, own_variance)
 
 
 def _columns(index: int, n_factors: int, rank: int) -> Tensor:

@@ -58,6 +58,8 @@ class Joint(Predictor):
         )
         saved = checkpoint.read(STATE) or {"done": [], "state": None} | self._choose(training)
         self.n_factors, self.noise_freedom = saved["chosen"]
+        notes = {"n_factors": self.n_factors, "noise_freedom": self.noise_freedom}
+        self.provenance.notes.update(notes)
         device = samples.expr_z.device
         fits = [Loadings(**kept).to(device) for kept in saved["done"]]
         table = saved["table"]

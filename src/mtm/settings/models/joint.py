@@ -3,7 +3,7 @@
 
 from typing import Annotated, ClassVar
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from mtm.settings.base import Names, key
 from mtm.settings.models.base import (
@@ -16,8 +16,9 @@ from mtm.settings.models.base import (
 )
 from mtm.vocabulary import Scale
 
-FactorChoices = Annotated[tuple[Annotated[int, Field(ge=1, le=1000)], ...], Field(min_length=1)]
-FreedomChoices = Annotated[tuple[Annotated[float, Field(ge=0, le=1e6)], ...], Field(min_length=1)]
+Choices = BeforeValidator(lambda value: (value,) if isinstance(value, int | float) else value)
+FactorChoices = Annotated[tuple[Annotated[int, Field(ge=1, le=1000)], ...], Field(min_length=1), Choices]
+FreedomChoices = Annotated[tuple[Annotated[float, Field(ge=0, le=1e6)], ...], Field(min_length=1), Choices]
 
 
 @parameters("joint")
