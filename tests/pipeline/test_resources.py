@@ -13,6 +13,7 @@ from mtm.pipeline.resources import (
     prediction_resources,
     require_disk,
     rule_resources,
+    sources_resources,
     training_resources,
 )
 from mtm.settings.models.base import CohortSize, declared
@@ -75,6 +76,14 @@ def test_training_is_given_the_memory_it_took_and_not_far_more(name, changes, si
 def test_prediction_with_many_networks_is_given_room_for_them():
     asked = prediction_resources([declared("mlp")()], PANEL)["mem_mb"]
     assert 2425 < asked < 6000
+
+
+def test_any_sources_are_given_room_for_the_bundles_of_all_folds():
+    joint = [declared("joint")()]
+    assert 700 < sources_resources(joint, PANEL, 5)["mem_mb"] < 3000
+    bundle_mb = joint[0].size(GTEX_V8).bundle_mb
+    five, ten = (sources_resources(joint, GTEX_V8, n)["mem_mb"] for n in (5, 10))
+    assert ten - five == pytest.approx(5 * bundle_mb, abs=200)
 
 
 def test_a_model_made_of_others_is_given_room_for_their_bundles():
