@@ -13,6 +13,7 @@ from mtm.pipeline.resources import (
     prediction_resources,
     require_disk,
     rule_resources,
+    sources_resources,
     training_resources,
 )
 from mtm.settings.models.base import CohortSize, declared
@@ -77,6 +78,14 @@ def test_prediction_with_many_networks_is_given_room_for_them():
     assert 2425 < asked < 6000
     # Rules that also load a bundle take the larger of both: `memory_beside_bundle`.
     assert asked > rule_resources(PANEL, 5)["score_external"]["mem_mb"]
+
+
+def test_any_sources_are_given_room_for_the_bundles_of_all_folds():
+    joint = [declared("joint")()]
+    assert 700 < sources_resources(joint, PANEL, 5)["mem_mb"] < 3000
+    bundle_mb = joint[0].size(GTEX_V8).bundle_mb
+    five, ten = (sources_resources(joint, GTEX_V8, n)["mem_mb"] for n in (5, 10))
+    assert ten - five == pytest.approx(5 * bundle_mb, abs=200)
 
 
 def test_a_model_made_of_others_is_given_room_for_their_bundles():

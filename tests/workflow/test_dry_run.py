@@ -72,7 +72,8 @@ def test_demo_dry_run_simulates_and_scores_the_oracle(tmp_path):
     assert counts["predict_oracle"] == 3
     assert (counts["train_fold"], counts["predict_fold"]) == (3 * fitted, 3 * models)
     assert counts["score_model"] == models + 1
-    assert counts["draw_fig2a"] == counts["draw_fig2b"] == 1
+    assert counts["draw_fig2a"] == counts["draw_fig2b"] == counts["draw_sources"] == 1
+    assert counts["score_sources"] == 4
     assert "fetch_dataset" not in counts
 
 
@@ -101,12 +102,13 @@ def test_nothing_is_trained_for_a_model_that_shares_the_fits_of_another(tmp_path
     }
     config |= {"transfer": {"models": ["from_blood"]}}
     config["evaluation"]["models"] = ["from_blood"]
+    config["any_sources"] = {"models": ["from_blood", "ridge"]}
     (tmp_path / "shared.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
     run = dry_run(tmp_path / "shared.yaml", tmp_path)
     counts, text = jobs(run), run.stdout + run.stderr
     assert (counts["train_fold"], counts["predict_fold"]) == (3 * 3, 3 * 4)
     assert counts["train_all"] == counts["train_external"] == 1
-    assert counts["score_external"] == counts["transfer_model"] == 1
+    assert counts["score_external"] == counts["transfer_model"] == counts["score_sources"] == 1
     assert "models/from_blood/" not in text
     job = text.split("Training both without the donors of fold 0")[1].split("Job ")[0]
     assert "models/joint/fold0.safetensors" in job, job
@@ -146,6 +148,8 @@ def test_config_file_on_the_command_line_stands_alone(tmp_path):
         (tmp_path / name).touch()
     counts = jobs(dry_run(config, tmp_path))
     assert counts["train_fold"] == counts["train_all"] == counts["predict_fold"] == 1
+    # The training mean is the same from whatever tissue.
+    assert "score_sources" not in counts
     assert "fetch_dataset" not in counts
 
 

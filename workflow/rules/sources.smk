@@ -6,7 +6,13 @@ ABLE = [
 ]
 ASKED = []
 for NAME in models_of(
-    "any_sources", *(name for name in ABLE if name in FITTED_MODELS), otherwise=[]
+    "any_sources",
+    *(
+        name
+        for name in ABLE
+        if name in FITTED_MODELS and PARAMETERS[name].from_expression_alone
+    ),
+    otherwise=[],
 ):
     if NAME in ABLE:
         ASKED.append(NAME)

@@ -10,6 +10,7 @@ from mtm.analyses.accuracy.comparison import Scored, compare_accuracy
 from mtm.analyses.accuracy.score import score_predictions
 from mtm.analyses.sources.accuracy import score_sources
 from mtm.analyses.sources.next_tissue import next_tissues
+from mtm.errors import CannotDo
 from mtm.io import write_tsv
 from mtm.models.base import Training
 from mtm.models.registry import build, load
@@ -152,6 +153,13 @@ def test_few_donors_are_not_scored(made, models):
     told = next_tissues(models.values(), found, BLOOD)
     assert told["reduction"].notna().all()
     assert told["difference"].isna().all()
+
+
+def test_without_a_target_that_can_be_scored_the_analysis_is_left_out(made, models):
+    _, _, cohort, held_out = made
+    strict = ACCURACY.with_(min_donors_per_fold=N_DONORS)
+    with pytest.raises(CannotDo, match="no target that 120 held-out donors"):
+        score_sources(models, cohort, held_out["source"], "joint", BLOOD, SETTINGS, strict)
 
 
 def test_the_next_tissue_is_ranked_by_what_the_model_expects(table, models):

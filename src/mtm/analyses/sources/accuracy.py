@@ -23,6 +23,7 @@ from mtm.analyses.accuracy.resampled import (
 )
 from mtm.analyses.sources.choices import Choice, Chooser
 from mtm.cohort.cohort import Cohort
+from mtm.errors import CannotDo
 from mtm.models.base import Predictor, Requests
 from mtm.models.requests import predict_in_blocks
 from mtm.predictions.held_out import HeldOut, fold_weights
@@ -83,6 +84,11 @@ def score_sources(
         ``ci_low`` and ``ci_high``, ``source_rho`` (from the source alone, the same samples),
         ``difference`` of the two with ``difference_low`` and ``difference_high``. Tissue
         "(mean of tissues)" is the mean over ``n_tissues`` targets.
+
+    Raises
+    ------
+    CannotDo
+        No target has enough held-out donors in any fold.
     """
     any_model = next(iter(models.values()))
     chooser = Chooser(
@@ -97,6 +103,13 @@ def score_sources(
             rows.append({"model": name} | row)
             draws.setdefault((name, *key), []).append(of_row)
         log.info("%s told from %d choices of tissues", tissue.name, len(draws) // 2)
+    if not rows:
+        least = accuracy.min_donors_per_fold
+        raise CannotDo(
+            "accuracy from other tissues",
+            f"no target that {least} held-out donors of a fold have",
+            "use fewer folds, or more donors",
+        )
     return _with_means(pd.DataFrame(rows), draws, weights)
 
 
