@@ -15,6 +15,7 @@ from mtm.settings.disease import DiseaseSettings
 from mtm.settings.disease_status import StatusSettings
 from mtm.settings.evaluation import Evaluation
 from mtm.settings.gene_characteristics import GeneCharacteristics
+from mtm.settings.intervals import IntervalSettings
 from mtm.settings.representations import Representations
 from mtm.settings.scaling import Scaling
 from mtm.settings.simulation import SimulationSettings
@@ -47,6 +48,7 @@ class Config(Section):
     transfer: TransferSection = TransferSection()
     representations: Representations = Representations()
     accuracy: AccuracySettings = AccuracySettings()
+    intervals: IntervalSettings = IntervalSettings()
     evaluation: Evaluation = Evaluation()
     simulation: SimulationSettings | None = None
     final_bundle: bool = key(False, "Also fit every model on all donors and write `models/{model}/all.safetensors`, for predictions of new people.")
