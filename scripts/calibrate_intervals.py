@@ -9,7 +9,7 @@ from mtm.settings.intervals import IntervalSettings
 
 
 def main(snakemake):
-    """Read the predictions of all folds and the accuracy of genes, write three tables."""
+    """Read the predictions of all folds and the accuracy of genes, write four tables."""
     inputs, params, output = snakemake.input, snakemake.params, snakemake.output
     calibrated = calibrate_intervals(
         held_out(snakemake),
@@ -22,6 +22,7 @@ def main(snakemake):
     write_parquet(calibrated.genes, output.genes)
     write_tsv(calibrated.quantiles, output.quantiles)
     write_tsv(calibrated.coverage, output.coverage)
+    write_tsv(calibrated.reliability, output.reliability)
 
 
 if "snakemake" in globals():

@@ -40,7 +40,7 @@ build_cohort combine_status compare_tissue_similarity compare_with_paper draw_fi
 find_contrasts join_gene_contrasts list_skipped_analyses make_folds measure_connectivity
 measure_conservation measure_expression_level predict_fold predict_oracle print_headline
 simulate_cohort summarise_accuracy summarise_dysregulation summarise_external
-summarise_traits train_fold
+summarise_intervals summarise_traits train_fold
 """
 
 

@@ -111,6 +111,10 @@ def rule_resources(size: CohortSize, n_models: int) -> Mapping[str, dict[str, in
         # The other cohort is taken to be no larger than this one; three alignments.
         "join_external": _asked(matrix, 2 * matrix),
         "score_external": _asked(10 * matrix + 30 * genes_mb, 3 * matrix + 4 * genes_mb),
+        # Counts of scores of every sample, and the tables of genes.
+        "calibrate_intervals": _asked(
+            4 * matrix + 10 * genes_mb + 13e-3 * size.n_samples, genes_mb
+        ),
         # z-scores of two tissues and of all others together, with their squares.
         "estimate_ceiling": _asked(6 * matrix, 10),
         "compare_models": _asked(4 * matrix + 10 * n_models * genes_mb, n_models * genes_mb),
@@ -134,7 +138,8 @@ def rule_resources(size: CohortSize, n_models: int) -> Mapping[str, dict[str, in
         "transfer_model": _asked(4 * matrix + 10 * genes_mb + 2000, 2 * genes_mb),
         **dict.fromkeys(
             (
-                "summarise_accuracy", "summarise_external", "compare_with_paper",
+                "summarise_accuracy", "summarise_external", "summarise_intervals",
+                "compare_with_paper",
                 "join_gene_contrasts",
                 "combine_status", "summarise_traits", "summarise_dysregulation", "draw_figure",
                 "list_skipped_analyses", "list_trainings",

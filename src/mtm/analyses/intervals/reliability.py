@@ -19,7 +19,7 @@ from mtm.statistics.correlation import fisher_z
 from mtm.statistics.coupled_folds import coupling
 from mtm.statistics.kernels import standardise
 from mtm.statistics.testing import LIMITS
-from mtm.vocabulary import HEADLINE, RELIABILITY
+from mtm.vocabulary import HEADLINE, MEAN_OF_TISSUES, RELIABILITY
 
 
 def reliability(
@@ -82,6 +82,43 @@ def reliability_class(
     for name in RELIABILITY[1:]:
         classes[(expected_rho >= settings.thresholds[name]) & (q < settings.reliable_q)] = name
     return classes
+
+
+def reliability_counts(model: str, genes: pd.DataFrame) -> pd.DataFrame:
+    """Count the genes of each class.
+
+    Parameters
+    ----------
+    model
+        Its name.
+    genes
+        From `reliability`, of all tissues.
+
+    Returns
+    -------
+    pd.DataFrame
+        One row a tissue, and their mean: ``model``, ``tissue``, ``n_samples``, ``n_genes`` (with
+        a correlation), ``mean_rho``, ``mean_expected_rho``, and ``n_`` of every class.
+    """
+    known = genes[genes["rho"].notna()]
+    by_tissue = known.groupby("tissue")
+    table = pd.DataFrame(
+        {
+            "n_samples": by_tissue["n"].first(),
+            "n_genes": by_tissue.size(),
+            "mean_rho": by_tissue["rho"].mean(),
+            "mean_expected_rho": by_tissue["expected_rho"].mean(),
+        }
+    )
+    for name in reversed(RELIABILITY):
+        table[f"n_{name}"] = (known["reliability"] == name).groupby(known["tissue"]).sum()
+    counts = [name for name in table if name.startswith("n_")]
+    mean = table.mean().to_frame(MEAN_OF_TISSUES).T
+    mean["n_samples"] = table["n_samples"].sum()
+    table = pd.concat([table, mean]).rename_axis("tissue").reset_index()
+    table[counts] = table[counts].round().astype("Int64")
+    table.insert(0, "model", model)
+    return table
 
 
 def _error(tissue: Tissue, least: int, learned: bool) -> tuple[np.ndarray, int]:

@@ -13,7 +13,7 @@ from mtm.analyses.intervals.calibration import (
     score_tissue,
 )
 from mtm.analyses.intervals.coverage import coverage_table
-from mtm.analyses.intervals.reliability import reliability
+from mtm.analyses.intervals.reliability import reliability, reliability_counts
 from mtm.predictions.held_out import HeldOut
 from mtm.predictions.tissues import Tissue, tissues
 from mtm.settings.accuracy import AccuracySettings
@@ -30,13 +30,14 @@ class Calibrated:
 
     Parameters
     ----------
-    genes, quantiles, coverage
-        The three tables of the intervals rule.
+    genes, quantiles, coverage, reliability
+        The tables of the intervals rule.
     """
 
     genes: pd.DataFrame
     quantiles: pd.DataFrame
     coverage: pd.DataFrame
+    reliability: pd.DataFrame
 
 
 def calibrate_intervals(
@@ -80,10 +81,12 @@ def calibrate_intervals(
         table.insert(2, "expression", np.array(TERTILES, object)[tertile])
         table.insert(3, "sd", scores[-1].sd[-1])
         genes.append(table)
+    of_genes = pd.concat(genes, ignore_index=True)
     return Calibrated(
-        pd.concat(genes, ignore_index=True),
+        of_genes,
         _quantile_table(scores, settings),
         coverage_table(model, scores, reference, settings),
+        reliability_counts(model, of_genes),
     )
 
 
