@@ -60,6 +60,6 @@ rule all:
         rules.accuracy.input,
         rules.figures.input,
         rules.tables.input,
-        results_of("models/{model}/all.safetensors", model=MODELS)
+        results_of("bundles/{model}.safetensors", model=MODELS)
         if config["final_bundle"]
         else [],

@@ -6,7 +6,7 @@ from mtm.errors import InputError
 from mtm.models.registry import load
 from mtm.pipeline.scripting import run
 from mtm.predictions.files import write_predictions
-from mtm.predictions.requests import held_out_requests, predict_in_blocks
+from mtm.predictions.requests import held_out_requests, own_sd_in_blocks, predict_in_blocks
 
 
 def main(snakemake):
@@ -33,6 +33,7 @@ def main(snakemake):
         model=snakemake.wildcards.model,
         scale=model.scale,
         fold=fold,
+        own_sd=own_sd_in_blocks(model, cohort, requests) if model.own_sd else None,
     )
 
 

@@ -87,6 +87,16 @@ def prediction_resource(name):
     return resource
 
 
+def certificate_resource(name):
+    """Return the function that gives `mem_mb` or `disk_mb` of certifying a bundle."""
+
+    def resource(wildcards):
+        parts = [PARAMETERS[part] for part in with_members(wildcards.model)]
+        return asked.certificate_resources(parts, COHORT_SIZE)[name]
+
+    return resource
+
+
 def model_modules(name):
     """Return the modules that define a model and all that it is made of."""
     classes = {config["models"][part]["class"] for part in with_members(name)}

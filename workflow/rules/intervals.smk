@@ -68,6 +68,37 @@ rule summarise_intervals:
         "../../scripts/summarise_intervals.py"
 
 
+rule certify_bundle:
+    input:
+        bundle=rules.train_all.output.bundle,
+        genes=rules.calibrate_intervals.output.genes,
+        quantiles=rules.calibrate_intervals.output.quantiles,
+    output:
+        bundle="results/{cohort}/bundles/{model}.safetensors",
+    log:
+        "logs/{cohort}/certify_bundle/{model}.log",
+    benchmark:
+        "benchmarks/{cohort}/certify_bundle/{model}.tsv"
+    wildcard_constraints:
+        model="|".join(MODELS),
+    conda:
+        "../../envs/mtm.yaml"
+    threads: 1
+    resources:
+        mem_mb=certificate_resource("mem_mb"),
+        disk_mb=certificate_resource("disk_mb"),
+        runtime=30,
+    params:
+        source=config["source"],
+        sources=model_sources,
+        intervals=config["intervals"],
+        code=code_of("certify_bundle.py"),
+    message:
+        "Putting intervals and reliability into the bundle of {wildcards.model}"
+    script:
+        "../../scripts/certify_bundle.py"
+
+
 TABLES += [
     rules.summarise_intervals.output.coverage,
     rules.summarise_intervals.output.reliability,

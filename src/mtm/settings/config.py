@@ -51,7 +51,7 @@ class Config(Section):
     intervals: IntervalSettings = IntervalSettings()
     evaluation: Evaluation = Evaluation()
     simulation: SimulationSettings | None = None
-    final_bundle: bool = key(False, "Also fit every model on all donors and write `models/{model}/all.safetensors`, for predictions of new people.")
+    final_bundle: bool = key(False, "Also fit every model on all donors and write `bundles/{model}.safetensors`, for predictions of new people, with intervals and reliability from the cross-validation.")
 
     def disagreements(self) -> Iterator[InputError]:
         """Yield what keys of one section demand of another's."""

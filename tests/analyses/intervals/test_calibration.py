@@ -10,7 +10,6 @@ from scipy import stats
 
 from mtm.analyses.intervals.calibration import (
     N_CELLS,
-    TERTILES,
     Residuals,
     interval_quantiles,
     score_tissue,
@@ -20,6 +19,7 @@ from mtm.models.base import Requests, Training
 from mtm.models.registry import build
 from mtm.settings.intervals import IntervalSettings
 from mtm.statistics.moderation import VariancePrior
+from mtm.vocabulary import TERTILES
 
 SETTINGS = IntervalSettings()
 

@@ -18,12 +18,11 @@ import pandas as pd
 
 from mtm.predictions.tissues import BLOCK_GENES
 from mtm.statistics.moderation import VariancePrior
+from mtm.vocabulary import TERTILES
 
 # Cells of score / (1 + score), from 0 to 1; within one, scores are taken as spread evenly.
 N_CELLS = 1024
 EDGES = np.linspace(0, 1, N_CELLS + 1)
-# Genes of a tissue by their mean expression.
-TERTILES = ("low", "middle", "high")
 
 
 @dataclass(frozen=True)

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from mtm.analyses.intervals.calibration import TERTILES, TissueScores, interval_quantiles
+from mtm.analyses.intervals.calibration import TissueScores, interval_quantiles
 from mtm.settings.intervals import IntervalSettings
 from mtm.statistics.group_jackknife import donor_groups, jackknife_interval
 from mtm.statistics.over_tissues import known_mean
-from mtm.vocabulary import MEAN_OF_TISSUES
+from mtm.vocabulary import MEAN_OF_TISSUES, TERTILES
 
 # Groups of donors left out for intervals.
 N_GROUPS = 20

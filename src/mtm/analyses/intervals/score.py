@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 
 from mtm.analyses.intervals.calibration import (
-    TERTILES,
     Residuals,
     TissueScores,
     interval_quantiles,
@@ -19,6 +18,7 @@ from mtm.predictions.tissues import Tissue, tissues
 from mtm.settings.accuracy import AccuracySettings
 from mtm.settings.intervals import IntervalSettings
 from mtm.statistics.group_jackknife import donor_groups
+from mtm.vocabulary import TERTILES
 
 # Donors of a cohort with one fold are dealt out to so many groups.
 GROUPS_OF_ONE_FOLD = 5
@@ -84,7 +84,7 @@ def calibrate_intervals(
     of_genes = pd.concat(genes, ignore_index=True)
     return Calibrated(
         of_genes,
-        _quantile_table(scores, settings),
+        _quantile_table(scores, settings, own_sd is not None),
         coverage_table(model, scores, reference, settings),
         reliability_counts(model, of_genes),
     )
@@ -109,7 +109,9 @@ def _tertiles(tissue: Tissue) -> np.ndarray:
     return len(TERTILES) * rank // len(means)
 
 
-def _quantile_table(scores: list[TissueScores], settings: IntervalSettings) -> pd.DataFrame:
+def _quantile_table(
+    scores: list[TissueScores], settings: IntervalSettings, own_sd: bool
+) -> pd.DataFrame:
     """Quantiles of the calibration on all donors, one row a tissue, tertile and level."""
     quantiles = interval_quantiles(scores, settings.levels, settings.common_donors)[:, -1]
     index = pd.MultiIndex.from_product(
@@ -119,4 +121,4 @@ def _quantile_table(scores: list[TissueScores], settings: IntervalSettings) -> p
     table = pd.DataFrame({"quantile": quantiles.ravel()}, index).reset_index()
     sizes = {tissue.tissue: tissue.sizes[-1] for tissue in scores}
     table.insert(1, "n", table["tissue"].map(sizes))
-    return table
+    return table.assign(own_sd=int(own_sd))

@@ -75,12 +75,15 @@ class ModelParameters(Section):
         Whether it can take several samples of a donor.
     learns
         Whether its predictions follow from the training donors' samples of the target.
+    own_sd
+        Whether it gives each prediction a standard deviation of its own.
     """
 
     name: ClassVar[str] = ""
     in_epochs: ClassVar[bool] = False
     several_sources: ClassVar[bool] = False
     learns: ClassVar[bool] = True
+    own_sd: ClassVar[bool] = False
 
     @property
     def members(self) -> tuple[str, ...]:
