@@ -21,6 +21,7 @@ include: "workflow/rules/resources.smk"
 include: "workflow/rules/cohort.smk"
 include: "workflow/rules/models.smk"
 include: "workflow/rules/accuracy.smk"
+include: "workflow/rules/intervals.smk"
 include: "workflow/rules/external.smk"
 include: "workflow/rules/sources.smk"
 include: "workflow/rules/comparison.smk"
@@ -61,6 +62,6 @@ rule all:
         rules.accuracy.input,
         rules.figures.input,
         rules.tables.input,
-        results_of("models/{model}/all.safetensors", model=FITTED_MODELS)
+        results_of("bundles/{model}.safetensors", model=MODELS)
         if config["final_bundle"]
         else [],

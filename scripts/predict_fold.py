@@ -3,7 +3,12 @@
 from mtm.cohort.cohort import Cohort
 from mtm.cohort.folds import read_folds
 from mtm.models.registry import load
-from mtm.models.requests import held_out_requests, predict_in_blocks, refuse_seen
+from mtm.models.requests import (
+    held_out_requests,
+    own_sd_in_blocks,
+    predict_in_blocks,
+    refuse_seen,
+)
 from mtm.pipeline.scripting import run
 from mtm.predictions.files import write_predictions
 
@@ -26,6 +31,7 @@ def main(snakemake):
         model=snakemake.wildcards.model,
         scale=model.scale,
         fold=fold,
+        own_sd=own_sd_in_blocks(model, cohort, requests) if model.own_sd else None,
     )
 
 

@@ -56,6 +56,7 @@ class SameGene(Predictor):
     name = "same_gene_of_this_test"
     scale = "log2_z"
     several_sources = True
+    own_sd = False
 
     def _fit(self, training):
         return pd.DataFrame()

@@ -1,6 +1,7 @@
 import gzip
 import subprocess
 import sys
+from dataclasses import replace
 
 import anndata
 import numpy as np
@@ -11,7 +12,9 @@ import pytest
 from mtm import __version__, cli
 from mtm.cohort.cohort import Cohort
 from mtm.models.base import Requests, Training
-from mtm.models.registry import build
+from mtm.models.certificate import Certificate
+from mtm.models.registry import build, load
+from mtm.predictions.new_people import QUANTITIES
 
 TISSUES = ("Liver", "Lung", "Whole Blood")
 N_GENES, N_NEW = 20, 4
@@ -50,6 +53,33 @@ def model():
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory, model):
     path = tmp_path_factory.mktemp("bundle") / "all.safetensors"
+    model.save(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def certificate():
+    """What cross-validation might have found of predictions from blood."""
+    shape, rng = (len(TISSUES), N_GENES), np.random.default_rng(3)
+    of_genes = ("sd", "rho", "ci_low", "ci_high", "q", "expected_rho")
+    return Certificate(
+        sources=("Whole Blood",),
+        levels=(0.5, 0.9),
+        own_sd=False,
+        thresholds={"high": 0.5, "moderate": 0.3, "low": 0.1},
+        n_donors=np.array([70, 90, 0], np.int32),
+        quantiles=rng.uniform(1, 2, (len(TISSUES), 3, 2)).astype(np.float32),
+        tertile=rng.integers(0, 3, shape).astype(np.uint8),
+        reliability=rng.integers(0, 4, shape).astype(np.uint8),
+        **{name: rng.uniform(0.1, 0.9, shape).astype(np.float32) for name in of_genes},
+    )
+
+
+@pytest.fixture(scope="module")
+def certified(tmp_path_factory, bundle, certificate):
+    path = tmp_path_factory.mktemp("certified") / "model.safetensors"
+    model = load(bundle)
+    model.certificate = certificate
     model.save(path)
     return path
 
@@ -123,7 +153,7 @@ def test_every_input_format_gives_the_models_own_predictions(
     code, _, err = predict(capsys, bundle, expression, tmp_path / "y.tsv")
     assert code == 0, err
     table = pd.read_csv(tmp_path / "y.tsv", sep="\t")
-    assert list(table.columns) == ["sample_id", "source", "target", "scale", *IDS]
+    assert list(table.columns) == ["sample_id", "source", "target", "scale", "quantity", *IDS]
     assert list(table["sample_id"]) == SAMPLES * 2
     assert list(table["target"]) == ["Lung"] * 4 + ["Liver"] * 4
     assert set(table["scale"]) == {"log2_z"}
@@ -174,6 +204,49 @@ def test_all_other_tissues_by_default(tmp_path, capsys, bundle, expr_tpm):
     code, _, _ = predict(capsys, bundle, expression, tmp_path / "y.tsv", targets=())
     assert code == 0
     assert set(pd.read_csv(tmp_path / "y.tsv", sep="\t")["target"]) == {"Liver", "Lung"}
+
+
+@pytest.mark.parametrize("name", ["y.tsv", "y.parquet", "y.h5ad"])
+@pytest.mark.parametrize("scale", ["z", "tpm"])
+def test_a_certified_bundle_says_how_far_to_trust_it(
+    tmp_path, capsys, certified, certificate, model, expr_tpm, expected_z, name, scale
+):
+    expression = write_expression(tmp_path / "x.tsv", expr_tpm)
+    out = tmp_path / name
+    code, _, err = predict(capsys, certified, expression, out, "--scale", scale)
+    assert code == 0, err
+    assert "90% intervals (low, high) and reliability from up to 90 held-out donors" in err
+    if name == "y.h5ad":
+        data = anndata.read_h5ad(out)
+        found = {"prediction": data.X, **data.layers}
+    else:
+        table = pd.read_csv(out, sep="\t") if name == "y.tsv" else pd.read_parquet(out)
+        found = {kind: part[IDS].to_numpy() for kind, part in table.groupby("quantity")}
+        assert list(table["sample_id"][table["quantity"] == "low"]) == SAMPLES * 2
+    assert set(found) == set(QUANTITIES)
+    targets = np.repeat([1, 0], N_NEW)
+    half = np.stack([certificate.half_width(target) for target in targets])
+    for kind, ends in {"prediction": 0, "low": -1, "high": 1}.items():
+        expected = expected_z + ends * half
+        if scale == "tpm":
+            expected = model.scaler.inverse(expected, targets)
+        np.testing.assert_allclose(found[kind], expected, rtol=2e-3, atol=2e-3)
+    assert (found["low"] <= found["high"]).all()
+    np.testing.assert_allclose(found["reliability"], certificate.expected_rho[targets], rtol=1e-4)
+    np.testing.assert_array_equal(found["reliability_class"], certificate.reliability[targets])
+
+
+def test_a_certificate_of_other_sources_is_not_applied(
+    tmp_path, capsys, certified, certificate, expr_tpm
+):
+    model = load(certified)
+    model.certificate = replace(certificate, sources=TISSUES)
+    model.save(tmp_path / "others.safetensors")
+    expression = write_expression(tmp_path / "x.tsv", expr_tpm)
+    code, _, err = predict(capsys, tmp_path / "others.safetensors", expression, tmp_path / "y.tsv")
+    assert code == 0
+    assert "the certificate is of predictions from Liver, Lung, Whole Blood" in err
+    assert set(pd.read_csv(tmp_path / "y.tsv", sep="\t")["quantity"]) == {"prediction"}
 
 
 def test_log2_input_needs_its_flag(tmp_path, capsys, bundle, expr_tpm, expected_z):
@@ -274,9 +347,16 @@ def test_info(capsys, bundle):
     assert lines["tissues"] == "3: Liver; Lung; Whole Blood"
     assert lines["training donors"] == "6"
     assert lines["source"] == "Whole Blood"
+    assert lines["certificate"] == "none"
     assert "checksum ok" in lines["bundle"]
     assert '"code_width": 4' in lines["parameters"]
     assert __version__ in lines["versions"]
+
+
+def test_info_tells_of_a_certificate(capsys, certified):
+    _, out, _ = run(capsys, "info", certified)
+    assert "50%, 90% from 70 to 90 held-out donors a tissue, predicted from Whole Blood" in out
+    assert "(from 0.5), moderate " in out
 
 
 def test_info_refuses_a_damaged_bundle(tmp_path, capsys, bundle):

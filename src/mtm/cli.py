@@ -157,14 +157,17 @@ def predict(options: argparse.Namespace) -> None:
         "log2": ("log2", "log2(1+TPM)"),
         "tpm": ("tpm", "TPM"),
     }[options.scale]
+    said = new_people.quantities(model, options.source)
     write_new_predictions(
         options.out,
-        (values for _, _, values in new_people.predict_new(model, inputs, targets, options.scale)),
+        new_people.answers(model, inputs, targets, options.scale),
         new_people.new_rows(sample_ids, options.source, targets, scale),
         model.genes,
         {"scale": scale, "units": units, "model": model.name},
+        said,
     )
     _say(f"{options.out}: {len(sample_ids)} samples x {len(targets)} tissues, {units}")
+    _say(new_people.trust(model, options.source))
 
 
 def info(options: argparse.Namespace) -> None:
@@ -173,7 +176,7 @@ def info(options: argparse.Namespace) -> None:
     from mtm.models.registry import load
 
     header = read_header(options.bundle)
-    load(options.bundle)
+    known = load(options.bundle).certificate
     provenance = header["provenance"]
     lines = {
         "bundle": f"version {header['bundle_version']}, checksum ok",
@@ -186,6 +189,7 @@ def info(options: argparse.Namespace) -> None:
         "training donors": len(provenance["training_donors"]),
         "fold": provenance["fold"] or "not recorded",
         "seed": provenance["seed"],
+        **({"certificate": "none"} if known is None else known.in_words()),
         "versions": ", ".join(f"{name} {text}" for name, text in header["versions"].items()),
         "parameters": json.dumps(header["parameters"], sort_keys=True),
         "notes": json.dumps(provenance["notes"], sort_keys=True),

@@ -67,6 +67,11 @@ HEADLINE_MEASURES = (
     ("tpm_z", "gene_wise", "pooled_raw"),
 )
 
+# How well a gene is told in a tissue, the worst class first.
+RELIABILITY = ("none", "low", "moderate", "high")
+# Genes of a tissue by their mean expression.
+TERTILES = ("low", "middle", "high")
+
 # How the cohort's own held-out donors are called where external people are scored beside them.
 CROSS_VALIDATION = "cross-validation"
 # What any model could reach: an estimate of it, and what it is at least.

@@ -52,7 +52,7 @@ CONFIG = {
     "accuracy": {"permutations": 20, "bootstraps": 20},
 }
 
-TARGETS = ["accuracy", "tables", "results/small/models/mtm/all.safetensors"]
+TARGETS = ["accuracy", "tables", "results/small/bundles/mtm.safetensors"]
 
 
 def run_small(folder, *arguments):

@@ -1,5 +1,6 @@
 """A very small simulated cohort through every rule but the figures."""
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -28,6 +29,31 @@ def test_bundle_names_its_training_donors(small_run):
     everyone = load(small_run / "results/small/models/mtm/all.safetensors")
     assert set(everyone.provenance.training_donors) == set(folds["donor"])
     assert everyone.provenance.fold == "all"
+
+
+def test_the_bundle_to_give_away_has_what_the_held_out_donors_told(small_run):
+    folder = small_run / "results/small"
+    plain, certified = (
+        load(folder / name) for name in ("models/mtm/all.safetensors", "bundles/mtm.safetensors")
+    )
+    assert plain.certificate is None
+    known = certified.certificate
+    assert (known.sources, known.levels) == (("Whole Blood",), (0.5, 0.8, 0.9))
+    assert [name for name, n in zip(certified.tissues, known.n_donors, strict=True) if n] == [
+        "Lung",
+        "Thyroid",
+    ]
+    genes = pd.read_parquet(folder / "intervals/genes/mtm.parquet")
+    of_lung = genes[genes["tissue"] == "Lung"].set_index("gene_id")
+    np.testing.assert_array_equal(
+        known.sd[certified.tissues.index("Lung")],
+        of_lung["sd"][certified.genes.index].to_numpy(np.float32),
+    )
+    coverage = pd.read_csv(folder / "intervals/coverage.tsv", sep="\t")
+    assert set(coverage["model"]) == {"mtm", "train_mean", "oracle"}
+    whole = coverage[(coverage["by"] == "all") & (coverage["tissue"] == "(mean of tissues)")]
+    # A dozen held-out donors: far from exact, and near what it should be.
+    assert (whole["coverage"] - whole["level"]).abs().max() < 0.12
 
 
 def test_training_state_is_gone_and_logs_are_in_place(small_run):

@@ -36,7 +36,10 @@ def model_seed(name):
 
 def training_settings(wildcards):
     """Return how a model is fitted."""
-    of_model = {"seed": model_seed(wildcards.model), "sources": model_sources(wildcards)}
+    of_model = {
+        "seed": model_seed(wildcards.model),
+        "sources": model_sources(wildcards),
+    }
     return TRAINING | of_model
 
 
@@ -107,6 +110,16 @@ def memory_beside_bundle(rule):
     """Return the function that gives `mem_mb` of a rule that also loads a model and predicts."""
     predicting = prediction_resource("mem_mb")
     return lambda wildcards: max(RULE_RESOURCES[rule]["mem_mb"], predicting(wildcards))
+
+
+def certificate_resource(name):
+    """Return the function that gives `mem_mb` or `disk_mb` of certifying a bundle."""
+
+    def resource(wildcards):
+        parts = [PARAMETERS[part] for part in with_members(wildcards.model)]
+        return asked.certificate_resources(parts, COHORT_SIZE)[name]
+
+    return resource
 
 
 def model_modules(name):

@@ -13,6 +13,7 @@ from mtm.cohort.cohort import Cohort
 from mtm.cohort.scaling import TissueScaler
 from mtm.errors import InputError
 from mtm.models.bundle import write_bundle
+from mtm.models.certificate import PREFIX, Certificate
 from mtm.settings.models.base import ModelParameters
 from mtm.settings.scaling import Scaling
 from mtm.vocabulary import Scale, SourceChoice
@@ -126,6 +127,7 @@ class Predictor(ABC):
     in ``mtm.settings.models`` under the same name and named here as `Parameters`. It fills the
     four methods below (`Untrained` needs `predict` alone). After `fit` or `load`, `tissues`,
     `genes`, `scaler` and `provenance` are set and `predict` needs nothing but the input.
+    `certificate` is set in bundles that have one.
 
     Parameters
     ----------
@@ -142,6 +144,7 @@ class Predictor(ABC):
         self.genes: pd.DataFrame = pd.DataFrame()
         self.scaler: TissueScaler | None = None
         self.provenance = Provenance()
+        self.certificate: Certificate | None = None
 
     @property
     def scale(self) -> Scale:
@@ -152,6 +155,11 @@ class Predictor(ABC):
     def several_sources(self) -> bool:
         """Whether `predict` takes several samples of a donor."""
         return self.parameters.several_sources
+
+    @property
+    def own_sd(self) -> bool:
+        """Whether `predict_sd` gives anything."""
+        return self.parameters.own_sd
 
     def fit(self, training: Training) -> pd.DataFrame:
         """Fit on training donors; return the training table (one row an epoch or evaluation)."""
@@ -206,6 +214,24 @@ class Predictor(ABC):
         """
         return None
 
+    def predict_sd(self, inputs: Cohort, requests: Requests) -> np.ndarray:
+        """Return the sd that the model itself gives each prediction.
+
+        Models that do so declare ``own_sd``. It may depend on what is known of a person; its
+        scale need not be right, as intervals are calibrated (methods 6.11).
+
+        Parameters
+        ----------
+        inputs, requests
+            As of `predict`.
+
+        Returns
+        -------
+        np.ndarray
+            Shape ``(n_requests, n_genes)``, float32, above 0, in `scale`.
+        """
+        raise NotImplementedError(f"{self.name} gives no sd")
+
     @abstractmethod
     def state(self) -> dict[str, np.ndarray]:
         """Everything learned, as named arrays; the scaler is kept by the base class."""
@@ -216,7 +242,8 @@ class Predictor(ABC):
 
     def header(self) -> dict:
         """Everything that a bundle holds beside arrays, of plain values."""
-        return {
+        certified = {} if self.certificate is None else {"certificate": self.certificate.header()}
+        return certified | {
             "model": self.name,
             "scale": self.scale,
             "clip": self.scaler.clip,
@@ -228,8 +255,10 @@ class Predictor(ABC):
         }
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """All arrays of a bundle: what was learned, and the scaler."""
-        return self.state() | {"scaler/mean": self.scaler.mean, "scaler/sd": self.scaler.sd}
+        """All arrays of a bundle: what was learned, the scaler, and the certificate."""
+        scaler = {"scaler/mean": self.scaler.mean, "scaler/sd": self.scaler.sd}
+        certified = {} if self.certificate is None else self.certificate.arrays()
+        return self.state() | scaler | certified
 
     def save(self, path: str | Path) -> None:
         """Write the bundle; prediction needs nothing else."""
@@ -247,7 +276,8 @@ class Predictor(ABC):
         )
         mean, sd = arrays["scaler/mean"], arrays["scaler/sd"]
         self.scaler = TissueScaler(header["scale"], mean, sd, header["clip"])
-        self.restore({k: v for k, v in arrays.items() if not k.startswith("scaler/")})
+        self.certificate = Certificate.of(header, arrays)
+        self.restore({k: v for k, v in arrays.items() if not k.startswith(("scaler/", PREFIX))})
 
 
 class Untrained(Predictor):

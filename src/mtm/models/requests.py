@@ -136,3 +136,12 @@ def predict_in_blocks(
                 "The model has diverged, or its training had no sample of that tissue.",
             )
         yield expr_z
+
+
+def own_sd_in_blocks(
+    model: Predictor, inputs: Cohort, requests: Requests, block: int = BLOCK
+) -> Iterator[np.ndarray]:
+    """Yield the sds that a model itself gives to what `predict_in_blocks` yields, alike."""
+    for start in range(0, len(requests), block):
+        part = slice(start, start + block)
+        yield model.predict_sd(inputs, Requests(requests.source_rows[part], requests.target[part]))

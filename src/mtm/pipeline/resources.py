@@ -71,7 +71,18 @@ def training_resources(parts: Sequence[ModelParameters], size: CohortSize) -> di
 def prediction_resources(parts: Sequence[ModelParameters], size: CohortSize) -> dict[str, int]:
     """Return ``mem_mb`` and ``disk_mb`` of predicting a fold; `parts` as in training."""
     model = _with_bundles(parts, size)
-    return _asked(4 * size.matrix_mb + 3 * model.bundle_mb, size.matrix_mb)
+    matrices = 2 if parts[0].own_sd else 1
+    return _asked(4 * size.matrix_mb + 3 * model.bundle_mb, matrices * size.matrix_mb)
+
+
+def certificate_resources(parts: Sequence[ModelParameters], size: CohortSize) -> dict[str, int]:
+    """Return ``mem_mb`` and ``disk_mb`` of certifying a bundle; `parts` as in training.
+
+    Six numbers and two classes a tissue and gene are added to it.
+    """
+    values_mb = size.n_tissues * size.n_genes / 1e6
+    bundle_mb = _with_bundles(parts, size).bundle_mb + 26 * values_mb
+    return _asked(2 * bundle_mb + 500 * values_mb, bundle_mb)
 
 
 def sources_resources(
@@ -144,8 +155,8 @@ def rule_resources(size: CohortSize, n_models: int) -> Mapping[str, dict[str, in
         "transfer_model": _asked(4 * matrix + 10 * genes_mb + 2000, 2 * genes_mb),
         **dict.fromkeys(
             (
-                "summarise_accuracy", "summarise_external", "compare_with_paper",
-                "join_gene_contrasts",
+                "summarise_accuracy", "summarise_external", "summarise_intervals",
+                "compare_with_paper", "join_gene_contrasts",
                 "combine_status", "summarise_traits", "summarise_dysregulation", "draw_figure",
                 "list_skipped_analyses", "list_trainings",
             ),

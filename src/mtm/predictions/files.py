@@ -1,7 +1,7 @@
 """Files of predictions: those of held-out donors for the analyses, and those of new people."""
 
 import gzip
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import anndata
@@ -18,6 +18,9 @@ from mtm.io import atomic_path
 from mtm.models.base import Requests
 from mtm.vocabulary import OUTPUT_SUFFIXES
 
+# Columns of a table of new people before those of the genes.
+NEW_ROW = ("sample_id", "source", "target", "scale", "quantity")
+
 
 def write_predictions(
     path: str | Path,
@@ -29,6 +32,7 @@ def write_predictions(
     model: str,
     scale: str,
     fold: int | str,
+    own_sd: Iterable[np.ndarray] | None = None,
 ) -> None:
     """Write ``predictions/{model}/fold{fold}.h5ad`` (docs/contracts.md), block by block.
 
@@ -47,6 +51,9 @@ def write_predictions(
         ``"tpm_z"`` or ``"log2_z"``, the scale of `expr_z`.
     fold
         The fold in which the donors were held out.
+    own_sd
+        Standard deviations that the model gives its predictions, in blocks as they are; the
+        layer ``sd``. None where it gives none.
 
     Raises
     ------
@@ -67,16 +74,20 @@ def write_predictions(
     )
     uns = {"scale": scale, "units": UNITS[scale], "model": model}
     blocks = [expr_z] if isinstance(expr_z, np.ndarray) else expr_z
+    layers = () if own_sd is None else ("sd",)
+    if own_sd is not None:
+        blocks = zip(blocks, own_sd, strict=True)
     with atomic_path(path) as temporary:
-        write_matrix(temporary, blocks, obs, cohort.genes[["symbol"]], uns)
+        write_matrix(temporary, blocks, obs, cohort.genes[["symbol"]], uns, layers)
 
 
 def write_matrix(
     path: str | Path,
-    blocks: Iterable[np.ndarray],
+    blocks: Iterable[np.ndarray] | Iterable[tuple[np.ndarray, ...]],
     obs: pd.DataFrame,
     var: pd.DataFrame,
     uns: dict[str, str],
+    layers: Sequence[str] = (),
 ) -> None:
     """Write an AnnData file whose X arrives in blocks of rows; only one block is in memory.
 
@@ -85,24 +96,33 @@ def write_matrix(
     path
         The file; not atomic, give it the path of `mtm.io.atomic_path`.
     blocks
-        Arrays of shape ``(any, len(var))``, together ``len(obs)`` rows.
+        Arrays of shape ``(any, len(var))``, together ``len(obs)`` rows; with `layers`, tuples of
+        as many, X first.
     obs, var
         Row and column tables.
     uns
         Texts that describe the whole.
+    layers
+        Names of matrices beside X.
     """
     anndata.AnnData(obs=obs, var=var, uns=uns).write_h5ad(path)
     with h5py.File(path, "r+") as file:
         if "X" in file:
             del file["X"]
-        data = file.create_dataset("X", shape=(len(obs), len(var)), dtype=np.float32)
-        data.attrs.update({"encoding-type": "array", "encoding-version": "0.2.0"})
+        places = ["X", *(f"layers/{name}" for name in layers)]
+        shape = len(obs), len(var)
+        matrices = [file.create_dataset(name, shape=shape, dtype=np.float32) for name in places]
+        for matrix in matrices:
+            matrix.attrs.update({"encoding-type": "array", "encoding-version": "0.2.0"})
         done = 0
-        for rows in blocks:
-            if done + len(rows) > len(obs):
+        for block in blocks:
+            parts = block if layers else (block,)
+            stop = done + len(parts[0])
+            if stop > len(obs):
                 raise ValueError(f"more than the {len(obs)} announced rows")
-            data[done : done + len(rows)] = rows
-            done += len(rows)
+            for matrix, rows in zip(matrices, parts, strict=True):
+                matrix[done:stop] = rows
+            done = stop
     if done != len(obs):
         raise ValueError(f"{done} rows where {len(obs)} were announced")
 
@@ -117,10 +137,11 @@ def output_suffix(path: Path) -> str:
 
 def write_new_predictions(
     path: Path,
-    blocks: Iterable[np.ndarray],
+    blocks: Iterable[Mapping[str, np.ndarray]],
     rows: pd.DataFrame,
     genes: pd.DataFrame,
     uns: dict[str, str],
+    quantities: Sequence[str],
 ) -> None:
     """Write predictions of new people block by block, in the format that `path` asks for.
 
@@ -129,13 +150,17 @@ def write_new_predictions(
     path
         The file; its name ends in one of `OUTPUT_SUFFIXES`.
     blocks
-        Arrays of shape ``(any, n_genes)``, together ``len(rows)`` rows.
+        What is said of some rows: every one of `quantities`, arrays of shape
+        ``(any, n_genes)``, together ``len(rows)`` rows.
     rows
         From `mtm.predictions.new_people.new_rows`.
     genes
         `Predictor.genes`.
     uns
         Texts that describe the whole.
+    quantities
+        The prediction first. In a table each has a row of its own, named in the column
+        ``quantity``; in an AnnData file all but the first are layers.
 
     Raises
     ------
@@ -146,42 +171,54 @@ def write_new_predictions(
     with atomic_path(path) as temporary:
         if suffix == ".h5ad":
             named = rows.set_index(rows["sample_id"] + "|" + rows["target"]).rename_axis("row")
-            write_matrix(temporary, blocks, named, genes[["symbol"]], uns)
+            layers = quantities[1:]
+            parts = (tuple(block[name] for name in quantities) for block in blocks)
+            matrices = parts if layers else (x for (x,) in parts)
+            write_matrix(temporary, matrices, named, genes[["symbol"]], uns, layers)
         elif suffix == ".parquet":
-            _write_parquet(temporary, blocks, rows, gene_ids, uns)
+            _write_parquet(temporary, _named(blocks, rows, quantities), gene_ids, uns)
         else:
-            _write_tsv(temporary, blocks, rows, gene_ids)
+            _write_tsv(temporary, _named(blocks, rows, quantities), gene_ids)
+
+
+def _named(
+    blocks: Iterable[Mapping[str, np.ndarray]], rows: pd.DataFrame, quantities: Sequence[str]
+) -> Iterator[tuple[pd.DataFrame, np.ndarray]]:
+    """Yield rows, each block's once a quantity, with their values."""
+    done = 0
+    for block in blocks:
+        size = len(block[quantities[0]])
+        part = rows.iloc[done : done + size].reset_index(drop=True)
+        for name in quantities:
+            yield part.assign(quantity=name), block[name]
+        done += size
 
 
 def _write_tsv(
-    path: Path, blocks: Iterable[np.ndarray], rows: pd.DataFrame, genes: list[str]
+    path: Path, named: Iterable[tuple[pd.DataFrame, np.ndarray]], genes: list[str]
 ) -> None:
-    """Write `rows` and one column a gene as text, gzipped where the name of `path` says so."""
-    done = 0
+    """Write rows and one column a gene as text, gzipped where the name of `path` says so."""
+    header = True
     with (gzip.open if path.suffix == ".gz" else open)(path, "wt", encoding="utf-8") as text:
-        for values in blocks:
-            part = rows.iloc[done : done + len(values)].reset_index(drop=True)
+        for part, values in named:
             pd.concat([part, pd.DataFrame(values, columns=genes)], axis=1).to_csv(
-                text, sep="\t", index=False, header=done == 0, float_format="%.6g"
+                text, sep="\t", index=False, header=header, float_format="%.6g"
             )
-            done += len(values)
+            header = False
 
 
 def _write_parquet(
     path: Path,
-    blocks: Iterable[np.ndarray],
-    rows: pd.DataFrame,
+    named: Iterable[tuple[pd.DataFrame, np.ndarray]],
     genes: list[str],
     metadata: dict[str, str],
 ) -> None:
-    """Write `rows` and one float32 column a gene; `metadata` goes into the schema."""
-    done = 0
-    fields = [(name, pa.string()) for name in rows] + [(gene, pa.float32()) for gene in genes]
+    """Write rows and one float32 column a gene; `metadata` goes into the schema."""
+    fields = [(name, pa.string()) for name in NEW_ROW]
+    fields += [(gene, pa.float32()) for gene in genes]
     schema = pa.schema(fields, metadata=metadata)
     with pq.ParquetWriter(path, schema) as writer:
-        for values in blocks:
-            part = rows.iloc[done : done + len(values)]
-            columns = [pa.array(part[name], pa.string()) for name in rows]
-            columns += [pa.array(column) for column in np.ascontiguousarray(values.T)]
+        for part, values in named:
+            columns = [pa.array(part[name], pa.string()) for name in NEW_ROW]
+            columns += [pa.array(column) for column in np.ascontiguousarray(values.T, np.float32)]
             writer.write_table(pa.Table.from_arrays(columns, schema=schema))
-            done += len(values)

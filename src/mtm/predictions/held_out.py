@@ -16,6 +16,9 @@ from mtm.settings.scaling import Scaling
 from mtm.statistics.resampling import donor_weights
 from mtm.vocabulary import SCALES, Scale
 
+# Where prediction files have the model's own standard deviations.
+OWN_SD = "layers/sd"
+
 
 @dataclass(frozen=True)
 class HeldOut:
@@ -36,7 +39,8 @@ class HeldOut:
         ``fold`` (in which its donor is held out).
     rows
         One row a prediction, sorted by tissue, fold and donor: ``sample_id``, ``donor``,
-        ``tissue``, ``fold``, ``cohort_row``, ``file`` (index into `predictions`), ``file_row``.
+        ``tissue``, ``fold``, ``cohort_row``, ``file`` (index into `predictions`), ``file_row``,
+        ``n_sources`` (tissues that the prediction is made from).
     scaling
         How z-scores are made, in training as in scoring.
     """
@@ -72,10 +76,7 @@ class HeldOut:
         InputError
             A prediction is not finite.
         """
-        predicted = np.empty((len(rows), len(self.gene_ids)), np.float32)
-        for index, part in rows.groupby("file").indices.items():
-            with h5py.File(self.predictions[index]) as file:
-                predicted[part] = read_rows(file["X"], rows["file_row"].to_numpy()[part])
+        predicted = self._read(rows, "X")
         if not np.isfinite(predicted).all():
             row, gene = np.argwhere(~np.isfinite(predicted))[0]
             raise InputError(
@@ -85,6 +86,25 @@ class HeldOut:
                 "finite predictions",
             )
         return predicted
+
+    def predicted_sd(self, rows: pd.DataFrame) -> np.ndarray | None:
+        """Read the standard deviations that the model gives its predictions.
+
+        As `predicted`; None where the model gives none.
+        """
+        for path in self.predictions:
+            with h5py.File(path) as file:
+                if OWN_SD not in file:
+                    return None
+        return self._read(rows, OWN_SD)
+
+    def _read(self, rows: pd.DataFrame, name: str) -> np.ndarray:
+        """Read some rows of a matrix of the prediction files."""
+        values = np.empty((len(rows), len(self.gene_ids)), np.float32)
+        for index, part in rows.groupby("file").indices.items():
+            with h5py.File(self.predictions[index]) as file:
+                values[part] = read_rows(file[name], rows["file_row"].to_numpy()[part])
+        return values
 
 
 def read_held_out(
@@ -143,7 +163,7 @@ def read_held_out(
     rows = pd.concat(parts, ignore_index=True)
     _check_complete(files, rows, samples, source)
     rows = rows.sort_values(["tissue", "fold", "donor"], kind="stable", ignore_index=True)
-    rows = rows.drop(columns="sources")
+    rows["n_sources"] = rows.pop("sources").str.count(";") + 1
     return HeldOut(expression, files, scales[0], genes, samples, rows, scaling)
 
 

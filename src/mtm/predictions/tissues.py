@@ -192,6 +192,20 @@ class Tissue:
                 array[part] = np.where(fixed, values[:1], values) if fixed.any() else values
         return Values(*(torch.from_numpy(array).to(self.device).double() for array in arrays))
 
+    def own_scale(self) -> tuple[np.ndarray, np.ndarray]:
+        """Predictions and observations on the model's own scale, neither clipped.
+
+        Returns
+        -------
+        np.ndarray, np.ndarray
+            Each ``(n_samples, n_genes)``, float32.
+        """
+        observed = np.empty_like(self.predicted)
+        for scaler, part in zip(self.scalers[self.model_scale], self.parts, strict=True):
+            unclipped = replace(scaler, clip=None)
+            observed[part] = unclipped.transform(self.observed_tpm[part], ONLY_TISSUE)
+        return self.predicted, observed
+
 
 def tissues(
     held_out: HeldOut, beside: HeldOut | None = None, device: str = "cpu"

@@ -16,6 +16,7 @@ from mtm.settings.disease import DiseaseSettings
 from mtm.settings.disease_status import StatusSettings
 from mtm.settings.evaluation import Evaluation
 from mtm.settings.gene_characteristics import GeneCharacteristics
+from mtm.settings.intervals import IntervalSettings
 from mtm.settings.representations import Representations
 from mtm.settings.scaling import Scaling
 from mtm.settings.simulation import SimulationSettings
@@ -56,9 +57,10 @@ class Config(Section):
     representations: Representations = Representations()
     accuracy: AccuracySettings = AccuracySettings()
     any_sources: AnySources = AnySources()
+    intervals: IntervalSettings = IntervalSettings()
     evaluation: Evaluation = Evaluation()
     simulation: SimulationSettings | None = None
-    final_bundle: bool = key(False, "Also fit every model on all donors and write `models/{model}/all.safetensors`, for predictions of new people.")
+    final_bundle: bool = key(False, "Also fit every model on all donors and write `bundles/{model}.safetensors`, for predictions of new people, with intervals and reliability from the cross-validation.")
 
     def disagreements(self) -> Iterator[InputError]:
         """Yield what keys of one section demand of another's."""

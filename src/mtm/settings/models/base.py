@@ -78,6 +78,8 @@ class ModelParameters(Section):
     learns
         Whether its predictions follow from the training donors' samples of the target, beside
         what its members learn.
+    own_sd
+        Whether it gives each prediction a standard deviation of its own.
     """
 
     name: ClassVar[str] = ""
@@ -85,6 +87,7 @@ class ModelParameters(Section):
     at_random: ClassVar[bool] = False
     several_sources: ClassVar[bool] = False
     learns: ClassVar[bool] = True
+    own_sd: ClassVar[bool] = False
 
     @property
     def members(self) -> tuple[str, ...]:

@@ -1,0 +1,32 @@
+"""Put what cross-validation found of a model into its bundle of all donors; nothing is fitted."""
+
+from mtm.io import read_parquet, read_tsv
+from mtm.models.bundle import read_bundle, write_bundle
+from mtm.models.certificate import Certificate
+from mtm.pipeline.scripting import run
+from mtm.settings.intervals import IntervalSettings
+
+
+def main(snakemake):
+    """Read the bundle and the tables of its intervals, write the bundle that has both."""
+    inputs, params = snakemake.input, snakemake.params
+    header, arrays = read_bundle(inputs.bundle)
+    sources = {"source": [params.source], "others": header["tissues"]}
+    certificate = Certificate.from_tables(
+        read_parquet(inputs.genes),
+        read_tsv(inputs.quantiles, ["tissue", "expression", "level", "quantile"]),
+        header["tissues"],
+        header["gene_ids"],
+        sources[params.sources] if isinstance(params.sources, str) else params.sources,
+        IntervalSettings.of(params.intervals).thresholds,
+    )
+    write_bundle(
+        snakemake.output.bundle,
+        header | {"certificate": certificate.header()},
+        arrays | certificate.arrays(),
+    )
+
+
+if "snakemake" in globals():
+    with run(snakemake):  # noqa: F821
+        main(snakemake)  # noqa: F821

@@ -1,0 +1,1 @@
+"""Intervals around predictions, whether they hold what they should, and reliability of genes."""

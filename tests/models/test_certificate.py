@@ -1,0 +1,107 @@
+from dataclasses import fields, replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from mtm.errors import InputError
+from mtm.models.base import Training
+from mtm.models.bundle import read_bundle, write_bundle
+from mtm.models.certificate import Certificate
+from mtm.models.registry import build, load
+from mtm.settings.intervals import IntervalSettings
+from mtm.vocabulary import RELIABILITY, TERTILES
+
+LEVELS = (0.5, 0.9)
+
+
+def tables(tissues, gene_ids, own_sd=0):
+    """Return tables of genes and of quantiles, rows in another order than a bundle's."""
+    rng = np.random.default_rng(0)
+    index = pd.MultiIndex.from_product([tissues, gene_ids], names=["tissue", "gene_id"])
+    genes = index.to_frame(index=False)
+    genes["n"] = genes["tissue"].map({name: 20 + i for i, name in enumerate(tissues)})
+    genes["expression"] = rng.choice(TERTILES, len(genes))
+    genes["reliability"] = rng.choice(RELIABILITY, len(genes))
+    for name in ("sd", "rho", "ci_low", "ci_high", "q", "expected_rho"):
+        genes[name] = rng.random(len(genes))
+    levels = pd.MultiIndex.from_product(
+        [tissues, TERTILES, LEVELS], names=["tissue", "expression", "level"]
+    )
+    quantiles = levels.to_frame(index=False).assign(own_sd=own_sd)
+    quantiles["quantile"] = rng.uniform(1, 2, len(quantiles))
+    return genes.sample(frac=1, random_state=1), quantiles.sample(frac=1, random_state=1)
+
+
+@pytest.fixture
+def fitted(cohort):
+    model = build("same_gene")
+    model.fit(Training(cohort, source=cohort.tissue_index("Whole Blood"), device="cpu"))
+    return model
+
+
+@pytest.fixture
+def certificate(fitted):
+    predicted = [name for name in fitted.tissues if name != "Whole Blood"]
+    given = tables(predicted, list(fitted.genes.index))
+    thresholds = IntervalSettings().thresholds
+    return Certificate.from_tables(
+        *given, fitted.tissues, list(fitted.genes.index), ["Whole Blood"], thresholds
+    )
+
+
+def test_a_bundle_gives_its_certificate_back(fitted, certificate, tmp_path):
+    fitted.save(tmp_path / "plain.safetensors")
+    header, arrays = read_bundle(tmp_path / "plain.safetensors")
+    path = tmp_path / "certified.safetensors"
+    write_bundle(
+        path, header | {"certificate": certificate.header()}, arrays | certificate.arrays()
+    )
+    assert load(tmp_path / "plain.safetensors").certificate is None
+    loaded = load(path)
+    for item in fields(Certificate):
+        np.testing.assert_equal(
+            getattr(loaded.certificate, item.name), getattr(certificate, item.name)
+        )
+    loaded.save(tmp_path / "again.safetensors")
+    assert (tmp_path / "again.safetensors").read_bytes() == path.read_bytes()
+
+
+def test_values_stand_at_their_tissue_and_gene(fitted, certificate):
+    genes, quantiles = tables(
+        [name for name in fitted.tissues if name != "Whole Blood"], list(fitted.genes.index)
+    )
+    row = genes.iloc[5]
+    tissue = fitted.tissues.index(row["tissue"])
+    gene = fitted.genes.index.get_loc(row["gene_id"])
+    assert certificate.sd[tissue, gene] == np.float32(row["sd"])
+    assert RELIABILITY[certificate.reliability[tissue, gene]] == row["reliability"]
+    mine = quantiles[(quantiles["tissue"] == row["tissue"]) & (quantiles["level"] == 0.9)]
+    quantile = mine.set_index("expression").loc[row["expression"], "quantile"]
+    assert certificate.half_width(tissue)[gene] == pytest.approx(quantile * row["sd"], rel=1e-6)
+    blood = fitted.tissues.index("Whole Blood")
+    assert np.isnan(certificate.half_width(blood)).all()
+    assert certificate.n_donors[blood] == 0
+    assert certificate.covers("Whole Blood")
+    assert not replace(certificate, sources=("Lung", "Whole Blood")).covers("Whole Blood")
+
+
+def test_words(certificate):
+    words = certificate.in_words()
+    assert words["intervals"].startswith("50%, 90% from 20 to 22 held-out donors a tissue")
+    share = (certificate.reliability[certificate.n_donors > 0] == 3).mean()
+    assert words["reliability"].startswith(f"high {share:.1%} (from 0.5), moderate ")
+
+
+def test_tables_of_other_genes_and_damaged_arrays_are_refused(fitted, certificate):
+    genes, quantiles = tables(["Liver"], ["ENSG1", "ENSG2"])
+    with pytest.raises(InputError, match="other genes or tissues"):
+        Certificate.from_tables(genes, quantiles, fitted.tissues, ["ENSG1"], [], {})
+    header = fitted.header() | {"certificate": certificate.header()}
+    arrays = certificate.arrays()
+    for damaged in (
+        {key: value for key, value in arrays.items() if key != "certificate/sd"},
+        arrays | {"certificate/sd": arrays["certificate/sd"][:, 1:]},
+    ):
+        with pytest.raises(InputError, match="certificate/sd"):
+            Certificate.of(header, damaged)
