@@ -8,15 +8,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from mtm.figures import names
+from mtm.figures import marks, names
 from mtm.figures.registry import figure
 from mtm.figures.style import (
     COLUMN_MM,
     INK,
     MUTED,
+    PAGE_HEIGHT_MM,
     gtex_tissues,
     new_figure,
-    tissue_colors,
 )
 from mtm.vocabulary import (
     ALL_OTHERS,
@@ -43,8 +43,7 @@ DRAWN = [
 ]
 # A single tissue that reaches fewer of the targets than this is not drawn.
 LEAST_TARGETS = 0.5
-HEIGHT_MM, NAME_MM = 92.0, 3.0
-N_NAMED = 3
+NUMBERS_MM, ROW_MM = 62.0, 2.9
 
 
 def sources_table(accuracy: pd.DataFrame | Mapping[str, pd.DataFrame]) -> pd.DataFrame:
@@ -96,28 +95,29 @@ def sources_table(accuracy: pd.DataFrame | Mapping[str, pd.DataFrame]) -> pd.Dat
 
 @figure("sources", reduce=sources_table)
 def sources(table: pd.DataFrame) -> Figure:
-    """Draw accuracy against the number of tissues given; a dot at 1 for each single tissue.
+    """Draw accuracy against the number of tissues given, above that from each tissue alone.
 
     Parameters
     ----------
     table
         From `sources_table`.
     """
-    drawing = new_figure(COLUMN_MM, HEIGHT_MM)
-    ax = drawing.subplots()
     models = list(dict.fromkeys(table["model"]))
-    for rank, model in enumerate(models[1:]):
-        _draw_numbers(ax, table[table["model"] == model], 0.8, 2 + 0.01 * rank)
     best = table[table["model"] == models[0]]
-    _draw_singles(ax, best[best["kind"] == ONE_TISSUE])
-    _draw_numbers(ax, best, 1.4, 4)
+    single = best[best["kind"] == ONE_TISSUE].sort_values("rho", ascending=False)
+    rows_mm = min(ROW_MM * len(single) + 8, PAGE_HEIGHT_MM - NUMBERS_MM)
+    drawing = new_figure(COLUMN_MM, NUMBERS_MM + rows_mm)
+    upper, lower = drawing.subfigures(2, height_ratios=[NUMBERS_MM, rows_mm])
+    ax = upper.subplots()
+    for model in models[::-1]:
+        _draw_numbers(ax, table[table["model"] == model], 1.4 if model == models[0] else 0.8)
     _draw_added(ax, best)
     _number_axis(ax, table)
-    ax.set_ylabel("Gene-wise Pearson's ρ, mean of tissues")
-    ax.grid(axis="y")
     looks = [Line2D([], [], lw=1, ms=4, label=names.title(m), **names.style(m)) for m in models]
-    looks.append(Line2D([], [], lw=1, ms=4, marker="P", color=INK, label="source and accessible"))
-    drawing.legend(handles=looks, loc="outside upper left", ncols=2)
+    added = f"{''.join(best.loc[best['is_source'], 'given'])} and accessible"
+    looks.append(Line2D([], [], lw=1, ms=4, marker="P", color=INK, label=added))
+    upper.legend(handles=looks, loc="outside upper left", ncols=2)
+    _draw_singles(lower.subplots(), single)
     return drawing
 
 
@@ -126,56 +126,36 @@ def _place(n_given: pd.Series | float) -> np.ndarray:
     return np.log2(1 + np.asarray(n_given, float))
 
 
-def _draw_numbers(ax: Axes, rows: pd.DataFrame, lw: float, zorder: float) -> None:
+def _draw_numbers(ax: Axes, rows: pd.DataFrame, lw: float) -> None:
     """Draw what numbers of tissues drawn at random give, what all others do, and none."""
     look = names.style(rows["model"].iloc[0])
     line = rows[rows["kind"].isin([SOME_DRAWN, ALL_OTHERS])].sort_values("n_given")
-    ax.plot(_place(line["n_given"]), line["rho"], lw=lw, zorder=zorder, ms=4, **look)
     none = rows[rows["kind"] == NO_TISSUE]
-    ax.plot(_place(none["n_given"]), none["rho"], lw=0, zorder=zorder, ms=4, **look)
-    both = pd.concat([line, none])
-    ax.vlines(
-        _place(both["n_given"]), both["low"], both["high"], lw=lw / 2, color=look["color"],
-        zorder=zorder,
-    )  # fmt: skip
+    for part, width in ((line, lw), (none, 0)):
+        ax.plot(_place(part["n_given"]), part["rho"], lw=width, ms=4, **look)
+        _intervals(ax, part, look["color"])
 
 
-def _draw_singles(ax: Axes, rows: pd.DataFrame) -> None:
-    """Draw a dot for each tissue given alone, and name the best, the source and the last."""
-    rows = rows.sort_values("rho", ascending=False, ignore_index=True)
-    colors = tissue_colors(rows["given"])
-    x = np.full(len(rows), _place(1.0))
-    ax.scatter(
-        x, rows["rho"], s=11, c=[colors[name] for name in rows["given"]], edgecolors=INK,
-        linewidths=0.25, zorder=3,
-    )  # fmt: skip
-    named = rows[(rows.index < N_NAMED) | rows["is_source"] | (rows.index == len(rows) - 1)]
-    heights = named["rho"].to_numpy(float)
-    low, high = ax.get_ylim()
-    step = (high - low) * NAME_MM / (0.75 * HEIGHT_MM)
-    for place in range(1, len(heights)):
-        heights[place] = min(heights[place], heights[place - 1] - step)
-    for (_, row), height in zip(named.iterrows(), heights, strict=True):
-        ax.annotate(
-            row["given"], (_place(1.0), row["rho"]), (_place(1.0) - 0.12, height), fontsize=5,
-            ha="right", va="center", arrowprops={"arrowstyle": "-", "lw": 0.3, "color": MUTED},
-        )  # fmt: skip
+def _intervals(ax: Axes, rows: pd.DataFrame, color: str) -> None:
+    """Draw intervals of numbers of tissues."""
+    ax.vlines(_place(rows["n_given"]), rows["low"], rows["high"], lw=0.6, color=color)
 
 
 def _draw_added(ax: Axes, rows: pd.DataFrame) -> None:
     """Draw the source with accessible tissues added one after the other."""
     added = rows[rows["kind"] == SOME_ADDED].sort_values("n_given")
-    if added.empty:
-        return
     line = pd.concat([rows[rows["is_source"]], added])
-    ax.plot(_place(line["n_given"]), line["rho"], "P-", color=INK, ms=4, lw=1, zorder=5)
-    ax.vlines(_place(line["n_given"]), line["low"], line["high"], lw=0.5, color=INK, zorder=5)
+    ax.plot(_place(line["n_given"]), line["rho"], "P-", color=INK, ms=4, lw=1)
+    _intervals(ax, line, INK)
     short = gtex_tissues()["abbreviation"]
-    for given, x, y in zip(added["given"], _place(added["n_given"]), added["rho"], strict=True):
+    for given, x, high in zip(
+        added["given"], _place(added["n_given"]), added["high"], strict=True
+    ):
         last = given.split(AND)[-1]
         ax.annotate(
-            f"+ {short.get(last, last)}", (x, y), (3, -5), textcoords="offset points", fontsize=5
-        )
+            f"+ {short.get(last, last)}", (x, high), (0, 2), textcoords="offset points",
+            fontsize=5, rotation=60, rotation_mode="anchor",
+        )  # fmt: skip
 
 
 def _number_axis(ax: Axes, table: pd.DataFrame) -> None:
@@ -185,4 +165,18 @@ def _number_axis(ax: Axes, table: pd.DataFrame) -> None:
     ticks = {n: f"{n:g}" for n in sorted(counts) if n < 0.85 * most} | {most: f"all\n({most:.0f})"}
     ax.set_xticks(_place(list(ticks)), ticks.values())
     ax.set_xlabel("Tissues given")
-    ax.set_xlim(-0.9, _place(most) + 0.25)
+    ax.set_ylabel("Gene-wise ρ, mean of targets")
+    ax.grid(axis="y")
+
+
+def _draw_singles(ax: Axes, rows: pd.DataFrame) -> None:
+    """Draw a row a tissue given alone, a line where the source is."""
+    tissues = list(rows["given"])
+    marks.tissue_axis(ax, tissues, tissues)
+    ax.tick_params(axis="y", labelsize=5)
+    place = np.arange(len(rows))
+    ax.hlines(place, rows["low"], rows["high"], color=MUTED, lw=0.6)
+    ax.plot(rows["rho"], place, "o", color=INK, ms=2.5)
+    for rho in rows.loc[rows["is_source"], "rho"]:
+        ax.axvline(rho, color=MUTED, lw=0.5, ls=":")
+    ax.set_xlabel("Gene-wise ρ from it alone, mean of targets")
