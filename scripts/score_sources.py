@@ -30,6 +30,7 @@ def main(snakemake):
         params.source,
         AnySources.of(params.any_sources),
         AccuracySettings.of(params.accuracy),
+        params.learned,
     )
     write_tsv(accuracy, snakemake.output.accuracy)
     write_tsv(next_tissues(models.values(), accuracy, params.source), snakemake.output.next_tissue)

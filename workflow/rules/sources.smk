@@ -65,6 +65,7 @@ else:
             **HELD_OUT_PARAMS,
             folds=list(FOLDS),
             any_sources=config["any_sources"],
+            learned=model_learns,
             accuracy=config["accuracy"],
             code=sources_code,
         message:

@@ -73,12 +73,12 @@ class Training:
         Samples of the training donors, and of no other donor.
     source
         Index of the tissue that single-source models predict from.
-    sources
-        What the model will be given of new donors, as `mtm.models.requests` has it.
     seed
         Seed of everything random in the fit.
     scaling
         How z-scores are made.
+    sources
+        What the model will be given of new donors, as `mtm.models.requests` has it.
     device
         ``"cpu"``, ``"cuda"`` or ``"auto"`` (a GPU where there is one).
     checkpoint
@@ -96,9 +96,9 @@ class Training:
 
     cohort: Cohort
     source: int
-    sources: SourceChoice | Sequence[str] = "source"
     seed: int = 0
     scaling: Scaling = Scaling()
+    sources: SourceChoice | Sequence[str] = "source"
     device: str = "auto"
     checkpoint: Path | None = None
     code: str = ""

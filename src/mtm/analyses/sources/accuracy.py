@@ -17,6 +17,7 @@ import torch
 from mtm.analyses.accuracy.points import point_estimates
 from mtm.analyses.accuracy.resampled import (
     bootstrap_means,
+    fold_coupling,
     resampled_mean,
     sampled_genes,
     weights_of,
@@ -30,6 +31,7 @@ from mtm.predictions.held_out import HeldOut, fold_weights
 from mtm.predictions.tissues import Tissue, tissues
 from mtm.settings.accuracy import AccuracySettings
 from mtm.settings.any_sources import AnySources
+from mtm.statistics.joint_null import wider
 from mtm.statistics.over_tissues import averaged, known_mean, over_tissues
 from mtm.statistics.testing import t_interval, t_interval_of_mean
 from mtm.vocabulary import CHOICE_KEY, HEADLINE, MEAN_OF_TISSUES, ONE_TISSUE
@@ -41,10 +43,14 @@ MEANS = ("mean_rho", "source_rho", "difference")
 
 @dataclass(frozen=True)
 class _Correlations:
-    """Correlations of genes or samples, and their mean in each bootstrap sample of donors."""
+    """Correlations of genes or samples, and their mean in each bootstrap sample of donors.
+
+    `ratio` is by how much folds that learn from each other widen the error of the mean.
+    """
 
     rho: np.ndarray
     draws: np.ndarray
+    ratio: float
 
 
 Levels = dict[str, _Correlations]
@@ -58,6 +64,7 @@ def score_sources(
     source: str,
     settings: AnySources,
     accuracy: AccuracySettings,
+    learned: bool = True,
 ) -> pd.DataFrame:
     """Score a model given every choice of tissues.
 
@@ -68,13 +75,15 @@ def score_sources(
     cohort
         The whole cohort.
     held_out
-        The model's held-out predictions, which say what is predicted; from what does not matter.
+        The model's held-out predictions, which say what is predicted.
     name
         The model's name in the table.
     source
         Tissue that single-source models predict from.
     settings, accuracy
         Sections of the config.
+    learned
+        Whether the model learns from the donors of other folds.
 
     Returns
     -------
@@ -90,13 +99,11 @@ def score_sources(
     CannotDo
         No target has enough held-out donors in any fold.
     """
-    any_model = next(iter(models.values()))
-    chooser = Chooser(
-        cohort.tissues, cohort.tissue_index(source), settings, any_model.parameters.without_samples
-    )
+    without = next(iter(models.values())).parameters.without_samples
+    chooser = Chooser(cohort.tissues, cohort.tissue_index(source), settings, without)
     chooser.tell_lacking()
     weights = fold_weights([held_out], accuracy)
-    scorer = _Scorer(models, cohort, chooser, weights, accuracy)
+    scorer = _Scorer(models, cohort, chooser, weights, accuracy, learned)
     rows, draws = [], {}
     for tissue in tissues(held_out):
         for key, row, of_row in scorer.rows_of(tissue):
@@ -122,6 +129,7 @@ class _Scorer:
     chooser: Chooser
     weights: Mapping[int, pd.DataFrame]
     accuracy: AccuracySettings
+    learned: bool
 
     def rows_of(self, tissue: Tissue) -> Iterator[tuple[tuple, dict, tuple]]:
         """Yield kind, tissues given and level; a row; draws of mean and difference, and sizes."""
@@ -179,11 +187,12 @@ class _Scorer:
         weights = [torch.from_numpy(drawn) for drawn in of_folds]
         draws = bootstrap_means(part, HEADLINE.scale, points, weights, genes)
         of_samples = torch.cat([matrix.diagonal() for matrix in points.sample_rho]).numpy()
+        of_genes = points.rho[HEADLINE.convention].numpy(), draws[HEADLINE.convention]
+        of_samples = of_samples, resampled_mean(of_samples, of_folds)
+        ratio = fold_coupling(part, points) if self.learned else 1.0
         return {
-            "gene_wise": _Correlations(
-                points.rho[HEADLINE.convention].numpy(), draws[HEADLINE.convention]
-            ),
-            "sample_wise": _Correlations(of_samples, resampled_mean(of_samples, of_folds)),
+            "gene_wise": _Correlations(*of_genes, ratio),
+            "sample_wise": _Correlations(*of_samples, ratio),
         }
 
 
@@ -192,7 +201,10 @@ def _compare(
 ) -> tuple[dict[str, float], tuple[np.ndarray, np.ndarray]]:
     """Mean correlation beside that from the source; return fields of a row, and its draws."""
     mean, source = float(known_mean(mine.rho)), float(known_mean(theirs.rho))
-    draws = mine.draws, mine.draws - theirs.draws
+    draws = (
+        wider(mine.draws, mine.ratio),
+        wider(mine.draws - theirs.draws, max(mine.ratio, theirs.ratio)),
+    )
     own, paired = (
         t_interval(estimate, drawn, n_samples, n_folds)
         for estimate, drawn in zip((mean, mean - source), draws, strict=True)
