@@ -22,9 +22,10 @@ def main(snakemake):
     for (fold, model), bundle in zip(models.items(), inputs.bundles, strict=True):
         samples = of_model.samples
         refuse_seen(model, samples.loc[samples["fold"] == fold, "donor"], bundle)
+    cohort = Cohort.read(inputs.expression, inputs.donors)
     accuracy = score_sources(
         models,
-        Cohort.read(inputs.expression, inputs.donors),
+        cohort,
         of_model,
         snakemake.wildcards.model,
         params.source,
@@ -33,7 +34,8 @@ def main(snakemake):
         params.learned,
     )
     write_tsv(accuracy, snakemake.output.accuracy)
-    write_tsv(next_tissues(models.values(), accuracy, params.source), snakemake.output.next_tissue)
+    told = next_tissues(models.values(), cohort, accuracy, params.source)
+    write_tsv(told, snakemake.output.next_tissue)
 
 
 if "snakemake" in globals():

@@ -179,4 +179,4 @@ def _draw_singles(ax: Axes, rows: pd.DataFrame) -> None:
     ax.plot(rows["rho"], place, "o", color=INK, ms=2.5)
     for rho in rows.loc[rows["is_source"], "rho"]:
         ax.axvline(rho, color=MUTED, lw=0.5, ls=":")
-    ax.set_xlabel("Gene-wise ρ from it alone, mean of targets")
+    ax.set_xlabel("Gene-wise ρ from it alone")

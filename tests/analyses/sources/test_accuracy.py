@@ -150,9 +150,10 @@ def test_few_donors_are_not_scored(made, models):
     found = score_sources(models, cohort, held_out["source"], "joint", BLOOD, strict, ACCURACY)
     assert set(found["kind"]) == {NO_TISSUE, ONE_TISSUE, SOME_DRAWN, ALL_OTHERS}
     assert set(found.loc[found["kind"] == ONE_TISSUE, "given"]) == {BLOOD}
-    told = next_tissues(models.values(), found, BLOOD)
-    assert told["reduction"].notna().all()
+    told = next_tissues(models.values(), cohort, found, BLOOD)
     assert told["difference"].isna().all()
+    assert told.groupby("tissue")["reduction"].apply(lambda r: r.is_monotonic_decreasing).all()
+    assert told["reduction"].notna().all()
 
 
 def test_without_a_target_that_can_be_scored_the_analysis_is_left_out(made, models):
@@ -162,8 +163,8 @@ def test_without_a_target_that_can_be_scored_the_analysis_is_left_out(made, mode
         score_sources(models, cohort, held_out["source"], "joint", BLOOD, SETTINGS, strict)
 
 
-def test_the_next_tissue_is_ranked_by_what_the_model_expects(table, models):
-    told = next_tissues(models.values(), table, BLOOD)
+def test_the_next_tissue_stands_with_what_the_model_expects(made, table, models):
+    told = next_tissues(models.values(), made[2], table, BLOOD)
     assert list(told["tissue"]) == [MEAN_OF_TISSUES] * 2 + ["Liver", "Lung"]
     liver = told.set_index("tissue").loc["Liver"]
     blood, lung, target = (models[0].tissues.index(n) for n in (BLOOD, "Lung", "Liver"))
@@ -174,16 +175,21 @@ def test_the_next_tissue_is_ranked_by_what_the_model_expects(table, models):
     assert liver["reduction"] == pytest.approx(1 - both / liver["source_variance"])
     found = rows_of(table, ONE_ADDED, f"{BLOOD}{AND}Lung", "gene_wise").loc["Liver"]
     assert liver["difference"] == found["difference"]
-    assert (told[told["tissue"] == MEAN_OF_TISSUES]["reduction"].diff().dropna() <= 0).all()
+    assert (
+        told.groupby("tissue")["difference_low"]
+        .apply(lambda low: low.is_monotonic_decreasing)
+        .all()
+    )
+    lung_samples = (made[2].tissue == lung).sum()
+    assert liver["n_training"] == pytest.approx(lung_samples / 2)
 
 
-def test_a_model_without_a_variance_ranks_by_held_out_donors(made, table):
+def test_a_model_without_a_variance_has_held_out_donors_alone(made, table):
     average = build("tissue_average")
     average.fit(Training(made[2], made[2].tissue_index(BLOOD)))
-    told = next_tissues([average], table, BLOOD)
+    told = next_tissues([average], made[2], table, BLOOD)
     assert told["reduction"].isna().all()
-    means = told[told["tissue"] == MEAN_OF_TISSUES]
-    assert means["difference"].is_monotonic_decreasing
+    assert told["difference"].notna().all()
 
 
 def test_script_writes_both_tables_and_refuses_donors_that_were_seen(made, tmp_path):
@@ -196,7 +202,7 @@ def test_script_writes_both_tables_and_refuses_donors_that_were_seen(made, tmp_p
                   "bundles": [str(folder / f"{fold}.safetensors") for fold in (0, 1)]},
         "output": {name: str(tmp_path / f"{name}.tsv") for name in ("accuracy", "next_tissue")},
         "params": {"source": BLOOD, "scaling": {}, "folds": [0, 1],
-                   "any_sources": SETTINGS.model_dump(), "accuracy": ACCURACY.model_dump()},
+                   "any_sources": SETTINGS.model_dump(), "learned": True, "accuracy": ACCURACY.model_dump()},
     }  # fmt: skip
     run_script("score_sources", tmp_path / "log", **given)
     written = pd.read_csv(given["output"]["accuracy"], sep="\t", keep_default_na=False)

@@ -111,13 +111,17 @@ def score_sources(
             draws.setdefault((name, *key), []).append(of_row)
         log.info("%s told from %d choices of tissues", tissue.name, len(draws) // 2)
     if not rows:
-        least = accuracy.min_donors_per_fold
-        raise CannotDo(
-            "accuracy from other tissues",
-            f"no target that {least} held-out donors of a fold have",
-            "use fewer folds, or more donors",
-        )
+        raise _nothing_to_score(accuracy)
     return _with_means(pd.DataFrame(rows), draws, weights)
+
+
+def _nothing_to_score(accuracy: AccuracySettings) -> CannotDo:
+    """Say why no target can be scored."""
+    return CannotDo(
+        "accuracy from other tissues",
+        f"no target that {accuracy.min_donors_per_fold} held-out donors of a fold have",
+        "use fewer folds, or more donors",
+    )
 
 
 @dataclass(frozen=True)
