@@ -184,6 +184,16 @@ class Joint(Predictor):
         given = [tissue for tissue in sources if seen[tissue]]
         return expected_variance(self.fits, given, targets)
 
+    def predict_sd(self, inputs: Cohort, requests: Requests) -> np.ndarray:
+        """As every model's: by which samples and covariates are given, not by what they hold."""
+        result = np.empty((len(requests), len(self.genes)), np.float32)
+        with_covariates = self._covariates_of(inputs, requests) is not None
+        for tissues, members, _ in self._same_sources(inputs, requests):
+            targets, place = np.unique(requests.target[members], return_inverse=True)
+            variance = expected_variance(self.fits, tissues, targets.tolist(), with_covariates)
+            result[members] = np.sqrt(variance)[place]
+        return result
+
     def _covariates_of(self, inputs: Cohort, requests: Requests) -> torch.Tensor | None:
         """Standardised covariates of each request's donor; None where the input has not all."""
         names = self.design.covariates

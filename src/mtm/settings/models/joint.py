@@ -27,6 +27,7 @@ class JointParameters(ModelParameters):
 
     several_sources: ClassVar = True
     at_random: ClassVar = True
+    own_sd: ClassVar = True
 
     n_factors: FactorChoices = key((20, 40), "Factors of a donor; of several numbers the one that tells donors left out best.")
     noise_rank: int = key(16, "Factors of a sample's own, shared by its genes.", ge=1, le=1000, unit="factors")
