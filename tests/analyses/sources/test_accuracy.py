@@ -202,7 +202,8 @@ def test_script_writes_both_tables_and_refuses_donors_that_were_seen(made, tmp_p
                   "bundles": [str(folder / f"{fold}.safetensors") for fold in (0, 1)]},
         "output": {name: str(tmp_path / f"{name}.tsv") for name in ("accuracy", "next_tissue")},
         "params": {"source": BLOOD, "scaling": {}, "folds": [0, 1],
-                   "any_sources": SETTINGS.model_dump(), "learned": True, "accuracy": ACCURACY.model_dump()},
+                   "any_sources": SETTINGS.model_dump(), "learned": True,
+                   "accuracy": ACCURACY.model_dump()},
     }  # fmt: skip
     run_script("score_sources", tmp_path / "log", **given)
     written = pd.read_csv(given["output"]["accuracy"], sep="\t", keep_default_na=False)
