@@ -82,7 +82,7 @@ def test_every_seed_is_trained_and_their_average_waits_for_them(tmp_path):
     models = {"net": config["models"]["mtm_log2"] | {"seeds": [4, 5]}}
     config |= {"models": models, "final_bundle": True, "transfer": {"models": ["net_average"]}}
     config["evaluation"]["models"] = ["net_average"]
-    (tmp_path / "seeds.yaml").write_text(yaml.safe_dump(config))
+    (tmp_path / "seeds.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
     run = dry_run(tmp_path / "seeds.yaml", tmp_path)
     counts = jobs(run)
     assert counts["train_fold"] == counts["predict_fold"] == 3 * 3
@@ -165,7 +165,7 @@ def test_people_from_elsewhere_are_planned_where_they_are_named(tmp_path):
             "site": {"hold_out": "center", "values": ["C1"]},
         }
     }
-    (tmp_path / "demo.yaml").write_text(yaml.safe_dump(config))
+    (tmp_path / "demo.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
     counts = jobs(dry_run(tmp_path / "demo.yaml", tmp_path))
     # All but those that see other tissues.
     models = sum(model.get("sources") != "others" for model in config["models"].values())
@@ -199,7 +199,7 @@ def test_unknown_key_stops_the_run_and_names_the_nearest(tmp_path):
 def test_unknown_dataset_names_the_nearest(tmp_path, section, key, value):
     config = yaml.safe_load((ROOT / "config/config.yaml").read_text())
     config[section][key] = value
-    (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
     run = dry_run(tmp_path / "config.yaml", tmp_path)
     assert run.returncode != 0
     assert f"config key {section}.{key}" in run.stdout + run.stderr
@@ -209,7 +209,7 @@ def test_unknown_dataset_names_the_nearest(tmp_path, section, key, value):
 def test_controlled_data_is_never_fetched(tmp_path):
     config = yaml.safe_load((ROOT / "config/config.yaml").read_text())
     config["inputs"]["controlled_phenotypes"] = "gtex_v8_controlled_phenotypes"
-    (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
     run = dry_run(tmp_path / "config.yaml", tmp_path)
     assert run.returncode != 0
     assert "local_files.gtex_v8_controlled_phenotypes" in run.stdout + run.stderr

@@ -29,7 +29,7 @@ class JointParameters(ModelParameters):
     at_random: ClassVar = True
     own_sd: ClassVar = True
 
-    n_factors: FactorChoices = key((20, 40), "Factors of a donor; of several numbers the one that tells donors left out best.")
+    n_factors: FactorChoices = key((20,), "Factors of a donor; of several numbers the one that tells donors left out best.")
     noise_rank: int = key(16, "Factors of a sample's own, shared by its genes.", ge=1, le=1000, unit="factors")
     noise_freedom: FreedomChoices = key((0.0, 30.0), "Degrees of freedom of a sample's noise (Student's t): fewer let odd samples weigh less; 0 for Gaussian noise. Of several the one that tells donors left out best.")
     inner_folds: int = key(5, "Parts that training donors are split into to choose; one is left out.", ge=2, le=100, unit="folds")
