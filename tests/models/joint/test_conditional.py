@@ -19,23 +19,25 @@ def random_loadings(rng):
     return Loadings(**{name: torch.from_numpy(value) for name, value in values.items()})
 
 
-@pytest.mark.parametrize("tissues", [[0], [0, 2, 2], [1, 2, 3], []])
+@pytest.mark.parametrize("tissues", [[0], [0, 2, 2], [1, 2, 3], [3, 1, 1, 0, 2], []])
 @pytest.mark.parametrize("with_covariates", [True, False])
-def test_is_the_gaussian_conditional_by_brute_force(tissues, with_covariates):
+@pytest.mark.parametrize("complete", [True, False])
+def test_is_the_gaussian_conditional_by_brute_force(tissues, with_covariates, complete):
     rng = np.random.default_rng(1)
     loadings = random_loadings(rng)
     n_genes, n_factors = loadings.common.shape
     size = len(tissues) * n_genes
     expr_z = rng.normal(size=(5, len(tissues), n_genes))
-    observed = rng.random((len(tissues), n_genes)) < 0.8
+    observed = rng.random((len(tissues), n_genes)) < (1 if complete else 0.8)
     covariates = rng.normal(size=(5, 2))
     known = condition(
-        loadings, tissues, torch.from_numpy(expr_z), torch.from_numpy(observed),
+        loadings, tissues, torch.from_numpy(expr_z),
+        None if complete else torch.from_numpy(observed),
         torch.from_numpy(covariates) if with_covariates else None,
     )  # fmt: skip
     mean, variance = read_out(loadings, 3, known)
 
-    of = {name: value.numpy() for name, value in vars(loadings).items()}
+    of = {name: value.numpy() for name, value in loadings.values().items()}
     latent, noise = np.zeros((size + 2, n_factors + n_genes)), np.zeros((size + 2,) * 2)
     for index, tissue in enumerate(tissues):
         rows = slice(index * n_genes, (index + 1) * n_genes)

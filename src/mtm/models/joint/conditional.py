@@ -48,7 +48,8 @@ def condition(
 ) -> Known:
     """Posterior of donors' factors and own effects given samples of `tissues`.
 
-    Own effects are eliminated gene by gene, which leaves matrices of K + r factors a sample.
+    Own effects are eliminated gene by gene, which leaves matrices of K + r factors a sample; where
+    genes are fewer than noise factors, these are eliminated instead, which leaves K + G.
 
     Parameters
     ----------
@@ -61,9 +62,11 @@ def condition(
     covariates
         Standardised, ``(n_donors, p)``; None where they are not known.
     """
-    of = loadings.of_tissues(tissues)
     n_donors, n_samples, n_genes = expr_z.shape
-    n_factors, rank = of.factors.shape[2], of.noise.shape[2]
+    n_factors, rank = loadings.factors.shape[2], loadings.noise.shape[2]
+    if observed is None and n_genes < rank * n_samples:
+        return _of_few_genes(loadings, tissues, expr_z, covariates)
+    of = loadings.of_tissues(tissues)
     precision = 1 / of.variance
     if observed is not None:
         precision = precision * observed
@@ -85,11 +88,7 @@ def condition(
     reduced = shared / own_precision[:, None]
     matrix -= (shared.T @ reduced).double()
     right = right.double() - (of_own @ reduced).double()
-    if covariates is not None:
-        slope = loadings.covariates.double()
-        weighted = slope / loadings.covariate_variance.double()[:, None]
-        matrix[:n_factors, :n_factors] += slope.T @ weighted
-        right[:, :n_factors] += covariates.double() @ weighted
+    _add_covariates(loadings, covariates, matrix, right)
     covariance = torch.linalg.inv(matrix)
     x, covariance = (right @ covariance).to(expr_z), covariance.to(expr_z)
     own = (of_own - x @ shared.T) / own_precision
@@ -97,6 +96,41 @@ def condition(
     own_variance = 1 / own_precision + (carried * reduced).sum(1)
     among, beside = covariance[:n_factors, :n_factors], -carried[:, :n_factors]
     return Known(x[:, :n_factors], own, among, beside, own_variance)
+
+
+def _of_few_genes(
+    loadings: Loadings, tissues: list[int], expr_z: Tensor, covariates: Tensor | None
+) -> Known:
+    """As `condition`, with the precision of all factors and own effects at once."""
+    n_factors, given = loadings.factors.shape[2], torch.tensor(tissues, dtype=torch.int64)
+    scaled, information = loadings.information
+    matrix = information[given].sum(0)
+    matrix.diagonal().add_(1)
+    right = torch.einsum("nsg,sgq->nq", expr_z.double(), scaled[given])
+    _add_covariates(loadings, covariates, matrix, right)
+    covariance = torch.linalg.inv(matrix)
+    x, covariance = (right @ covariance).to(expr_z), covariance.to(expr_z)
+    own_covariance = covariance[n_factors:]
+    return Known(
+        factors=x[:, :n_factors],
+        own=x[:, n_factors:],
+        covariance=covariance[:n_factors, :n_factors],
+        own_factors=own_covariance[:, :n_factors],
+        own_variance=own_covariance[:, n_factors:].diagonal(),
+    )
+
+
+def _add_covariates(
+    loadings: Loadings, covariates: Tensor | None, matrix: Tensor, right: Tensor
+) -> None:
+    """Add to precision and right side what covariates say of the factors, which come first."""
+    if covariates is None:
+        return
+    n_factors = loadings.covariates.shape[1]
+    slope = loadings.covariates.double()
+    weighted = slope / loadings.covariate_variance.double()[:, None]
+    matrix[:n_factors, :n_factors] += slope.T @ weighted
+    right[:, :n_factors] += covariates.double() @ weighted
 
 
 def _columns(index: int, n_factors: int, rank: int) -> Tensor:

@@ -335,7 +335,7 @@ class State:
 
     def to_dict(self) -> dict:
         """Return plain values and tensors alone."""
-        return vars(self) | {"loadings": vars(self.loadings)}
+        return vars(self) | {"loadings": self.loadings.values()}
 
     @classmethod
     def from_dict(cls, values: dict, device: torch.device) -> "State":

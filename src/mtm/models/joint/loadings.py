@@ -1,6 +1,7 @@
 """What the joint model learns of tissues and genes, and the samples it learns it from."""
 
 from dataclasses import dataclass, fields, replace
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -128,13 +129,30 @@ class Loadings:
         names = ("factors", "noise", "own", "variance")
         return replace(self, **{name: getattr(self, name)[tissues] for name in names})
 
+    def values(self) -> dict[str, Tensor]:
+        """Return everything by its name."""
+        return {item.name: getattr(self, item.name) for item in fields(self)}
+
+    @cached_property
+    def information(self) -> tuple[Tensor, Tensor]:
+        """What a sample of each tissue says of a donor's K factors and G own effects, float64.
+
+        With L = [factors, diag(own)] and the noise's covariance R, ``R^-1 L``, ``(T, G, K + G)``,
+        and ``L' R^-1 L``, ``(T, K + G, K + G)``: for few genes alone.
+        """
+        noise = self.noise.double()
+        covariance = noise @ noise.mT + torch.diag_embed(self.variance.double())
+        latent = torch.cat([self.factors, torch.diag_embed(self.own)], 2).double()
+        scaled = torch.linalg.solve(covariance, latent)
+        return scaled, latent.mT @ scaled
+
     def to(self, device: torch.device | str) -> "Loadings":
         """Put everything on `device`."""
-        return Loadings(**{name: values.to(device) for name, values in vars(self).items()})
+        return Loadings(**{name: values.to(device) for name, values in self.values().items()})
 
     def arrays(self, prefix: str = "") -> dict[str, np.ndarray]:
         """Return everything as named arrays."""
-        return {prefix + name: values.numpy() for name, values in vars(self).items()}
+        return {prefix + name: values.numpy() for name, values in self.values().items()}
 
     @classmethod
     def from_arrays(cls, arrays: dict[str, np.ndarray], prefix: str = "") -> "Loadings":

@@ -70,7 +70,7 @@ class Joint(Predictor):
                 table.append({"fit": number} | row)
                 every = self.parameters.checkpoint_every
                 if every and state.iteration % every == 0:
-                    done = [vars(loadings) for loadings in fits]
+                    done = [loadings.values() for loadings in fits]
                     chosen = (self.n_factors, self.noise_freedom)
                     checkpoint.write(
                         STATE, done=done, table=table, state=state.to_dict(), chosen=chosen
