@@ -57,7 +57,7 @@ def test_the_model_of_the_page_trains_predicts_and_is_planned(tmp_path):
     config = yaml.safe_load((ROOT / "config" / "demo.yaml").read_text())
     entry = re.search(r"```yaml\n(models:.*?)```", page, re.DOTALL).group(1)
     config["models"] |= yaml.safe_load(entry)["models"]
-    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(config))
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
     command = [sys.executable, "-m", "snakemake", "--configfile", "mine.yaml"]
     plan = subprocess.run(
         [*command, "--cores", "1", "-n"], cwd=tmp_path, capture_output=True, text=True

@@ -120,7 +120,7 @@ def write_config(folder, config, **parameters):
     config["training"]["device"] = "auto"
     config["models"]["mtm"]["parameters"] |= parameters
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "small.yaml").write_text(yaml.safe_dump(config))
+    (folder / "small.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
 
 
 def seconds(job, event):
@@ -227,7 +227,7 @@ def test_whole_demo_equals_the_local_one_despite_a_cancelled_job_and_a_killed_no
     for device, folder in folders.items():
         folder.mkdir()
         config["training"]["device"] = device
-        (folder / "demo.yaml").write_text(yaml.safe_dump(config))
+        (folder / "demo.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
     local = folders["cpu"]
     command += ["--directory", str(local), "--configfile", str(local / "demo.yaml")]
     run = subprocess.run(
