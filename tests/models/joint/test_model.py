@@ -47,6 +47,24 @@ def test_new_donors_are_told_from_blood_and_better_from_more():
     assert (table.groupby("fit")["bound"].diff().dropna() > 0).all()
 
 
+def test_its_sd_falls_with_every_source_and_is_of_the_right_size():
+    cohort = simulated_cohort(n_donors=120)
+    ids = cohort.donors.index
+    model, _ = fitted(cohort.of_donors(ids[:90]))
+    new = cohort.of_donors(ids[90:])
+    everyone = [requested(new, n, "Lung") for n in (1, 2, 3)]
+    all_given = (everyone[-1][0].source_rows >= 0).all(1)
+    sds = [model.predict_sd(new, requests)[all_given] for requests, _ in everyone]
+    assert (sds[0] > sds[1]).all()
+    assert (sds[1] > sds[2]).all()
+    # The same for everyone who brings the same tissues and covariates.
+    assert (sds[2] == sds[2][0]).all()
+    requests, rows = everyone[0]
+    left = model.predict(new, requests)
+    left -= model.scaler.transform(new.expr_tpm[rows], new.tissue[rows])
+    assert np.square(left / model.predict_sd(new, requests)).mean() == pytest.approx(1, abs=0.3)
+
+
 def test_a_bundle_needs_no_covariates_and_other_sources_may_be_unknown(tmp_path):
     cohort = simulated_cohort(n_donors=40)
     spleen = cohort.tissue == cohort.tissue_index("Liver")

@@ -128,6 +128,21 @@ class Joint(Predictor):
                     result[members[of_target]] += mean.numpy() / len(self.fits)
         return result
 
+    def predict_sd(self, inputs: Cohort, requests: Requests) -> np.ndarray:
+        """Return the root of the fits' mean variance, which values of expression do not move."""
+        variance = np.zeros((len(requests), len(self.genes)), np.float32)
+        covariates = self._covariates_of(inputs, requests)
+        for tissues, members, _ in self._same_sources(inputs, requests):
+            nobody = torch.zeros((1, len(tissues), len(self.genes)))
+            given = None if covariates is None else covariates[members[:1]]
+            for loadings in self.fits:
+                known = condition(loadings, tissues, nobody, None, given)
+                for target in np.unique(requests.target[members]):
+                    of_target = members[requests.target[members] == target]
+                    _, of_genes = read_out(loadings, int(target), known)
+                    variance[of_target] += of_genes.numpy() / len(self.fits)
+        return np.sqrt(variance)
+
     def _covariates_of(self, inputs: Cohort, requests: Requests) -> torch.Tensor | None:
         """Standardised covariates of each request's donor; None where the input has not all."""
         names = self.design.covariates

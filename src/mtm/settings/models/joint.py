@@ -20,6 +20,7 @@ class JointParameters(ModelParameters):
     """Donor factors and own effects of genes behind all tissues of a donor (methods 8)."""
 
     several_sources: ClassVar = True
+    own_sd: ClassVar = True
 
     n_factors: int = key(20, "Factors of a donor.", ge=1, le=1000, unit="factors")
     noise_rank: int = key(16, "Factors of a sample's own, shared by its genes.", ge=1, le=1000, unit="factors")
