@@ -23,7 +23,7 @@ def model(cohort):
 @pytest.mark.parametrize("block", [1, 2, 100])
 def test_prediction_file_round_trip(tmp_path, cohort, model, block):
     requests, rows = held_out_requests(cohort, ["D0", "D4"], BLOOD, "others")
-    path = tmp_path / "fold1.h5ad"
+    path, starts = tmp_path / "fold1.h5ad", range(0, 5, block)
     write_predictions(
         path,
         predict_in_blocks(model, cohort, requests, block),
@@ -33,8 +33,10 @@ def test_prediction_file_round_trip(tmp_path, cohort, model, block):
         model=model.name,
         scale=model.scale,
         fold=1,
+        own_sd=iter(np.arange(35, dtype=np.float32).reshape(5, 7)[a : a + block] for a in starts),
     )
     data = anndata.read_h5ad(path)
+    np.testing.assert_array_equal(data.layers["sd"], np.arange(35).reshape(5, 7))
     assert data.X.dtype == np.float32
     np.testing.assert_array_equal(data.X, model.predict(cohort, requests))
     assert list(data.obs_names) == ["D0-0", "D0-1", "D0-2", "D4-0", "D4-2"]

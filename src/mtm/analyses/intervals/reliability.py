@@ -2,10 +2,12 @@
 
 The correlation of held-out predictions with observations within folds, as the accuracy tables
 have it, with P and q of permuted donors. Its interval is that of Fisher's z, as wide as the fourth
-moments of prediction and observation make it, which is sqrt(1 / sum of (n - 3)) for normal values.
+moments of prediction and observation make it, at least that of normal values, 1 / sum of (n - 3).
 What further people are expected to show is drawn towards the mean of the tissue's genes, as the
 best of many genes are so by chance in part; this expected correlation makes the classes.
 """
+
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -40,8 +42,9 @@ def reliability(
     settings, accuracy
         Thresholds of the classes, and the least fold.
     learned
-        Whether the model of a fold has learned from the donors of the others, which widens the
-        error (methods 6.18).
+        Whether the model of a fold has learned from the donors of the others. The interval is of
+        the fits as they are; what a further fit is expected to reach is less certain (methods
+        6.18).
 
     Returns
     -------
@@ -53,11 +56,15 @@ def reliability(
     mine = (gene_wise["tissue"] == tissue.name) & (gene_wise["scale"] == HEADLINE.scale)
     scored = gene_wise[mine].set_index("gene_id").reindex(tissue.gene_ids)
     rho = scored[HEADLINE.rho].to_numpy(float)
-    variance, degrees = _error(tissue, accuracy.min_donors_per_fold, learned)
+    parts = [p for p in tissue.parts if p.stop - p.start >= accuracy.min_donors_per_fold]
+    sizes = np.array([part.stop - part.start for part in parts], float)
+    weights, degrees = sizes - 3, int((sizes - 3).sum())
+    variance = _error(tissue, parts, weights)
     variance[np.isnan(rho)] = np.nan
     z = fisher_z(rho)
     half = stats.t.ppf(LIMITS[1], degrees) * np.sqrt(variance) if degrees > 0 else variance
-    expected = np.tanh(_shrunk(z, variance))
+    ratio = coupling(sizes, weights, tissue.n_samples) if learned else 1.0
+    expected = np.tanh(_shrunk(z, ratio**2 * variance))
     return pd.DataFrame(
         {
             "tissue": tissue.name,
@@ -121,15 +128,13 @@ def reliability_counts(model: str, genes: pd.DataFrame) -> pd.DataFrame:
     return table
 
 
-def _error(tissue: Tissue, least: int, learned: bool) -> tuple[np.ndarray, int]:
-    """Variance of each gene's Fisher z, ``(n_genes,)``, and its degrees of freedom.
+def _error(tissue: Tissue, parts: Sequence[slice], weights: np.ndarray) -> np.ndarray:
+    """Variance of each gene's Fisher z over the folds that count, ``(n_genes,)``.
 
     The influence of a donor on a fold's rho is ab - rho (a^2 + b^2) / 2, with a and b the
-    standardised prediction and observation.
+    standardised prediction and observation. No gene has less than normal values have: few donors
+    tell fourth moments badly, and without relation there is no less.
     """
-    parts = [part for part in tissue.parts if part.stop - part.start >= least]
-    sizes = [part.stop - part.start for part in parts]
-    weights = np.array(sizes, float) - 3
     variance = np.full(tissue.n_genes, np.nan)
     for start in range(0, tissue.n_genes if parts else 0, BLOCK_GENES):
         genes = slice(start, start + BLOCK_GENES)
@@ -142,12 +147,12 @@ def _error(tissue: Tissue, least: int, learned: bool) -> tuple[np.ndarray, int]:
             rho = (a * b).sum(0)
             influence = a * b - rho * (a.square() + b.square()) / 2
             left = (1 - rho.square()).clamp_min(1e-6)
-            ratio = len(a) * influence.square().sum(0) / left.square()
-            total += weight * ratio.masked_fill(untold, 1).masked_fill(fixed, 0)
+            # Of normal values n / (n + 2) is expected, not 1.
+            ratio = (len(a) + 2) * influence.square().sum(0) / left.square()
+            total += weight * ratio.masked_fill(untold | fixed, 0)
             known += weight * ~fixed
-        variance[genes] = (total / known.square()).numpy()
-    width = coupling(sizes, weights, tissue.n_samples) if learned else 1.0
-    return width**2 * variance, int(weights.sum())
+        variance[genes] = ((total / known).clamp_min(1) / known).numpy()
+    return variance
 
 
 def _shrunk(z: np.ndarray, variance: np.ndarray) -> np.ndarray:
