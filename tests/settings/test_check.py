@@ -235,6 +235,18 @@ def test_unknown_key_is_named_with_the_nearest_known_one(changes, where, hint):
         ),
         (
             {
+                "models": {
+                    "b": {"class": "ridge"},
+                    "c": {"class": "covariates"},
+                    "both": average("b", "c"),
+                    "a": average("b", "both") | {"class": "ensemble"},
+                }
+            },
+            "models.a.parameters.models",
+            "Name b, c instead",
+        ),
+        (
+            {
                 "filters": {"exclude_tissues": ["Lung"]},
                 "models": {"m": {"class": "tissue_average", "sources": ["Lung"]}},
             },

@@ -214,7 +214,7 @@ class Predictor(ABC):
         """
         return None
 
-    def predict_sd(self, inputs: Cohort, requests: Requests) -> np.ndarray:
+    def predict_sd(self, inputs: Cohort, requests: Requests) -> np.ndarray | None:
         """Return the sd that the model itself gives each prediction.
 
         Models that do so declare ``own_sd``. It may depend on what is known of a person; its
@@ -227,10 +227,11 @@ class Predictor(ABC):
 
         Returns
         -------
-        np.ndarray
-            Shape ``(n_requests, n_genes)``, float32, above 0, in `scale`.
+        np.ndarray or None
+            Shape ``(n_requests, n_genes)``, float32, above 0, in `scale`; None where the model
+            has no such thing.
         """
-        raise NotImplementedError(f"{self.name} gives no sd")
+        return None
 
     @abstractmethod
     def state(self) -> dict[str, np.ndarray]:

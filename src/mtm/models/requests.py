@@ -144,4 +144,4 @@ def own_sd_in_blocks(
     """Yield the sds that a model itself gives to what `predict_in_blocks` yields, alike."""
     for start in range(0, len(requests), block):
         part = slice(start, start + block)
-        yield model.predict_sd(inputs, Requests(requests.source_rows[part], requests.target[part]))
+        yield model.predict_sd(inputs, requests.of(part))

@@ -10,6 +10,7 @@ from mtm.errors import InputError
 from mtm.settings.base import LARGEST_SEED, Names, Once, Section, key, seed
 from mtm.settings.models.average import AverageParameters
 from mtm.settings.models.base import ModelParameters, declared, model_names
+from mtm.settings.models.ensemble import EnsembleParameters
 
 Seeds = Annotated[tuple[Annotated[int, Field(ge=0, le=LARGEST_SEED)], ...], Once]
 
@@ -196,6 +197,11 @@ def _average_problems(name: str, model: ModelSettings, earlier: Mapping[str, Mod
             yield InputError(
                 f"models.{name}.parameters.models", repr(member),
                 f"models that stand before it: {', '.join(earlier) or 'none'}",
+            )  # fmt: skip
+        elif model.class_ == EnsembleParameters.name and earlier[member].members:
+            yield InputError(
+                f"models.{name}.parameters.models", f"{member}, which is made of others",
+                "models with fits of their own", f"Name {', '.join(earlier[member].members)} instead.",
             )  # fmt: skip
         elif earlier[member].sources != model.sources:
             yield InputError(

@@ -20,6 +20,7 @@ import torch
 
 from mtm.analyses.accuracy.points import point_estimates
 from mtm.analyses.accuracy.resampled import (
+    Correlations,
     bootstrap_means,
     fold_coupling,
     resampled_mean,
@@ -31,7 +32,6 @@ from mtm.models.device import choose_device
 from mtm.predictions.held_out import HeldOut, fold_weights
 from mtm.predictions.tissues import tissues
 from mtm.settings.accuracy import AccuracySettings
-from mtm.statistics.joint_null import wider
 from mtm.statistics.over_tissues import averaged, known_mean, over_tissues
 from mtm.statistics.testing import rank_sum_p, t_interval, t_interval_of_mean
 from mtm.vocabulary import (
@@ -174,18 +174,6 @@ def _compare_tissue(
             yield key, row | {"n_samples": len(common)} | only | difference, draws, sizes
 
 
-@dataclass(frozen=True)
-class _Correlations:
-    """Correlations of genes or samples, and their mean in each bootstrap sample of donors.
-
-    `ratio` is by how much folds that learn from each other widen the error of the mean.
-    """
-
-    rho: np.ndarray
-    resampled: np.ndarray
-    ratio: float
-
-
 class _Model:
     """A model's correlations in any tissue, on any of its samples."""
 
@@ -206,7 +194,7 @@ class _Model:
 
     def correlations(
         self, tissue: str, sample_ids: pd.Series, weights: Mapping[int, pd.DataFrame]
-    ) -> dict[tuple[str, str, str], _Correlations]:
+    ) -> dict[tuple[str, str, str], Correlations]:
         """Correlations of some samples of a tissue, by scale, level and convention."""
         rows = self.samples_of(tissue)
         kept, result = rows[rows["sample_id"].isin(sample_ids)], {}
@@ -232,7 +220,7 @@ class _Model:
 
     def _sample_correlations(
         self, scale: str, tissue: str, kept: pd.DataFrame, weights: Mapping[int, pd.DataFrame]
-    ) -> _Correlations:
+    ) -> Correlations:
         """Correlate every sample; each counts as often as its donor is drawn."""
         if kept.empty:
             return self._unknown()
@@ -246,11 +234,11 @@ class _Model:
                 "every predicted sample",
                 "Score the model again.",
             )
-        return _Correlations(rho, resampled_mean(rho, weights_of(kept, weights)), 1.0)
+        return Correlations(rho, resampled_mean(rho, weights_of(kept, weights)), 1.0)
 
     def _gene_correlations(
         self, tissue: str, kept: pd.DataFrame, weights: Mapping[int, pd.DataFrame]
-    ) -> dict[tuple[str, str], _Correlations]:
+    ) -> dict[tuple[str, str], Correlations]:
         """Correlate every gene, by scale and convention."""
         keys = [(scale, convention) for scale in SCALES for convention in GENE_CONVENTIONS]
         if kept.empty:
@@ -274,12 +262,12 @@ class _Model:
                 rho = {key: values.cpu().numpy() for key, values in points.rho.items()}
             for convention in GENE_CONVENTIONS:
                 of_genes = rho[convention], resampled[convention]
-                result[scale, convention] = _Correlations(*of_genes, ratio)
+                result[scale, convention] = Correlations(*of_genes, ratio)
         return result
 
-    def _unknown(self) -> _Correlations:
+    def _unknown(self) -> Correlations:
         """No correlation, in any bootstrap sample."""
-        return _Correlations(np.empty(0), np.full(self._settings.bootstraps, np.nan), 1.0)
+        return Correlations(np.empty(0), np.full(self._settings.bootstraps, np.nan), 1.0)
 
     def _tabulated(self, scale: str, tissue: str, n_samples: int) -> dict[str, np.ndarray]:
         """Gene-wise correlations of a tissue from the accuracy table."""
@@ -309,12 +297,12 @@ def _check_genes(scored: Mapping[str, Scored], used: Sequence[str]) -> None:
 
 
 def _compare(
-    a: _Correlations, b: _Correlations, n_samples: int, n_folds: int
+    a: Correlations, b: Correlations, n_samples: int, n_folds: int
 ) -> tuple[dict[str, float], np.ndarray]:
     """Compare two models on the same samples; return the fields of a row, and its draws."""
     known = np.isfinite(a.rho) & np.isfinite(b.rho)
     mean_a, mean_b = (float(known_mean(side.rho[known])) for side in (a, b))
-    draws = wider(a.resampled - b.resampled, max(a.ratio, b.ratio))
+    draws = a.beside(b)
     tested = t_interval(mean_a - mean_b, draws, n_samples, n_folds)
     fields = {
         "n_values": int(known.sum()),

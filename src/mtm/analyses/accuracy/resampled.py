@@ -139,6 +139,22 @@ def _units(predicted: torch.Tensor, observed: torch.Tensor) -> list[torch.Tensor
     return [standardise(values, 0)[0].float() for values in (predicted, observed)]
 
 
+@dataclass(frozen=True)
+class Correlations:
+    """Correlations of genes or samples, and their mean in each bootstrap sample of donors.
+
+    `ratio` is by how much folds that learn from each other widen the error of the mean.
+    """
+
+    rho: np.ndarray
+    draws: np.ndarray
+    ratio: float
+
+    def beside(self, other: "Correlations") -> np.ndarray:
+        """Draws of the mean less the other's in the same bootstrap samples, the wider of both."""
+        return wider(self.draws - other.draws, max(self.ratio, other.ratio))
+
+
 def fold_coupling(tissue: Tissue, points: Points) -> float:
     """By how much fits on each other's donors widen null and interval of a tissue."""
     sizes = [tissue.parts[fold].stop - tissue.parts[fold].start for fold in points.eligible]

@@ -16,6 +16,7 @@ import torch
 
 from mtm.analyses.accuracy.points import point_estimates
 from mtm.analyses.accuracy.resampled import (
+    Correlations,
     bootstrap_means,
     fold_coupling,
     resampled_mean,
@@ -41,19 +42,7 @@ log = logging.getLogger(__name__)
 MEANS = ("mean_rho", "source_rho", "difference")
 
 
-@dataclass(frozen=True)
-class _Correlations:
-    """Correlations of genes or samples, and their mean in each bootstrap sample of donors.
-
-    `ratio` is by how much folds that learn from each other widen the error of the mean.
-    """
-
-    rho: np.ndarray
-    draws: np.ndarray
-    ratio: float
-
-
-Levels = dict[str, _Correlations]
+Levels = dict[str, Correlations]
 
 
 def score_sources(
@@ -195,19 +184,19 @@ class _Scorer:
         of_samples = of_samples, resampled_mean(of_samples, of_folds)
         ratio = fold_coupling(part, points) if self.learned else 1.0
         return {
-            "gene_wise": _Correlations(*of_genes, ratio),
-            "sample_wise": _Correlations(*of_samples, ratio),
+            "gene_wise": Correlations(*of_genes, ratio),
+            "sample_wise": Correlations(*of_samples, ratio),
         }
 
 
 def _compare(
-    mine: _Correlations, theirs: _Correlations, n_samples: int, n_folds: int
+    mine: Correlations, theirs: Correlations, n_samples: int, n_folds: int
 ) -> tuple[dict[str, float], tuple[np.ndarray, np.ndarray]]:
     """Mean correlation beside that from the source; return fields of a row, and its draws."""
     mean, source = float(known_mean(mine.rho)), float(known_mean(theirs.rho))
     draws = (
         wider(mine.draws, mine.ratio),
-        wider(mine.draws - theirs.draws, max(mine.ratio, theirs.ratio)),
+        mine.beside(theirs),
     )
     own, paired = (
         t_interval(estimate, drawn, n_samples, n_folds)
