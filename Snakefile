@@ -62,6 +62,6 @@ rule all:
         rules.accuracy.input,
         rules.figures.input,
         rules.tables.input,
-        results_of("bundles/{model}.safetensors", model=MODELS)
+        results_of("bundles/{model}.safetensors", model=FITTED_MODELS)
         if config["final_bundle"]
         else [],

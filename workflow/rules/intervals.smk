@@ -80,7 +80,7 @@ rule certify_bundle:
     benchmark:
         "benchmarks/{cohort}/certify_bundle/{model}.tsv"
     wildcard_constraints:
-        model="|".join(MODELS),
+        model="|".join(FITTED_MODELS),
     conda:
         "../../envs/mtm.yaml"
     threads: 1
