@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from mtm.cohort.cohort import Cohort
-from mtm.cohort.folds import read_folds
+from mtm.cohort.folds import read_folds, some_donors
 from mtm.io import write_tsv
 from mtm.models.base import Training
 from mtm.models.registry import build
@@ -23,8 +23,11 @@ def main(snakemake):
         folds = read_folds(inputs.folds)
         held_out = folds.index[folds == number].tolist()
     settings = params.training
+    donors = cohort.donors.index.difference(held_out)
+    if "n_donors" in settings:
+        donors = some_donors(donors, settings["n_donors"], settings["donor_seed"] + number)
     training = Training(
-        cohort=cohort.of_donors(cohort.donors.index.difference(held_out)),
+        cohort=cohort.of_donors(donors),
         source=cohort.tissue_index(settings["source"]),
         sources=settings["sources"],
         seed=settings["seed"] + number,

@@ -84,6 +84,10 @@ NO_TISSUE, ONE_TISSUE, ONE_ADDED, SOME_ADDED, SOME_DRAWN, ALL_OTHERS = CHOICES =
 )  # fmt: skip
 CHOICE_KEY = ["model", "kind", "given", "level"]
 
+# Accuracy by number of training donors: as measured, as a curve through what fewer donors give has
+# it at all of them, and as the curve through all has it beyond.
+MEASURED, FORETOLD, PROMISED = GROWTH = ("measured", "foretold", "promised")
+
 # Comparisons of models.
 PAIR = ["model_a", "model_b"]
 TABLE_MEASURES = (*HEADLINE_MEASURES, ("tpm_z", "sample_wise", SAMPLE_CONVENTION))

@@ -122,6 +122,9 @@ def test_panel_dry_run(tmp_path):
     counts = jobs(dry_run(ROOT / "tests/real/panel.yaml", directory))
     _, fitted = models_of("tests/real/panel.yaml")
     assert counts["train_fold"] == 5 * fitted
+    # Three models, four numbers of donors, five folds.
+    assert counts["train_growth"] == counts["predict_growth"] == 60
+    assert counts["score_growth"] == 3
     assert "fetch_dataset" not in counts
 
 

@@ -62,11 +62,11 @@ def members_of(wildcards):
 
 def member_bundles(wildcards):
     """Return the bundles of the models that a model is made of, fitted on the same donors."""
-    place = (
-        "{cohort}/external/{evaluation}"
-        if "evaluation" in wildcards.keys()
-        else "{cohort}"
-    )
+    place = "{cohort}"
+    if "evaluation" in wildcards.keys():
+        place = "{cohort}/external/{evaluation}"
+    elif "n_donors" in wildcards.keys():
+        place = "{cohort}/growth/{n_donors}"
     run = "fold{fold}" if "fold" in wildcards.keys() else "all"
     path = f"results/{place}/models/{{member}}/{run}.safetensors"
     members = [FITS[member] for member in members_of(wildcards)]

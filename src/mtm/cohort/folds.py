@@ -301,3 +301,24 @@ def read_folds(path: str | Path) -> pd.Series:
             where = f"{path}, row {row + 1}, column {column}"
             raise InputError(where, repr(table[column][row]), expected)
     return fold.astype(np.int64).set_axis(pd.Index(donor))
+
+
+def some_donors(donors: pd.Index, n_donors: int, seed: int) -> pd.Index:
+    """Draw donors at random, the draw of fewer among that of more.
+
+    Parameters
+    ----------
+    donors
+        To draw from, in any order.
+    n_donors
+        How many; all where there are no more.
+    seed
+        Of the order.
+
+    Returns
+    -------
+    pd.Index
+        Sorted.
+    """
+    order = np.random.default_rng(seed).permutation(len(donors))
+    return donors.sort_values()[order[:n_donors]].sort_values()

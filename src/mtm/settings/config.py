@@ -16,6 +16,7 @@ from mtm.settings.disease import DiseaseSettings
 from mtm.settings.disease_status import StatusSettings
 from mtm.settings.evaluation import Evaluation
 from mtm.settings.gene_characteristics import GeneCharacteristics
+from mtm.settings.growth import Growth
 from mtm.settings.intervals import IntervalSettings
 from mtm.settings.representations import Representations
 from mtm.settings.scaling import Scaling
@@ -57,6 +58,7 @@ class Config(Section):
     representations: Representations = Representations()
     accuracy: AccuracySettings = AccuracySettings()
     any_sources: AnySources = AnySources()
+    growth: Growth = Growth()
     intervals: IntervalSettings = IntervalSettings()
     evaluation: Evaluation = Evaluation()
     simulation: SimulationSettings | None = None

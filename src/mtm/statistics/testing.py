@@ -63,15 +63,21 @@ def t_interval_of_mean(
         Degrees of freedom of all units together.
     """
     spread = [
-        (values - values[np.isfinite(values)].mean()) * np.sqrt(n_units / (n_units - n_fitted))
-        for values, (n_units, n_fitted) in zip(draws, sizes, strict=True)
-        if n_units > n_fitted and np.isfinite(values).any()
+        with_degrees(values, *size)
+        for values, size in zip(draws, sizes, strict=True)
+        if size[0] > size[1] and np.isfinite(values).any()
     ]
     drawn = np.stack(spread)[:, np.isfinite(spread).any(0)] if spread else np.empty((1, 0))
     if not np.isfinite(estimate) or drawn.shape[1] < 2 or degrees < 1:
         return dict.fromkeys(("se", "ci_low", "ci_high", "p"), np.nan)
     se = float(np.nanmean(drawn, 0).std(ddof=1))
     return {"se": se} | t_limits(estimate, se, degrees)
+
+
+def with_degrees(draws: np.ndarray, n_units: int, n_fitted: int) -> np.ndarray:
+    """Bootstrap draws about their mean, as wide as the degrees of freedom left to them ask."""
+    centre = draws[np.isfinite(draws)].mean()
+    return (draws - centre) * np.sqrt(n_units / (n_units - n_fitted))
 
 
 def t_limits(estimate: float, se: float, degrees: int) -> dict[str, float]:

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from mtm.analyses.accuracy.points import POOLED_CONVENTIONS, Points
+from mtm.analyses.accuracy.points import POOLED_CONVENTIONS, Points, point_estimates
 from mtm.analyses.accuracy.pooled_null import PooledNull
 from mtm.predictions.tissues import BLOCK_GENES, Tissue, Values
 from mtm.settings.accuracy import AccuracySettings
@@ -22,7 +22,7 @@ from mtm.statistics.kernels import (
 )
 from mtm.statistics.over_tissues import known_mean
 from mtm.statistics.resampling import CPU_RESAMPLING_BLOCK, donor_permutations
-from mtm.vocabulary import GENE_CONVENTIONS, Scale
+from mtm.vocabulary import GENE_CONVENTIONS, HEADLINE, Scale
 
 # A pattern of informative folds that fewer null genes share gets more null genes.
 MIN_NULL_GENES = 50
@@ -295,3 +295,41 @@ def resample_samples(
     resampled = (weights @ rho.nan_to_num()) / (weights @ known.double())
     null = pairs.null(int(known.sum()), draws)
     return rho.cpu().numpy(), null.wider(ratio), wider(resampled.cpu().numpy(), ratio)
+
+
+def headline_correlations(
+    tissue: Tissue,
+    weights: Mapping[int, pd.DataFrame],
+    settings: AccuracySettings,
+    learned: bool,
+) -> dict[str, Correlations]:
+    """Correlate genes within folds, and samples, as the headline does.
+
+    Parameters
+    ----------
+    tissue
+        What is scored; all of a tissue's held-out samples or some.
+    weights
+        From `mtm.predictions.held_out.fold_weights`.
+    settings
+        The accuracy section of the config.
+    learned
+        Whether the model learns from the donors of other folds.
+
+    Returns
+    -------
+    dict
+        By level, ``gene_wise`` and ``sample_wise``.
+    """
+    of_folds = weights_of(tissue.rows, weights)
+    points = point_estimates(tissue, HEADLINE.scale, settings)
+    genes = sampled_genes(tissue.n_genes, settings.bootstrap_genes, settings.seed)
+    drawn = [torch.from_numpy(of_fold) for of_fold in of_folds]
+    draws = bootstrap_means(tissue, HEADLINE.scale, points, drawn, genes)
+    of_samples = torch.cat([matrix.diagonal() for matrix in points.sample_rho]).numpy()
+    of_genes = points.rho[HEADLINE.convention].numpy(), draws[HEADLINE.convention]
+    ratio = fold_coupling(tissue, points) if learned else 1.0
+    return {
+        "gene_wise": Correlations(*of_genes, ratio),
+        "sample_wise": Correlations(of_samples, resampled_mean(of_samples, of_folds), ratio),
+    }

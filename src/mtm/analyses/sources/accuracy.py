@@ -12,17 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-import torch
 
-from mtm.analyses.accuracy.points import point_estimates
-from mtm.analyses.accuracy.resampled import (
-    Correlations,
-    bootstrap_means,
-    fold_coupling,
-    resampled_mean,
-    sampled_genes,
-    weights_of,
-)
+from mtm.analyses.accuracy.resampled import Correlations, headline_correlations
 from mtm.analyses.sources.choices import Choice, Chooser
 from mtm.cohort.cohort import Cohort
 from mtm.errors import CannotDo
@@ -35,7 +26,7 @@ from mtm.settings.any_sources import AnySources
 from mtm.statistics.joint_null import wider
 from mtm.statistics.over_tissues import averaged, known_mean, over_tissues
 from mtm.statistics.testing import t_interval, t_interval_of_mean
-from mtm.vocabulary import CHOICE_KEY, HEADLINE, MEAN_OF_TISSUES, ONE_TISSUE
+from mtm.vocabulary import CHOICE_KEY, MEAN_OF_TISSUES, ONE_TISSUE
 
 log = logging.getLogger(__name__)
 
@@ -145,7 +136,8 @@ class _Scorer:
                 mine = theirs
             else:
                 predicted = self._predict(tissue, choice, target)
-                mine = self._correlate(tissue.of_samples(choice.kept, predicted))
+                part = tissue.of_samples(choice.kept, predicted)
+                mine = self._correlate(part)
             sizes = len(choice.kept), tissue.rows["fold"].iloc[choice.kept].nunique()
             for level in mine:
                 fields, draws = _compare(mine[level], theirs[level], *sizes)
@@ -174,19 +166,7 @@ class _Scorer:
 
     def _correlate(self, part: Tissue) -> Levels:
         """Correlate genes within folds, and samples, as the headline does."""
-        of_folds = weights_of(part.rows, self.weights)
-        points = point_estimates(part, HEADLINE.scale, self.accuracy)
-        genes = sampled_genes(part.n_genes, self.accuracy.bootstrap_genes, self.accuracy.seed)
-        weights = [torch.from_numpy(drawn) for drawn in of_folds]
-        draws = bootstrap_means(part, HEADLINE.scale, points, weights, genes)
-        of_samples = torch.cat([matrix.diagonal() for matrix in points.sample_rho]).numpy()
-        of_genes = points.rho[HEADLINE.convention].numpy(), draws[HEADLINE.convention]
-        of_samples = of_samples, resampled_mean(of_samples, of_folds)
-        ratio = fold_coupling(part, points) if self.learned else 1.0
-        return {
-            "gene_wise": Correlations(*of_genes, ratio),
-            "sample_wise": Correlations(*of_samples, ratio),
-        }
+        return headline_correlations(part, self.weights, self.accuracy, self.learned)
 
 
 def _compare(
