@@ -57,64 +57,54 @@ class Joint(Predictor):
             run_key(training, self.parameters, str(samples.expr_z.dtype), [samples.expr_z]),
         )
         saved = checkpoint.read(STATE) or {"done": [], "state": None} | self._choose(training)
-        self.n_factors, self.noise_freedom = saved["chosen"]
-        notes = {"n_factors": self.n_factors, "noise_freedom": self.noise_freedom}
-        self.provenance.notes.update(notes)
+        self.noise_freedom = saved["noise_freedom"]
+        self.provenance.notes["noise_freedom"] = self.noise_freedom
         device = samples.expr_z.device
         fits = [Loadings(**kept).to(device) for kept in saved["done"]]
         table = saved["table"]
         state = None if saved["state"] is None else State.from_dict(saved["state"], device)
-        for number in range(len(fits), self.parameters.fits):
-            first = state or self._start(samples, organ_of, training.seed + number)
+        widths = self.parameters.n_factors * self.parameters.fits
+        for number in range(len(fits), len(widths)):
+            first = state or self._start(samples, organ_of, widths[number], training.seed + number)
             for state, row in self._iterations(first, samples, organ_of):
-                table.append({"fit": number} | row)
+                table.append({"fit": number, "n_factors": widths[number]} | row)
                 every = self.parameters.checkpoint_every
                 if every and state.iteration % every == 0:
                     done = [loadings.values() for loadings in fits]
-                    chosen = (self.n_factors, self.noise_freedom)
                     checkpoint.write(
-                        STATE, done=done, table=table, state=state.to_dict(), chosen=chosen
-                    )
+                        STATE, done=done, table=table, state=state.to_dict(),
+                        noise_freedom=self.noise_freedom,
+                    )  # fmt: skip
             fits.append(state.loadings)
             state = None
         self.fits = [loadings.to("cpu") for loadings in fits]
         return pd.DataFrame(table)
 
     def _choose(self, training: Training) -> dict:
-        """Choose the noise's freedom, then the number of factors, by donors left out of a fit.
+        """Choose the noise's freedom by donors left out of a fit.
 
         Returns
         -------
         dict
-            ``chosen``, the number of factors and the freedom, and ``table``, a row a trial.
+            ``noise_freedom``, and ``table``, a row a trial.
         """
         p = self.parameters
         table, told_by = [], {}
-
-        def trial(n_factors: int, noise_freedom: float) -> float:
-            values = {"n_factors": n_factors, "noise_freedom": noise_freedom}
-            if (n_factors, noise_freedom) not in told_by:
-                one = {"n_factors": (n_factors,), "noise_freedom": (noise_freedom,), "fits": 1}
-                model = Joint(p.model_copy(update=one))
-                start = time.perf_counter()
-                model.fit(inner)
-                source, cohort = model.tissues[training.source], training.cohort
-                rho = [told(model, cohort, left_out, source, by, MOST) for by in READINGS]
-                told_by[n_factors, noise_freedom] = float(np.mean(rho))
-                seconds = time.perf_counter() - start
-                table.append({"fit": "trial", "seconds": seconds, "rho": np.mean(rho)} | values)
-            return np.nan_to_num(told_by[n_factors, noise_freedom], nan=-1.0)
-
-        if len(p.n_factors) * len(p.noise_freedom) == 1:
-            return {"chosen": (p.n_factors[0], p.noise_freedom[0]), "table": table}
+        if len(p.noise_freedom) == 1:
+            return {"noise_freedom": p.noise_freedom[0], "table": table}
         inner, left_out = next(inner_folds(training, p.inner_folds))
-        freedom = p.noise_freedom[0]
-        if len(p.noise_freedom) > 1:
-            freedom = max(p.noise_freedom, key=lambda value: trial(p.n_factors[0], value))
-        n_factors = p.n_factors[0]
-        if len(p.n_factors) > 1:
-            n_factors = max(p.n_factors, key=lambda value: trial(value, freedom))
-        return {"chosen": (n_factors, freedom), "table": table}
+        n_factors = sorted(p.n_factors)[len(p.n_factors) // 2]
+        for freedom in p.noise_freedom:
+            one = {"n_factors": (n_factors,), "noise_freedom": (freedom,), "fits": 1}
+            model = Joint(p.model_copy(update=one))
+            start = time.perf_counter()
+            model.fit(inner)
+            source, cohort = model.tissues[training.source], training.cohort
+            rho = np.mean([told(model, cohort, left_out, source, by, MOST) for by in READINGS])
+            told_by[freedom] = np.nan_to_num(rho, nan=-1.0)
+            row = {"fit": "trial", "n_factors": n_factors, "noise_freedom": freedom}
+            table.append(row | {"seconds": time.perf_counter() - start, "rho": rho})
+        return {"noise_freedom": max(p.noise_freedom, key=told_by.get), "table": table}
 
     def _samples(self, training: Training) -> Samples:
         """Scale the training samples and their donors' covariates."""
@@ -134,12 +124,12 @@ class Joint(Predictor):
             choose_device(training.device),
         )
 
-    def _start(self, samples: Samples, organ_of: torch.Tensor, seed: int) -> State:
+    def _start(self, samples: Samples, organ_of: torch.Tensor, n_factors: int, seed: int) -> State:
         p = self.parameters
         generator = torch.Generator().manual_seed(seed)
         own = 0.4 if p.own_effects else 0.0
         return State.start(
-            Loadings.start(samples, organ_of, self.n_factors, p.noise_rank, own, generator),
+            Loadings.start(samples, organ_of, n_factors, p.noise_rank, own, generator),
             samples,
         )
 

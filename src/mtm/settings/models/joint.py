@@ -29,12 +29,12 @@ class JointParameters(ModelParameters):
     at_random: ClassVar = True
     own_sd: ClassVar = True
 
-    n_factors: FactorChoices = key((20,), "Factors of a donor; of several numbers the one that tells donors left out best.")
+    n_factors: FactorChoices = key((6, 14, 30), "Factors of a donor; of several numbers each is fitted, and all are averaged.")
     noise_rank: int = key(16, "Factors of a sample's own, shared by its genes.", ge=1, le=1000, unit="factors")
     noise_freedom: FreedomChoices = key((0.0, 30.0), "Degrees of freedom of a sample's noise (Student's t): fewer let odd samples weigh less; 0 for Gaussian noise. Of several the one that tells donors left out best.")
     inner_folds: int = key(5, "Parts that training donors are split into to choose; one is left out.", ge=2, le=100, unit="folds")
     own_effects: bool = key(True, "Give every gene of a donor an effect of its own, shared by tissues.")
-    fits: int = key(3, "Fits from different starts whose predictions are averaged.", ge=1, le=100, unit="fits")
+    fits: int = key(2, "Fits of each number of factors, from different starts.", ge=1, le=100, unit="fits")
     factor_penalty: float = key(0.4, "Pull of a tissue's loadings towards those of its organ, as a share of the samples of a tissue (median).", gt=0, le=1e6, unit="share")
     noise_penalty: float = key(50.0, "Pull of the loadings of noise factors towards 0.", gt=0, le=1e9, unit="samples")
     own_penalty: float = key(20.0, "Pull of a gene's own loadings towards their mean over tissues.", gt=0, le=1e9, unit="samples")
@@ -52,7 +52,7 @@ class JointParameters(ModelParameters):
 
     def size(self, cohort: CohortSize) -> ModelSize:
         """Return what the loadings of all fits take, and the samples with own effects."""
-        width = max(self.n_factors) + self.noise_rank + 2
+        width = sum(self.n_factors) + len(self.n_factors) * (self.noise_rank + 2)
         loadings = FLOAT_BYTES * cohort.n_tissues * cohort.n_genes * width / 1e6
         bundle = self.fits * 2 * loadings + cohort.scaler_mb
         own = 2 * cohort.matrix_mb
