@@ -5,7 +5,7 @@ import pytest
 from cohorts import simulated_cohort
 
 from mtm.models.base import Requests, Training
-from mtm.models.joint.model import organs
+from mtm.models.joint.model import Joint, organs
 from mtm.models.registry import build, load
 
 SMALL = {"n_factors": 2, "noise_freedom": 0, "noise_rank": 2, "fits": 2, "iterations": 30}
@@ -133,3 +133,13 @@ def test_each_number_of_factors_is_fitted_as_often(tmp_path):
     model, table = fitted(simulated_cohort(n_donors=80), tmp_path, **options)
     assert [fit.factors.shape[2] for fit in model.fits] == [1, 3, 1, 3]
     assert table.groupby("fit")["n_factors"].first().tolist() == [1, 3, 1, 3]
+
+
+def test_trials_take_some_genes_and_the_fits_all(monkeypatch):
+    monkeypatch.setattr("mtm.models.joint.model.MOST_GENES", 7)
+    widths = []
+    fit = Joint._samples
+    monkeypatch.setattr(Joint, "_samples", lambda *a: widths.append(fit(*a)) or widths[-1])
+    cohort = simulated_cohort(n_donors=60)
+    fitted(cohort, noise_freedom=[0, 20], iterations=2)
+    assert [samples.expr_z.shape[1] for samples in widths] == [cohort.n_genes, 7, 7]
