@@ -99,8 +99,15 @@ def test_a_collapse_is_told_by_the_table_and_the_log(cohort, caplog):
     assert (last["collapsed"], last["restarts"]) == (1, 0)
     assert "the encoder has collapsed" in caplog.text
     # Not in the first half, when all codes may still be alike.
-    steps = [record.args[1] for record in caplog.records]
+    steps = [record.args[1] for record in caplog.records if "differ by" in record.msg]
     assert min(steps) > table["step"].iloc[-1] / 2
+
+
+@pytest.mark.parametrize(("adversary", "told"), [(1.0, True), (0.0, False)])
+def test_too_few_steps_are_told_before_the_first(cohort, caplog, adversary, told):
+    with caplog.at_level(logging.WARNING):
+        trained(cohort, SMALL.with_(lambda_adversarial=adversary, epochs=1))
+    assert ("steps are few" in caplog.text) == told
 
 
 def test_a_collapsed_training_starts_again_as_another_seed_would(cohort, collapsing, caplog):

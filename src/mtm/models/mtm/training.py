@@ -16,7 +16,7 @@ from mtm.models.mtm.engine import LOSSES, Engine
 from mtm.models.mtm.graph import StepRunner
 from mtm.models.mtm.pairs import PairSampler
 from mtm.models.mtm.stopping import stalled
-from mtm.settings.models.mtm import COLLAPSED
+from mtm.settings.models.mtm import COLLAPSED, LEAST_STEPS
 
 LOGGER = logging.getLogger(__name__)
 REPORT_EVERY = 25
@@ -97,6 +97,13 @@ class Run:
             engine.device, engine.precision, engine.plan, len(self.sampler), self.per_epoch,
             self.total,
         )  # fmt: skip
+        if engine.parameters.lambda_adversarial and self.total < LEAST_STEPS:
+            LOGGER.warning(
+                "%d steps are few for a training with the adversarial loss, which has told donors "
+                "apart after some 3,000 at the earliest (methods 1.7): more epochs, "
+                "lambda_adversarial 0, or a model of class joint or ridge tell more",
+                self.total,
+            )
         take_step = StepRunner(engine)
         with tqdm(
             total=self.total, initial=self.step, unit="step", desc="mtm", disable=None,

@@ -22,6 +22,9 @@ SpectralNorm = Literal["gamma", "weight", "off"]
 # Codes whose sd between samples is below this share of their root mean square have collapsed. On the
 # 59-gene panel a collapsed fold had 4e-6, the others some 0.7 (methods 1.7).
 COLLAPSED = 0.01
+# With the adversarial loss, a training of fewer optimiser steps ends before or soon after codes begin
+# to tell donors apart (methods 1.7).
+LEAST_STEPS = 4000
 LOSS = "loss; 0 leaves it out and saves its work (methods 1.4, row 5)."
 
 
