@@ -73,14 +73,15 @@ def test_demo_dry_run_simulates_and_scores_the_oracle(tmp_path):
     assert (counts["train_fold"], counts["predict_fold"]) == (3 * fitted, 3 * models)
     assert counts["score_model"] == models + 1
     assert counts["draw_fig2a"] == counts["draw_fig2b"] == counts["draw_sources"] == 1
-    assert counts["score_sources"] == 4
+    assert counts["score_sources"] == 2
     assert "fetch_dataset" not in counts
 
 
 def test_every_seed_is_trained_and_their_average_waits_for_them(tmp_path):
     config = yaml.safe_load((ROOT / "config/demo.yaml").read_text())
     models = {"net": config["models"]["mtm_log2"] | {"seeds": [4, 5]}}
-    config |= {"models": models, "final_bundle": True, "transfer": {"models": ["net_average"]}}
+    config |= {"models": models, "final_bundle": True, "any_sources": {}}
+    config["transfer"] = {"models": ["net_average"]}
     config["evaluation"]["models"] = ["net_average"]
     (tmp_path / "seeds.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
     run = dry_run(tmp_path / "seeds.yaml", tmp_path)

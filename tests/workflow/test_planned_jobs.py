@@ -38,6 +38,7 @@ def jobs(tmp_path_factory):
         }
     }
     config["transfer"]["models"] = ["nets", "ridge"]
+    config["any_sources"] = {}
     return plan(config, folder)
 
 
@@ -97,7 +98,7 @@ def test_every_training_of_a_network_is_listed(jobs):
 
 def test_one_model_tells_what_the_paper_lacks_and_lists_its_training_on_all(tmp_path):
     config = yaml.safe_load((ROOT / "config/demo.yaml").read_text())
-    config |= {"models": {"mlp": {"class": "mlp"}}, "evaluation": {}}
+    config |= {"models": {"mlp": {"class": "mlp"}}, "evaluation": {}, "any_sources": {}}
     config |= {"transfer": {"models": ["mlp"]}}
     jobs = plan(config, tmp_path)
     trainings, listed = trained_and_listed(jobs)
