@@ -7,6 +7,7 @@ import signal
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 from tests.hostile.case import Outcome
@@ -66,7 +67,10 @@ def _fork_script(self, fname: str, edit: bool = False) -> None:
     sys.stderr.flush()
     child = os.fork()
     if child:
-        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        from snakemake.benchmark import benchmarked
+
+        with benchmarked(child, self.bench_record) if self.bench_record else nullcontext():
+            status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
         if status:
             raise SystemExitOfScript(f"script of rule {self.rulename} ended with status {status}")
         return

@@ -19,7 +19,8 @@ HEAD = """# What hostile and broken input does
 Made by `python -m tests.hostile.table` from the rows of `tests/hostile`, which `make test` runs
 against the real commands, each with an exit status, a message that names the file or the key, a
 time limit, no traceback, no crash, and `results/` unchanged byte for byte. `make fuzz` runs the
-rows that take longer, and looks for new ones. What may be untrusted: [SECURITY.md](../SECURITY.md).
+rows that take longer, and looks for new ones. [SECURITY.md](../SECURITY.md) says what may be
+untrusted.
 """
 
 

@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 
 import pytest
-
 from tests.hostile.case import Case, all_cases, modules
 from tests.hostile.command import run
 
@@ -19,7 +18,14 @@ PREPARE = {
     for case in module.CASES[:1]
 }
 # What no one may see, whatever they hand in.
-CRASHES = ("Traceback (most recent call last)", "SIGSEGV", "SIGABRT", "SIGBUS", "core dumped")
+CRASHES = (
+    "Traceback (most recent call last)",
+    "SIGSEGV",
+    "SIGABRT",
+    "SIGBUS",
+    "core dumped",
+    "ended with status -",
+)
 UNPRINTABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 
 
