@@ -3,14 +3,20 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 import pandas as pd
+from pydantic import Field
 
 from mtm.cohort.cohort import Cohort
 from mtm.cohort.levels import as_levels
 from mtm.errors import InputError
+from mtm.models.layout import Array
+from mtm.settings.base import Section
 
+# What `CovariateDesign.to_array` returns.
+DESIGN = Array(("bytes of the design",), "uint8", 0, 255)
 CATEGORICAL = frozenset({"sex", "hardy", "center", "batch"})
 
 
@@ -62,6 +68,19 @@ def _raw_column(table: pd.DataFrame, column: dict) -> np.ndarray:
             f"covariate {name} of {wrong.idxmax()}", repr(values[wrong].iloc[0]), "a number"
         )
     return numbers.to_numpy(float)
+
+
+class Column(Section):
+    """One column of a design, as a bundle holds it."""
+
+    section: ClassVar = "array design"
+
+    covariate: Annotated[str, Field(min_length=1, max_length=300)]
+    kind: Literal["value", "missing", "level"]
+    mean: Annotated[float, Field(ge=-1e12, le=1e12)]
+    sd: Annotated[float, Field(gt=0, le=1e12)]
+    known: tuple[str | None, ...] | None = None
+    level: str | None = None
 
 
 @dataclass(frozen=True)
@@ -146,5 +165,22 @@ class CovariateDesign:
 
     @classmethod
     def from_array(cls, array: np.ndarray) -> "CovariateDesign":
-        """Take over what `to_array` returned."""
-        return cls(tuple(json.loads(array.tobytes().decode())))
+        """Take over what `to_array` returned.
+
+        Raises
+        ------
+        InputError
+            It did not return this.
+        """
+        try:
+            columns = json.loads(array.tobytes().decode())
+            given = [Column.of(column) for column in columns]
+        except (InputError, TypeError, ValueError, RecursionError) as error:
+            found = f"what is no design ({type(error).__name__}: {error})"
+            raise InputError("array design", found, "columns of covariates") from None
+        for column in given:
+            if (column.kind == "level") != (column.known is not None):
+                raise InputError(
+                    "array design", f"a {column.kind} of levels", "known levels of a level alone"
+                )
+        return cls(tuple(columns))
