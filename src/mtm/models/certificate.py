@@ -169,6 +169,8 @@ class Certificate:
     def in_words(self) -> dict[str, str]:
         """Say what there is, a line on intervals and one on reliability."""
         known = self.n_donors > 0
+        if not known.any():
+            return {"certificate": "of no held-out donor"}
         levels = ", ".join(f"{level:.0%}" for level in self.levels)
         shares = [
             f"{name} {(self.reliability[known] == place).mean():.1%}"

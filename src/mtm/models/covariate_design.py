@@ -14,6 +14,7 @@ from mtm.cohort.levels import as_levels
 from mtm.errors import InputError
 from mtm.models.layout import Array
 from mtm.settings.base import Section
+from mtm.vocabulary import COVARIATES
 
 # What `CovariateDesign.to_array` returns.
 DESIGN = Array(("bytes of the design",), "uint8", 0, 255)
@@ -149,7 +150,7 @@ class CovariateDesign:
         for name in self.covariates:
             if name not in table:
                 raise InputError(
-                    "covariates of the input",
+                    COVARIATES,
                     f"no column {name}",
                     ", ".join(self.covariates),
                     "Add it to the donors' or samples' table; its fields may be empty.",

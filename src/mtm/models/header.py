@@ -1,11 +1,12 @@
 """The header of a bundle: every key of it, checked before anything is made of it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, ConfigDict, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
+from mtm.cohort.genes import gene_key
 from mtm.errors import InputError, shown
 from mtm.settings.base import Once, Section
 from mtm.settings.models.base import declared
@@ -86,9 +87,12 @@ class ModelHeader(_Part):
 
     def disagreements(self) -> Iterator[InputError]:
         """Yield what keys demand of each other, and of the class of model."""
-        for key, names in {"tissues": self.tissues, "gene_ids": self.gene_ids}.items():
-            if twice := _repeated(names):
-                yield InputError(key, f"{shown(twice)} twice", "every one once")
+        # Two versions of one gene are one gene to whoever brings data.
+        genes = map(gene_key, self.gene_ids)
+        for key, kind, names in (("tissues", "tissue", self.tissues), ("gene_ids", "gene", genes)):
+            if (place := _repeated(names)) is not None:
+                name = shown(getattr(self, key)[place])
+                yield InputError(key, f"the {kind} {name} a second time", "every one once")
         if len(self.symbols) != len(self.gene_ids):
             counts = f"{len(self.symbols)} symbols", f"one for each of {len(self.gene_ids)} genes"
             yield InputError("symbols", *counts)
@@ -130,6 +134,7 @@ class BundleHeader(ModelHeader):
     versions: dict[Name, Name]
 
 
-def _repeated(names: tuple[str, ...]) -> str | None:
-    seen: set[str] = set()
-    return next((name for name in names if name in seen or seen.add(name)), None)
+def _repeated(names: Iterable[Hashable]) -> int | None:
+    """Return the first place at which something stands that stood before."""
+    seen: set[Hashable] = set()
+    return next((i for i, name in enumerate(names) if name in seen or seen.add(name)), None)

@@ -14,6 +14,7 @@ from mtm.errors import InputError, shown
 TISSUE = "{tissue}"
 # Of a z-score, a weight or a loading; what is larger is no answer.
 LARGEST = 1e9
+DIVERGED = "If it is your own, its training diverged: lower its learning rate."
 Shapes = Mapping[str, tuple[str, tuple[int, ...]]]
 
 
@@ -151,7 +152,9 @@ def check_values(layout: Layout, arrays: Mapping[str, np.ndarray], n_tissues: in
         # Without any value both are NaN, which no comparison holds for.
         empty = array.missing and np.isnan(least)
         if not array.missing and values.dtype.kind == "f" and np.isnan(values.min()):
-            raise InputError(f"array {name}", "values that are missing (NaN)", "numbers")
+            raise InputError(
+                f"array {name}", "values that are not finite (NaN)", "numbers", DIVERGED
+            )
         if not empty and not (array.low <= least and least > array.above and most <= array.high):
             bound = (
                 f"above {array.above:g}" if np.isfinite(array.above) else f"at least {array.low:g}"
@@ -160,6 +163,7 @@ def check_values(layout: Layout, arrays: Mapping[str, np.ndarray], n_tissues: in
                 f"array {name}",
                 f"values from {least:g} to {most:g}",
                 f"numbers {bound} and at most {array.high:g}",
+                "" if np.isfinite([least, most]).all() else DIVERGED,
             )
 
 
