@@ -21,7 +21,11 @@ from mtm.pipeline.datasets import read_manifest
 from mtm.settings.check import check_config
 from mtm.settings.models.base import declared
 
-check_config(config)
+check_config(
+    config,
+    workflow.overwrite_configfiles or [Path(workflow.basedir, "config", "config.yaml")],
+    workflow.config_settings.config,
+)
 
 DATASETS = read_manifest(Path(workflow.basedir, "config", "datasets.tsv"))
 # The hyper-parameters of each model, and with them what its class declares.
@@ -127,13 +131,6 @@ def models_of(section, *preferred, otherwise=MODELS[:1]):
     Where the run has none of these, `otherwise`, which is its first model.
     """
     named = config[section]["models"]
-    for name in named or ():
-        if name not in MODELS:
-            raise InputError(
-                f"config key {section}.models",
-                repr(name),
-                f"models of the run: {', '.join(MODELS)}",
-            )
     preferred = [name for name in dict.fromkeys(preferred) if name in MODELS]
     return named or preferred or otherwise
 

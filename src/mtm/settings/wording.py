@@ -16,6 +16,7 @@ BOUNDS = {
     "exclusiveMinimum": "above",
     "maximum": "at most",
     "exclusiveMaximum": "below",
+    "maxLength": "letters at most",
     "pattern": "matching",
 }
 
@@ -113,9 +114,10 @@ def _problems(item: Mapping, root: Mapping, values: Any, prefix: str, elsewhere:
     elif kind == "extra_forbidden":
         yield _unknown_key(str(last), prefix, list(schema["properties"]), elsewhere)
     elif path[-1:] == ["[key]"]:
-        pattern = item["ctx"]["pattern"]
+        pattern = item.get("ctx", {}).get("pattern", "")
         above = where.removesuffix(f".{path[-2]}")
-        yield InputError(above, f"the name {path[-2]!r}", f"text, matching {pattern}")
+        expected = f"text, matching {pattern}" if pattern else "text"
+        yield InputError(above, f"the name {shown(path[-2])}", expected)
     elif kind == "too_long":
         yield InputError(where, text, f"at most {item['ctx']['max_length']} of them")
     elif kind == "too_short":
