@@ -2,6 +2,7 @@ import gc
 import os
 import shutil
 import sys
+import time
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
@@ -14,13 +15,17 @@ SOURCE_ROOT = Path(workflow.basedir, "src").resolve()
 os.environ.update(PYTHONPATH=str(SOURCE_ROOT))
 sys.path.insert(0, str(SOURCE_ROOT))
 
+from snakemake.jobs import Job
+
 from mtm.pipeline import code_digest as digest
 from mtm.errors import InputError
+from mtm.pipeline import failing
 from mtm.pipeline import resources as asked
 from mtm.pipeline.datasets import read_manifest
 from mtm.settings.check import check_config
 from mtm.settings.models.base import declared
 
+failing.keep_earlier_results(Job)
 check_config(config)
 
 DATASETS = read_manifest(Path(workflow.basedir, "config", "datasets.tsv"))
@@ -192,11 +197,17 @@ if config["inputs"]["controlled_phenotypes"] is None:
     )
 
 
-# Before the first job, as a disk that fills up days later would stop the run then. Downloads look
-# for themselves. The size of a cohort from files is a guess until it is built: no reason to stop.
-if config["simulation"] is not None or FILTERING.exists():
+# The size of a cohort from files is a guess until it is built: no reason to stop.
+SIZE_IS_KNOWN = config["simulation"] is not None or FILTERING.exists()
 
-    onstart:
+
+# Before the first job, as what is found days later would stop the run then.
+onstart:
+    failing.demand_past(
+        {file for job in workflow.dag.needrun_jobs() for file in job.input}, time.time()
+    )
+    if SIZE_IS_KNOWN:
+        # Downloads look for themselves.
         asked.require_disk(
             Path.cwd(),
             sum(
@@ -208,3 +219,7 @@ if config["simulation"] is not None or FILTERING.exists():
             ),
             shutil.disk_usage(".").free / 1e6,
         )
+
+
+onerror:
+    failing.end_with_reasons()

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mtm.errors import CannotDo, InputError
-from mtm.io import write_note
+from mtm.io import full_disk, replaced_together, write_note
 
 TABLES = (".tsv", ".parquet")
 FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
@@ -25,22 +25,41 @@ def _handler(log_path: str | None) -> logging.Handler:
     return handler
 
 
-def _leave_out(outputs: Iterable[str], why: CannotDo) -> None:
+def _leave_out(outputs: Iterable[Path], why: CannotDo) -> None:
     """Write the reason in place of those outputs that are not there, which must be tables."""
-    missing = [path for path in outputs if not Path(path).exists()]
-    if any(Path(path).suffix not in TABLES for path in missing):
+    missing = [path for path in outputs if not path.exists()]
+    if any(path.suffix not in TABLES for path in missing):
         raise why
     for path in missing:
         write_note(why, path)
 
 
 @contextmanager
-def run(snakemake: Any) -> Iterator[logging.Logger]:
+def _outputs(snakemake: Any, in_place: bool) -> Iterator[list[Path]]:
+    """Give a script other names to write its outputs under, which are renamed at the end."""
+    named = snakemake.output
+    if in_place:
+        yield list(map(Path, named))
+        return
+    with replaced_together(list(named)) as written:
+        other = dict(zip(map(str, named), map(str, written), strict=True))
+        snakemake.output = type(named)(toclone=named, custom_map=lambda path: other[str(path)])
+        try:
+            yield written
+        finally:
+            snakemake.output = named
+
+
+@contextmanager
+def run(snakemake: Any, *, in_place: bool = False) -> Iterator[logging.Logger]:
     """Run the body of a rule's script: `with run(snakemake) as log: ...`.
 
     Log records (`mtm` from INFO, other packages from WARNING) and Python warnings go to the
     rule's log file, which is started afresh; progress bars stay on stderr. Torch, where it was
     imported, is held to the rule's threads; imported later, it takes Snakemake's OMP_NUM_THREADS.
+
+    The body finds temporary names in `snakemake.output`. All are renamed once it has ended well:
+    what fails or is killed leaves every earlier output as it was.
 
     A body that raises `CannotDo` ends well: its reason stands in the tables that it did not write.
 
@@ -49,6 +68,8 @@ def run(snakemake: Any) -> Iterator[logging.Logger]:
     snakemake
         The object that Snakemake gives a script; `log`, `threads`, `rule` and `output` are read.
         An empty `log` means stderr.
+    in_place
+        Leave `snakemake.output` as it is, for a body that keeps earlier outputs itself.
 
     Yields
     ------
@@ -58,7 +79,8 @@ def run(snakemake: Any) -> Iterator[logging.Logger]:
     Raises
     ------
     SystemExit
-        With code 1 after an `InputError`, whose message alone goes to the log and to stderr.
+        With code 1 after an `InputError`, or where disk or memory was full; the message alone
+        goes to the log and to stderr.
     CannotDo
         An output that is not there is no table, in which the reason could stand.
     Exception
@@ -73,21 +95,34 @@ def run(snakemake: Any) -> Iterator[logging.Logger]:
     logging.captureWarnings(True)
     if (torch := sys.modules.get("torch")) is not None:
         torch.set_num_threads(snakemake.threads)
+    folder = Path(next(iter(snakemake.output), ".")).parent
     try:
-        yield logger
-    except CannotDo as why:
-        logger.warning("%s", why)
-        _leave_out(snakemake.output, why)
-    except InputError as error:
-        logger.error("%s", error)
+        with _outputs(snakemake, in_place) as written:
+            try:
+                yield logger
+            except CannotDo as why:
+                logger.warning("%s", why)
+                _leave_out(written, why)
+    except Exception as error:
+        reason = _reason(error, folder)
+        if reason is None:
+            logger.exception("rule %s failed", snakemake.rule)
+            raise
+        logger.error("%s", reason)
         if log_path is not None:
-            sys.stderr.write(f"{error}\n")
+            sys.stderr.write(f"{reason}\n")
         raise SystemExit(1) from None
-    except Exception:
-        logger.exception("rule %s failed", snakemake.rule)
-        raise
     finally:
         logging.captureWarnings(False)
         library.setLevel(level_before)
         root.removeHandler(handler)
         handler.close()
+
+
+def _reason(error: Exception, folder: Path) -> InputError | None:
+    """What to say in a line of an error that is nobody's mistake here; None for any other."""
+    if isinstance(error, InputError):
+        return error
+    if isinstance(error, MemoryError):
+        return InputError("memory", f"too little ({error})", "what the job's mem_mb asks for")
+    return full_disk(error, folder)
