@@ -12,6 +12,9 @@ from mtm.errors import InputError
 
 _CHUNK_BYTES = 1 << 22
 _CHUNKS_AHEAD = 4
+# A row of a million samples; a row of a table of people or genes.
+LONGEST_LINE = 1 << 26
+LONGEST_TEXT_LINE = 1 << 20
 
 
 @contextmanager
@@ -25,10 +28,16 @@ def readable(path: Path, expected: str) -> Iterator[None]:
         ) from error
 
 
+def demand_file(path: Path, expected: str) -> None:
+    """Refuse what is no file on disk: nothing, a folder, or a pipe that may never answer."""
+    if not path.is_file():
+        found = "no such file" if not path.exists() else "a folder or a pipe"
+        raise InputError(path, found, expected)
+
+
 def _chunks(path: Path) -> Iterator[bytes]:
     """Yield the (inflated) bytes of `path`, read a few chunks ahead in another thread."""
-    if not path.exists():
-        raise InputError(path, "no such file", "an existing file")
+    demand_file(path, "an existing file")
     with readable(path, "a whole file, plain or gzipped"):
         source = pa.OSFile(str(path))
     stream = pa.CompressedInputStream(source, "gzip") if path.suffix == ".gz" else source
@@ -43,21 +52,41 @@ def _chunks(path: Path) -> Iterator[bytes]:
             yield chunk
 
 
-def byte_lines(path: Path) -> Generator[bytes, None, None]:
-    """Yield the lines of `path` without their ends."""
-    rest = b""
+def byte_lines(path: Path, longest: int = LONGEST_LINE) -> Generator[bytes, None, None]:
+    """Yield the lines of `path` without their ends.
+
+    Raises
+    ------
+    InputError
+        The file cannot be read, or a line has more than `longest` bytes.
+    """
+    rest, number = b"", 1
     with closing(_chunks(path)) as chunks:
         for chunk in chunks:
             lines = (rest + chunk).split(b"\n")
             rest = lines.pop()
             for line in lines:
                 yield line[:-1] if line.endswith(b"\r") else line
+            number += len(lines)
+            if len(rest) > longest:
+                raise InputError(
+                    f"{path}, line {number}",
+                    f"more than {longest:,} bytes without an end of line",
+                    "lines of text",
+                )
     if rest:
         yield rest
 
 
 def text_lines(path: Path) -> Generator[str, None, None]:
-    """Yield the lines of `path` as text."""
-    with closing(byte_lines(path)) as lines, readable(path, "UTF-8 text"):
-        for line in lines:
-            yield line.decode()
+    """Yield the lines of `path` as text, none of more than `LONGEST_TEXT_LINE` bytes."""
+    with closing(byte_lines(path, LONGEST_TEXT_LINE)) as lines:
+        for number, line in enumerate(lines, 1):
+            try:
+                yield line.decode()
+            except UnicodeDecodeError as error:
+                raise InputError(
+                    f"{path}, line {number}",
+                    f"bytes that are no text ({error.reason}: {line[error.start:error.start + 8]!r})",
+                    "UTF-8 text",
+                ) from error
