@@ -309,7 +309,7 @@ from mtm.cohort.build import build_cohort
 
 folder, names = Path(sys.argv[1]), sys.argv[2].split()
 rng = np.random.default_rng(0)
-rows = ["\\t".join(f"{x:.4g}" for x in rng.lognormal(3, 1, len(names))) for _ in range(2)]
+rows = ["\\t".join(f"{x:.4g}" for x in rng.uniform(1, 60, len(names))) for _ in range(2)]
 for n_genes in (1024, 8192):
     with open(folder / "x.gct", "w") as file:
         file.write(f"#1.2\\n{n_genes}\\t{len(names)}\\n")
@@ -321,6 +321,7 @@ for n_genes in (1024, 8192):
         out_donors=folder / "d.tsv",
         out_filtering=folder / "f.tsv",
         progress=False,
+        units="tpm",
     )
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 """
