@@ -40,7 +40,9 @@ FIELDS = {
     "hardy": Field(0, 4, "a code from 0 to 4 (Hardy scale)", coded=True),
     "rin": Field(0, 10, "an RNA integrity number, from 0 to 10"),
     # Blood may be drawn up to two days before death; a body is not used after four.
-    "ischemic_minutes": Field(-2880, 5760, "minutes after death, from -2880 (blood alone) to 5760"),
+    "ischemic_minutes": Field(
+        -2880, 5760, "minutes after death, from -2880 (blood alone) to 5760"
+    ),
     "autolysis": Field(0, 3, "a score from 0 to 3", coded=True),
 }
 # GTEx's names of them.
@@ -89,7 +91,7 @@ def field_problems(
             yield InputError(
                 f"{where}, row {row + 1}, column {column.name} of {ids.iloc[row]}",
                 (found or repr(str(column.iloc[row]))) + more,
-                expected if required or found is None and field is None else f"{expected}, or nothing",
+                expected if required else f"{expected}, or nothing",
             )
 
 
@@ -112,7 +114,9 @@ def check_traits(traits: pd.DataFrame, where: object = "traits") -> None:
         problem
         for name in traits.columns
         if name in FIELDS
-        for problem in field_problems(where, ids, traits[name].reset_index(drop=True), FIELDS[name])
+        for problem in field_problems(
+            where, ids, traits[name].reset_index(drop=True), FIELDS[name]
+        )
     ]
     if problems:
         raise InputError.together(problems)

@@ -137,7 +137,9 @@ def _matrix(path: Path, file: h5py.File) -> _Matrix:
     starts = parts["indptr"][()].astype(np.int64)
     if starts[0] != 0 or starts[-1] != n_stored or (np.diff(starts) < 0).any():
         raise InputError(
-            f"{path}, X/indptr", "numbers that do not rise", f"numbers from 0 to {n_stored} that do"
+            f"{path}, X/indptr",
+            "numbers that do not rise",
+            f"numbers from 0 to {n_stored} that do",
         )
     _demand_indices(f"{path}, X/indices", parts["indices"], shape[1 - major], starts)
     return _Matrix(shape, sparse=data, major=major)

@@ -78,6 +78,40 @@ def byte_lines(path: Path, longest: int = LONGEST_LINE) -> Generator[bytes, None
         yield rest
 
 
+def demand_whole_rows(path: str | Path, header: bool = True) -> None:
+    """Refuse a table whose rows differ in their number of fields, or with a column twice.
+
+    Parameters
+    ----------
+    header
+        Whether the first line names the columns.
+
+    Raises
+    ------
+    InputError
+        The first such line is named; or what `text_lines` refuses.
+    """
+    n_fields, seen = None, 0
+    with closing(text_lines(Path(path))) as lines:
+        for number, line in enumerate(lines, 1):
+            seen += bool(line)
+            if not line:
+                continue
+            fields = line.count("\t") + 1
+            if n_fields is None:
+                n_fields, names = fields, line.split("\t")
+                twice = sorted({name for name in names if names.count(name) > 1}) if header else []
+                if twice:
+                    raise InputError(
+                        f"{path}, line {number}", f"column {twice[0]!r} twice", "every column once"
+                    )
+            if fields != n_fields or "\0" in line:
+                found = "a NUL byte" if "\0" in line else f"{fields} fields"
+                raise InputError(f"{path}, line {number}", found, f"{n_fields} fields of text")
+    if not seen:
+        raise InputError(path, "an empty file", "a tab-separated table")
+
+
 def text_lines(path: Path) -> Generator[str, None, None]:
     """Yield the lines of `path` as text, none of more than `LONGEST_TEXT_LINE` bytes."""
     with closing(byte_lines(path, LONGEST_TEXT_LINE)) as lines:
@@ -85,8 +119,9 @@ def text_lines(path: Path) -> Generator[str, None, None]:
             try:
                 yield line.decode()
             except UnicodeDecodeError as error:
+                found = line[error.start : error.start + 8]
                 raise InputError(
                     f"{path}, line {number}",
-                    f"bytes that are no text ({error.reason}: {line[error.start:error.start + 8]!r})",
+                    f"bytes that are no text ({error.reason}: {found!r})",
                     "UTF-8 text",
                 ) from error

@@ -73,16 +73,16 @@ def _demand_columns(path: Path, names: list[str], wanted: list[str]) -> None:
         raise InputError(path, f"columns {shown}", f"a column named {' and '.join(missing)}")
 
 
-def _rows(
-    path: Path, n_columns: int, numbered: Iterator[tuple[int, str]]
-) -> Iterator[list[str]]:
+def _rows(path: Path, n_columns: int, numbered: Iterator[tuple[int, str]]) -> Iterator[list[str]]:
     """Yield the fields of every row, of which there must be one a column."""
     n_bytes, bad = 0, []
     for number, line in numbered:
         n_bytes += len(line)
         fields = line.split("\t")
         if n_bytes > _MOST_BYTES:
-            raise InputError(path, f"more than {_MOST_BYTES:,} bytes", "a table of people or samples")
+            raise InputError(
+                path, f"more than {_MOST_BYTES:,} bytes", "a table of people or samples"
+            )
         if len(fields) != n_columns or "\0" in line:
             found = "a NUL byte" if "\0" in line else f"{len(fields)} fields"
             bad.append(InputError(f"{path}, line {number}", found, f"{n_columns} fields of text"))
@@ -203,7 +203,7 @@ def _age_problems(path: str | Path, table: pd.DataFrame) -> Iterator[InputError]
 
 
 def _bounds(table: pd.DataFrame) -> tuple[pd.DataFrame, pd.Series]:
-    """Ends of brackets, and exact ages, of the column AGE; NaN where it is the other."""
+    """Return ends of brackets, and exact ages, of the column AGE; NaN where it is the other."""
     text = table["AGE"].fillna("")
     return text.str.extract(_BRACKET).astype(float), numbers_of(table["AGE"])
 

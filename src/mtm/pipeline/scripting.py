@@ -120,7 +120,7 @@ def run(snakemake: Any, *, in_place: bool = False) -> Iterator[logging.Logger]:
 
 
 def _reason(error: Exception, folder: Path) -> InputError | None:
-    """What to say in a line of an error that is nobody's mistake here; None for any other."""
+    """Return what to say in a line where it is no mistake of the code; None for any other."""
     if isinstance(error, InputError):
         return error
     if isinstance(error, MemoryError):
