@@ -1,4 +1,4 @@
-"""Command line: ``mtm predict`` for new people, ``mtm info`` on a bundle, ``mtm check`` before a run.
+"""Command line: ``mtm predict`` new people, ``mtm info`` on a bundle, ``mtm check`` of a config.
 
 What takes long to import is imported by the commands that need it: help and errors come at once.
 """
