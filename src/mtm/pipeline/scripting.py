@@ -14,13 +14,36 @@ TABLES = (".tsv", ".parquet")
 FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
+# Kept for the reason in the log of a job that fills the disk.
+ROOM_BYTES = 4096
+
+
+class _Log(logging.FileHandler):
+    """A log that writes each record at once and holds room on the disk for its last ones."""
+
+    def __init__(self, path: str):
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        super().__init__(path, mode="w", encoding="utf-8")
+        self.stream.write(" " * ROOM_BYTES)
+        self.stream.flush()
+        self.stream.seek(0)
+
+    def handleError(self, record):
+        """Say nothing of a record that cannot be written: stderr has the reason."""
+
+    def close(self):
+        """Give back the room that is left."""
+        try:
+            if self.stream is not None:
+                self.stream.truncate()
+        except OSError:
+            pass
+        super().close()
+
+
 def _handler(log_path: str | None) -> logging.Handler:
-    """Return a handler that writes each record at once to `log_path`, or to stderr without one."""
-    if log_path is None:
-        handler: logging.Handler = logging.StreamHandler(sys.stderr)
-    else:
-        Path(log_path).parent.mkdir(parents=True, exist_ok=True)
-        handler = logging.FileHandler(log_path, mode="w", encoding="utf-8")
+    """Return a handler that writes to `log_path`, or to stderr without one."""
+    handler = logging.StreamHandler(sys.stderr) if log_path is None else _Log(log_path)
     handler.setFormatter(logging.Formatter(FORMAT))
     return handler
 
@@ -89,13 +112,16 @@ def run(snakemake: Any, *, in_place: bool = False) -> Iterator[logging.Logger]:
     log_path = str(snakemake.log[0]) if snakemake.log else None
     root, library = logging.getLogger(), logging.getLogger("mtm")
     logger = logging.getLogger(f"mtm.{snakemake.rule}")
-    handler, level_before = _handler(log_path), library.level
+    folder = Path(next(iter(snakemake.output), ".")).parent
+    try:
+        handler, level_before = _handler(log_path), library.level
+    except OSError as error:
+        raise SystemExit(str(full_disk(error, log_path) or error)) from None
     root.addHandler(handler)
     library.setLevel(logging.INFO)
     logging.captureWarnings(True)
     if (torch := sys.modules.get("torch")) is not None:
         torch.set_num_threads(snakemake.threads)
-    folder = Path(next(iter(snakemake.output), ".")).parent
     try:
         with _outputs(snakemake, in_place) as written:
             try:
