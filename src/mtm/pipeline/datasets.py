@@ -109,9 +109,8 @@ def read_manifest(path: str | Path) -> dict[str, Dataset]:
     for column in ("name", "file"):
         repeated = table[column][table[column].duplicated()]
         if len(repeated):
-            raise InputError(
-                f"{path}, column {column}", f"{repeated.iloc[0]!r} more than once", "one row each"
-            )
+            where = f"{path}, line {repeated.index[0] + 2}, column {column}"
+            raise InputError(where, f"{repeated.iloc[0]!r} more than once", "one row each")
     return {
         row["name"]: Dataset(
             **row
