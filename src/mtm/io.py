@@ -4,6 +4,7 @@ import errno
 import os
 import re
 import shutil
+import stat
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -15,12 +16,34 @@ from mtm.errors import CannotDo, InputError
 # Columns of the one row that stands in place of a table that could not be made.
 NOTE = ["not_done", "reason", "remedy"]
 
-
 _PARTIAL = re.compile(r"\.(\d+)\.partial\.")
 # What libraries say, in words of their own, when nothing more can be written.
 _FULL = ("No space left on device", "Disk quota exceeded", "File too large")
 _FULL_CODES = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _LEFT_BYTES = 2**16
+
+
+def require_file(path: str | Path, expected: str) -> Path:
+    """Return the path of a file that can be read; nothing is read, and nothing waited for.
+
+    Raises
+    ------
+    InputError
+        There is none, or a folder, a pipe, a device or an unreadable file.
+    """
+    path = Path(path)
+    try:
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        raise InputError(path, "no such file", expected) from None
+    except (OSError, ValueError) as error:
+        raise InputError(path, f"no readable file ({error})", expected) from error
+    if not stat.S_ISREG(mode):
+        kinds = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe"}
+        raise InputError(path, kinds.get(stat.S_IFMT(mode), "no regular file"), expected)
+    if not os.access(path, os.R_OK):
+        raise InputError(path, "a file that may not be read", expected, "Change its permissions.")
+    return path
 
 
 @contextmanager
@@ -168,9 +191,7 @@ def read_tsv(path: str | Path, columns: Iterable[str] = (), **options) -> pd.Dat
     CannotDo
         The table could not be made.
     """
-    path = Path(path)
-    if not path.exists():
-        raise InputError(path, "no such file", "a tab-separated table")
+    path = require_file(path, "a tab-separated table")
     try:
         table = pd.read_csv(path, sep="\t", keep_default_na=False, na_values=[""], **options)
     except (ValueError, EOFError, OSError) as error:

@@ -23,9 +23,8 @@ from mtm.cohort.blocks import (
     checked_samples,
 )
 from mtm.cohort.genes import gene_key
-from mtm.cohort.lines import demand_file
 from mtm.errors import InputError
-from mtm.io import full_disk
+from mtm.io import full_disk, require_file
 
 # What deflate makes of equal bytes.
 LARGEST_RATIO = 1100
@@ -38,7 +37,7 @@ EXPECTED = "an AnnData h5ad file"
 @contextmanager
 def _open(path: Path) -> Iterator[h5py.File]:
     """Open an h5ad; whatever goes wrong in what it holds is one error that names it."""
-    demand_file(path, EXPECTED)
+    require_file(path, EXPECTED)
     try:
         with h5py.File(path, "r") as file:
             yield file

@@ -9,6 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from mtm.errors import InputError
+from mtm.io import require_file
 
 _CHUNK_BYTES = 1 << 22
 _CHUNKS_AHEAD = 4
@@ -28,16 +29,9 @@ def readable(path: Path, expected: str) -> Iterator[None]:
         ) from error
 
 
-def demand_file(path: Path, expected: str) -> None:
-    """Refuse what is no file on disk: nothing, a folder, or a pipe that may never answer."""
-    if not path.is_file():
-        found = "no such file" if not path.exists() else "a folder or a pipe"
-        raise InputError(path, found, expected)
-
-
 def _chunks(path: Path) -> Iterator[bytes]:
     """Yield the (inflated) bytes of `path`, read a few chunks ahead in another thread."""
-    demand_file(path, "an existing file")
+    require_file(path, "an existing file")
     with readable(path, "a whole file, plain or gzipped"):
         source = pa.OSFile(str(path))
     stream = pa.CompressedInputStream(source, "gzip") if path.suffix == ".gz" else source

@@ -18,8 +18,8 @@ from mtm.analyses.genes.conservation import (
 from mtm.analyses.transfer.external import read_external
 from mtm.cohort.checks import CohortNames, Problems, check_cohort
 from mtm.cohort.filters import check_source
-from mtm.cohort.lines import demand_file
 from mtm.errors import InputError
+from mtm.io import require_file
 from mtm.pipeline.datasets import COHORT_INPUTS, Dataset, input_files, read_manifest
 from mtm.pipeline.failing import demand_past
 from mtm.registered import SOURCE_ROOT
@@ -42,7 +42,7 @@ def check_configfile(path: str | Path) -> tuple[pd.DataFrame, list[str]]:
     that this code is of.
     """
     path = Path(path)
-    demand_file(path, "a configuration in YAML")
+    require_file(path, "a configuration in YAML")
     try:
         config = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
@@ -94,7 +94,7 @@ def check_inputs(
     there = {key: path for key, path in files.items() if key not in absent}
     problems = Problems()
     for path in there.values():
-        problems.of(demand_file, Path(path), "an existing file")
+        problems.of(require_file, Path(path), "an existing file")
     if not problems.found:
         problems.of(demand_past, there.values(), now)
         _check_cohorts(problems, config, there)

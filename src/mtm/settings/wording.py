@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from mtm.errors import InputError
+from mtm.errors import InputError, shown
 
 LONG_LIST = 10
 KINDS = {"object": "mapping", "string": "text"}
@@ -101,7 +101,7 @@ def _problems(item: Mapping, root: Mapping, values: Any, prefix: str, elsewhere:
         schema = resolved(_below(schema, step), root)
         prefix += f"{step}."
     where = prefix.rstrip(". ")
-    text = "nothing (null)" if values is None else repr(values)
+    text = "nothing (null)" if values is None else shown(values)
     if kind == "disagreement":
         for problem in item["ctx"]["problems"]:
             at = (prefix + problem.where).rstrip(". ")

@@ -24,9 +24,9 @@ import pyBigWig
 
 from mtm.analyses.genes.matching import UNMATCHED, gene_values, is_second_copy
 from mtm.cohort.genes import gene_key, gtf_records
-from mtm.cohort.lines import demand_file, demand_whole_rows, text_lines
+from mtm.cohort.lines import demand_whole_rows, text_lines
 from mtm.errors import InputError
-from mtm.io import read_tsv
+from mtm.io import read_tsv, require_file
 
 log = logging.getLogger(__name__)
 
@@ -142,7 +142,7 @@ def _open(source: str | Path):
             "Download the file, or install a pyBigWig that was built with curl.",
         )
     if not is_remote(source):
-        demand_file(Path(source), "a bigWig")
+        require_file(Path(source), "a bigWig")
     try:
         bigwig = pyBigWig.open(str(source))
     except Exception as error:  # Of a reader that says what it says.

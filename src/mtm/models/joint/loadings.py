@@ -7,6 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mtm.models.layout import Array, Layout
+
 
 @dataclass(frozen=True)
 class Samples:
@@ -55,6 +57,23 @@ class Samples:
     def n_donors(self) -> int:
         """Number of donors."""
         return len(self.covariates)
+
+
+def loadings_layout(shape: tuple[int, int], n_organs: int, noise_rank: int) -> Layout:
+    """Return the arrays of `Loadings` of so many tissues and genes."""
+    n_genes = shape[1]
+    return {
+        "factors": Array((*shape, "factors")),
+        "noise": Array((*shape, noise_rank)),
+        "own": Array(shape, low=0.0),
+        "variance": Array(shape, above=0.0),
+        "organ": Array((n_organs, n_genes, "factors")),
+        "common": Array((n_genes, "factors")),
+        "own_mean": Array((n_genes,), low=0.0),
+        "variance_mean": Array((n_genes,), above=0.0),
+        "covariates": Array(("covariates", "factors")),
+        "covariate_variance": Array(("covariates",), above=0.0),
+    }
 
 
 @dataclass(frozen=True)
