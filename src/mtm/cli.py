@@ -166,6 +166,7 @@ def _check_files(options: argparse.Namespace) -> None:
 
 def predict(options: argparse.Namespace) -> None:
     """Run ``mtm predict``."""
+    from mtm.cohort.fields import check_traits
     from mtm.cohort.scaling import UNITS
     from mtm.cohort.units import to_tpm
     from mtm.io import read_tsv
@@ -187,9 +188,10 @@ def predict(options: argparse.Namespace) -> None:
     if options.traits is not None:
         traits = read_tsv(options.traits, ["sample_id"], dtype={"sample_id": str})
         traits = traits.set_index("sample_id")
+        check_traits(traits, options.traits)
 
     sample_ids, gene_ids, values = new_people.read_new_expression(options.expression)
-    expr_tpm = to_tpm(values, options.units, options.expression)
+    expr_tpm = to_tpm(values, options.units, options.expression, sample_ids)
     _say(
         f"{options.expression}: {len(sample_ids)} samples of {options.source}, read as "
         f"{'log2(1+TPM)' if options.units == 'log2' else 'TPM'}"
