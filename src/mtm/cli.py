@@ -1,4 +1,4 @@
-"""Command line: ``mtm predict`` for new people's samples, ``mtm info`` about a bundle.
+"""Command line: ``mtm predict`` new people, ``mtm info`` on a bundle, ``mtm check`` of a config.
 
 What takes long to import is imported by the commands that need it: help and errors come at once.
 """
@@ -30,6 +30,14 @@ def parser() -> argparse.ArgumentParser:
     info_ = commands.add_parser("info", help="say what a bundle holds and check it")
     info_.add_argument("bundle", type=Path, help="model (.safetensors)")
     info_.set_defaults(run=info)
+    check_ = commands.add_parser(
+        "check",
+        help="check the files and names of a configuration",
+        description="Read every file that a configuration names, as far as it is quick, and tell "
+        "of all problems at once. Nothing is written.",
+    )
+    check_.add_argument("--configfile", required=True, type=Path, help="configuration (.yaml)")
+    check_.set_defaults(run=check)
     return top
 
 
@@ -158,6 +166,7 @@ def _check_files(options: argparse.Namespace) -> None:
 
 def predict(options: argparse.Namespace) -> None:
     """Run ``mtm predict``."""
+    from mtm.cohort.fields import check_traits
     from mtm.cohort.scaling import UNITS
     from mtm.cohort.units import to_tpm
     from mtm.io import read_tsv
@@ -179,9 +188,10 @@ def predict(options: argparse.Namespace) -> None:
     if options.traits is not None:
         traits = read_tsv(options.traits, ["sample_id"], dtype={"sample_id": str})
         traits = traits.set_index("sample_id")
+        check_traits(traits, options.traits)
 
     sample_ids, gene_ids, values = new_people.read_new_expression(options.expression)
-    expr_tpm = to_tpm(values, options.units, options.expression)
+    expr_tpm = to_tpm(values, options.units, options.expression, sample_ids)
     _say(
         f"{options.expression}: {len(sample_ids)} samples of {options.source}, read as "
         f"{'log2(1+TPM)' if options.units == 'log2' else 'TPM'}"
@@ -256,6 +266,21 @@ def info(options: argparse.Namespace) -> None:
     width = max(map(len, lines)) + 2
     for name, text in lines.items():
         print(printable(f"{name + ':':<{width}}{text}"))
+
+
+def check(options: argparse.Namespace) -> None:
+    """Run ``mtm check``."""
+    from mtm.pipeline.input_check import check_configfile
+
+    try:
+        table, absent = check_configfile(options.configfile)
+    except InputError as error:
+        for line in str(error).split("\n")[:-1]:
+            _say(line)
+        raise error.parts[-1] from None
+    for key in absent:
+        _say(f"{key}: not there yet, and not checked")
+    _say(f"{options.configfile}: {len(table)} files checked, no problem found")
 
 
 if __name__ == "__main__":

@@ -57,13 +57,21 @@ class InputError(_OfParts, ValueError):
         message = f"{where}: found {found}; expected {expected}."
         super().__init__(printable(f"{message} {hint}".rstrip()))
 
+    @property
+    def parts(self) -> tuple[Self, ...]:
+        """The problems that an error of several tells of; of any other, itself."""
+        fields = vars(self).get("several", ())
+        return tuple(type(self)(*given) for given in fields) or (self,)
+
     @classmethod
     def together(cls, problems: Sequence[Self]) -> Self:
         """Return one error that tells of all `problems`, each on its line, the first in full."""
         first = problems[0]
         error = cls(first.where, first.found, first.expected, first.hint)
-        if len(problems) > 1:
-            error.args = ("\n".join([f"{len(problems)} problems:", *map(str, problems)]),)
+        parts = [part for problem in problems for part in problem.parts]
+        error.several = tuple((p.where, p.found, p.expected, p.hint) for p in parts)
+        if len(parts) > 1:
+            error.args = ("\n".join([f"{len(parts)} problems:", *map(str, parts)]),)
         return error
 
     def within(self, place: object) -> Self:
