@@ -76,11 +76,9 @@ class InputError(_OfParts, ValueError):
 
     def within(self, place: object) -> Self:
         """Return the same error of what is a part of `place`, a file."""
-        error = type(self)(f"{place}, {self.where}", self.found, self.expected, self.hint)
-        first, *others = str(self).split("\n")
-        if others:
-            error.args = ("\n".join([printable(f"{place}: {first}"), *others]),)
-        return error
+        return self.together(
+            [type(self)(f"{place}, {p.where}", p.found, p.expected, p.hint) for p in self.parts]
+        )
 
 
 class CannotDo(_OfParts):
@@ -101,4 +99,4 @@ class CannotDo(_OfParts):
 
     def __init__(self, analysis: str, reason: str, remedy: str):
         self.analysis, self.reason, self.remedy = analysis, reason, remedy
-        super().__init__(f"{analysis} left out: {reason}. To have it, {remedy}.")
+        super().__init__(printable(f"{analysis} left out: {reason}. To have it, {remedy}."))

@@ -37,6 +37,7 @@ TINY = {
     "average": {"models": ["ridge", "nearest_donors"]},
     "ensemble": {"models": ["ridge", "joint"], "inner_folds": 3, "inner_fits": 1},
 }  # fmt: skip
+N_WIDE = 400
 CLASSES = {"ridge_of_rank_2": "ridge"}
 
 
@@ -71,6 +72,10 @@ def write_models(folder: Path) -> None:
             shape = len(model.tissues), len(model.genes)
             model.certificate = certificate(shape, own_sd=model.own_sd)
             model.save(bundles / f"certified_{name}.safetensors")
+    wide = simulated_cohort(n_genes=N_WIDE)
+    model = build("same_gene")
+    model.fit(Training(wide, source=source, device="cpu"))
+    model.save(bundles / "wide.safetensors")
     write_people(folder / "blood.tsv", list(cohort.genes.index))
 
 

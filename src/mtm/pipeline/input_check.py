@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import yaml
 
 from mtm.analyses.genes.connectivity import read_gene_identifiers, read_interactions
 from mtm.analyses.genes.conservation import (
@@ -26,6 +25,7 @@ from mtm.registered import SOURCE_ROOT
 from mtm.settings.check import check_config
 from mtm.settings.comparison import Comparison
 from mtm.settings.transfer import TransferSettings
+from mtm.settings.yaml_file import read_values
 
 # Of another cohort every gene and sample that it has is taken.
 ELSEWHERE_FILTERS = {
@@ -42,15 +42,8 @@ def check_configfile(path: str | Path) -> tuple[pd.DataFrame, list[str]]:
     that this code is of.
     """
     path = Path(path)
-    require_file(path, "a configuration in YAML")
-    try:
-        config = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
-        said = " ".join(str(error).split())
-        raise InputError(path, f"no YAML ({said})", "a configuration in YAML") from error
-    if not isinstance(config, dict):
-        raise InputError(path, f"a {type(config).__name__}", "keys and values in YAML")
-    check_config(config)
+    config = read_values(path)
+    check_config(config, [path])
     manifest = Path("config", "datasets.tsv")
     if not manifest.exists():
         manifest = SOURCE_ROOT.parent / manifest

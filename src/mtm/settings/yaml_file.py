@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -15,6 +16,12 @@ LOADER = yaml.SafeLoader
 _SIXTIES = re.compile(r"[-+]?\d+(:[0-5]?\d)+(\.\d*)?")
 _OCTAL = re.compile(r"[-+]?0[0-7_]+")
 PLAIN_KINDS = {"bool": "a truth value", "null": "nothing", "int": "a number", "float": "a number"}
+
+
+def read_values(path: str | Path) -> dict[str, Any]:
+    """Return what stands in a YAML file; raises as `read_lines` does."""
+    read_lines(path)
+    return yaml.load(Path(path).read_text(encoding="utf-8"), LOADER)
 
 
 def read_lines(path: str | Path) -> tuple[dict[str, int], list[InputError]]:
@@ -51,7 +58,7 @@ def read_lines(path: str | Path) -> tuple[dict[str, int], list[InputError]]:
             f"{path}, line {line}", "a letter that is not UTF-8", "text in UTF-8",
             "Save it as UTF-8 (iconv -f latin1 -t utf8).",
         ) from None  # fmt: skip
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:
         mark = getattr(error, "problem_mark", None)
         where = f"{path}, line {mark.line + 1}" if mark else path
         found = printable(getattr(error, "problem", None) or getattr(error, "reason", "") or error)
