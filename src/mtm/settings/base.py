@@ -1,5 +1,6 @@
 """What all settings share: one line a key, strict checks, errors that say what to do."""
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, ClassVar, Self
 
@@ -14,7 +15,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from mtm.errors import InputError
+from mtm.errors import InputError, shown
 
 # No number is larger: what is asks for memory or time that nobody has.
 LARGEST = 10**9
@@ -76,6 +77,23 @@ def _once(values: tuple) -> tuple:
     return values
 
 
+# What the pages' markup would act on: signs of emphasis, references and links.
+_MARKUP = re.compile(r"[`*|<>\\]|_(?!\w)|\b[A-Za-z][A-Za-z0-9+.-]*:(?=\S)")
+
+
+def _without_markup(text: str) -> str:
+    if _MARKUP.search(text):
+        found = InputError(
+            "", shown(text), "a name without signs of markup (` * | < > \\) or links"
+        )
+        raise PydanticCustomError("disagreement", "{problems}", {"problems": [found]})
+    return text
+
+
+# A name that stands in captions of the report.
+Label = Annotated[str, AfterValidator(_without_markup)]
+
+
 def _switch(value: object) -> object:
     return {"true": True, "false": False}.get(value, value) if isinstance(value, str) else value
 
@@ -84,6 +102,7 @@ def _switch(value: object) -> object:
 Switch = Annotated[bool, BeforeValidator(_switch)]
 Once = AfterValidator(_once)
 Names = Annotated[tuple[str, ...], Once]
+Labels = Annotated[tuple[Label, ...], Once]
 
 
 def _tuples(value: object) -> object:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import ClassVar, Literal
 
 from mtm.errors import InputError
-from mtm.settings.base import Names, Section, key, seed
+from mtm.settings.base import Labels, Section, key, seed
 from mtm.vocabulary import Units
 
 
@@ -36,7 +36,7 @@ class Filters(Section):
     gene_biotypes: tuple[str, ...] | None = key(("protein_coding",), "Gene types of the gene model to keep; null keeps every gene.")
     min_samples_per_tissue: int = key(50, "A tissue with fewer samples is left out. He et al. 2023 keep 49 of 54 tissues with 50.", ge=1, unit="samples")
     min_samples_per_donor: int = key(2, "A donor with fewer samples in the kept tissues is left out; 2 is the least that gives a pair.", ge=1, unit="samples")
-    exclude_tissues: Names = key((), "Tissues (SMTSD) to leave out whatever their size.")
+    exclude_tissues: Labels = key((), "Tissues (SMTSD) to leave out whatever their size.")
 
 
 class Folds(Section):

@@ -10,7 +10,7 @@ from pydantic import Field, StringConstraints
 from mtm.errors import InputError, shown
 from mtm.settings.accuracy import AccuracySettings
 from mtm.settings.any_sources import AnySources
-from mtm.settings.base import Section, Switch, key
+from mtm.settings.base import Label, Section, Switch, key
 from mtm.settings.cohort import Filters, Folds, Inputs
 from mtm.settings.comparison import Comparison
 from mtm.settings.disease import DiseaseSettings
@@ -45,7 +45,7 @@ class Config(Section):
     inputs: Inputs
     local_files: dict[str, File] = key({}, "Files already at hand, by dataset name of `config/datasets.tsv`. They are used in place of a download, which makes a run fully offline.")
     filters: Filters = Filters()
-    source: str = key("Whole Blood", "Tissue (SMTSD) that single-source models predict from.")
+    source: Label = key("Whole Blood", "Tissue (SMTSD) that single-source models predict from.")
     folds: Folds = Folds()
     scaling: Scaling = Scaling()
     training: TrainingSettings = TrainingSettings()
