@@ -62,8 +62,14 @@ def bomb():
 
 
 def several(outcome_folder, outcome):
-    """All three problems are told of at once."""
-    for key in ("folds.seed", "accuracy.bootstraps", "inputs.expression", "modls"):
+    """All problems are told of at once."""
+    for key in (
+        "folds.seed",
+        "accuracy.bootstraps",
+        "inputs.expression",
+        "modls",
+        "traits.models",
+    ):
         assert f"config key {key}" in outcome.text, key
 
 
@@ -148,7 +154,7 @@ CASES = [
             config(models={"mean": {"class": "train_mean"}, "a": {"class": "average", "parameters": {"models": ["mean", "b"]}}})),
     refused("an unknown key", "config key modls", config(modls={}), "Did you mean 'models'"),
     refused("an unknown data set", "config key local_files", config(local_files={"gtex": "a"}), "found 'gtex'"),
-    Case("config", "four problems at once", "refuse",
-         dry(config(folds={"seed": NAN}, accuracy={"bootstraps": -1}, inputs={"expression": ""}, modls={})),
-         "4 problems", "config.yaml", then=several),
+    Case("config", "five problems at once", "refuse",
+         dry(config(folds={"seed": NAN}, accuracy={"bootstraps": -1}, inputs={"expression": ""}, modls={}, traits={"models": ["x"]})),
+         "5 problems", "config.yaml", then=several),
 ]  # fmt: skip

@@ -56,6 +56,9 @@ def check_config(
         checked = Config.model_validate(config)
     except ValidationError as error:
         problems += _problems(error, Config, config, KEY)
+        places = [item["loc"] for item in error.errors(include_input=False, include_url=False)]
+        if all(places):
+            problems += _of_the_rest(config, {place[0] for place in places})
     models = config.get("models")
     filled = {}
     for name, model in models.items() if isinstance(models, dict) else ():
@@ -79,6 +82,22 @@ def check_config(
         complete["models"][name]["parameters"] = parameters
     complete["models"] = one_entry_a_training(complete["models"])
     config.update(_plain(complete))
+
+
+# What sections demand of each other is about these.
+_TOGETHER = {"cohort", "inputs", "filters", "source", "models", "simulation"}
+
+
+def _of_the_rest(config: dict[str, Any], wrong: set[object]) -> list[InputError]:
+    """Return what keys of the first level demand of each other, where some others are `wrong`."""
+    if wrong & _TOGETHER:
+        return []
+    rest = {name: value for name, value in config.items() if name not in wrong}
+    try:
+        Config.model_validate(rest)
+    except ValidationError as error:
+        return _problems(error, Config, rest, KEY)
+    return []
 
 
 def _problems(error: ValidationError, section: type, values: dict, prefix: str):

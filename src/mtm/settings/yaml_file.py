@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from mtm.errors import InputError, printable, shown
+from mtm.errors import InputError, shown
 from mtm.io import require_file
 
 # A configuration is a page or two; what is beyond these was not written by hand.
@@ -48,31 +48,41 @@ def read_lines(path: str | Path) -> tuple[dict[str, int], list[InputError]]:
     path = require_file(path, "a configuration (YAML)")
     if (size := path.stat().st_size) > LARGEST_FILE:
         raise InputError(path, f"{size} bytes", f"at most {LARGEST_FILE} of a configuration")
+    root = _composed(path)
+    lines: dict[str, int] = {}
+    return lines, [
+        InputError(f"{path}, line {line}, config key {key}", found, expected, hint)
+        for key, line, found, expected, hint in _walk(root, "", lines)
+    ]
+
+
+def _composed(path: Path) -> yaml.MappingNode:
+    """Return the nodes of a file that can be read as a configuration."""
     try:
         text = path.read_text(encoding="utf-8")
         _refuse_depth(path, text)
         root = yaml.compose(text, LOADER)
+        if not isinstance(root, yaml.MappingNode):
+            raise InputError(path, "no keys", "a configuration, with keys at its top")
+        if (n_values := _size(root, {})) > MOST_VALUES:
+            found = f"anchors that unfold to {n_values:.3g} values"
+            raise InputError(path, found, f"at most {MOST_VALUES}")
+        yaml.load(text, LOADER)
+    except InputError:
+        raise
     except UnicodeDecodeError as error:
         line = path.read_bytes()[: error.start].count(b"\n") + 1
         raise InputError(
             f"{path}, line {line}", "a letter that is not UTF-8", "text in UTF-8",
             "Save it as UTF-8 (iconv -f latin1 -t utf8).",
         ) from None  # fmt: skip
-    except (yaml.YAMLError, ValueError) as error:
+    except (yaml.YAMLError, ValueError, TypeError, KeyError, AttributeError) as error:
+        # Values that are tagged as what they are not fail in the loader's own ways.
         mark = getattr(error, "problem_mark", None)
         where = f"{path}, line {mark.line + 1}" if mark else path
-        found = printable(getattr(error, "problem", None) or getattr(error, "reason", "") or error)
+        found = getattr(error, "problem", None) or getattr(error, "reason", "") or error
         raise InputError(where, f"what is no YAML ({found})", "a configuration") from None
-    if not isinstance(root, yaml.MappingNode):
-        raise InputError(path, "no keys", "a configuration, with keys at its top")
-    if (n_values := _size(root, {})) > MOST_VALUES:
-        found = f"anchors that unfold to {n_values:.3g} values"
-        raise InputError(path, found, f"at most {MOST_VALUES}")
-    lines: dict[str, int] = {}
-    return lines, [
-        InputError(f"{path}, line {line}, config key {key}", found, expected, hint)
-        for key, line, found, expected, hint in _walk(root, "", lines)
-    ]
+    return root
 
 
 def _refuse_depth(path: Path, text: str) -> None:
