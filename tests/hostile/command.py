@@ -1,5 +1,6 @@
 """The real commands, each in a process of its own that pays for no import."""
 
+import atexit
 import multiprocessing
 import os
 import runpy
@@ -58,7 +59,11 @@ def _run(command: list[str], folder: str, printed: str) -> None:
         PythonScript.execute_script = _fork_script
     else:
         raise ValueError(f"no command {command[0]!r}")
-    sys.exit(main(command[1:]))
+    try:
+        sys.exit(main(command[1:]))
+    finally:
+        # As at the end of any process; those of multiprocessing leave them out.
+        atexit._run_exitfuncs()
 
 
 def _fork_script(self, fname: str, edit: bool = False) -> None:

@@ -17,6 +17,7 @@ from mtm.analyses.genes.conservation import (
 from mtm.analyses.transfer.external import read_external
 from mtm.cohort.checks import CohortNames, Problems, check_cohort
 from mtm.cohort.filters import check_source
+from mtm.cohort.genes import read_gtf_genes
 from mtm.errors import InputError
 from mtm.io import require_file
 from mtm.pipeline.datasets import COHORT_INPUTS, Dataset, input_files, read_manifest
@@ -169,6 +170,9 @@ def _check_annotation(
     for role, read in readers.items():
         if f"inputs.{role}" in files:
             problems.of(read, files[f"inputs.{role}"])
+    if "inputs.gene_model" in files and not config["filters"]["gene_biotypes"]:
+        # Where biotypes are chosen, it was read with the cohort.
+        problems.of(read_gtf_genes, files["inputs.gene_model"])
     conservation = files.get("inputs.conservation")
     if conservation and is_table(conservation):
         column = config["gene_characteristics"]["conservation_column"]
