@@ -88,7 +88,7 @@ class Case:
     @property
     def id(self) -> str:
         """Name of the test."""
-        words = re.sub(r"[^a-z0-9.]+", "_", self.name.lower()).strip("_")
+        words = re.sub(r"[^a-z0-9.+'-]+", "_", self.name.lower()).strip("_")
         return f"{self.area}-{self.verdict}-{words}"
 
 

@@ -35,7 +35,7 @@ def refused(name, key, content, says="", *more):
 def value(section, key, given, says=""):
     """Return the row of one value of a section, or of a key of the first level."""
     where = f"{section}.{key}" if section else key
-    shown = str(given) if len(str(given)) < 40 else f"{str(given)[:30]}..."
+    shown = repr(given) if len(repr(given)) < 40 else f"{repr(given)[:30]}..."
     content = config(**({section: {key: given}} if section else {key: given}))
     return refused(f"{where}: {shown}", f"config key {where}", content, says)
 
@@ -43,7 +43,7 @@ def value(section, key, given, says=""):
 def parameter(of, key, given, says=""):
     """Return the row of one hyper-parameter of a class of model."""
     models = {"m": {"class": of, "parameters": {key: given}}, "mean": {"class": "train_mean"}}
-    shown = str(given) if len(str(given)) < 40 else f"{str(given)[:30]}..."
+    shown = repr(given) if len(repr(given)) < 40 else f"{repr(given)[:30]}..."
     where = f"models.m.parameters.{key}"
     return refused(f"{of}, {key}: {shown}", f"config key {where}", config(models=models), says)
 

@@ -93,7 +93,6 @@ def check_inputs(
         problems.of(demand_past, there.values(), now)
         _check_cohorts(problems, config, there)
         _check_annotation(problems, config, there)
-    _check_models(problems, config)
     problems.demand_none()
     rows = [(key, path, Path(path).stat().st_size) for key, path in there.items()]
     return pd.DataFrame(rows, columns=["key", "file", "bytes"]), absent
@@ -136,23 +135,6 @@ def _check_tissues(problems: Problems, config: Mapping[str, Any], known: CohortN
         if other["hold_out"] and other["hold_out"] not in known.columns:
             where = f"config key evaluation.external.{name}.hold_out"
             problems.found.append(_no_name(where, other["hold_out"], known.columns, "a column"))
-
-
-def _check_models(problems: Problems, config: Mapping[str, Any]) -> None:
-    """Note models of analyses that the run has not."""
-    named = {
-        f"{section}.models": settings["models"]
-        for section, settings in config.items()
-        if section != "models" and isinstance(settings, dict) and settings.get("models")
-    }
-    named["comparison.venn_models"] = config["comparison"]["venn_models"] or ()
-    named["comparison.pairs"] = [name for pair in config["comparison"]["pairs"] for name in pair]
-    for key, names in named.items():
-        for name in names:
-            if name not in config["models"]:
-                problems.found.append(
-                    _no_name(f"config key {key}", name, config["models"], "a model of the run")
-                )
 
 
 def _no_name(where: str, name: str, known, kind: str) -> InputError:
