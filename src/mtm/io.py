@@ -127,7 +127,7 @@ def full_disk(error: BaseException, folder: str | Path) -> InputError | None:
     where = getattr(error, "filename", None) or folder
     return InputError(
         where,
-        f"no room to write ({free / 1e6:.1f} MB free)",
+        f"no room to write (No space left on device, {free / 1e6:.1f} MB free)",
         "space on the disk for what is written",
         "Nothing that was there before is lost. Free space and run again.",
     )
