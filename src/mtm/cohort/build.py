@@ -18,6 +18,7 @@ from mtm.cohort.filters import (
     filtering_row,
     join_attributes,
 )
+from mtm.cohort.h5_files import new_h5_file
 from mtm.cohort.matrices import iter_expression_blocks, read_expression_header
 from mtm.cohort.tables import (
     SAMPLE_COVARIATES,
@@ -178,7 +179,7 @@ def write_expression(
     )
     hidden = None if progress is None else not progress
     bar = tqdm(total=n_declared, desc="expression", unit="genes", disable=hidden)
-    with h5py.File(path, "w") as file, bar:
+    with new_h5_file(path) as file, bar:
         expr_tpm = file.create_dataset(
             "X",
             shape=(len(samples), 0),

@@ -151,8 +151,4 @@ def _reason(error: Exception, folder: Path) -> InputError | None:
         return error
     if isinstance(error, MemoryError):
         return InputError("memory", f"too little ({error})", "what the job's mem_mb asks for")
-    full = full_disk(error, folder)
-    if full is not None:
-        # HDF5 cannot end what it began, and would say so of each of its parts while this ends.
-        sys.unraisablehook = lambda unraisable: None
-    return full
+    return full_disk(error, folder)
