@@ -10,12 +10,15 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import get_args
+from typing import TYPE_CHECKING, get_args
 
 from mtm import __version__
 from mtm.errors import InputError, printable
 from mtm.settings.transfer import MIN_OVERLAP
 from mtm.vocabulary import COVARIATES, OUTPUT_SCALES, OUTPUT_SUFFIXES, Units
+
+if TYPE_CHECKING:
+    import pandas
 
 
 def parser() -> argparse.ArgumentParser:
@@ -166,10 +169,8 @@ def _check_files(options: argparse.Namespace) -> None:
 
 def predict(options: argparse.Namespace) -> None:
     """Run ``mtm predict``."""
-    from mtm.cohort.fields import check_traits
     from mtm.cohort.scaling import UNITS
     from mtm.cohort.units import to_tpm
-    from mtm.io import read_tsv
     from mtm.models.registry import load
     from mtm.predictions import new_people
     from mtm.predictions.files import output_suffix, write_new_predictions
@@ -184,11 +185,7 @@ def predict(options: argparse.Namespace) -> None:
     if not targets:
         found = f"no tissue but {options.source}"
         raise InputError(options.bundle, found, "a model of several tissues")
-    traits = None
-    if options.traits is not None:
-        traits = read_tsv(options.traits, ["sample_id"], dtype={"sample_id": str})
-        traits = traits.set_index("sample_id")
-        check_traits(traits, options.traits)
+    traits = None if options.traits is None else _read_traits(options.traits)
 
     sample_ids, gene_ids, values = new_people.read_new_expression(options.expression)
     expr_tpm = to_tpm(values, options.units, options.expression, sample_ids)
@@ -227,6 +224,16 @@ def predict(options: argparse.Namespace) -> None:
         raise _of_traits(error, options.traits) from error
     _say(f"{options.out}: {len(sample_ids)} samples x {len(targets)} tissues, {units}")
     _say(new_people.trust(model, options.source))
+
+
+def _read_traits(path: Path) -> "pandas.DataFrame":
+    """Read covariates of new people, held to the ranges of a cohort's."""
+    from mtm.cohort.fields import check_traits
+    from mtm.io import read_tsv
+
+    traits = read_tsv(path, ["sample_id"], dtype={"sample_id": str}).set_index("sample_id")
+    check_traits(traits, path)
+    return traits
 
 
 def _of_traits(error: InputError, traits: Path | None) -> InputError:
