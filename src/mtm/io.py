@@ -5,14 +5,16 @@ import os
 import re
 import shutil
 import stat
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 import pandas as pd
 
 from mtm.errors import CannotDo, InputError
 
+Result = TypeVar("Result")
 # Columns of the one row that stands in place of a table that could not be made.
 NOTE = ["not_done", "reason", "remedy"]
 
@@ -21,6 +23,34 @@ _PARTIAL = re.compile(r"\.(\d+)\.partial\.")
 _FULL = ("No space left on device", "Disk quota exceeded", "File too large")
 _FULL_CODES = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _LEFT_BYTES = 2**16
+
+
+def read_apart(read: Callable[..., Result], path: str | Path, expected: str) -> Result:
+    """Read a file in a process of its own, which libraries may crash on what stands in it.
+
+    Parameters
+    ----------
+    read
+        Takes the path; what it returns, or raises, comes back.
+    path, expected
+        The file, and what it should be.
+
+    Raises
+    ------
+    InputError
+        The process was ended by a signal.
+    """
+    # Whoever reads tables alone shall not wait for these.
+    import multiprocessing
+    from concurrent.futures import ProcessPoolExecutor
+    from concurrent.futures.process import BrokenProcessPool
+
+    with ProcessPoolExecutor(1, multiprocessing.get_context("fork")) as pool:
+        try:
+            return pool.submit(read, path).result()
+        except BrokenProcessPool:
+            hint = "It is damaged: download or copy it again."
+            raise InputError(path, "content that crashes its reader", expected, hint) from None
 
 
 def require_file(path: str | Path, expected: str) -> Path:

@@ -10,6 +10,7 @@ from mtm.cohort.cohort import Cohort
 from mtm.cohort.matrices import iter_expression_blocks, read_expression_header
 from mtm.cohort.scaling import log2_tpm
 from mtm.errors import InputError, shown
+from mtm.io import read_apart
 from mtm.models.base import Predictor, Requests
 from mtm.models.requests import BLOCK, predict_in_blocks
 from mtm.predictions.gene_overlap import GeneOverlap, match_genes
@@ -124,6 +125,13 @@ def read_new_expression(path: str | Path) -> tuple[tuple[str, ...], list[str], n
         Sample ids, gene ids, and values of shape ``(n_samples, n_genes)``, float32, in the units
         of the file.
     """
+    if Path(path).suffix == ".h5ad":
+        return read_apart(_read, path, "an AnnData h5ad file")
+    return _read(path)
+
+
+def _read(path: str | Path) -> tuple[tuple[str, ...], list[str], np.ndarray]:
+    """Read an expression file in this process."""
     sample_ids = read_expression_header(path).sample_ids
     blocks = list(iter_expression_blocks(path))
     gene_ids = [gene_id for block in blocks for gene_id in block.gene_ids]
