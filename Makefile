@@ -2,12 +2,13 @@
 PYTHON ?= python3
 CONFIG ?= config/config.yaml
 CORES ?= all
+FUZZ ?= 1500
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 DEMO := $(BIN)/snakemake --configfile config/demo.yaml
 
-.PHONY: demo test test-slurm test-slurm-demo lint report bench bench-coverage
+.PHONY: demo test fuzz test-slurm test-slurm-demo lint report bench bench-coverage
 
 demo: $(READY)
 # Small jobs run side by side rather than share cores.
@@ -18,6 +19,10 @@ demo: $(READY)
 test: $(READY)
 # One thread each: tests are small, and threads that share cores wait for one another.
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --maxprocesses 4 --dist loadgroup
+
+fuzz: $(READY)
+# The hostile rows that take longer too, and some thousand new tries of every kind of file.
+	MTM_FUZZ=$(FUZZ) OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --dist loadgroup --timeout 3600 tests/hostile
 
 test-slurm: $(READY)
 # A real Slurm of two nodes; without Debian's slurm-wlm and munge these are skipped.

@@ -15,6 +15,7 @@ def main(snakemake):
         gene_list=inputs.get("gene_list"),
         controlled_phenotypes=inputs.get("controlled_phenotypes"),
         source=snakemake.params.source,
+        units=snakemake.params.units,
         out_expression=output.expression,
         out_donors=output.donors,
         out_filtering=output.filtering,

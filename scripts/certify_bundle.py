@@ -1,8 +1,9 @@
 """Put what cross-validation found of a model into its bundle of all donors; nothing is fitted."""
 
 from mtm.io import read_parquet, read_tsv
-from mtm.models.bundle import read_bundle, write_bundle
+from mtm.models.bundle import write_bundle
 from mtm.models.certificate import Certificate
+from mtm.models.registry import read
 from mtm.pipeline.scripting import run
 from mtm.settings.intervals import IntervalSettings
 
@@ -10,7 +11,7 @@ from mtm.settings.intervals import IntervalSettings
 def main(snakemake):
     """Read the bundle and the tables of its intervals, write the bundle that has both."""
     inputs, params = snakemake.input, snakemake.params
-    header, arrays = read_bundle(inputs.bundle)
+    header, arrays = read(inputs.bundle)
     sources = {"source": [params.source], "others": header["tissues"]}
     certificate = Certificate.from_tables(
         read_parquet(inputs.genes),

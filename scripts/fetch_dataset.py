@@ -17,5 +17,6 @@ def main(snakemake):
 
 
 if "snakemake" in globals():
-    with run(snakemake):  # noqa: F821
+    # It goes on with an earlier download, and leaves a file that is there.
+    with run(snakemake, in_place=True):  # noqa: F821
         main(snakemake)  # noqa: F821

@@ -32,4 +32,5 @@ def pytest_collection_modifyitems(items):
     for item in items:
         folder = Path(item.path).parent.name
         group = folder if folder == "workflow" else str(item.path)
-        item.add_marker(pytest.mark.xdist_group(group))
+        if item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(group))

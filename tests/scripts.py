@@ -12,6 +12,11 @@ SCRIPTS = Path(__file__).parents[1] / "scripts"
 class Named(dict):
     """Snakemake's named list, as far as scripts use it."""
 
+    def __init__(self, *given, toclone=None, custom_map=None, **values):
+        super().__init__(*given, **values)
+        if toclone is not None:
+            self.update({name: custom_map(value) for name, value in toclone.items()})
+
     __getattr__ = dict.__getitem__
 
     def __iter__(self):

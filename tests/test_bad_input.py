@@ -67,6 +67,7 @@ def build(folder, old="", new="", file="tpm.gct", pack=None, **options):
         folder / "attributes.txt",
         folder / "phenotypes.txt",
         min_samples_per_tissue=options.pop("min_samples_per_tissue", 1),
+        units=options.pop("units", "tpm"),
         out_expression=out / "expression.h5ad",
         out_donors=out / "donors.tsv",
         out_filtering=out / "filtering.tsv",

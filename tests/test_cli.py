@@ -329,11 +329,33 @@ def test_a_failure_while_writing_leaves_the_old_file(
         raise OSError("no space left on device")
 
     monkeypatch.setattr("mtm.predictions.new_people.predict_new", fail)
-    code, _, err = predict(capsys, bundle, expression, out)
+    code, _, err = predict(capsys, bundle, expression, out, "--force")
     assert code == 1
     assert "no space left" in err
     assert out.read_text() == "old"
     assert sorted(p.name for p in tmp_path.iterdir()) == ["x.tsv", "y.tsv"]
+
+
+def test_an_earlier_file_is_replaced_by_force_alone_and_an_input_never(
+    tmp_path, capsys, bundle, expr_tpm
+):
+    expression = write_expression(tmp_path / "x.tsv", expr_tpm)
+    out = tmp_path / "y.tsv"
+    out.write_text("old")
+    code, _, err = predict(capsys, bundle, expression, out)
+    assert code == 1
+    assert "--force" in err
+    assert out.read_text() == "old"
+    code, _, _ = predict(capsys, bundle, expression, out, "--force")
+    assert code == 0
+    before = expression.read_bytes()
+    (tmp_path / "same.tsv").hardlink_to(expression)
+    (tmp_path / "link.tsv").symlink_to(expression)
+    for name in ("x.tsv", "same.tsv", "link.tsv"):
+        code, _, err = predict(capsys, bundle, expression, tmp_path / name, "--force")
+        assert code == 1
+        assert "the file of --expression" in err
+        assert expression.read_bytes() == before
 
 
 def test_info(capsys, bundle):

@@ -1,4 +1,4 @@
-"""Command line: ``mtm predict`` for new people's samples, ``mtm info`` about a bundle.
+"""Command line: ``mtm predict`` new people, ``mtm info`` on a bundle, ``mtm check`` of a config.
 
 What takes long to import is imported by the commands that need it: help and errors come at once.
 """
@@ -6,15 +6,19 @@ What takes long to import is imported by the commands that need it: help and err
 import argparse
 import json
 import logging
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import get_args
+from typing import TYPE_CHECKING, get_args
 
 from mtm import __version__
-from mtm.errors import InputError
+from mtm.errors import InputError, printable
 from mtm.settings.transfer import MIN_OVERLAP
-from mtm.vocabulary import OUTPUT_SCALES, OUTPUT_SUFFIXES, Units
+from mtm.vocabulary import COVARIATES, OUTPUT_SCALES, OUTPUT_SUFFIXES, Units
+
+if TYPE_CHECKING:
+    import pandas
 
 
 def parser() -> argparse.ArgumentParser:
@@ -29,6 +33,14 @@ def parser() -> argparse.ArgumentParser:
     info_ = commands.add_parser("info", help="say what a bundle holds and check it")
     info_.add_argument("bundle", type=Path, help="model (.safetensors)")
     info_.set_defaults(run=info)
+    check_ = commands.add_parser(
+        "check",
+        help="check the files and names of a configuration",
+        description="Read every file that a configuration names, as far as it is quick, and tell "
+        "of all problems at once. Nothing is written.",
+    )
+    check_.add_argument("--configfile", required=True, type=Path, help="configuration (.yaml)")
+    check_.set_defaults(run=check)
     return top
 
 
@@ -88,6 +100,9 @@ def _add_predict(commands: argparse._SubParsersAction) -> None:
         type=Path,
         help="covariates for models that use them: .tsv with columns sample_id, sex, age, ...",
     )
+    predict_.add_argument(
+        "--force", action="store_true", help="replace the file of --out where there is one"
+    )
     predict_.set_defaults(run=predict)
 
 
@@ -102,42 +117,78 @@ def _fraction(text: str) -> float:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the ``mtm`` command; return its exit code, 1 after one line on stderr if it failed."""
     options = parser().parse_args(arguments)
-    logging.basicConfig(format="mtm: %(message)s", level=logging.WARNING)
+    handler = logging.StreamHandler()
+    handler.setFormatter(_Line("mtm: %(message)s"))
+    logging.basicConfig(handlers=[handler], level=logging.WARNING)
     try:
         options.run(options)
     except (InputError, OSError) as error:
         _say(f"error: {' '.join(str(error).split())}")
         return 1
+    except MemoryError:
+        _say("error: the memory of this machine does not suffice for these files")
+        return 1
     return 0
+
+
+class _Line(logging.Formatter):
+    """Log records of one line each, whatever they tell of."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the record as it may be printed."""
+        return printable(super().format(record))
 
 
 def _say(text: str) -> None:
     """Write one line to stderr."""
-    print(f"mtm: {text}", file=sys.stderr)
+    print(printable(f"mtm: {text}"), file=sys.stderr)
+
+
+def _check_files(options: argparse.Namespace) -> None:
+    """Refuse inputs that cannot be read, and an output that would replace anything unasked."""
+    from mtm.io import require_file
+
+    inputs = {
+        "--bundle": (options.bundle, "a model bundle (.safetensors)"),
+        "--expression": (options.expression, "a file of expression"),
+        "--traits": (options.traits, "a tab-separated table"),
+    }
+    out = options.out
+    for option, (path, expected) in inputs.items():
+        if path is None:
+            continue
+        require_file(path, expected)
+        if out.exists() and os.path.samefile(out, path):
+            raise InputError(f"--out {out}", f"the file of {option}", "a file of its own")
+    if out.is_dir():
+        raise InputError(f"--out {out}", "a folder", "a file")
+    if os.path.lexists(out) and not options.force:
+        hint = "Name another file, or add --force to replace it."
+        raise InputError(f"--out {out}", "a file that is there already", "a new file", hint)
 
 
 def predict(options: argparse.Namespace) -> None:
     """Run ``mtm predict``."""
     from mtm.cohort.scaling import UNITS
     from mtm.cohort.units import to_tpm
-    from mtm.io import read_tsv
     from mtm.models.registry import load
     from mtm.predictions import new_people
     from mtm.predictions.files import output_suffix, write_new_predictions
 
     output_suffix(options.out)
+    _check_files(options)
     model = load(options.bundle)
     new_people.check_source(model, options.source)
     targets = list(dict.fromkeys(options.target or new_people.targets_of(model, options.source)))
     for name in targets:
         new_people.tissue_of(model, name)
-    traits = None
-    if options.traits is not None:
-        traits = read_tsv(options.traits, ["sample_id"], dtype={"sample_id": str})
-        traits = traits.set_index("sample_id")
+    if not targets:
+        found = f"no tissue but {options.source}"
+        raise InputError(options.bundle, found, "a model of several tissues")
+    traits = None if options.traits is None else _read_traits(options.traits)
 
     sample_ids, gene_ids, values = new_people.read_new_expression(options.expression)
-    expr_tpm = to_tpm(values, options.units, options.expression)
+    expr_tpm = to_tpm(values, options.units, options.expression, sample_ids)
     _say(
         f"{options.expression}: {len(sample_ids)} samples of {options.source}, read as "
         f"{'log2(1+TPM)' if options.units == 'log2' else 'TPM'}"
@@ -151,23 +202,48 @@ def predict(options: argparse.Namespace) -> None:
             f"{overlap.n_model - overlap.n_found} genes that the data lack are set to the "
             f"training mean of {options.source}"
         )
-    inputs = new_people.new_inputs(model, aligned, sample_ids, options.source, traits)
+    inputs = new_people.new_inputs(
+        model, aligned, sample_ids, options.source, traits, options.expression, options.traits
+    )
     scale, units = {
         "z": (model.scale, UNITS[model.scale]),
         "log2": ("log2", "log2(1+TPM)"),
         "tpm": ("tpm", "TPM"),
     }[options.scale]
     said = new_people.quantities(model, options.source)
-    write_new_predictions(
-        options.out,
-        new_people.answers(model, inputs, targets, options.scale),
-        new_people.new_rows(sample_ids, options.source, targets, scale),
-        model.genes,
-        {"scale": scale, "units": units, "model": model.name},
-        said,
-    )
+    try:
+        write_new_predictions(
+            options.out,
+            new_people.answers(model, inputs, targets, options.scale),
+            new_people.new_rows(sample_ids, options.source, targets, scale),
+            model.genes,
+            {"scale": scale, "units": units, "model": model.name},
+            said,
+        )
+    except InputError as error:
+        raise _of_traits(error, options.traits) from error
     _say(f"{options.out}: {len(sample_ids)} samples x {len(targets)} tissues, {units}")
     _say(new_people.trust(model, options.source))
+
+
+def _read_traits(path: Path) -> "pandas.DataFrame":
+    """Read covariates of new people, held to the ranges of a cohort's."""
+    from mtm.cohort.fields import check_traits
+    from mtm.io import read_tsv
+
+    traits = read_tsv(path, ["sample_id"], dtype={"sample_id": str}).set_index("sample_id")
+    check_traits(traits, path)
+    return traits
+
+
+def _of_traits(error: InputError, traits: Path | None) -> InputError:
+    """Return an error about covariates as one of the table of traits, others as they are."""
+    if error.where == COVARIATES:
+        hint = (
+            "Give a table with a row a sample and these columns as --traits; fields may be empty."
+        )
+        return InputError(traits or "--traits", error.found, error.expected, hint)
+    return error.within(traits) if traits and error.where.startswith("covariate ") else error
 
 
 def info(options: argparse.Namespace) -> None:
@@ -176,27 +252,42 @@ def info(options: argparse.Namespace) -> None:
     from mtm.models.registry import load
 
     header = read_header(options.bundle)
-    known = load(options.bundle).certificate
-    provenance = header["provenance"]
+    model = load(options.bundle)
+    known, provenance = model.certificate, model.provenance
     lines = {
         "bundle": f"version {header['bundle_version']}, checksum ok",
         "model": header["model"],
         "scale": header["scale"],
         "genes": f"{len(header['gene_ids'])} ({', '.join(header['gene_ids'][:3])}, ...)",
         "tissues": f"{len(header['tissues'])}: {'; '.join(header['tissues'])}",
-        "cohort": provenance["cohort"] or "not recorded",
-        "source": provenance["source"],
-        "training donors": len(provenance["training_donors"]),
-        "fold": provenance["fold"] or "not recorded",
-        "seed": provenance["seed"],
+        "cohort": provenance.cohort or "not recorded",
+        "source": provenance.source,
+        "training donors": len(provenance.training_donors),
+        "fold": provenance.fold or "not recorded",
+        "seed": provenance.seed,
         **({"certificate": "none"} if known is None else known.in_words()),
         "versions": ", ".join(f"{name} {text}" for name, text in header["versions"].items()),
         "parameters": json.dumps(header["parameters"], sort_keys=True),
-        "notes": json.dumps(provenance["notes"], sort_keys=True),
+        "notes": json.dumps(provenance.notes, sort_keys=True),
     }
     width = max(map(len, lines)) + 2
     for name, text in lines.items():
-        print(f"{name + ':':<{width}}{text}")
+        print(printable(f"{name + ':':<{width}}{text}"))
+
+
+def check(options: argparse.Namespace) -> None:
+    """Run ``mtm check``."""
+    from mtm.pipeline.input_check import check_configfile
+
+    try:
+        table, absent = check_configfile(options.configfile)
+    except InputError as error:
+        for line in str(error).split("\n")[:-1]:
+            _say(line)
+        raise error.parts[-1] from None
+    for key in absent:
+        _say(f"{key}: not there yet, and not checked")
+    _say(f"{options.configfile}: {len(table)} files checked, no problem found")
 
 
 if __name__ == "__main__":

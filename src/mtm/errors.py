@@ -4,6 +4,30 @@ import copyreg
 from collections.abc import Sequence
 from typing import Self
 
+# Longer values are cut where a message shows them.
+SHOWN = 200
+
+
+def printable(text: object) -> str:
+    """Return text from outside as it may be printed: what is no letter or sign is escaped.
+
+    Of a terminal's control sequences, line ends and half characters nothing is left to act.
+    """
+    text = str(text)
+    if text.isprintable():
+        return text
+    return "".join(
+        sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text
+    )
+
+
+def shown(value: object) -> str:
+    """Return a value as a message shows it: its `repr`, printable and not too long."""
+    if isinstance(value, str | bytes | list | tuple) and len(value) > SHOWN:
+        return f"{printable(repr(value[:SHOWN]))[:SHOWN]}... ({len(value)} in all)"
+    text = printable(repr(value))
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
+
 
 class _OfParts(Exception):
     """An error whose message is put together from its parts, whole on either side of a process."""
@@ -31,16 +55,30 @@ class InputError(_OfParts, ValueError):
     def __init__(self, where: object, found: str, expected: str, hint: str = ""):
         self.where, self.found, self.expected, self.hint = str(where), found, expected, hint
         message = f"{where}: found {found}; expected {expected}."
-        super().__init__(f"{message} {hint}".rstrip())
+        super().__init__(printable(f"{message} {hint}".rstrip()))
+
+    @property
+    def parts(self) -> tuple[Self, ...]:
+        """The problems that an error of several tells of; of any other, itself."""
+        fields = vars(self).get("several", ())
+        return tuple(type(self)(*given) for given in fields) or (self,)
 
     @classmethod
     def together(cls, problems: Sequence[Self]) -> Self:
         """Return one error that tells of all `problems`, each on its line, the first in full."""
         first = problems[0]
         error = cls(first.where, first.found, first.expected, first.hint)
-        if len(problems) > 1:
-            error.args = ("\n".join([f"{len(problems)} problems:", *map(str, problems)]),)
+        parts = [part for problem in problems for part in problem.parts]
+        error.several = tuple((p.where, p.found, p.expected, p.hint) for p in parts)
+        if len(parts) > 1:
+            error.args = ("\n".join([f"{len(parts)} problems:", *map(str, parts)]),)
         return error
+
+    def within(self, place: object) -> Self:
+        """Return the same error of what is a part of `place`, a file."""
+        return self.together(
+            [type(self)(f"{place}, {p.where}", p.found, p.expected, p.hint) for p in self.parts]
+        )
 
 
 class CannotDo(_OfParts):
@@ -61,4 +99,4 @@ class CannotDo(_OfParts):
 
     def __init__(self, analysis: str, reason: str, remedy: str):
         self.analysis, self.reason, self.remedy = analysis, reason, remedy
-        super().__init__(f"{analysis} left out: {reason}. To have it, {remedy}.")
+        super().__init__(printable(f"{analysis} left out: {reason}. To have it, {remedy}."))

@@ -1,32 +1,166 @@
 """Tables on disk: written whole or not at all; in place of one that cannot be made, its reason."""
 
+import errno
 import os
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+import re
+import shutil
+import stat
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 import pandas as pd
 
 from mtm.errors import CannotDo, InputError
 
+Result = TypeVar("Result")
 # Columns of the one row that stands in place of a table that could not be made.
 NOTE = ["not_done", "reason", "remedy"]
+
+_PARTIAL = re.compile(r"\.(\d+)\.partial\.")
+# What libraries say, in words of their own, when nothing more can be written.
+_FULL = ("No space left on device", "Disk quota exceeded", "File too large")
+_FULL_CODES = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_LEFT_BYTES = 2**16
+
+
+def read_apart(read: Callable[..., Result], path: str | Path, expected: str) -> Result:
+    """Read a file in a process of its own, which libraries may crash on what stands in it.
+
+    Parameters
+    ----------
+    read
+        Takes the path; what it returns, or raises, comes back.
+    path, expected
+        The file, and what it should be.
+
+    Raises
+    ------
+    InputError
+        The process was ended by a signal.
+    """
+    # Whoever reads tables alone shall not wait for these.
+    import multiprocessing
+    from concurrent.futures import ProcessPoolExecutor
+    from concurrent.futures.process import BrokenProcessPool
+
+    with ProcessPoolExecutor(1, multiprocessing.get_context("fork")) as pool:
+        try:
+            return pool.submit(read, path).result()
+        except BrokenProcessPool:
+            hint = "It is damaged: download or copy it again."
+            raise InputError(path, "content that crashes its reader", expected, hint) from None
+
+
+def require_file(path: str | Path, expected: str) -> Path:
+    """Return the path of a file that can be read; nothing is read, and nothing waited for.
+
+    Raises
+    ------
+    InputError
+        There is none, or a folder, a pipe, a device or an unreadable file.
+    """
+    path = Path(path)
+    try:
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        raise InputError(path, "no such file", expected) from None
+    except (OSError, ValueError) as error:
+        raise InputError(path, f"no readable file ({error})", expected) from error
+    if not stat.S_ISREG(mode):
+        kinds = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe"}
+        raise InputError(path, kinds.get(stat.S_IFMT(mode), "no regular file"), expected)
+    if not os.access(path, os.R_OK):
+        raise InputError(path, "a file that may not be read", expected, "Change its permissions.")
+    return path
 
 
 @contextmanager
 def atomic_path(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; rename it to `path` on success, delete it on failure.
 
-    The temporary name keeps the suffixes of `path`, so that writers which look at them work.
+    The temporary name keeps the suffixes of `path`, so that writers which look at them work. What
+    processes that were killed left of the same file is deleted.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{os.getpid()}.partial.{path.name}")
+    mine = f".{os.getpid()}.partial."
+    _clear_leftovers(path)
+    # What is under a temporary name already is renamed by whoever gave it.
+    temporary = path if path.name.startswith(mine) else path.with_name(mine + path.name)
     try:
         yield temporary
-        os.replace(temporary, path)
-    finally:
+        if temporary != path:
+            os.replace(temporary, path)
+    except BaseException:
         temporary.unlink(missing_ok=True)
+        raise
+
+
+@contextmanager
+def replaced_together(paths: Sequence[str | Path]) -> Iterator[list[Path]]:
+    """Yield temporary paths beside `paths`; rename all of them on success, delete all on failure.
+
+    Raises
+    ------
+    InputError
+        One of them was not written.
+    """
+    with ExitStack() as stack:
+        written = [stack.enter_context(atomic_path(path)) for path in paths]
+        yield written
+        for path, temporary in zip(paths, written, strict=True):
+            if not temporary.exists():
+                raise InputError(path, "nothing written", "a file of every output")
+
+
+def _clear_leftovers(path: Path) -> None:
+    """Delete temporary files of `path` whose process is gone."""
+    for left in path.parent.glob(f".*.partial.{path.name}"):
+        found = _PARTIAL.match(left.name)
+        if found and not _is_alive(int(found[1])):
+            left.unlink(missing_ok=True)
+
+
+def _is_alive(pid: int) -> bool:
+    """Whether a process of this machine has the number."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        return True
+    return True
+
+
+def full_disk(error: BaseException, folder: str | Path) -> InputError | None:
+    """Return what to say where `error` comes of a full disk or a limit on files; None otherwise.
+
+    Parameters
+    ----------
+    error
+        Of any library: some keep the system's number, some its words, some neither.
+    folder
+        Where was written; an OSError's own file is named in its place.
+    """
+    texts = [str(error), str(error.__cause__ or ""), str(error.__context__ or "")]
+    known = getattr(error, "errno", None) in _FULL_CODES or any(
+        words in text for text in texts for words in _FULL
+    )
+    place = Path(folder)
+    while not place.exists():
+        place = place.parent
+    free = shutil.disk_usage(place).free
+    if not known and free > _LEFT_BYTES:
+        return None
+    where = getattr(error, "filename", None) or folder
+    return InputError(
+        where,
+        f"no room to write (No space left on device, {free / 1e6:.1f} MB free)",
+        "space on the disk for what is written",
+        "Nothing that was there before is lost. Free space and run again.",
+    )
 
 
 def write_tsv(table: pd.DataFrame, path: str | Path) -> None:
@@ -87,9 +221,7 @@ def read_tsv(path: str | Path, columns: Iterable[str] = (), **options) -> pd.Dat
     CannotDo
         The table could not be made.
     """
-    path = Path(path)
-    if not path.exists():
-        raise InputError(path, "no such file", "a tab-separated table")
+    path = require_file(path, "a tab-separated table")
     try:
         table = pd.read_csv(path, sep="\t", keep_default_na=False, na_values=[""], **options)
     except (ValueError, EOFError, OSError) as error:

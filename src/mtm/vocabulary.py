@@ -12,6 +12,8 @@ SCALES: tuple[str, ...] = get_args(Scale)
 Units = Literal["tpm", "log2"]
 # Tissues of a donor that a model is given: that of the key `source`, or all but the target.
 SourceChoice = Literal["source", "others"]
+# What an error is about where people lack covariates that a model needs.
+COVARIATES = "covariates of the input"
 # Scales and files that `mtm predict` writes.
 OutputScale = Literal["z", "log2", "tpm"]
 OUTPUT_SCALES: tuple[str, ...] = get_args(OutputScale)

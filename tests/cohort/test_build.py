@@ -29,7 +29,7 @@ class Inputs:
         self.samples = pd.DataFrame(pairs, columns=["donor", "tissue"], index=ids)
         self.gene_ids = [f"ENSG{i:011d}.{i % 4}" for i in range(29)]
         self.gene_ids.append(self.gene_ids[0] + "_PAR_Y")
-        values = rng.lognormal(0, 2, (30, len(ids))).round(3)
+        values = rng.lognormal(2, 2, (30, len(ids))).round(3)
         self.values = pd.DataFrame(values, index=self.gene_ids, columns=ids)
         self.write()
 
@@ -278,7 +278,7 @@ def test_scripts_build_a_cohort_and_its_folds(inputs):
                 sample_attributes=folder / "attributes.txt",
                 subject_phenotypes=folder / "phenotypes.txt",
             ),
-            params=SimpleNamespace(filters=filters, source="Whole Blood"),
+            params=SimpleNamespace(filters=filters, source="Whole Blood", units=None),
             output=cohort,
         )
     )
@@ -308,18 +308,20 @@ import numpy as np
 from mtm.cohort.build import build_cohort
 
 folder, names = Path(sys.argv[1]), sys.argv[2].split()
-row = "\\t".join(f"{x:.4g}" for x in np.random.default_rng(0).lognormal(0, 2, len(names)))
+rng = np.random.default_rng(0)
+rows = ["\\t".join(f"{x:.4g}" for x in rng.uniform(1, 60, len(names))) for _ in range(2)]
 for n_genes in (1024, 8192):
     with open(folder / "x.gct", "w") as file:
         file.write(f"#1.2\\n{n_genes}\\t{len(names)}\\n")
         file.write("\\t".join(["Name", "Description", *names]) + "\\n")
-        file.writelines(f"ENSG{i:011d}.1\\tS\\t{row}\\n" for i in range(n_genes))
+        file.writelines(f"ENSG{i:011d}.1\\tS\\t{rows[i % 2]}\\n" for i in range(n_genes))
     build_cohort(
         *(folder / name for name in ("x.gct", "a.txt", "p.txt")),
         out_expression=folder / "e.h5ad",
         out_donors=folder / "d.tsv",
         out_filtering=folder / "f.tsv",
         progress=False,
+        units="tpm",
     )
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 """

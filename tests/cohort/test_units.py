@@ -32,3 +32,34 @@ def test_values_that_are_not_what_they_should_be(values, units, message):
 
 def test_a_stated_unit_is_believed():
     assert to_tpm(np.array([[0.5, 12.0]]), "tpm").max() == 12
+
+
+def block(n_samples=3, n_genes=40, seed=0):
+    return np.random.default_rng(seed).lognormal(3, 2, (n_samples, n_genes))
+
+
+@pytest.mark.parametrize(
+    ("of_sample", "message"),
+    [
+        (lambda tpm: 0 * tpm, "b: found 0 for every gene"),
+        (lambda tpm: 0 * tpm + 1, "b: found 1 for every gene"),
+        (lambda tpm: np.log2(1 + tpm), "b: found no value above .* looks log-scaled"),
+        (np.round, "b: found .* whole numbers"),
+        (lambda tpm: 1e5 * tpm, "b: found values that add up"),
+    ],
+)
+def test_one_sample_of_another_kind_is_named(of_sample, message):
+    values = block()
+    to_tpm(values, sample_ids="abc")
+    values[1] = of_sample(values[1])
+    with pytest.raises(InputError, match=message):
+        to_tpm(values, sample_ids="abc")
+
+
+def test_sums_say_something_of_whole_samples_alone():
+    whole = block(2, 12_000)
+    whole *= 3e4 / whole.sum(1, keepdims=True)
+    to_tpm(whole[:, :9000])
+    with pytest.raises(InputError, match="12000 genes that add up to"):
+        to_tpm(whole)
+    to_tpm(whole, "tpm")

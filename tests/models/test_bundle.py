@@ -1,5 +1,7 @@
 import json
+import os
 import pickle
+import stat
 import subprocess
 import sys
 
@@ -87,6 +89,16 @@ def test_round_trip(bundle, model, cohort, requests):
 def test_equal_models_give_equal_bytes(tmp_path, bundle):
     load(bundle).save(tmp_path / "again.safetensors")
     assert (tmp_path / "again.safetensors").read_bytes() == bundle.read_bytes()
+
+
+@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o077, 0o600), (0o002, 0o664)])
+def test_a_bundle_has_the_rights_that_the_umask_leaves(tmp_path, model, umask, mode):
+    before = os.umask(umask)
+    try:
+        model.save(tmp_path / "model.safetensors")
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "model.safetensors").stat().st_mode) == mode
 
 
 def test_header_is_readable_alone(bundle, model):

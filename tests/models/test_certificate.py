@@ -6,9 +6,9 @@ import pytest
 
 from mtm.errors import InputError
 from mtm.models.base import Training
-from mtm.models.bundle import read_bundle, write_bundle
+from mtm.models.bundle import write_bundle
 from mtm.models.certificate import Certificate
-from mtm.models.registry import build, load
+from mtm.models.registry import build, load, read
 from mtm.settings.intervals import IntervalSettings
 from mtm.vocabulary import RELIABILITY, TERTILES
 
@@ -52,7 +52,7 @@ def certificate(fitted):
 
 def test_a_bundle_gives_its_certificate_back(fitted, certificate, tmp_path):
     fitted.save(tmp_path / "plain.safetensors")
-    header, arrays = read_bundle(tmp_path / "plain.safetensors")
+    header, arrays = read(tmp_path / "plain.safetensors")
     path = tmp_path / "certified.safetensors"
     write_bundle(
         path, header | {"certificate": certificate.header()}, arrays | certificate.arrays()
@@ -93,15 +93,16 @@ def test_words(certificate):
     assert words["reliability"].startswith(f"high {share:.1%} (from 0.5), moderate ")
 
 
-def test_tables_of_other_genes_and_damaged_arrays_are_refused(fitted, certificate):
+def test_tables_of_other_genes_and_damaged_arrays_are_refused(fitted, certificate, tmp_path):
     genes, quantiles = tables(["Liver"], ["ENSG1", "ENSG2"])
     with pytest.raises(InputError, match="other genes or tissues"):
         Certificate.from_tables(genes, quantiles, fitted.tissues, ["ENSG1"], [], {})
     header = fitted.header() | {"certificate": certificate.header()}
-    arrays = certificate.arrays()
+    arrays = fitted.arrays() | certificate.arrays()
     for damaged in (
         {key: value for key, value in arrays.items() if key != "certificate/sd"},
         arrays | {"certificate/sd": arrays["certificate/sd"][:, 1:]},
     ):
-        with pytest.raises(InputError, match="certificate/sd"):
-            Certificate.of(header, damaged)
+        write_bundle(tmp_path / "damaged.safetensors", header, damaged)
+        with pytest.raises(InputError, match=r"damaged.safetensors, array certificate/sd"):
+            load(tmp_path / "damaged.safetensors")

@@ -1,6 +1,9 @@
 """Training state: whole or set aside, of this run or left alone."""
 
+import hashlib
+import io
 import logging
+import pickle
 from dataclasses import replace
 
 import numpy as np
@@ -52,6 +55,16 @@ def run(request, small, tmp_path_factory):
     return request.param, weights, (folder / "state.pt").read_bytes()
 
 
+def with_digest(content):
+    return content + hashlib.sha256(content).digest()
+
+
+def saved(state):
+    content = io.BytesIO()
+    torch.save(state, content)
+    return content.getvalue()
+
+
 DAMAGES = {
     "empty": lambda state: b"",
     "short": lambda state: state[:20],
@@ -59,6 +72,8 @@ DAMAGES = {
     "without_its_end": lambda state: state[:-1],
     "garbage": lambda state: bytes(np.random.default_rng(0).integers(0, 256, 5000, np.uint8)),
     "zeros": lambda state: bytes(len(state)),
+    "pickled": lambda state: with_digest(pickle.dumps(print)),
+    "of_something_else": lambda state: with_digest(saved({"step": 3})),
     "one_flipped_bit": lambda state: state[:4000] + bytes([state[4000] ^ 1]) + state[4001:],
 }
 

@@ -5,6 +5,7 @@ import socket
 import sys
 import threading
 from collections import namedtuple
+from contextlib import suppress
 from dataclasses import replace
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -501,6 +502,41 @@ def test_empty_answer_is_no_file(dataset, destination, server):
 def test_checksum_of_an_unpinned_file_is_logged(dataset, destination, caplog):
     get(replace(dataset, checksum=None), destination, allow_http=True)
     assert SHA256 in caplog.text
+
+
+def test_an_unpinned_file_is_held_against_the_first_seen(dataset, destination, server):
+    unpinned = replace(dataset, checksum=None, bytes=None)
+    get(unpinned, destination, allow_http=True)
+    get(unpinned, destination, allow_http=True)
+    destination.write_bytes(b"another")
+    with pytest.raises(InputError, match="first seen.*first_seen.tsv if it is the right one"):
+        get(unpinned, destination, allow_http=True)
+    assert destination.read_bytes() == b"another"
+    get(replace(unpinned, version="next"), destination, allow_http=True)
+
+
+def test_a_body_without_end_is_cut(dataset, destination, server):
+    def endless(handler):
+        handler.send_response(200)
+        handler.end_headers()
+        with suppress(OSError):
+            while True:
+                handler.wfile.write(bytes(1 << 20))
+        handler.close_connection = True
+
+    server.plan = [endless]
+    with pytest.raises(InputError, match="more than"):
+        get(dataset, destination)
+    assert files(destination) == []
+
+
+def test_a_part_that_is_a_link_is_refused(dataset, destination, server, tmp_path):
+    (tmp_path / "elsewhere").write_bytes(b"mine")
+    destination.parent.mkdir(parents=True, exist_ok=True)
+    destination.with_name(destination.name + ".part").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(InputError, match="a link"):
+        get(dataset, destination)
+    assert (tmp_path / "elsewhere").read_bytes() == b"mine"
 
 
 def test_controlled_access_is_never_requested(dataset, destination, server):

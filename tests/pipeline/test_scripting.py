@@ -1,10 +1,13 @@
+import errno
 import logging
 import sys
 import warnings
+from pathlib import Path
 from types import SimpleNamespace
 
 import pandas as pd
 import pytest
+from scripts import Named
 
 from mtm.errors import CannotDo, InputError
 from mtm.io import read_parquet, read_tsv, write_tsv
@@ -13,7 +16,8 @@ from mtm.pipeline.scripting import run
 
 @pytest.fixture
 def snakemake(tmp_path):
-    return SimpleNamespace(log=[str(tmp_path / "logs" / "rule.log")], threads=2, rule="count")
+    log = [str(tmp_path / "logs" / "rule.log")]
+    return SimpleNamespace(log=log, threads=2, rule="count", output=Named())
 
 
 def log_text(snakemake):
@@ -94,10 +98,10 @@ def test_what_cannot_be_done_stands_in_place_of_the_tables_and_is_raised_again(
     snakemake, tmp_path, capsys
 ):
     made, text, parquet = (tmp_path / name for name in ("made.tsv", "a.tsv", "sub/b.parquet"))
-    snakemake.output = [str(made), str(text), str(parquet)]
+    snakemake.output = Named(made=str(made), text=str(text), parquet=str(parquet))
     why = CannotDo("decoding paths", "2 target tissues, fewer than 3", "add tissues")
     with run(snakemake):
-        write_tsv(pd.DataFrame({"rho": [0.5]}), made)
+        write_tsv(pd.DataFrame({"rho": [0.5]}), snakemake.output.made)
         raise why
     assert why.reason in log_text(snakemake)
     assert capsys.readouterr().err == ""
@@ -109,7 +113,49 @@ def test_what_cannot_be_done_stands_in_place_of_the_tables_and_is_raised_again(
 
 
 def test_a_file_that_is_no_table_must_be_made(snakemake, tmp_path):
-    snakemake.output = [str(tmp_path / "a.tsv"), str(tmp_path / "model.safetensors")]
+    snakemake.output = Named(a=str(tmp_path / "a.tsv"), model=str(tmp_path / "m.safetensors"))
     with pytest.raises(CannotDo), run(snakemake):
         raise CannotDo("fit", "no donor", "add donors")
     assert not (tmp_path / "a.tsv").exists()
+
+
+def test_outputs_take_the_place_of_earlier_ones_together_or_not_at_all(snakemake, tmp_path):
+    paths = {name: tmp_path / f"{name}.tsv" for name in "ab"}
+    for path in paths.values():
+        path.write_text("earlier")
+    snakemake.output = Named({name: str(path) for name, path in paths.items()})
+
+    def write_one(error=None):
+        with run(snakemake):
+            Path(snakemake.output.a).write_text("new")
+            if error:
+                raise error
+
+    with pytest.raises(SystemExit):
+        write_one(InputError("b", "x", "y"))
+    assert [path.read_text() for path in paths.values()] == ["earlier"] * 2
+    with pytest.raises(SystemExit):
+        write_one()
+    assert "b.tsv: found nothing written" in log_text(snakemake)
+    assert [path.read_text() for path in paths.values()] == ["earlier"] * 2
+    with run(snakemake):
+        for path in snakemake.output:
+            write_tsv(pd.DataFrame({"new": [1]}), path)
+    assert [path.read_text() for path in paths.values()] == ["new\n1\n"] * 2
+    assert {path.name for path in tmp_path.iterdir()} == {"a.tsv", "b.tsv", "logs"}
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(errno.ENOSPC, "No space left on device", "a.tsv"),
+        RuntimeError("Error while serializing: I/O error: No space left on device (os error 28)"),
+    ],
+)
+def test_a_full_disk_is_one_line(snakemake, capsys, error):
+    with pytest.raises(SystemExit), run(snakemake):
+        raise error
+    said = capsys.readouterr().err
+    assert "found no room to write" in said
+    assert said.count("\n") == 1
+    assert "Traceback" not in log_text(snakemake)

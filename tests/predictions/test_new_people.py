@@ -1,3 +1,6 @@
+import os
+import signal
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -5,6 +8,7 @@ from people import BLOOD, SameGene, five_donors, ids
 
 from mtm.cohort.scaling import TissueScaler
 from mtm.errors import InputError
+from mtm.io import read_apart
 from mtm.models.base import Requests, Training
 from mtm.models.certificate import Certificate
 from mtm.predictions.new_people import (
@@ -28,6 +32,21 @@ def model(cohort):
     fitted = SameGene()
     fitted.fit(Training(cohort, source=3))
     return fitted
+
+
+def crash(path):
+    os.kill(os.getpid(), signal.SIGSEGV)
+
+
+def refuse(path):
+    raise InputError(path, "nothing", "something", "Give it.")
+
+
+def test_a_file_that_crashes_its_reader_is_one_error(tmp_path):
+    with pytest.raises(InputError, match=r"new.h5ad: found content that crashes its reader"):
+        read_apart(crash, tmp_path / "new.h5ad", "an AnnData h5ad file")
+    with pytest.raises(InputError, match=r"new.h5ad: found nothing; expected something. Give it"):
+        read_apart(refuse, tmp_path / "new.h5ad", "an AnnData h5ad file")
 
 
 def test_missing_genes_get_the_training_mean_of_the_source(cohort, model):

@@ -13,8 +13,10 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
+import numpy as np
 import psutil
 import pytest
 import yaml
@@ -23,6 +25,7 @@ ROOT = Path(__file__).parents[2]
 BUNDLE = "results/small/models/mtm/fold0.safetensors"
 STATE = "checkpoints/small/mtm/fold0/state.pt"
 SECONDS = 240
+COHORT_FILES = ("expression.h5ad", "donors.tsv", "filtering.tsv", "folds.tsv")
 
 pytestmark = [pytest.mark.workflow, pytest.mark.slow]
 
@@ -172,6 +175,76 @@ def test_killed_cohort_job_leaves_nothing_half_written(folder, fault_table):
             "Error in rule build_cohort, the log named",
             "that job",
             "builds the cohort, complete",
+        )
+    )
+
+
+def cohort_bytes(folder):
+    """Digests of the files of the cohort."""
+    return {name: digest(folder, f"results/small/cohort/{name}") for name in COHORT_FILES}
+
+
+def change_input(folder):
+    """Change the sex of a donor in the cohort's table."""
+    path = folder / "resources/simulated/small/subject_phenotypes.tsv"
+    lines = path.read_text().splitlines()
+    fields = lines[1].split("\t")
+    place = lines[0].split("\t").index("SEX")
+    fields[place] = str(3 - int(fields[place]))
+    path.write_text("\n".join([lines[0], "\t".join(fields), *lines[2:]]) + "\n")
+
+
+def test_ingest_killed_at_any_moment_loses_nothing(folder, fault_table):
+    moments = np.random.default_rng(0).uniform(0, 1.5, 10 if os.environ.get("MTM_FUZZ") else 3)
+    earlier = cohort_bytes(folder)
+    change_input(folder)
+    for moment in moments:
+        run = start(folder, "results/small/cohort/folds.tsv")
+        job = wait_for(lambda run=run: job_of(run, "build_cohort.py"), run)
+        time.sleep(moment)
+        with suppress(psutil.NoSuchProcess):
+            job.send_signal(signal.SIGKILL)
+        status, output = finish(run)
+        if status == 0:
+            break
+        assert "mtm: build_cohort failed: " in output.strip().splitlines()[-1]
+        assert cohort_bytes(folder) == earlier
+    change_input(folder)
+    status, output = finish(start(folder, "results/small/cohort/folds.tsv"))
+    assert status == 0, output
+    assert cohort_bytes(folder) == earlier
+    assert not half_written(folder)
+    fault_table.append(
+        (
+            "cohort job killed at random moments, an earlier cohort there",
+            "build_cohort failed, as the last line",
+            "nothing: the earlier cohort is there, byte for byte",
+            "with the good input again, nothing to be done",
+        )
+    )
+
+
+@pytest.mark.skipif(shutil.which("mount") is None or os.geteuid() != 0, reason="needs mount")
+def test_full_disk_in_ingest_keeps_the_earlier_cohort(folder, mount, fault_table):
+    kept = folder / "kept"
+    shutil.copytree(folder / "results", kept)
+    target = mount("size=8m")
+    shutil.copytree(kept, target, dirs_exist_ok=True)
+    earlier = cohort_bytes(folder)
+    change_input(folder)
+    fill(target / "filler", leaving=8192)
+    status, output = finish(start(folder, "results/small/cohort/folds.tsv"))
+    assert status != 0
+    assert "no room to write" in output.strip().splitlines()[-1]
+    assert "Traceback" not in output, output[-5000:]
+    assert cohort_bytes(folder) == earlier
+    assert not half_written(folder)
+    fault_table.append(
+        (
+            "disk full in ingest",
+            "no room to write, as the last line",
+            "nothing: the earlier cohort is there, byte for byte",
+            "with space, builds the cohort",
         )
     )
 

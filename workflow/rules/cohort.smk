@@ -42,9 +42,45 @@ if config["simulation"] is not None:
             "../../scripts/simulate_cohort.py"
 
 
+COHORT_FILES = inputs_of(*COHORT_INPUTS)
+# All that a cohort follows: the same for its check, which runs again where it does and nowhere else.
+COHORT_PARAMS = {
+    "contents": contents_of(COHORT_FILES),
+    "filters": config["filters"],
+    "source": config["source"],
+    "units": config["inputs"]["units"],
+    "code": code_of("build_cohort.py"),
+}
+
+
+# It reads every file of the configuration that is there, not those of the cohort alone.
+rule check_inputs:
+    input:
+        **followed(COHORT_FILES),
+    output:
+        table="results/{cohort}/cohort/inputs.tsv",
+    log:
+        "logs/{cohort}/check_inputs.log",
+    benchmark:
+        "benchmarks/{cohort}/check_inputs.tsv"
+    conda:
+        "../../envs/mtm.yaml"
+    threads: 1
+    resources:
+        **RULE_RESOURCES["check_inputs"],
+        runtime=30,
+    params:
+        **COHORT_PARAMS,
+    message:
+        "Checking the files and names of the configuration"
+    script:
+        "../../scripts/check_inputs.py"
+
+
 rule build_cohort:
     input:
-        **cohort_inputs(),
+        **followed(COHORT_FILES),
+        checked=rules.check_inputs.output.table,
     output:
         expression="results/{cohort}/cohort/expression.h5ad",
         donors="results/{cohort}/cohort/donors.tsv",
@@ -67,9 +103,7 @@ rule build_cohort:
         **RULE_RESOURCES["build_cohort"],
         runtime=120,
     params:
-        filters=config["filters"],
-        source=config["source"],
-        code=code_of("build_cohort.py"),
+        **COHORT_PARAMS,
     message:
         "Building cohort {wildcards.cohort}"
     script:

@@ -2,6 +2,7 @@ import gc
 import os
 import shutil
 import sys
+import time
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
@@ -14,16 +15,32 @@ SOURCE_ROOT = Path(workflow.basedir, "src").resolve()
 os.environ.update(PYTHONPATH=str(SOURCE_ROOT))
 sys.path.insert(0, str(SOURCE_ROOT))
 
+from snakemake.jobs import Job
+
 from mtm.pipeline import code_digest as digest
 from mtm.errors import InputError
+from mtm.pipeline import failing
 from mtm.pipeline import resources as asked
-from mtm.pipeline.datasets import read_manifest
+from mtm.pipeline.datasets import (
+    COHORT_INPUTS,
+    read_manifest,
+    resolve_file,
+    unknown_dataset,
+)
+from mtm.pipeline.input_digests import input_digests
 from mtm.settings.check import check_config
 from mtm.settings.models.base import declared
 
-check_config(config)
+failing.keep_earlier_results(Job)
+check_config(
+    config,
+    workflow.overwrite_configfiles or [Path(workflow.basedir, "config", "config.yaml")],
+    workflow.config_settings.config,
+)
 
 DATASETS = read_manifest(Path(workflow.basedir, "config", "datasets.tsv"))
+# Files that jobs download: like every file that a job makes, they are followed by their time, too.
+MADE_FILES = {f"resources/{dataset.file}" for dataset in DATASETS.values()}
 # The hyper-parameters of each model, and with them what its class declares.
 PARAMETERS = {
     name: declared(model["class"]).of(model["parameters"])
@@ -49,60 +66,42 @@ wildcard_constraints:
     fold=r"\d+",
 
 
-def unknown_dataset(key, name, expected):
-    """Return the error for a name that is no dataset."""
-    near = get_close_matches(name, DATASETS, n=1)
-    hint = f"Did you mean {near[0]!r}?" if near else ""
-    return InputError(f"config key {key}", repr(name), expected, hint)
-
-
 for name in config["local_files"]:
     if name not in DATASETS:
         raise unknown_dataset(
-            f"local_files.{name}", name, "a dataset of config/datasets.tsv"
+            f"local_files.{name}", name, "a dataset of config/datasets.tsv", DATASETS
         )
-
-
-def resolve_file(key, named):
-    """Return the path of what a key names: a fetched dataset, a local copy of it, or a path."""
-    if named not in DATASETS:
-        if Path(named).name == named and Path(named).suffix == "":
-            expected = "a dataset of config/datasets.tsv or the path of a file"
-            raise unknown_dataset(key, named, expected)
-        return named
-    if named in config["local_files"]:
-        return config["local_files"][named]
-    if DATASETS[named].access == "controlled":
-        raise InputError(
-            f"config key {key}",
-            f"{named}, a controlled-access dataset",
-            f"your copy of it, as local_files.{named}",
-            f"Apply for it at {DATASETS[named].url}.",
-        )
-    return f"resources/{DATASETS[named].file}"
 
 
 def resolve_input(role):
     """Return the path of one of `inputs`."""
-    return resolve_file(f"inputs.{role}", config["inputs"][role])
+    return resolve_file(
+        f"inputs.{role}", config["inputs"][role], DATASETS, config["local_files"]
+    )
 
 
-# The inputs that make the cohort; the others belong to single analyses.
-COHORT_INPUTS = (
-    "expression",
-    "sample_attributes",
-    "subject_phenotypes",
-    "gene_model",
-    "gene_list",
-    "controlled_phenotypes",
-)
+def inputs_of(*roles):
+    """Return the paths of those of `inputs` that are set, by role."""
+    return {role: resolve_input(role) for role in roles if config["inputs"][role]}
 
 
-def cohort_inputs():
-    """Return the paths of the cohort's inputs that are set, by role."""
+def followed(files):
+    """Return a rule's inputs: where no job makes them, their content alone is followed."""
     return {
-        role: resolve_input(role) for role in COHORT_INPUTS if config["inputs"][role]
+        role: (
+            path
+            if config["simulation"] is not None or path in MADE_FILES
+            else ancient(path)
+        )
+        for role, path in files.items()
     }
+
+
+def contents_of(files):
+    """Return the param that follows the content of files; downloads are verified by themselves."""
+    return lambda wildcards: input_digests(
+        {role: path for role, path in files.items() if path not in MADE_FILES}
+    )
 
 
 def results_of(*patterns, **wildcards):
@@ -127,13 +126,6 @@ def models_of(section, *preferred, otherwise=MODELS[:1]):
     Where the run has none of these, `otherwise`, which is its first model.
     """
     named = config[section]["models"]
-    for name in named or ():
-        if name not in MODELS:
-            raise InputError(
-                f"config key {section}.models",
-                repr(name),
-                f"models of the run: {', '.join(MODELS)}",
-            )
     preferred = [name for name in dict.fromkeys(preferred) if name in MODELS]
     return named or preferred or otherwise
 
@@ -192,11 +184,18 @@ if config["inputs"]["controlled_phenotypes"] is None:
     )
 
 
-# Before the first job, as a disk that fills up days later would stop the run then. Downloads look
-# for themselves. The size of a cohort from files is a guess until it is built: no reason to stop.
-if config["simulation"] is not None or FILTERING.exists():
+# The size of a cohort from files is a guess until it is built: no reason to stop.
+SIZE_IS_KNOWN = config["simulation"] is not None or FILTERING.exists()
 
-    onstart:
+
+# Before the first job, as what is found days later would stop the run then.
+onstart:
+    failing.demand_past(
+        {file for job in workflow.dag.needrun_jobs() for file in job.input},
+        time.time(),
+    )
+    if SIZE_IS_KNOWN:
+        # Downloads look for themselves.
         asked.require_disk(
             Path.cwd(),
             sum(
@@ -208,3 +207,7 @@ if config["simulation"] is not None or FILTERING.exists():
             ),
             shutil.disk_usage(".").free / 1e6,
         )
+
+
+onerror:
+    failing.end_with_reasons()

@@ -6,7 +6,12 @@ PARTS = {name: e for name, e in EVALUATION["external"].items() if e["hold_out"]}
 # Files of the other cohorts, by the roles of `build_cohort`.
 ELSEWHERE_FILES = {
     name: {
-        role: resolve_file(f"evaluation.external.{name}.{role}", named)
+        role: resolve_file(
+            f"evaluation.external.{name}.{role}",
+            named,
+            DATASETS,
+            config["local_files"],
+        )
         for role, named in evaluation.items()
         if role in COHORT_INPUTS
     }
@@ -16,7 +21,7 @@ ELSEWHERE_FILES = {
 
 def other_cohort(wildcards):
     """Return the files of another cohort, as roles of `build_cohort`."""
-    return ELSEWHERE_FILES[wildcards.evaluation]
+    return followed(ELSEWHERE_FILES[wildcards.evaluation])
 
 
 def people_from_elsewhere(wildcards):

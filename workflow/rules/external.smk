@@ -41,7 +41,11 @@ if TAKEN_ELSEWHERE:
                 "min_samples_per_tissue": 1,
                 "min_samples_per_donor": 1,
             },
+            contents=lambda wildcards: contents_of(
+                ELSEWHERE_FILES[wildcards.evaluation]
+            )(wildcards),
             source=config["source"],
+            units=lambda wildcards: ELSEWHERE[wildcards.evaluation]["units"],
             code=code_of("build_cohort.py"),
         message:
             "Building the external cohort {wildcards.evaluation}"

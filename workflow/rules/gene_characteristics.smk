@@ -46,7 +46,7 @@ else:
 
     rule measure_conservation:
         input:
-            **CONSERVATION_INPUT,
+            **followed(CONSERVATION_INPUT),
             expression=rules.build_cohort.output.expression,
         output:
             genes="results/{cohort}/gene_characteristics/genes/conservation.tsv",
@@ -62,6 +62,7 @@ else:
             **RULE_RESOURCES["measure_conservation"],
             runtime=120,
         params:
+            contents=contents_of(CONSERVATION_INPUT),
             url=None if CONSERVATION_INPUT.get("conservation") else CONSERVATION,
             column=CONTRAST["conservation_column"],
             code=code_of("measure_conservation.py"),
@@ -80,14 +81,11 @@ if config["inputs"]["interactions"] is None:
         "set inputs.interactions (HIPPIE) and inputs.gene_identifiers (HGNC)",
     )
 else:
+    PARTNERS = inputs_of("interactions", "gene_identifiers")
 
     rule measure_connectivity:
         input:
-            **{
-                role: resolve_input(role)
-                for role in ("interactions", "gene_identifiers")
-                if config["inputs"][role] is not None
-            },
+            **followed(PARTNERS),
             expression=rules.build_cohort.output.expression,
         output:
             genes="results/{cohort}/gene_characteristics/genes/connectivity.tsv",
@@ -103,6 +101,7 @@ else:
             **RULE_RESOURCES["measure_connectivity"],
             runtime=15,
         params:
+            contents=contents_of(PARTNERS),
             min_score=CONTRAST["interaction_score"],
             code=code_of("measure_connectivity.py"),
         message:

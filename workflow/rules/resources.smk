@@ -19,12 +19,12 @@ rule fetch:
         NEEDED_FILES.values(),
 
 
-# `update` keeps a file in place, which is then verified rather than downloaded again.
+# A file in place is kept, as every output is until another takes its place, and verified.
 rule fetch_dataset:
     input:
         manifest=ancient(Path(workflow.basedir, "config", "datasets.tsv")),
     output:
-        file=update("resources/{dataset_file}"),
+        file="resources/{dataset_file}",
     log:
         "logs/fetch_dataset/{dataset_file}.log",
     benchmark:

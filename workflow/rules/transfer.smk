@@ -72,11 +72,10 @@ else:
 
     rule transfer_model:
         input:
+            **followed(inputs_of("external_expression", "external_samples")),
             bundle=of_its_fits(rules.train_all.output.bundle),
             expression=rules.build_cohort.output.expression,
             donors=rules.build_cohort.output.donors,
-            external_expression=resolve_input("external_expression"),
-            external_samples=resolve_input("external_samples"),
             reference_genes=rules.contrast_reference.output.genes,
             reference=rules.contrast_reference.output.tissues,
             gene_wise=GENE_WISE,
@@ -105,6 +104,7 @@ else:
             disk_mb=RULE_RESOURCES["transfer_model"]["disk_mb"],
             runtime=60,
         params:
+            contents=contents_of(inputs_of("external_expression", "external_samples")),
             source=config["source"],
             transfer=TRANSFER,
             disease=config["disease"],

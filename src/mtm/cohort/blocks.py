@@ -57,12 +57,12 @@ class GeneBlock:
 
 
 def checked_samples(where: str, sample_ids: Sequence[str]) -> tuple[str, ...]:
-    """Return `sample_ids` if there are any and all are named once."""
-    index = pd.Index(sample_ids)
+    """Return `sample_ids` without blanks around them, if there are any and all are named once."""
+    index = pd.Index([sample_id.strip() for sample_id in sample_ids])
     if not len(index) or (index == "").any():
         found = f"an empty name in column {list(index).index('') + 1}" if len(index) else "none"
         raise InputError(f"{where}, sample ids", found, "one sample id a column")
     if index.has_duplicates:
         name = index[index.duplicated()][0]
         raise InputError(f"{where}, sample ids", f"duplicate sample {name}", "every sample once")
-    return tuple(sample_ids)
+    return tuple(index)

@@ -18,6 +18,7 @@ from mtm.cohort.filters import (
     filtering_row,
     join_attributes,
 )
+from mtm.cohort.h5_files import new_h5_file
 from mtm.cohort.matrices import iter_expression_blocks, read_expression_header
 from mtm.cohort.tables import (
     SAMPLE_COVARIATES,
@@ -25,8 +26,10 @@ from mtm.cohort.tables import (
     read_sample_attributes,
     read_subject_phenotypes,
 )
+from mtm.cohort.units import SampleTotals
 from mtm.errors import InputError
 from mtm.io import atomic_path, write_tsv
+from mtm.vocabulary import Units
 
 logger = logging.getLogger(__name__)
 
@@ -134,6 +137,7 @@ def write_expression(
     path: str | Path,
     genes: GeneFilter,
     *,
+    units: Units | None = None,
     block_genes: int = BLOCK_GENES,
     progress: bool | None = None,
 ) -> int:
@@ -150,6 +154,8 @@ def write_expression(
         File to write. It is not written atomically here.
     genes
         Which genes to keep.
+    units
+        As in `mtm.cohort.units.to_tpm`; what is written is TPM.
     progress
         A progress bar on stderr; None shows one only on a terminal.
 
@@ -157,17 +163,23 @@ def write_expression(
     -------
     int
         Number of genes written.
+
+    Raises
+    ------
+    InputError
+        The file cannot be read, or the values of a sample are not of `units`.
     """
     n_declared = read_expression_header(expression).n_genes
     chunk_genes = min(n_declared or block_genes, block_genes)
     gene_ids: list[str] = []
     symbols: list[str] = []
+    totals = SampleTotals(samples.index)
     blocks = iter_expression_blocks(
         expression, samples["column"].to_numpy(), keep=genes.keep, block_genes=block_genes
     )
     hidden = None if progress is None else not progress
     bar = tqdm(total=n_declared, desc="expression", unit="genes", disable=hidden)
-    with h5py.File(path, "w") as file, bar:
+    with new_h5_file(path) as file, bar:
         expr_tpm = file.create_dataset(
             "X",
             shape=(len(samples), 0),
@@ -180,9 +192,12 @@ def write_expression(
             gene_ids += block.gene_ids
             symbols += block.symbols
             expr_tpm.resize(len(gene_ids), axis=1)
-            expr_tpm[:, start:] = block.expr_tpm.T
+            totals.add(block.expr_tpm)
+            values = block.expr_tpm.T
+            expr_tpm[:, start:] = np.exp2(values) - 1 if units == "log2" else values
             bar.update(len(genes.seen) - bar.n)
         bar.update(len(genes.seen) - bar.n)
+        totals.demand(units, expression, "inputs.units:")
         _write_annotation(
             file, samples, pd.DataFrame({"symbol": symbols}, pd.Index(gene_ids, name="gene_id"))
         )
@@ -224,6 +239,7 @@ def build_cohort(
     exclude_tissues: Collection[str] = (),
     controlled_phenotypes: str | Path | None = None,
     source: str | None = None,
+    units: Units | None = None,
     out_expression: str | Path,
     out_donors: str | Path,
     out_filtering: str | Path,
@@ -244,6 +260,8 @@ def build_cohort(
         As `filter_samples` describes them.
     source
         Tissue that must be in the cohort; None demands none.
+    units
+        Of the expression file, as in `mtm.cohort.units.to_tpm`.
     progress
         A progress bar on stderr; None shows one only on a terminal.
 
@@ -274,7 +292,7 @@ def build_cohort(
     counts[-1]["detail"] += detail
     genes = GeneFilter(gene_model, gene_biotypes, gene_list)
     with atomic_path(out_expression) as temporary:
-        write_expression(expression, samples, temporary, genes, progress=progress)
+        write_expression(expression, samples, temporary, genes, units=units, progress=progress)
         n_genes = len(genes.seen)
         if not n_genes:
             raise InputError(expression, "no gene", "at least one row of values")

@@ -1,7 +1,7 @@
 """Folds of donors: who is held out when, and how much is left to train on."""
 
 import random
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -11,6 +11,7 @@ import pandas as pd
 from anndata.io import read_elem
 
 from mtm.cohort.filters import check_source
+from mtm.cohort.lines import demand_whole_rows
 from mtm.errors import InputError
 from mtm.io import read_tsv
 
@@ -272,8 +273,13 @@ def read_samples(expression: str | Path) -> pd.DataFrame:
     return obs[["donor", "tissue"]].astype(str)
 
 
-def read_folds(path: str | Path) -> pd.Series:
+def read_folds(path: str | Path, donors: Collection[str] | None = None) -> pd.Series:
     """Read ``cohort/folds.tsv``.
+
+    Parameters
+    ----------
+    donors
+        Those of the cohort, who must be those of the file; None does not look.
 
     Returns
     -------
@@ -283,9 +289,10 @@ def read_folds(path: str | Path) -> pd.Series:
     Raises
     ------
     InputError
-        A column is missing; a donor is empty or stands twice; a fold is no integer, or below
-        `NEVER_HELD_OUT`.
+        A column is missing; a donor is empty, stands twice or is none of `donors`; one of these
+        has no row; a fold is no integer, below `NEVER_HELD_OUT`, or beyond one that is empty.
     """
+    demand_whole_rows(path)
     table = read_tsv(path, ["donor", "fold"], dtype=str).fillna("")
     donor, fold = table["donor"], pd.to_numeric(table["fold"], errors="coerce")
     for column, bad, expected in (
@@ -300,7 +307,24 @@ def read_folds(path: str | Path) -> pd.Series:
             row = int(bad.argmax())
             where = f"{path}, row {row + 1}, column {column}"
             raise InputError(where, repr(table[column][row]), expected)
-    return fold.astype(np.int64).set_axis(pd.Index(donor))
+    fold = fold.astype(np.int64).set_axis(pd.Index(donor))
+    empty = np.setdiff1d(np.arange(fold.max() + 1), fold)
+    if len(empty):
+        row = int(np.argmax(fold > empty[0]))
+        raise InputError(
+            f"{path}, row {row + 1}, column fold",
+            f"{fold.iloc[row]}, while fold {empty[0]} has no donor",
+            "folds from 0 on, each with donors",
+        )
+    for names, found in (
+        (pd.Index(donors or []).difference(fold.index), "no row for {} donors, first {}"),
+        (fold.index.difference(donors or fold.index), "{} donors of no sample, first {}"),
+    ):
+        if len(names):
+            raise InputError(
+                path, found.format(len(names), names[0]), "one row for each donor of the cohort"
+            )
+    return fold
 
 
 def some_donors(donors: pd.Index, n_donors: int, seed: int) -> pd.Index:

@@ -9,9 +9,13 @@ from pathlib import Path
 import pyarrow as pa
 
 from mtm.errors import InputError
+from mtm.io import require_file
 
 _CHUNK_BYTES = 1 << 22
 _CHUNKS_AHEAD = 4
+# A row of a million samples; a row of a table of people or genes.
+LONGEST_LINE = 1 << 26
+LONGEST_TEXT_LINE = 1 << 20
 
 
 @contextmanager
@@ -27,8 +31,7 @@ def readable(path: Path, expected: str) -> Iterator[None]:
 
 def _chunks(path: Path) -> Iterator[bytes]:
     """Yield the (inflated) bytes of `path`, read a few chunks ahead in another thread."""
-    if not path.exists():
-        raise InputError(path, "no such file", "an existing file")
+    require_file(path, "an existing file")
     with readable(path, "a whole file, plain or gzipped"):
         source = pa.OSFile(str(path))
     stream = pa.CompressedInputStream(source, "gzip") if path.suffix == ".gz" else source
@@ -43,21 +46,76 @@ def _chunks(path: Path) -> Iterator[bytes]:
             yield chunk
 
 
-def byte_lines(path: Path) -> Generator[bytes, None, None]:
-    """Yield the lines of `path` without their ends."""
-    rest = b""
+def byte_lines(path: Path, longest: int = LONGEST_LINE) -> Generator[bytes, None, None]:
+    """Yield the lines of `path` without their ends.
+
+    Raises
+    ------
+    InputError
+        The file cannot be read, or a line has more than `longest` bytes.
+    """
+    rest, number = b"", 1
     with closing(_chunks(path)) as chunks:
         for chunk in chunks:
             lines = (rest + chunk).split(b"\n")
             rest = lines.pop()
             for line in lines:
                 yield line[:-1] if line.endswith(b"\r") else line
+            number += len(lines)
+            if len(rest) > longest:
+                raise InputError(
+                    f"{path}, line {number}",
+                    f"more than {longest:,} bytes without an end of line",
+                    "lines of text",
+                )
     if rest:
         yield rest
 
 
+def demand_whole_rows(path: str | Path, header: bool = True) -> None:
+    """Refuse a table whose rows differ in their number of fields, or with a column twice.
+
+    Parameters
+    ----------
+    header
+        Whether the first line names the columns.
+
+    Raises
+    ------
+    InputError
+        The first such line is named; or what `text_lines` refuses.
+    """
+    n_fields, seen = None, 0
+    with closing(text_lines(Path(path))) as lines:
+        for number, line in enumerate(lines, 1):
+            seen += bool(line)
+            if not line:
+                continue
+            fields = line.count("\t") + 1
+            if n_fields is None:
+                n_fields, names = fields, line.split("\t")
+                twice = sorted({name for name in names if names.count(name) > 1}) if header else []
+                if twice:
+                    raise InputError(
+                        f"{path}, line {number}", f"column {twice[0]!r} twice", "every column once"
+                    )
+            if fields != n_fields or "\0" in line:
+                found = "a NUL byte" if "\0" in line else f"{fields} fields"
+                raise InputError(f"{path}, line {number}", found, f"{n_fields} fields of text")
+    if not seen:
+        raise InputError(path, "an empty file", "a tab-separated table")
+
+
 def text_lines(path: Path) -> Generator[str, None, None]:
-    """Yield the lines of `path` as text."""
-    with closing(byte_lines(path)) as lines, readable(path, "UTF-8 text"):
-        for line in lines:
-            yield line.decode()
+    """Yield the lines of `path` as text, none of more than `LONGEST_TEXT_LINE` bytes."""
+    with closing(byte_lines(path, LONGEST_TEXT_LINE)) as lines:
+        for number, line in enumerate(lines, 1):
+            try:
+                yield line.decode()
+            except UnicodeDecodeError as error:
+                found = line[error.start : error.start + 8]
+                raise InputError(
+                    f"{path}, line {number}",
+                    f"bytes that are no text ({error.reason}: {found!r})",
+                    "UTF-8 text",
+                ) from error

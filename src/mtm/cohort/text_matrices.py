@@ -227,7 +227,7 @@ def _gene_id(path: Path, header: ExpressionHeader, line: bytes, line_number: int
         start = line.find(b"\t", start) + 1
     end = line.find(b"\t", start)
     with readable(path, "UTF-8 text"):
-        gene_id = line[start : max(end, start)].decode()
+        gene_id = line[start : max(end, start)].decode().strip()
     if not gene_id:
         raise InputError(f"{path}, line {line_number}", repr(line[:40]), "a gene id and values")
     return gene_id

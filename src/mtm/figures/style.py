@@ -36,6 +36,8 @@ UNKNOWN_TISSUE_COLORS = (
 RC = {
     "font.family": "DejaVu Sans",
     "font.size": 7,
+    # Names come from data: a dollar sign is a dollar sign.
+    "text.parse_math": False,
     "axes.titlesize": 7,
     "axes.titleweight": "bold",
     "axes.titlelocation": "left",

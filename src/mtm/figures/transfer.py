@@ -9,7 +9,7 @@ from matplotlib.collections import PolyCollection
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator, MultipleLocator
+from matplotlib.ticker import FuncFormatter, MaxNLocator, MultipleLocator, NullFormatter
 
 from mtm.figures import marks, names
 from mtm.figures.registry import figure
@@ -157,6 +157,8 @@ def fig4(table: pd.DataFrame) -> Figure:
     bar = drawing.colorbar(cells, ax=axes, location="top", shrink=0.4, aspect=40, pad=0.02)
     of = f"{names.title(first['model'])}, {ALIGNMENT_NAMES[first['alignment']]}"
     bar.set_label(f"genes ({of})", fontsize=6)
+    bar.ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    bar.ax.xaxis.set_minor_formatter(NullFormatter())
     bar.ax.tick_params(labelsize=6)
     return drawing
 

@@ -7,7 +7,8 @@ from mtm.cohort.cohort import Cohort
 from mtm.cohort.scaling import TissueScaler
 from mtm.errors import InputError
 from mtm.models.base import Predictor, Requests, Training
-from mtm.models.registry import load, register, revive
+from mtm.models.layout import Layout, below
+from mtm.models.registry import described, load, register
 from mtm.settings.models.average import AverageParameters
 
 
@@ -59,14 +60,27 @@ class Average(Predictor):
             for key, array in member.arrays().items()
         }
 
+    def layout(self) -> Layout:
+        """All arrays of the members."""
+        return {
+            key: array
+            for name, member in self.members.items()
+            for key, array in below(f"members/{name}/", member.whole_layout()).items()
+        }
+
+    def describe(self, header: dict) -> None:
+        """Take over what a header says of the model and its members."""
+        super().describe(header)
+        members = header["members"]
+        self.members = {name: described(members[name]) for name in self.parameters.members}
+
     def take_over(self, header: dict, arrays: dict[str, np.ndarray]) -> None:
         """Become the model that gave `header` and `arrays`, with its members."""
         super().take_over(header, arrays)
-        self.members = {}
-        for name in self.parameters.members:
+        for name, member in self.members.items():
             prefix = f"members/{name}/"
             mine = {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
-            self.members[name] = revive(header["members"][name], mine)
+            member.take_over(header["members"][name], mine)
 
     def restore(self, state: dict[str, np.ndarray]) -> None:
         """Nothing to take over beside the members."""

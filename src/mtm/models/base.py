@@ -14,6 +14,7 @@ from mtm.cohort.scaling import TissueScaler
 from mtm.errors import InputError
 from mtm.models.bundle import write_bundle
 from mtm.models.certificate import PREFIX, Certificate
+from mtm.models.layout import Array, Layout, check_scaler
 from mtm.settings.models.base import ModelParameters
 from mtm.settings.scaling import Scaling
 from mtm.vocabulary import Scale, SourceChoice
@@ -145,6 +146,8 @@ class Predictor(ABC):
         self.scaler: TissueScaler | None = None
         self.provenance = Provenance()
         self.certificate: Certificate | None = None
+        # What a bundle's header says of a certificate whose arrays are still to be read.
+        self.certified: dict | None = None
 
     @property
     def scale(self) -> Scale:
@@ -265,8 +268,27 @@ class Predictor(ABC):
         """Write the bundle; prediction needs nothing else."""
         write_bundle(path, self.header(), self.arrays())
 
-    def take_over(self, header: dict, arrays: dict[str, np.ndarray]) -> None:
-        """Become the model that gave `header` and `arrays`."""
+    def layout(self) -> Layout:
+        """Arrays that `state` returns; parameters, tissues and genes are known, nothing else.
+
+        A bundle with other arrays is refused before one of them is read.
+        """
+        return {}
+
+    def whole_layout(self) -> Layout:
+        """All arrays of a bundle, as `arrays` returns them."""
+        shape = len(self.tissues), len(self.genes)
+        # 2^32 TPM are a thousand times what all genes of a sample have together.
+        most = 32.0 if self.scale == "log2_z" else 2.0**32
+        scaler = {
+            "scaler/mean": Array(shape, low=0.0, high=most, missing=True),
+            "scaler/sd": Array(shape, above=0.0, high=most, missing=True),
+        }
+        certified = {} if self.certified is None else Certificate.layout(shape, self.certified)
+        return dict(self.layout()) | scaler | certified
+
+    def describe(self, header: dict) -> None:
+        """Take over what a header says."""
         self.tissues = tuple(header["tissues"])
         self.genes = pd.DataFrame(
             {"symbol": header["symbols"]}, index=pd.Index(header["gene_ids"], name="gene_id")
@@ -275,7 +297,12 @@ class Predictor(ABC):
         self.provenance = Provenance(
             **{key: value for key, value in header["provenance"].items() if key in known}
         )
+        self.certified = header.get("certificate")
+
+    def take_over(self, header: dict, arrays: dict[str, np.ndarray]) -> None:
+        """Become the model that gave `header` and `arrays`; it is described already."""
         mean, sd = arrays["scaler/mean"], arrays["scaler/sd"]
+        check_scaler(mean, sd)
         self.scaler = TissueScaler(header["scale"], mean, sd, header["clip"])
         self.certificate = Certificate.of(header, arrays)
         self.restore({k: v for k, v in arrays.items() if not k.startswith(("scaler/", PREFIX))})

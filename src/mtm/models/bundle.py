@@ -3,18 +3,33 @@
 import hashlib
 import json
 import platform
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from importlib.metadata import version
+from itertools import accumulate
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from mtm import __version__
-from mtm.errors import InputError
-from mtm.io import atomic_path
+from mtm.errors import InputError, shown
+from mtm.io import atomic_path, require_file
+from mtm.models.header import BundleHeader
+from mtm.models.layout import Layout, check_shapes, check_values
 
 BUNDLE_VERSION = 1
+# Levels of a header's JSON; a model made of others that are made of others has a dozen.
+DEEPEST = 40
+# Types of numbers as safetensors calls them.
+KINDS = {
+    "F64": "float64", "F32": "float32", "F16": "float16", "I64": "int64", "I32": "int32",
+    "U8": "uint8", "BOOL": "bool",
+}  # fmt: skip
+_QUOTED, _BRACKET = re.compile(r'"(?:[^"\\]|\\.)*"'), re.compile(r"[\[\]{}]")
 
 
 def write_bundle(path: str | Path, header: dict, arrays: dict[str, np.ndarray]) -> None:
@@ -33,42 +48,66 @@ def write_bundle(path: str | Path, header: dict, arrays: dict[str, np.ndarray]) 
     envelope = {"header": header, "sha256": _digest(header, arrays)}
     metadata = {"mtm": json.dumps(envelope, sort_keys=True)}
     with atomic_path(path) as temporary:
+        # safetensors gives a file to its owner alone; others' rights are the umask's to say.
+        temporary.touch()
+        mode = temporary.stat().st_mode
         save_file(arrays, str(temporary), metadata=metadata)
+        temporary.chmod(mode)
 
 
 def read_header(path: str | Path) -> dict:
-    """Return a bundle's header without reading its arrays.
+    """Return a bundle's header, checked, without reading its arrays.
 
     Raises
     ------
     InputError
-        The file is no bundle, or one of another version.
+        The file is no bundle, or one of another version, or its header is not sound.
     """
-    return _envelope(path)["header"]
+    with _opened(path) as (envelope, _):
+        return envelope["header"]
 
 
-def read_bundle(path: str | Path) -> tuple[dict, dict[str, np.ndarray]]:
+def read_bundle(
+    path: str | Path, layout_of: Callable[[dict], Layout]
+) -> tuple[dict, dict[str, np.ndarray]]:
     """Return a bundle's header and arrays; no code in the file is ever run.
 
+    A checksum tells damage, not intent: whoever can write a file can write its checksum. So
+    the header is checked before arrays are looked at, their shapes before they are read, and
+    their values before anything is computed with them.
+
+    Parameters
+    ----------
+    path
+        The file.
+    layout_of
+        Gives the arrays that a model with this header has.
+
     Raises
     ------
     InputError
-        The file is no bundle, of another version, or damaged.
+        The file is no bundle, of another version, damaged, or not what a model could be.
     """
-    envelope = _envelope(path)
-    try:
-        with safe_open(str(path), framework="numpy") as handle:
-            arrays = {key: handle.get_tensor(key) for key in handle.keys()}
-    except (SafetensorError, OSError) as error:
-        raise InputError(path, f"damaged arrays ({error})", "a whole bundle") from error
-    if envelope.get("sha256") != _digest(envelope["header"], arrays):
-        raise InputError(
-            path,
-            "contents that do not match their checksum",
-            "an undamaged bundle",
-            "Copy or download it again.",
-        )
-    return envelope["header"], arrays
+    with _opened(path) as (envelope, handle):
+        header = envelope["header"]
+        n_tissues = len(header["tissues"])
+        shapes = {}
+        for name in handle.keys():
+            part = handle.get_slice(name)
+            kind = KINDS.get(part.get_dtype(), part.get_dtype())
+            shapes[name] = kind, tuple(part.get_shape())
+        layout = layout_of(header)
+        check_shapes(layout, shapes, n_tissues)
+        arrays = {name: handle.get_tensor(name) for name in shapes}
+        if envelope.get("sha256") != _digest(header, arrays):
+            raise InputError(
+                "checksum",
+                "contents that do not match their checksum",
+                "an undamaged bundle",
+                "Copy or download it again.",
+            )
+        check_values(layout, arrays, n_tissues)
+        return header, arrays
 
 
 def _digest(header: dict, arrays: dict[str, np.ndarray]) -> str:
@@ -81,29 +120,72 @@ def _digest(header: dict, arrays: dict[str, np.ndarray]) -> str:
     return digest.hexdigest()
 
 
-def _envelope(path: str | Path) -> dict:
-    """Return a bundle's header and checksum, the header's version checked."""
-    path = Path(path)
-    if not path.exists():
-        raise InputError(path, "no such file", "a model bundle (.safetensors)")
+@contextmanager
+def _opened(path: str | Path) -> Iterator[tuple[dict, Any]]:
+    """Open a bundle: its envelope, its header checked, and the handle of its arrays.
+
+    Whatever is wrong with it, there and in the body, is told of the file by its name.
+    """
+    path = require_file(path, "a model bundle (.safetensors)")
     try:
         with safe_open(str(path), framework="numpy") as handle:
-            metadata = handle.metadata() or {}
-        envelope = json.loads(metadata["mtm"])
-        found = envelope["header"]["bundle_version"]
-        written_by = envelope["header"].get("versions", {}).get("mtm", "unknown")
-    except (SafetensorError, KeyError, TypeError, ValueError, OSError) as error:
+            envelope = _envelope(handle.metadata() or {})
+            _check_header(envelope["header"])
+            yield envelope, handle
+    except InputError as error:
+        raise error.within(path) from error
+    except (SafetensorError, OSError) as error:
         raise InputError(
             path,
+            f"a file that is no bundle, or a damaged one ({error})",
+            "a model bundle (.safetensors) written by this software",
+            "Files are never unpickled.",
+        ) from error
+
+
+def _envelope(metadata: Mapping[str, str]) -> dict:
+    """Return the header and the checksum that a file's metadata hold."""
+    text = metadata.get("mtm", "")
+    try:
+        depth = max(
+            accumulate(
+                1 if sign in "[{" else -1 for sign in _BRACKET.findall(_QUOTED.sub("", text))
+            ),
+            default=0,
+        )
+        if not 0 < depth <= DEEPEST:
+            raise ValueError("no header of a bundle" if depth <= 0 else "a header nested too deep")
+        envelope = json.loads(text, object_pairs_hook=_without_repeats)
+        if not isinstance(envelope["header"], dict):
+            raise TypeError("a header without keys")
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(
+            "metadata",
             f"a file that is no bundle ({type(error).__name__}: {error})",
             "a model bundle (.safetensors) written by this software",
             "Files are never unpickled.",
         ) from error
-    if found != BUNDLE_VERSION:
-        raise InputError(
-            path,
-            f"bundle version {found}",
-            f"version {BUNDLE_VERSION}",
-            f"Train it again, or use the release of mtm that wrote it ({written_by}).",
-        )
     return envelope
+
+
+def _without_repeats(pairs: list[tuple[str, object]]) -> dict:
+    """Return a JSON object, none of whose keys stands twice."""
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        raise ValueError("a key of the header stands twice")
+    return values
+
+
+def _check_header(header: dict) -> None:
+    """Refuse a header of another version, and one that is not sound."""
+    found = header.get("bundle_version")
+    if type(found) is not int or found != BUNDLE_VERSION:
+        versions = header.get("versions")
+        written_by = versions.get("mtm", "unknown") if isinstance(versions, dict) else "unknown"
+        raise InputError(
+            "header",
+            f"bundle version {shown(found)}",
+            f"version {BUNDLE_VERSION}",
+            f"Train it again, or use the release of mtm that wrote it ({shown(written_by)}).",
+        )
+    BundleHeader.of(header)

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from mtm.errors import InputError
+from mtm.models.layout import Array, Layout
 from mtm.vocabulary import RELIABILITY, TERTILES
 
 PREFIX = "certificate/"
@@ -117,33 +118,39 @@ class Certificate:
             **{name: spread(genes[name].to_numpy(), np.nan, np.float32) for name in OF_GENES},
         )
 
+    @staticmethod
+    def layout(shape: tuple[int, int], header: Mapping) -> Layout:
+        """Return the arrays of a certificate, of so many tissues and genes, under `PREFIX`."""
+        rho = Array(shape, low=-1.0, high=1.0, missing=True)
+        return {
+            f"{PREFIX}sd": Array(shape, above=0.0, missing=True),
+            **{f"{PREFIX}{name}": rho for name in ("rho", "ci_low", "ci_high", "expected_rho")},
+            f"{PREFIX}q": Array(shape, low=0.0, high=1.0, missing=True),
+            f"{PREFIX}tertile": Array(shape, "uint8", 0, len(TERTILES) - 1),
+            f"{PREFIX}reliability": Array(shape, "uint8", 0, len(RELIABILITY) - 1),
+            f"{PREFIX}quantiles": Array(
+                (shape[0], len(TERTILES), len(header["levels"])), low=0.0, missing=True
+            ),
+            f"{PREFIX}n_donors": Array(shape[:1], "int32", 0),
+        }
+
     @classmethod
     def of(cls, header: Mapping, arrays: Mapping[str, np.ndarray]) -> "Certificate | None":
-        """Take it from the header and arrays of a bundle; None where it has none.
-
-        Raises
-        ------
-        InputError
-            Arrays are missing, or not of the bundle's tissues and genes.
-        """
-        if "certificate" not in header:
+        """Take it from the header and arrays of a bundle, checked; None where it has none."""
+        plain = header.get("certificate")
+        if plain is None:
             return None
-        plain = dict(header["certificate"])
-        shape = len(header["tissues"]), len(header["gene_ids"])
-        kept = {
-            item.name: arrays[PREFIX + item.name]
-            for item in fields(cls)
-            if PREFIX + item.name in arrays
-        }
-        expected = dict.fromkeys((*OF_GENES, "tertile", "reliability"), shape)
-        expected["quantiles"] = (shape[0], len(TERTILES), len(plain["levels"]))
-        expected["n_donors"] = shape[:1]
-        for name, wanted in expected.items():
-            found = kept[name].shape if name in kept else "nothing"
-            if found != wanted:
-                raise InputError(f"bundle, array {PREFIX}{name}", str(found), f"shape {wanted}")
-        plain["sources"], plain["levels"] = tuple(plain["sources"]), tuple(plain["levels"])
-        return cls(**plain, **kept)
+        return cls(
+            sources=tuple(plain["sources"]),
+            levels=tuple(plain["levels"]),
+            own_sd=plain["own_sd"],
+            thresholds=dict(plain["thresholds"]),
+            **{
+                name: arrays[PREFIX + name]
+                for name in (item.name for item in fields(cls))
+                if PREFIX + name in arrays
+            },
+        )
 
     def header(self) -> dict:
         """Return what a bundle's header holds of it, under ``certificate``."""
@@ -162,6 +169,8 @@ class Certificate:
     def in_words(self) -> dict[str, str]:
         """Say what there is, a line on intervals and one on reliability."""
         known = self.n_donors > 0
+        if not known.any():
+            return {"certificate": "of no held-out donor"}
         levels = ", ".join(f"{level:.0%}" for level in self.levels)
         shares = [
             f"{name} {(self.reliability[known] == place).mean():.1%}"

@@ -78,17 +78,28 @@ class Checkpoint:
 
         A damaged file is set aside under a name ending in ``.damaged``.
         """
-        if self.folder is None or not (path := self.folder / name).exists():
+        if self.folder is None or not os.path.lexists(path := self.folder / name):
             return None
-        if not _is_whole(path):
+        saved = _state(path, device)
+        if saved is None:
             aside = path.rename(path.with_name(f"{name}.damaged"))
             LOGGER.warning("%s is damaged, is now %s and is not used", path, aside.name)
             return None
-        saved = torch.load(path, map_location=device, weights_only=True)
         if saved["key"] != self.key:
             LOGGER.warning("%s is of other settings, data or code and is not used", path)
             return None
         return saved
+
+
+def _state(path: Path, device: str) -> dict | None:
+    """Return what `Checkpoint.write` wrote; None for anything else that may stand there."""
+    if not path.is_file() or not _is_whole(path):
+        return None
+    try:
+        saved = torch.load(path, map_location=device, weights_only=True)
+    except Exception:  # A pickle of something else, with a digest at its end.
+        return None
+    return saved if isinstance(saved, dict) and "key" in saved else None
 
 
 def _is_whole(path: Path) -> bool:

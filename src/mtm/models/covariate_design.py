@@ -3,14 +3,21 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 import pandas as pd
+from pydantic import Field
 
 from mtm.cohort.cohort import Cohort
 from mtm.cohort.levels import as_levels
 from mtm.errors import InputError
+from mtm.models.layout import Array
+from mtm.settings.base import Section
+from mtm.vocabulary import COVARIATES
 
+# What `CovariateDesign.to_array` returns.
+DESIGN = Array(("bytes of the design",), "uint8", 0, 255)
 CATEGORICAL = frozenset({"sex", "hardy", "center", "batch"})
 
 
@@ -62,6 +69,19 @@ def _raw_column(table: pd.DataFrame, column: dict) -> np.ndarray:
             f"covariate {name} of {wrong.idxmax()}", repr(values[wrong].iloc[0]), "a number"
         )
     return numbers.to_numpy(float)
+
+
+class Column(Section):
+    """One column of a design, as a bundle holds it."""
+
+    section: ClassVar = "array design"
+
+    covariate: Annotated[str, Field(min_length=1, max_length=300)]
+    kind: Literal["value", "missing", "level"]
+    mean: Annotated[float, Field(ge=-1e12, le=1e12)]
+    sd: Annotated[float, Field(gt=0, le=1e12)]
+    known: tuple[str | None, ...] | None = None
+    level: str | None = None
 
 
 @dataclass(frozen=True)
@@ -130,7 +150,7 @@ class CovariateDesign:
         for name in self.covariates:
             if name not in table:
                 raise InputError(
-                    "covariates of the input",
+                    COVARIATES,
                     f"no column {name}",
                     ", ".join(self.covariates),
                     "Add it to the donors' or samples' table; its fields may be empty.",
@@ -146,5 +166,22 @@ class CovariateDesign:
 
     @classmethod
     def from_array(cls, array: np.ndarray) -> "CovariateDesign":
-        """Take over what `to_array` returned."""
-        return cls(tuple(json.loads(array.tobytes().decode())))
+        """Take over what `to_array` returned.
+
+        Raises
+        ------
+        InputError
+            It did not return this.
+        """
+        try:
+            columns = json.loads(array.tobytes().decode())
+            given = [Column.of(column) for column in columns]
+        except (InputError, TypeError, ValueError, RecursionError) as error:
+            found = f"what is no design ({type(error).__name__}: {error})"
+            raise InputError("array design", found, "columns of covariates") from None
+        for column in given:
+            if (column.kind == "level") != (column.known is not None):
+                raise InputError(
+                    "array design", f"a {column.kind} of levels", "known levels of a level alone"
+                )
+        return cls(tuple(columns))

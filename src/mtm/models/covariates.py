@@ -4,8 +4,9 @@ import numpy as np
 
 from mtm.cohort.cohort import Cohort
 from mtm.models.base import Training
-from mtm.models.covariate_design import CovariateDesign, covariate_table
+from mtm.models.covariate_design import DESIGN, CovariateDesign, covariate_table
 from mtm.models.device import choose_device
+from mtm.models.layout import Array, Layout, check_size
 from mtm.models.per_tissue import PerTissuePredictor, TissuePairs
 from mtm.models.registry import register
 from mtm.settings.models.covariates import CovariatesParameters
@@ -52,6 +53,17 @@ class Covariates(PerTissuePredictor):
             {key: value.astype(np.float32) for key, value in fit.items()},
             {"median_penalty": float(np.median(ridge.penalty))},
         )
+
+    def _shared_layout(self) -> Layout:
+        return {"design": DESIGN}
+
+    def _tissue_layout(self) -> Layout:
+        n_genes = len(self.genes)
+        return {"coef": Array(("covariates", n_genes)), "intercept": Array((n_genes,))}
+
+    def _check_fit(self, place: str, fit: dict[str, np.ndarray]) -> None:
+        design = CovariateDesign.from_array(self.shared["design"])
+        check_size(f"{place}coef", len(fit["coef"]), len(design), "columns of the design")
 
     def _predict_tissue(self, fit: dict[str, np.ndarray], features: np.ndarray) -> np.ndarray:
         return (features @ fit["coef"] + fit["intercept"]).astype(np.float32)

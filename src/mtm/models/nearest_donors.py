@@ -4,6 +4,7 @@ import numpy as np
 
 from mtm.cohort.cohort import Cohort
 from mtm.models.base import Training
+from mtm.models.layout import TISSUE, Array, Layout
 from mtm.models.per_tissue import PerTissuePredictor, TissuePairs
 from mtm.models.registry import register
 from mtm.settings.models.nearest_donors import NearestDonorsParameters
@@ -34,6 +35,16 @@ class NearestDonors(PerTissuePredictor):
         # Half precision: a neighbour's value needs no more, and every pair is kept.
         fit = {"source_position": pairs.source_position, "target": target_z.astype(np.float16)}
         return fit, {}
+
+    def _shared_layout(self) -> Layout:
+        return {"source": Array(("training samples", len(self.genes)), low=-1.01, high=1.01)}
+
+    def _tissue_layout(self) -> Layout:
+        pairs = f"pairs of {TISSUE}"
+        return {
+            "source_position": Array((pairs,), "int64", 0),
+            "target": Array((pairs, len(self.genes)), "float16"),
+        }
 
     def _predict_tissue(self, fit: dict[str, np.ndarray], features: np.ndarray) -> np.ndarray:
         similarity = (features @ self.shared["source"].T)[:, fit["source_position"]]

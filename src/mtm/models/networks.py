@@ -14,6 +14,11 @@ def choose_precision(precision: str, device: str) -> str:
     return "bfloat16" if torch.cpu.get_capabilities().get("amx_bf16") else "float32"
 
 
+def kept_type(precision: str) -> str:
+    """Return the type of weights in a bundle, trained in `precision`."""
+    return "float64" if precision == "float64" else "float32"
+
+
 def set_precision(precision: str, device: str) -> torch.dtype:
     """Set how a GPU multiplies float32; return the type of weights and data.
 

@@ -9,6 +9,7 @@ import pandas as pd
 from mtm.cohort.cohort import Cohort
 from mtm.errors import InputError
 from mtm.models.base import Predictor, Requests, Training
+from mtm.models.layout import TISSUE, Layout, check_size
 
 
 @dataclass(frozen=True)
@@ -150,6 +151,20 @@ class PerTissuePredictor(Predictor):
             arrays |= {f"tissue/{target}/{key}": value for key, value in fit.items()}
         return arrays
 
+    def layout(self) -> Layout:
+        """Arrays shared by all tissues, and those of each fitted tissue."""
+        shared = {f"shared/{key}": array for key, array in self._shared_layout().items()}
+        of_tissue = self._tissue_layout()
+        return shared | {f"tissue/{TISSUE}/{key}": array for key, array in of_tissue.items()}
+
+    def _shared_layout(self) -> Layout:
+        """Arrays that `_prepare` may leave in `shared`."""
+        return {}
+
+    @abstractmethod
+    def _tissue_layout(self) -> Layout:
+        """Arrays that `_fit_tissue` may return."""
+
     def restore(self, state: dict[str, np.ndarray]) -> None:
         """Take over what `state` returned."""
         self.shared, self.fits = {}, {}
@@ -160,3 +175,17 @@ class PerTissuePredictor(Predictor):
             else:
                 target, name = rest.split("/", 1)
                 self.fits.setdefault(int(target), {})[name] = value
+        for target, fit in self.fits.items():
+            self._check_fit(f"tissue/{target}/", fit)
+
+    def _check_fit(self, place: str, fit: dict[str, np.ndarray]) -> None:
+        """Refuse arrays of a tissue, named from `place` on, that those of `shared` do not go with.
+
+        Here positions of training samples; a subclass that has more to hold together adds it.
+        """
+        if "source_position" in fit:
+            n_samples = len(self.shared.get("source", ()))
+            beyond = int((fit["source_position"] >= n_samples).sum())
+            check_size(
+                f"{place}source_position", beyond, 0, f"positions beyond {n_samples} samples"
+            )

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mtm.errors import InputError
 from mtm.models.base import Predictor
 from mtm.models.bundle import read_bundle
 from mtm.registered import registered_module, registered_modules
@@ -56,19 +57,36 @@ def build(name: str, values: Mapping | None = None) -> Predictor:
     return model_class(name)(parameters_of(name, values or {}))
 
 
-def load(path: str | Path) -> Predictor:
-    """Load a fitted model from its bundle; no code in the file is ever run.
+def read(path: str | Path) -> tuple[dict, dict[str, np.ndarray]]:
+    """Return the header and the arrays of a bundle; no code in the file is ever run.
 
     Raises
     ------
     InputError
-        The file is no bundle, of another version, damaged, or of a model unknown here.
+        The file is no bundle, of another version, damaged, of a model unknown here, or not what
+        such a model could be.
     """
-    return revive(*read_bundle(path))
+    return read_bundle(path, lambda header: described(header).whole_layout())
+
+
+def load(path: str | Path) -> Predictor:
+    """Load a fitted model from its bundle; raises as `read` does."""
+    header, arrays = read(path)
+    try:
+        return revive(header, arrays)
+    except InputError as error:
+        raise error.within(path) from error
+
+
+def described(header: dict) -> Predictor:
+    """Return a model of which all but the arrays is known."""
+    model = build(header["model"], header["parameters"])
+    model.describe(header)
+    return model
 
 
 def revive(header: dict, arrays: dict[str, np.ndarray]) -> Predictor:
-    """Return the fitted model that gave `header` and `arrays`."""
-    model = build(header["model"], header["parameters"])
+    """Return the fitted model that gave `header` and `arrays`, both checked."""
+    model = described(header)
     model.take_over(header, arrays)
     return model

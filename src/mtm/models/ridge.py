@@ -4,8 +4,9 @@ import numpy as np
 
 from mtm.cohort.cohort import Cohort
 from mtm.models.base import Training
-from mtm.models.covariate_design import CovariateDesign, covariate_table
+from mtm.models.covariate_design import DESIGN, CovariateDesign, covariate_table
 from mtm.models.device import choose_device
+from mtm.models.layout import TISSUE, Array, Layout, check_size
 from mtm.models.per_tissue import PerTissuePredictor, TissuePairs
 from mtm.models.registry import register
 from mtm.settings.models.ridge import RidgeParameters
@@ -94,6 +95,36 @@ class Ridge(PerTissuePredictor):
         factors = [weight * unit / own for weight in p.covariate_weights]
         best = least_gcv((kernel + factor * beside for factor in factors), target_z, **options)
         return factors[best], p.covariate_weights[best]
+
+    def _shared_layout(self) -> Layout:
+        source = Array(("training samples", len(self.genes)), optional=True)
+        return {"design": DESIGN, "source": source}
+
+    def _tissue_layout(self) -> Layout:
+        n_genes, terms = len(self.genes), f"terms of {TISSUE}"
+        directions = n_genes if self.parameters.rank is None else f"directions of {TISSUE}"
+        layout = {
+            "coef": Array((terms, directions)),
+            "intercept": Array((n_genes,)),
+            "source_position": Array((terms,), "int64", 0, optional=True),
+            "covariate_coef": Array(("covariates", n_genes), optional=True),
+            "covariate_weight": Array((1,), low=0.0, missing=True, optional=True),
+        }
+        if self.parameters.rank is None:
+            return layout
+        return layout | {"directions": Array((directions, n_genes))}
+
+    def _check_fit(self, place: str, fit: dict[str, np.ndarray]) -> None:
+        super()._check_fit(place, fit)
+        n_columns = len(CovariateDesign.from_array(self.shared["design"]))
+        n_covariates = len(fit.get("covariate_coef", ()))
+        check_size(f"{place}covariate_coef", n_covariates, n_columns, "columns of the design")
+        positions, terms = fit.get("source_position"), len(fit["coef"])
+        if "source" in self.shared:
+            n_positions = 0 if positions is None else len(positions)
+            check_size(f"{place}source_position", n_positions, terms, "samples with coefficients")
+        else:
+            check_size(f"{place}coef", terms, len(self.genes), "genes")
 
     def _predict_tissue(self, fit: dict[str, np.ndarray], features: np.ndarray) -> np.ndarray:
         x, columns = np.hsplit(features, [len(self.genes)])

@@ -8,8 +8,9 @@ import numpy as np
 
 from mtm.cohort.cohort import Cohort
 from mtm.models.base import Training
-from mtm.models.covariate_design import CovariateDesign, covariate_table
+from mtm.models.covariate_design import DESIGN, CovariateDesign, covariate_table
 from mtm.models.device import choose_device
+from mtm.models.layout import Array, Layout, check_size
 from mtm.models.per_tissue import PerTissuePredictor, TissuePairs
 from mtm.models.registry import register
 from mtm.settings.models.teebot import TEEBoTParameters
@@ -96,6 +97,18 @@ class TEEBoT(PerTissuePredictor):
             "n_not_converged": int((~lasso.converged).sum()),
         }
         return {key: value.astype(np.float32) for key, value in fit.items()}, fields
+
+    def _shared_layout(self) -> Layout:
+        return {"axes": Array((len(self.genes), "components")), "design": DESIGN}
+
+    def _tissue_layout(self) -> Layout:
+        n_genes = len(self.genes)
+        return {"coef": Array(("features", n_genes)), "intercept": Array((n_genes,))}
+
+    def _check_fit(self, place: str, fit: dict[str, np.ndarray]) -> None:
+        n_columns = len(CovariateDesign.from_array(self.shared["design"]))
+        n_features = self.shared["axes"].shape[1] + n_columns
+        check_size(f"{place}coef", len(fit["coef"]), n_features, "components and covariates")
 
     def _predict_tissue(self, fit: dict[str, np.ndarray], features: np.ndarray) -> np.ndarray:
         return features @ fit["coef"] + fit["intercept"]

@@ -3,12 +3,23 @@
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal
 
 from mtm.errors import InputError
 from mtm.io import read_tsv
 from mtm.settings.evaluation import OF_ANOTHER_COHORT
+
+# The inputs that make the cohort; the others belong to single analyses.
+COHORT_INPUTS = (
+    "expression",
+    "sample_attributes",
+    "subject_phenotypes",
+    "gene_model",
+    "gene_list",
+    "controlled_phenotypes",
+)
 
 PATTERNS = {
     "name": r"[a-z][a-z0-9_]*",
@@ -98,9 +109,8 @@ def read_manifest(path: str | Path) -> dict[str, Dataset]:
     for column in ("name", "file"):
         repeated = table[column][table[column].duplicated()]
         if len(repeated):
-            raise InputError(
-                f"{path}, column {column}", f"{repeated.iloc[0]!r} more than once", "one row each"
-            )
+            where = f"{path}, line {repeated.index[0] + 2}, column {column}"
+            raise InputError(where, f"{repeated.iloc[0]!r} more than once", "one row each")
     return {
         row["name"]: Dataset(
             **row
@@ -112,6 +122,80 @@ def read_manifest(path: str | Path) -> dict[str, Dataset]:
         )
         for row in table.to_dict("records")
     }
+
+
+def unknown_dataset(
+    key: str, name: str, expected: str, manifest: Mapping[str, Dataset]
+) -> InputError:
+    """Return the error for a name that is no dataset."""
+    near = get_close_matches(name, manifest, n=1)
+    hint = f"Did you mean {near[0]!r}?" if near else ""
+    return InputError(f"config key {key}", repr(name), expected, hint)
+
+
+def resolve_file(
+    key: str, named: str, manifest: Mapping[str, Dataset], local_files: Mapping[str, str]
+) -> str:
+    """Return the path of what a key names: a fetched dataset, a local copy of it, or a path.
+
+    Parameters
+    ----------
+    key
+        Of the configuration, for errors.
+    named
+        What stands there.
+    manifest
+        Dataset name to `Dataset`.
+    local_files
+        Paths by dataset name.
+
+    Raises
+    ------
+    InputError
+        It looks like a dataset and is none, or is one that is given on application alone.
+    """
+    if named not in manifest:
+        if Path(named).name == named and Path(named).suffix == "":
+            expected = "a dataset of config/datasets.tsv or the path of a file"
+            raise unknown_dataset(key, named, expected, manifest)
+        return named
+    if named in local_files:
+        return local_files[named]
+    if manifest[named].access == "controlled":
+        raise InputError(
+            f"config key {key}",
+            f"{named}, a controlled-access dataset",
+            f"your copy of it, as local_files.{named}",
+            f"Apply for it at {manifest[named].url}.",
+        )
+    return f"resources/{manifest[named].file}"
+
+
+def input_files(config: Mapping[str, Any], manifest: Mapping[str, Dataset]) -> dict[str, str]:
+    """Return the path of every file that a configuration names, by key.
+
+    Parameters
+    ----------
+    config
+        A checked configuration.
+    manifest
+        Dataset name to `Dataset`.
+
+    Raises
+    ------
+    InputError
+        A name is no dataset, or one that is given on application alone.
+    """
+    roles = {name: value for name, value in config["inputs"].items() if name != "units"}
+    named = {f"inputs.{role}": value for role, value in roles.items() if value}
+    for name, other in config["evaluation"]["external"].items():
+        for role in COHORT_INPUTS:
+            if other.get(role):
+                named[f"evaluation.external.{name}.{role}"] = other[role]
+    local = config["local_files"]
+    files = {key: resolve_file(key, value, manifest, local) for key, value in named.items()}
+    # A bigWig may be read where it is published.
+    return {key: path for key, path in files.items() if "://" not in path}
 
 
 def needed_files(

@@ -14,18 +14,24 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 
+import pandas as pd
 import requests
 import urllib3
 from tqdm import tqdm
 
 from mtm import __version__
 from mtm.errors import InputError
+from mtm.io import read_tsv, write_tsv
 from mtm.pipeline.datasets import Dataset, checksum_of, missing_report, verify
 
 logger = logging.getLogger(__name__)
 
 CHUNK_BYTES = 1 << 20
 LONGEST_WAIT = 60.0
+# Of a file whose size neither manifest nor server tells: several times the largest there is.
+LARGEST_BYTES = 20_000_000_000
+# Ending of the table with the checksum first seen of a file that has none in the manifest.
+FIRST_SEEN = ".first_seen.tsv"
 RETRIES_UNHEARD = 2
 HEADERS = {
     "User-Agent": f"mtm/{__version__} (python-requests/{requests.__version__})",
@@ -98,11 +104,7 @@ def fetch(
         transfer = _Transfer(dataset, destination, opened, timeout, progress, allow_http)
         transfer.require_secure([dataset.url])
         transfer.complete_and_verify(retries, backoff)
-    if dataset.checksum is None:
-        found = checksum_of(transfer.part, "sha256")
-        logger.warning(
-            "%s has no checksum in the manifest; the file downloaded has %s", dataset.name, found
-        )
+    demand_first_seen(dataset, transfer.part, destination)
     os.replace(transfer.part, destination)
     logger.info("%s is in place at %s", dataset.name, destination)
 
@@ -110,12 +112,15 @@ def fetch(
 def _in_place(dataset: Dataset, destination: Path) -> bool:
     """Whether the file is there, and the right one; refuse what cannot be downloaded."""
     if destination.exists():
+        if not destination.is_file():
+            raise InputError(destination, "a folder or a pipe", f"the file of {dataset.name}")
         verify(
             dataset,
             destination,
             f"The file was left as it is. Move it away to download {dataset.name} again, or "
             f"correct the row of {dataset.name} in the manifest if this file is the right one.",
         )
+        demand_first_seen(dataset, destination, destination)
         logger.info("%s is in place at %s", dataset.name, destination)
         return True
     if dataset.access == "controlled":
@@ -158,6 +163,45 @@ def fetch_needed(
         raise Unreachable(error.where, error.found, error.expected, report) from error
 
 
+def demand_first_seen(dataset: Dataset, path: str | Path, destination: str | Path) -> None:
+    """Hold a file without a checksum in the manifest against the one that first stood for it.
+
+    Parameters
+    ----------
+    dataset
+        What the file is of; one with a checksum is passed over.
+    path
+        The file.
+    destination
+        Where it belongs; the checksum first seen is kept beside it.
+
+    Raises
+    ------
+    InputError
+        The content is another than the first seen of this address and version.
+    """
+    if dataset.checksum is not None:
+        return
+    record = Path(destination).with_name(f"{dataset.file}{FIRST_SEEN}")
+    found = checksum_of(path, "sha256")
+    seen = read_tsv(record, ["version", "url", "checksum"], dtype=str) if record.exists() else None
+    if seen is None or list(seen[["version", "url"]].iloc[0]) != [dataset.version, dataset.url]:
+        row = {"version": dataset.version, "url": dataset.url, "checksum": found}
+        write_tsv(pd.DataFrame([row]), record)
+        logger.warning(
+            "%s has no checksum in the manifest; its file has %s, kept in %s",
+            dataset.name, found, record,
+        )  # fmt: skip
+    elif seen["checksum"].iloc[0] != found:
+        raise InputError(
+            path,
+            found,
+            f"{seen['checksum'].iloc[0]}, as when {dataset.name} was first seen",
+            f"The file behind {dataset.url} or this copy has changed. Delete {record} if it is "
+            "the right one.",
+        )
+
+
 @dataclass(frozen=True)
 class _Transfer:
     """The download of one file to `part`, over as many requests as it takes."""
@@ -179,6 +223,13 @@ class _Transfer:
 
     def complete_and_verify(self, retries: int, backoff: float) -> None:
         """Bring `part` to its full length and check it; one that was resumed may start again."""
+        if self.part.is_symlink() or (self.part.exists() and not self.part.is_file()):
+            raise InputError(
+                self.part,
+                "a link, folder or pipe where the download would be written",
+                "nothing, or the beginning of an earlier download",
+                "Remove it.",
+            )
         for attempts_left in (1, 0):
             resumed = self.complete(retries, backoff)
             try:
@@ -244,6 +295,7 @@ class _Transfer:
                     for chunk in response.raw.stream(CHUNK_BYTES, decode_content=False):
                         file.write(chunk)
                         bar.update(len(chunk))
+                        self.require_no_more(file.tell(), total)
         except requests.exceptions.SSLError as error:
             raise self.unreachable(f"no trustworthy secure connection ({error})") from error
         except (requests.ConnectionError, requests.Timeout, urllib3.exceptions.HTTPError) as error:
@@ -254,6 +306,18 @@ class _Transfer:
             raise self.unreachable(f"an unusable answer ({error})") from error
         if self.size < (total or 1):
             raise _Transient(f"an answer that ended early, at {self.size:,} bytes of {total}")
+
+    def require_no_more(self, n_bytes: int, total: int | None) -> None:
+        """Stop what has no end, or another than was told."""
+        most = total or LARGEST_BYTES
+        if n_bytes > most:
+            self.part.unlink()
+            raise InputError(
+                self.dataset.url,
+                f"more than {most:,} bytes",
+                f"a file of {most:,} bytes" + (" at most" if total is None else ""),
+                "Nothing was kept.",
+            )
 
     def unreachable(self, found: str) -> Unreachable:
         """Return the error to raise when the file cannot be had from here."""

@@ -128,6 +128,8 @@ def rule_resources(size: CohortSize, n_models: int) -> Mapping[str, dict[str, in
         "simulate_cohort": _asked(2 * matrix, 4 * matrix),
         "build_cohort": _asked(3 * matrix, matrix + 2e-3 * size.n_samples),
         "make_folds": _asked(matrix, 1),
+        # Tables whole, of a matrix no more than a few blocks; the gene model.
+        "check_inputs": _asked(4000, 1),
         "predict_oracle": _asked(6 * matrix, matrix),
         # The other cohort is taken to be no larger than this one; three alignments.
         "join_external": _asked(matrix, 2 * matrix),

@@ -8,39 +8,81 @@ from pathlib import Path
 from typing import Any
 
 from mtm.errors import CannotDo, InputError
-from mtm.io import write_note
+from mtm.io import full_disk, replaced_together, write_note
 
 TABLES = (".tsv", ".parquet")
 FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
+# Kept for the reason in the log of a job that fills the disk.
+ROOM_BYTES = 4096
+
+
+class _Log(logging.FileHandler):
+    """A log that writes each record at once and holds room on the disk for its last ones."""
+
+    def __init__(self, path: str):
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        super().__init__(path, mode="w", encoding="utf-8")
+        self.stream.write(" " * ROOM_BYTES)
+        self.stream.flush()
+        self.stream.seek(0)
+
+    def handleError(self, record):
+        """Say nothing of a record that cannot be written: stderr has the reason."""
+
+    def close(self):
+        """Give back the room that is left."""
+        try:
+            if self.stream is not None:
+                self.stream.truncate()
+        except OSError:
+            pass
+        super().close()
+
+
 def _handler(log_path: str | None) -> logging.Handler:
-    """Return a handler that writes each record at once to `log_path`, or to stderr without one."""
-    if log_path is None:
-        handler: logging.Handler = logging.StreamHandler(sys.stderr)
-    else:
-        Path(log_path).parent.mkdir(parents=True, exist_ok=True)
-        handler = logging.FileHandler(log_path, mode="w", encoding="utf-8")
+    """Return a handler that writes to `log_path`, or to stderr without one."""
+    handler = logging.StreamHandler(sys.stderr) if log_path is None else _Log(log_path)
     handler.setFormatter(logging.Formatter(FORMAT))
     return handler
 
 
-def _leave_out(outputs: Iterable[str], why: CannotDo) -> None:
+def _leave_out(outputs: Iterable[Path], why: CannotDo) -> None:
     """Write the reason in place of those outputs that are not there, which must be tables."""
-    missing = [path for path in outputs if not Path(path).exists()]
-    if any(Path(path).suffix not in TABLES for path in missing):
+    missing = [path for path in outputs if not path.exists()]
+    if any(path.suffix not in TABLES for path in missing):
         raise why
     for path in missing:
         write_note(why, path)
 
 
 @contextmanager
-def run(snakemake: Any) -> Iterator[logging.Logger]:
+def _outputs(snakemake: Any, in_place: bool) -> Iterator[list[Path]]:
+    """Give a script other names to write its outputs under, which are renamed at the end."""
+    named = snakemake.output
+    if in_place:
+        yield list(map(Path, named))
+        return
+    with replaced_together(list(named)) as written:
+        other = dict(zip(map(str, named), map(str, written), strict=True))
+        snakemake.output = type(named)(toclone=named, custom_map=lambda path: other[str(path)])
+        try:
+            yield written
+        finally:
+            snakemake.output = named
+
+
+@contextmanager
+def run(snakemake: Any, *, in_place: bool = False) -> Iterator[logging.Logger]:
     """Run the body of a rule's script: `with run(snakemake) as log: ...`.
 
     Log records (`mtm` from INFO, other packages from WARNING) and Python warnings go to the
     rule's log file, which is started afresh; progress bars stay on stderr. Torch, where it was
     imported, is held to the rule's threads; imported later, it takes Snakemake's OMP_NUM_THREADS.
+
+    The body finds temporary names in `snakemake.output`. All are renamed once it has ended well:
+    what fails or is killed leaves every earlier output as it was.
 
     A body that raises `CannotDo` ends well: its reason stands in the tables that it did not write.
 
@@ -49,6 +91,8 @@ def run(snakemake: Any) -> Iterator[logging.Logger]:
     snakemake
         The object that Snakemake gives a script; `log`, `threads`, `rule` and `output` are read.
         An empty `log` means stderr.
+    in_place
+        Leave `snakemake.output` as it is, for a body that keeps earlier outputs itself.
 
     Yields
     ------
@@ -58,7 +102,8 @@ def run(snakemake: Any) -> Iterator[logging.Logger]:
     Raises
     ------
     SystemExit
-        With code 1 after an `InputError`, whose message alone goes to the log and to stderr.
+        With code 1 after an `InputError`, or where disk or memory was full; the message alone
+        goes to the log and to stderr.
     CannotDo
         An output that is not there is no table, in which the reason could stand.
     Exception
@@ -67,27 +112,43 @@ def run(snakemake: Any) -> Iterator[logging.Logger]:
     log_path = str(snakemake.log[0]) if snakemake.log else None
     root, library = logging.getLogger(), logging.getLogger("mtm")
     logger = logging.getLogger(f"mtm.{snakemake.rule}")
-    handler, level_before = _handler(log_path), library.level
+    folder = Path(next(iter(snakemake.output), ".")).parent
+    try:
+        handler, level_before = _handler(log_path), library.level
+    except OSError as error:
+        raise SystemExit(str(full_disk(error, log_path) or error)) from None
     root.addHandler(handler)
     library.setLevel(logging.INFO)
     logging.captureWarnings(True)
     if (torch := sys.modules.get("torch")) is not None:
         torch.set_num_threads(snakemake.threads)
     try:
-        yield logger
-    except CannotDo as why:
-        logger.warning("%s", why)
-        _leave_out(snakemake.output, why)
-    except InputError as error:
-        logger.error("%s", error)
+        with _outputs(snakemake, in_place) as written:
+            try:
+                yield logger
+            except CannotDo as why:
+                logger.warning("%s", why)
+                _leave_out(written, why)
+    except Exception as error:
+        reason = _reason(error, folder)
+        if reason is None:
+            logger.exception("rule %s failed", snakemake.rule)
+            raise
+        logger.error("%s", reason)
         if log_path is not None:
-            sys.stderr.write(f"{error}\n")
+            sys.stderr.write(f"{reason}\n")
         raise SystemExit(1) from None
-    except Exception:
-        logger.exception("rule %s failed", snakemake.rule)
-        raise
     finally:
         logging.captureWarnings(False)
         library.setLevel(level_before)
         root.removeHandler(handler)
         handler.close()
+
+
+def _reason(error: Exception, folder: Path) -> InputError | None:
+    """Return what to say in a line where it is no mistake of the code; None for any other."""
+    if isinstance(error, InputError):
+        return error
+    if isinstance(error, MemoryError):
+        return InputError("memory", f"too little ({error})", "what the job's mem_mb asks for")
+    return full_disk(error, folder)

@@ -5,13 +5,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import anndata
-import h5py
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+from anndata.io import write_elem
 
 from mtm.cohort.cohort import Cohort
+from mtm.cohort.h5_files import new_h5_file
 from mtm.cohort.scaling import UNITS
 from mtm.errors import InputError
 from mtm.io import atomic_path
@@ -105,8 +106,8 @@ def write_matrix(
     layers
         Names of matrices beside X.
     """
-    anndata.AnnData(obs=obs, var=var, uns=uns).write_h5ad(path)
-    with h5py.File(path, "r+") as file:
+    with new_h5_file(path) as file:
+        write_elem(file, "/", anndata.AnnData(obs=obs, var=var, uns=uns))
         if "X" in file:
             del file["X"]
         places = ["X", *(f"layers/{name}" for name in layers)]

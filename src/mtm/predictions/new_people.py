@@ -9,7 +9,8 @@ import pandas as pd
 from mtm.cohort.cohort import Cohort
 from mtm.cohort.matrices import iter_expression_blocks, read_expression_header
 from mtm.cohort.scaling import log2_tpm
-from mtm.errors import InputError
+from mtm.errors import InputError, shown
+from mtm.io import read_apart
 from mtm.models.base import Predictor, Requests
 from mtm.models.requests import BLOCK, predict_in_blocks
 from mtm.predictions.gene_overlap import GeneOverlap, match_genes
@@ -124,6 +125,13 @@ def read_new_expression(path: str | Path) -> tuple[tuple[str, ...], list[str], n
         Sample ids, gene ids, and values of shape ``(n_samples, n_genes)``, float32, in the units
         of the file.
     """
+    if Path(path).suffix == ".h5ad":
+        return read_apart(_read, path, "an AnnData h5ad file")
+    return _read(path)
+
+
+def _read(path: str | Path) -> tuple[tuple[str, ...], list[str], np.ndarray]:
+    """Read an expression file in this process."""
     sample_ids = read_expression_header(path).sample_ids
     blocks = list(iter_expression_blocks(path))
     gene_ids = [gene_id for block in blocks for gene_id in block.gene_ids]
@@ -138,6 +146,8 @@ def new_inputs(
     sample_ids: Sequence[str],
     source: str,
     traits: pd.DataFrame | None = None,
+    where: object = "expression",
+    where_traits: object = "traits",
 ) -> Cohort:
     """Wrap new people's samples of one tissue as input of a model, one donor a sample.
 
@@ -154,6 +164,8 @@ def new_inputs(
     traits
         Covariates of each sample and its donor, indexed by sample id; models that use none do
         not need it.
+    where, where_traits
+        Files named in errors.
 
     Raises
     ------
@@ -165,13 +177,16 @@ def new_inputs(
     index = pd.Index(sample_ids, name="sample_id").astype(str)
     if index.has_duplicates:
         raise InputError(
-            "expression", f"sample {index[index.duplicated()][0]} twice", "every sample once"
+            where, f"sample {index[index.duplicated()][0]} twice", "every sample once"
         )
+    for sample in sample_ids:
+        if not str(sample).strip() or not str(sample).isprintable():
+            raise InputError(where, f"a sample named {shown(sample)}", "names that can be printed")
     traits = pd.DataFrame(index=index) if traits is None else traits
     for sample in index[~index.isin(traits.index)][:1]:
-        raise InputError("traits", f"no row for sample {sample}", "a row for every sample")
+        raise InputError(where_traits, f"no row for sample {sample}", "a row for every sample")
     for sample in traits.index[traits.index.duplicated()][:1]:
-        raise InputError("traits", f"several rows for sample {sample}", "one row a sample")
+        raise InputError(where_traits, f"several rows for sample {sample}", "one row a sample")
     donors = traits.loc[index.sort_values()].rename_axis("donor")
     return Cohort(
         expr_tpm=aligned_tpm,
@@ -232,6 +247,13 @@ def predict_new(
         start = 0
         for values in predict_in_blocks(model, inputs, requests, block):
             part = slice(start, start + len(values))
+            if not np.isfinite(values).all():
+                raise InputError(
+                    f"predictions of {name} by model {model.name}",
+                    "values that are not finite",
+                    "numbers",
+                    "The samples, or the model, are beyond what can be computed with.",
+                )
             yield name, part, _to_scale(model, values, index, scale)
             start = part.stop
 

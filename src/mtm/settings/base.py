@@ -1,15 +1,45 @@
 """What all settings share: one line a key, strict checks, errors that say what to do."""
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
-from mtm.errors import InputError
+from mtm.errors import InputError, shown
 
-# No count is larger: what is asks for memory or time that nobody has.
+# No number is larger: what is asks for memory or time that nobody has.
 LARGEST = 10**9
+# Where that is known of a unit: at a second for each a run would take weeks, or the least that
+# each takes fills the largest machines.
+MOST = {
+    "permutations": 100_000,
+    "bootstrap samples": 100_000,
+    "splits": 10_000,
+    "repeats": 10_000,
+    "halvings": 10_000,
+    "folds": 1000,
+    "penalties": 10_000,
+    "components": 10_000,
+    "factors": 1000,
+    "epochs": 1_000_000,
+    "iterations": 1_000_000,
+    "passes": 1_000_000,
+    "optimiser steps": 100_000_000,
+    "donors": 1_000_000,
+    "pairs": 10_000_000,
+    "genes": 1_000_000,
+    "MiB": 16_777_216,
+}
 # What every library takes that draws random numbers.
 LARGEST_SEED = 2**32 - 1
 
@@ -26,10 +56,11 @@ def key(default: Any, meaning: str, *, unit: str = "", **rules: Any) -> Any:
     unit
         Of its values, where they have one.
     rules
-        Bounds, as `pydantic.Field` takes them; whole numbers are at most `LARGEST`.
+        Bounds, as `pydantic.Field` takes them; numbers are at most what `MOST` says of their
+        unit, else `LARGEST`.
     """
-    if type(default) is int:
-        rules = {"le": LARGEST} | rules
+    if type(default) in (int, float) and "lt" not in rules:
+        rules = {"le": MOST.get(unit, LARGEST)} | rules
     return Field(default, description=meaning, json_schema_extra={"unit": unit}, **rules)
 
 
@@ -46,8 +77,32 @@ def _once(values: tuple) -> tuple:
     return values
 
 
+# What the pages' markup would act on: signs of emphasis, references and links.
+_MARKUP = re.compile(r"[`*|<>\\]|_(?!\w)|\b[A-Za-z][A-Za-z0-9+.-]*:(?=\S)")
+
+
+def _without_markup(text: str) -> str:
+    if _MARKUP.search(text):
+        found = InputError(
+            "", shown(text), "a name without signs of markup (` * | < > \\) or links"
+        )
+        raise PydanticCustomError("disagreement", "{problems}", {"problems": [found]})
+    return text
+
+
+# A name that stands in captions of the report.
+Label = Annotated[str, AfterValidator(_without_markup)]
+
+
+def _switch(value: object) -> object:
+    return {"true": True, "false": False}.get(value, value) if isinstance(value, str) else value
+
+
+# Snakemake's `--config` makes text of true and false.
+Switch = Annotated[bool, BeforeValidator(_switch)]
 Once = AfterValidator(_once)
 Names = Annotated[tuple[str, ...], Once]
+Labels = Annotated[tuple[Label, ...], Once]
 
 
 def _tuples(value: object) -> object:

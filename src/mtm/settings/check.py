@@ -3,20 +3,41 @@
 Needs nothing heavy: the workflow calls it while it is parsed.
 """
 
+from collections.abc import Container, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from mtm.errors import InputError
+from mtm.errors import InputError, printable, shown
 from mtm.settings.config import Config
 from mtm.settings.models.base import declared, model_names
 from mtm.settings.training import one_entry_a_training
+from mtm.settings.yaml_file import read_lines
+
+KEY = "config key "
 
 
-def check_config(config: dict[str, Any]) -> None:
+# Longer text is no name of anything; a path is at most so long.
+LONGEST_NAME, LONGEST_TEXT = 100, 4096
+
+
+def check_config(
+    config: dict[str, Any], files: Sequence[str | Path] = (), overridden: Container[str] = ()
+) -> None:
     """Refuse what the settings do not allow and fill in their defaults, in place.
 
     A model of several seeds becomes one entry of `models` a seed, and their average.
+
+    Parameters
+    ----------
+    config
+        The configuration.
+    files
+        YAML files that it comes from, of which the last that has a key gives it: errors name its
+        line there.
+    overridden
+        Keys of the first level that come from elsewhere, as the command line.
 
     Raises
     ------
@@ -24,11 +45,20 @@ def check_config(config: dict[str, Any]) -> None:
         Keys are unknown (the nearest known one is named) or values are not allowed; `where` is
         the dotted path of the first, the message tells of all.
     """
-    problems, checked = [], None
+    lines: dict[str, str] = {}
+    written = []
+    for file in files:
+        of_file, wrong = read_lines(file)
+        lines |= {key: f"{file}, line {line}, " for key, line in of_file.items()}
+        written += wrong
+    problems, checked = list(_strange_texts(config, "")), None
     try:
         checked = Config.model_validate(config)
     except ValidationError as error:
-        problems += _problems(error, Config, config, "config key ")
+        problems += _problems(error, Config, config, KEY)
+        places = [item["loc"] for item in error.errors(include_input=False, include_url=False)]
+        if all(places):
+            problems += _of_the_rest(config, {place[0] for place in places})
     models = config.get("models")
     filled = {}
     for name, model in models.items() if isinstance(models, dict) else ():
@@ -39,10 +69,14 @@ def check_config(config: dict[str, Any]) -> None:
             try:
                 filled[name] = settings.model_validate(values).model_dump()
             except ValidationError as error:
-                where = f"config key models.{name}.parameters."
+                where = f"{KEY}models.{name}.parameters."
                 problems += _problems(error, settings, values, where)
-    if problems:
-        raise InputError.together(problems)
+    if problems or written:
+        lines = {k: line for k, line in lines.items() if k.split(".")[0] not in overridden}
+        told = [_at_line(problem, lines) for problem in problems]
+        # What YAML makes of a key has its own line already.
+        known = {problem.where for problem in written}
+        raise InputError.together(written + [p for p in told if p.where not in known])
     complete = checked.model_dump(by_alias=True)
     for name, parameters in filled.items():
         complete["models"][name]["parameters"] = parameters
@@ -50,11 +84,66 @@ def check_config(config: dict[str, Any]) -> None:
     config.update(_plain(complete))
 
 
+# What sections demand of each other is about these.
+_TOGETHER = {"cohort", "inputs", "filters", "source", "models", "simulation"}
+
+
+def _of_the_rest(config: dict[str, Any], wrong: set[object]) -> list[InputError]:
+    """Return what keys of the first level demand of each other, where some others are `wrong`."""
+    if wrong & _TOGETHER:
+        return []
+    rest = {name: value for name, value in config.items() if name not in wrong}
+    try:
+        Config.model_validate(rest)
+    except ValidationError as error:
+        return _problems(error, Config, rest, KEY)
+    return []
+
+
 def _problems(error: ValidationError, section: type, values: dict, prefix: str):
     from mtm.settings.manual import key_rows
     from mtm.settings.wording import problems_of
 
     return problems_of(error, section, values, prefix, [row["key"] for row in key_rows()])
+
+
+def _at_line(problem: InputError, lines: Mapping[str, str]) -> InputError:
+    """Return a problem with the file and line of its key, or of what that would stand in."""
+    steps = problem.where.removeprefix(KEY).split(".")
+    while steps and ".".join(steps) not in lines:
+        steps.pop()
+    if not steps:
+        return problem
+    where = f"{lines['.'.join(steps)]}{problem.where}"
+    return InputError(where, problem.found, problem.expected, problem.hint)
+
+
+def _strange_texts(value: object, key: str) -> Iterator[InputError]:
+    """Yield texts and names that no one means: empty, of signs without a shape, too long."""
+    if isinstance(value, dict):
+        for name, item in value.items():
+            place = f"{key}.{name}" if key else str(name)
+            # What is no text, the settings refuse.
+            if isinstance(name, str) and (wrong := _strange(name, LONGEST_NAME)):
+                at = f"{KEY}{printable(key)}".rstrip()
+                yield InputError(at, f"the name {shown(name)}", wrong)
+            yield from _strange_texts(item, place)
+    elif isinstance(value, list | tuple):
+        for place, item in enumerate(value):
+            yield from _strange_texts(item, f"{key}.{place}")
+    elif isinstance(value, str) and (wrong := _strange(value, LONGEST_TEXT)):
+        yield InputError(f"{KEY}{key}", shown(value), wrong)
+
+
+def _strange(text: str, longest: int) -> str:
+    """Return what was expected of a strange text; nothing of any other."""
+    if not text.strip():
+        return "text, or null for nothing"
+    if not text.isprintable():
+        return "text that can be printed on one line"
+    if text != text.strip():
+        return "text without blank ends"
+    return f"at most {longest} letters" if len(text) > longest else ""
 
 
 def _plain(value: object) -> object:

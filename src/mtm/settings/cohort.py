@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from typing import ClassVar, Literal
 
 from mtm.errors import InputError
-from mtm.settings.base import Names, Section, key, seed
+from mtm.settings.base import Labels, Section, key, seed
+from mtm.vocabulary import Units
 
 
 class Inputs(Section):
@@ -14,6 +15,7 @@ class Inputs(Section):
     section: ClassVar = "inputs"
 
     expression: str = key(..., "Gene expression of every sample in TPM, not log-transformed, as GCT (may be gzipped) or h5ad.", unit="TPM")
+    units: Units | None = key(None, "Units of the expression file. null takes it for TPM and refuses what does not look like it, sample by sample; `tpm` believes it; `log2` is log2(1+TPM), which is turned to TPM.")
     sample_attributes: str = key(..., "Table with one row a sample (GTEx SampleAttributesDS) - SAMPID, SMTSD and, where it has them, SMRIN, SMTSISCH, SMCENTER, SMGEBTCH, SMATSSCR, SMPTHNTS.")
     subject_phenotypes: str = key(..., "Table with one row a donor (GTEx SubjectPhenotypesDS) - SUBJID, SEX, AGE in 10-year brackets, DTHHRDY.")
     gene_model: str | None = key(None, "Gene model (GTF) that gives genes their biotype and symbol; needed where `filters.gene_biotypes` is set.")
@@ -34,7 +36,7 @@ class Filters(Section):
     gene_biotypes: tuple[str, ...] | None = key(("protein_coding",), "Gene types of the gene model to keep; null keeps every gene.")
     min_samples_per_tissue: int = key(50, "A tissue with fewer samples is left out. He et al. 2023 keep 49 of 54 tissues with 50.", ge=1, unit="samples")
     min_samples_per_donor: int = key(2, "A donor with fewer samples in the kept tissues is left out; 2 is the least that gives a pair.", ge=1, unit="samples")
-    exclude_tissues: Names = key((), "Tissues (SMTSD) to leave out whatever their size.")
+    exclude_tissues: Labels = key((), "Tissues (SMTSD) to leave out whatever their size.")
 
 
 class Folds(Section):

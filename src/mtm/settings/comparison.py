@@ -3,7 +3,7 @@
 
 from typing import ClassVar
 
-from mtm.settings.base import Section, key
+from mtm.settings.base import Label, Section, key
 
 # Keys of several analyses.
 COMPARED = key(None, "Models to compare; null takes the one in the part of MTM, `baseline` and the covariates-only model, as far as the run has them.")
@@ -28,5 +28,5 @@ class Comparison(Section):
 
     roles: Roles = Roles()
     pairs: tuple[tuple[str, str], ...] = key((), "Further pairs of models to compare, beside those of the paper.")
-    venn_tissue: str = key("Esophagus - Muscularis", "Tissue of the Venn diagram; where the cohort lacks it, its largest target tissue.")
+    venn_tissue: Label = key("Esophagus - Muscularis", "Tissue of the Venn diagram; where the cohort lacks it, its largest target tissue.")
     venn_models: tuple[str, ...] | None = key(None, "Two or three models of the Venn diagram; null takes those in the parts of S2, S3 and MTM.")

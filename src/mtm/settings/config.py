@@ -2,14 +2,15 @@
 # fmt: off
 
 from collections.abc import Iterator
+from difflib import get_close_matches
 from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
-from mtm.errors import InputError
+from mtm.errors import InputError, shown
 from mtm.settings.accuracy import AccuracySettings
 from mtm.settings.any_sources import AnySources
-from mtm.settings.base import Section, key
+from mtm.settings.base import Label, Section, Switch, key
 from mtm.settings.cohort import Filters, Folds, Inputs
 from mtm.settings.comparison import Comparison
 from mtm.settings.disease import DiseaseSettings
@@ -25,6 +26,7 @@ from mtm.settings.training import (
     ModelSettings,
     TrainingSettings,
     model_problems,
+    names_of,
     sharing_problems,
     takes_several,
     with_fits,
@@ -32,8 +34,8 @@ from mtm.settings.training import (
 from mtm.settings.traits import TraitSettings
 from mtm.settings.transfer import TransferSection
 
-CohortName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
-ModelName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_]*$")]
+CohortName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=64)]
+ModelName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_]*$", max_length=64)]
 File = Annotated[str, Field(description="Path of the file.")]
 
 
@@ -44,7 +46,7 @@ class Config(Section):
     inputs: Inputs
     local_files: dict[str, File] = key({}, "Files already at hand, by dataset name of `config/datasets.tsv`. They are used in place of a download, which makes a run fully offline.")
     filters: Filters = Filters()
-    source: str = key("Whole Blood", "Tissue (SMTSD) that single-source models predict from.")
+    source: Label = key("Whole Blood", "Tissue (SMTSD) that single-source models predict from.")
     folds: Folds = Folds()
     scaling: Scaling = Scaling()
     training: TrainingSettings = TrainingSettings()
@@ -62,7 +64,7 @@ class Config(Section):
     intervals: IntervalSettings = IntervalSettings()
     evaluation: Evaluation = Evaluation()
     simulation: SimulationSettings | None = None
-    final_bundle: bool = key(False, "Also fit every model on all donors and write `bundles/{model}.safetensors`, for predictions of new people, with intervals and reliability from the cross-validation.")
+    final_bundle: Switch = key(False, "Also fit every model on all donors and write `bundles/{model}.safetensors`, for predictions of new people, with intervals and reliability from the cross-validation.")
 
     def disagreements(self) -> Iterator[InputError]:
         """Yield what keys of one section demand of another's."""
@@ -93,6 +95,7 @@ class Config(Section):
                 "another name",
                 "A simulated cohort's own oracle takes this name.",
             )
+        yield from self._unknown_models()
         yield from sharing_problems(self.models)
         models = with_fits(self.models)
         yield from model_problems(models)
@@ -113,3 +116,18 @@ class Config(Section):
                     repr(model.sources if isinstance(model.sources, str) else list(model.sources)),
                     f"source, as a model of class {model.class_} sees one tissue",
                 )
+
+    def _unknown_models(self) -> Iterator[InputError]:
+        """Yield names that sections have for models which the run has not."""
+        known = {one for name, model in self.models.items() for one in names_of(name, model)}
+        known |= {"oracle"} if self.simulation is not None else set()
+        comparison = self.comparison
+        named = {f"{section}.models": value.models or () for section, value in self if hasattr(value, "models")}
+        named |= {f"comparison.pairs.{place}": pair for place, pair in enumerate(comparison.pairs)}
+        named["comparison.venn_models"] = comparison.venn_models or ()
+        for where, names in named.items():
+            for name in names:
+                if name not in known:
+                    near = get_close_matches(name, known, n=1)
+                    hint = f"Did you mean {near[0]!r}?" if near else ""
+                    yield InputError(where, shown(name), f"models of the run: {', '.join(self.models)}", hint)

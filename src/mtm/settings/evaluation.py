@@ -9,6 +9,7 @@ from pydantic import Field, StringConstraints
 from mtm.errors import InputError
 from mtm.settings.base import Names, Once, Section, key
 from mtm.settings.transfer import MIN_OVERLAP, Alignment
+from mtm.vocabulary import Units
 
 OF_ANOTHER_COHORT = ("expression", "sample_attributes", "subject_phenotypes")
 OF_A_PART = ("hold_out", "values")
@@ -23,6 +24,7 @@ class ExternalEvaluation(Section):
     expression: str | None = key(None, "Another cohort's expression, as `inputs.expression`; its source tissue and others of the same donors, tissues named as in this cohort.", unit="TPM")
     sample_attributes: str | None = key(None, "Its samples, as `inputs.sample_attributes`.")
     subject_phenotypes: str | None = key(None, "Its donors, as `inputs.subject_phenotypes`.")
+    units: Units | None = key(None, "Units of its expression, as `inputs.units`.")
     hold_out: str | None = key(None, "Column of this cohort's samples or donors in place of another cohort - `center`, `batch`, `hardy`, a column of `cohort/donors.tsv`. Models are trained without the donors who have one of `values` in any sample.")
     values: Annotated[tuple[str | int, ...], Once] = key((), "Values of the column `hold_out` that are held out, all together.")
 

@@ -12,7 +12,7 @@ from mtm.settings.wording import of_any_name, range_text, resolved, yaml_text
 BEGIN, END = "<!-- keys: begin -->", "<!-- keys: end -->"
 Row = dict[str, str]
 # Bounds that hold for every count and every seed are said once, above the tables.
-_GENERAL = re.compile(f", at most ({LARGEST}|{LARGEST_SEED})(?![0-9])")
+_GENERAL = re.compile(rf", at most ({LARGEST}|{LARGEST_SEED})(\.0)?(?![0-9.])")
 
 
 def key_rows() -> list[Row]:

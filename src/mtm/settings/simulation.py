@@ -119,7 +119,7 @@ class SimulationSettings(Section):
 
     section: ClassVar = "simulation"
 
-    n_donors: int = key(150, "Donors.", ge=10, unit="donors")
+    n_donors: int = key(150, "Donors.", ge=10, le=20_000, unit="donors")
     n_genes: int = key(600, "Protein-coding genes, `n_par_y` among them.", ge=1, le=60000, unit="genes")
     n_noncoding: int = key(60, "Further genes that are not protein-coding.", ge=0, le=20000, unit="genes")
     n_par_y: int = key(2, "Pseudo-autosomal copies on chrY, all zero, as in GTEx v8.", ge=0, unit="genes")

@@ -117,7 +117,7 @@ def with_fits(models: Mapping[str, ModelSettings]) -> dict[str, ModelSettings]:
             inherited = {"class_": fitted.class_, "parameters": fitted.parameters}
             model = model.model_copy(update=inherited)
         complete[name] = model
-        known |= dict.fromkeys(_names(name, model), model)
+        known |= dict.fromkeys(names_of(name, model), model)
     return complete
 
 
@@ -127,7 +127,7 @@ def takes_several(model: ModelSettings, models: Mapping[str, ModelSettings]) -> 
     return model.declared.several_sources and all(takes_several(m, models) for m in members)
 
 
-def _names(name: str, model: ModelSettings) -> list[str]:
+def names_of(name: str, model: ModelSettings) -> list[str]:
     """Names that an entry of `models` takes: its own, those of further seeds, their average's."""
     several = len(model.seeds) > 1
     return [*seed_names(name, model.seeds), average_name(name)] if several else [name]
@@ -146,7 +146,7 @@ def sharing_problems(models: Mapping[str, ModelSettings]) -> Iterator[InputError
                     f"models.{name}.of", repr(model.of_),
                     f"models with fits of their own that stand before it: {', '.join(fitted) or 'none'}",
                 )  # fmt: skip
-        earlier |= dict.fromkeys(_names(name, model), model)
+        earlier |= dict.fromkeys(names_of(name, model), model)
 
 
 def _sharing_problems(name: str, model: ModelSettings, fitted: ModelSettings) -> Iterator[InputError]:
@@ -168,7 +168,7 @@ def model_problems(models: Mapping[str, ModelSettings]) -> Iterator[InputError]:
     taken = set(models)
     earlier: dict[str, ModelSettings] = {}
     for name, model in models.items():
-        added = _names(name, model)[1:]
+        added = names_of(name, model)[1:]
         for clash in taken.intersection(added):
             yield InputError(
                 f"models.{clash}", "a name that another model's seeds take", "another name",

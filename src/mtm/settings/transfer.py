@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 
 from pydantic import Field
 
-from mtm.settings.base import Names, Once, Section, key, seed
+from mtm.settings.base import Label, Names, Once, Section, key, seed
 from mtm.settings.disease import PSEUDO_COUNT, Q_BELOW
 from mtm.vocabulary import Units
 
@@ -21,7 +21,7 @@ class TransferSection(Section):
     section: ClassVar = "transfer"
 
     models: Names | None = key(None, "Models to transfer, fitted on all donors; null takes those that need no covariates of the new donors among the one in the part of MTM, `ridge` and `same_gene`.")
-    contrast: str = key("MHT2D", "Contrast of the cohort that the external groups stand for, a medical history, pathology term or Hardy class of `disease`.")
+    contrast: Label = key("MHT2D", "Contrast of the cohort that the external groups stand for, a medical history, pathology term or Hardy class of `disease`.")
     alignments: Annotated[tuple[Alignment, ...], Field(min_length=1), Once] = key(ALIGNMENTS, "How the mean and sd of every gene are brought to those of the training samples - of log2(1+TPM), of TPM, or not at all; the first is the headline.")
     units: Units | None = key(None, "Units of the external expression; null takes TPM and refuses what cannot be TPM.")
     min_gene_overlap: float = key(MIN_OVERLAP, "Least share of the models' genes that the external expression must have; genes it lacks stand at their training mean.", gt=0, le=1, unit="share of genes")

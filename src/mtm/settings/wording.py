@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from mtm.errors import InputError
+from mtm.errors import InputError, shown
 
 LONG_LIST = 10
 KINDS = {"object": "mapping", "string": "text"}
@@ -16,6 +16,7 @@ BOUNDS = {
     "exclusiveMinimum": "above",
     "maximum": "at most",
     "exclusiveMaximum": "below",
+    "maxLength": "letters at most",
     "pattern": "matching",
 }
 
@@ -101,7 +102,7 @@ def _problems(item: Mapping, root: Mapping, values: Any, prefix: str, elsewhere:
         schema = resolved(_below(schema, step), root)
         prefix += f"{step}."
     where = prefix.rstrip(". ")
-    text = "nothing (null)" if values is None else repr(values)
+    text = "nothing (null)" if values is None else shown(values)
     if kind == "disagreement":
         for problem in item["ctx"]["problems"]:
             at = (prefix + problem.where).rstrip(". ")
@@ -113,9 +114,10 @@ def _problems(item: Mapping, root: Mapping, values: Any, prefix: str, elsewhere:
     elif kind == "extra_forbidden":
         yield _unknown_key(str(last), prefix, list(schema["properties"]), elsewhere)
     elif path[-1:] == ["[key]"]:
-        pattern = item["ctx"]["pattern"]
+        pattern = item.get("ctx", {}).get("pattern", "")
         above = where.removesuffix(f".{path[-2]}")
-        yield InputError(above, f"the name {path[-2]!r}", f"text, matching {pattern}")
+        expected = f"text, matching {pattern}" if pattern else "text"
+        yield InputError(above, f"the name {shown(path[-2])}", expected)
     elif kind == "too_long":
         yield InputError(where, text, f"at most {item['ctx']['max_length']} of them")
     elif kind == "too_short":

@@ -261,8 +261,8 @@ CASES = {
         ["ENSG00000000001 twice"],
     ),
     "table of other genes": (
-        lambda f: bad_table(f, "gene_id\ta\nENSG00000000009.1\t1\n"),
-        ["none of them one of the 2 of the cohort", "ENSG00000000009.1"],
+        lambda f: bad_table(f, "gene_id\ta\nENSG00000000009\t1\n"),
+        ["none of them one of the 2 of the cohort", "ENSG00000000009"],
     ),
 }  # fmt: skip
 

@@ -17,6 +17,7 @@ import pandas as pd
 
 from mtm.analyses.genes.matching import gene_values
 from mtm.cohort.genes import gene_key
+from mtm.cohort.lines import demand_whole_rows
 from mtm.errors import InputError
 from mtm.io import read_tsv
 
@@ -58,6 +59,7 @@ def read_interactions(path: str | Path) -> pd.DataFrame:
     """
     path = Path(path)
     options = {"dtype": str, "quoting": csv.QUOTE_NONE}
+    demand_whole_rows(path, header=False)
     head = read_tsv(path, header=None, nrows=1, **options)
     first, n_columns = head.iloc[0].fillna("").tolist(), head.shape[1]
     if n_columns >= MITAB_COLUMNS:
@@ -165,6 +167,7 @@ def read_gene_identifiers(path: str | Path) -> pd.DataFrame:
 
     Rows without an Ensembl id are left out.
     """
+    demand_whole_rows(path)
     table = read_tsv(
         path, IDENTIFIER_COLUMNS, dtype=str, quoting=csv.QUOTE_NONE, usecols=IDENTIFIER_COLUMNS
     )

@@ -11,8 +11,9 @@ how many those are stands beside it. A table with one value a gene may take the 
 
 import logging
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
 from itertools import takewhile
 from pathlib import Path
@@ -23,9 +24,9 @@ import pyBigWig
 
 from mtm.analyses.genes.matching import UNMATCHED, gene_values, is_second_copy
 from mtm.cohort.genes import gene_key, gtf_records
-from mtm.cohort.lines import text_lines
+from mtm.cohort.lines import demand_whole_rows, text_lines
 from mtm.errors import InputError
-from mtm.io import read_tsv
+from mtm.io import read_tsv, require_file
 
 log = logging.getLogger(__name__)
 
@@ -140,11 +141,11 @@ def _open(source: str | Path):
             "a local bigWig",
             "Download the file, or install a pyBigWig that was built with curl.",
         )
-    if not is_remote(source) and not Path(source).exists():
-        raise InputError(source, "no such file", "a bigWig")
+    if not is_remote(source):
+        require_file(Path(source), "a bigWig")
     try:
         bigwig = pyBigWig.open(str(source))
-    except RuntimeError as error:
+    except Exception as error:  # Of a reader that says what it says.
         raise InputError(
             source,
             "a file that is no bigWig, or is cut",
@@ -221,7 +222,16 @@ def _measure_chromosome(job: tuple[str, str, np.ndarray, np.ndarray]) -> tuple:
     total, covered = np.zeros(len(starts)), np.zeros(len(starts), np.int64)
     with closing(_open(source)) as bigwig:
         for index in np.argsort(starts, kind="stable"):
-            scores = bigwig.values(chrom, int(starts[index]), int(ends[index]), numpy=True)
+            place = int(starts[index]), int(ends[index])
+            try:
+                scores = bigwig.values(chrom, *place, numpy=True)
+            except Exception as error:
+                raise InputError(
+                    f"{source}, {chrom}:{place[0]}-{place[1]}",
+                    f"scores that cannot be read ({error})",
+                    "a whole bigWig",
+                    "Download or copy it again.",
+                ) from error
             known = np.isfinite(scores)
             covered[index] = known.sum()
             total[index] = scores[known].sum(dtype=np.float64)
@@ -283,8 +293,7 @@ def _scored_exons(
 ) -> tuple[pd.DataFrame, set[str]]:
     """Return merged exons, with sum and number of their scores, and the bigWig's contigs."""
     first = list(np.asarray(gene_ids, object)[~is_second_copy(gene_ids)])
-    with closing(_open(source)) as bigwig:
-        sizes = dict(bigwig.chroms())
+    sizes = read_chromosomes(source)
     exons, build = read_exons(gene_model, first)
     check_build(exons, sizes, source, gene_model, build)
     merged = merge_exons(exons)
@@ -296,18 +305,46 @@ def _scored_exons(
         (str(source), part["chrom"].iloc[0], part["start"].to_numpy(), part["end"].to_numpy())
         for part in chromosomes
     ]
-    for part, (total, covered) in zip(chromosomes, _mapped(jobs, processes), strict=True):
+    measured = _apart(source, _measure_chromosome, jobs, processes)
+    for part, (total, covered) in zip(chromosomes, measured, strict=True):
         merged.loc[part.index, "total"], merged.loc[part.index, "covered"] = total, covered
         log.info("%s: %d merged exons", part["chrom"].iloc[0], len(part))
     return merged, set(sizes)
 
 
-def _mapped(jobs: list[tuple], processes: int) -> Iterable[tuple]:
-    """Measure chromosomes, here or in processes, results in order."""
-    if processes <= 1 or len(jobs) <= 1:
-        return map(_measure_chromosome, jobs)
-    with ProcessPoolExecutor(min(processes, len(jobs))) as pool:
-        return list(pool.map(_measure_chromosome, jobs))
+def read_chromosomes(source: str | Path) -> dict[str, int]:
+    """Length of each chromosome of a bigWig.
+
+    Raises
+    ------
+    InputError
+        It is no bigWig, or a damaged one.
+    """
+    (sizes,) = _apart(source, _chromosomes, [str(source)], 1)
+    return sizes
+
+
+def _chromosomes(source: str) -> dict[str, int]:
+    """Length of each chromosome, read in this process."""
+    with closing(_open(source)) as bigwig:
+        sizes = bigwig.chroms()
+    if not isinstance(sizes, dict) or not sizes:
+        raise InputError(source, "no chromosome", "a whole bigWig", "Download or copy it again.")
+    return dict(sizes)
+
+
+def _apart(source: str | Path, function: Callable, jobs: list, processes: int) -> list:
+    """Read a bigWig in processes of their own, which a damaged one may crash; results in order."""
+    with ProcessPoolExecutor(max(1, min(processes, len(jobs)))) as pool:
+        try:
+            return list(pool.map(function, jobs))
+        except BrokenProcessPool:
+            raise InputError(
+                source,
+                "content that crashes its reader",
+                "a whole bigWig",
+                "The file is damaged: download or copy it again.",
+            ) from None
 
 
 def read_conservation_table(
@@ -335,7 +372,27 @@ def read_conservation_table(
         A column is missing or not numeric, several could be meant, a gene stands twice, or none
         is one of the cohort's.
     """
+    values = conservation_values(path, column)
+    genes = gene_values(gene_ids, values.to_dict())
+    stable_ids = pd.Series([gene_key(gene_id).stable_id for gene_id in gene_ids])
+    if not stable_ids.isin(values.index).any():
+        raise InputError(
+            path,
+            f"{len(values)} genes, none of them one of the {len(genes)} of the cohort",
+            "Ensembl ids of the cohort's genes",
+            f"First gene of the file: {values.index[0]}; of the cohort: {gene_ids[0]}.",
+        )
+    empty = (genes["status"] == UNMATCHED) & stable_ids.isin(values.index)
+    genes.loc[empty, "reason"] = "without a value in the file"
+    return genes
+
+
+def conservation_values(path: str | Path, column: str | None = None) -> pd.Series:
+    """Read the values of `read_conservation_table`, indexed by stable gene id, float64."""
+    demand_whole_rows(path)
     table = read_tsv(path)
+    if table.empty:
+        raise InputError(path, "no row", "one row a gene")
     id_column = next((name for name in ID_COLUMNS if name in table), None)
     if id_column is None:
         raise InputError(path, f"columns {list(table)}", f"a column {' or '.join(ID_COLUMNS)}")
@@ -346,19 +403,7 @@ def read_conservation_table(
     if stable.duplicated().any():
         name = stable[stable.duplicated()].iloc[0]
         raise InputError(f"{path}, column {id_column}", f"{name} twice", "every gene once")
-    values = table.loc[stable.index, column].astype(float).set_axis(stable)
-    genes = gene_values(gene_ids, values.to_dict())
-    stable_ids = pd.Series([gene_key(gene_id).stable_id for gene_id in gene_ids])
-    if not stable_ids.isin(values.index).any():
-        raise InputError(
-            path,
-            f"{len(values)} genes, none of them one of the {len(genes)} of the cohort",
-            "Ensembl ids of the cohort's genes",
-            f"First gene of the file: {table[id_column].iloc[0]}; of the cohort: {gene_ids[0]}.",
-        )
-    empty = (genes["status"] == UNMATCHED) & stable_ids.isin(values.index)
-    genes.loc[empty, "reason"] = "without a value in the file"
-    return genes
+    return table.loc[stable.index, column].astype(float).set_axis(stable)
 
 
 def _value_column(path: str | Path, table: pd.DataFrame, column: str | None) -> str:

@@ -7,6 +7,8 @@ import numpy as np
 import pandas as pd
 
 from mtm.cohort.cohort import Cohort
+from mtm.cohort.fields import check_traits
+from mtm.cohort.lines import demand_whole_rows
 from mtm.cohort.units import to_tpm
 from mtm.errors import InputError
 from mtm.io import read_tsv
@@ -68,8 +70,10 @@ def read_external(
         A sample stands in one of the files alone or twice, a group is another, there are too few
         of one, or values do not look like TPM.
     """
+    demand_whole_rows(samples)
     table = read_tsv(samples, ["sample", "group"], dtype={"sample": str, "group": str})
     table = table.set_index("sample")
+    check_traits(table, samples)
     for name in table.index[table.index.duplicated()][:1]:
         raise InputError(samples, f"sample {name} twice", "one row a sample")
     known = table["group"].isin(list(GROUPS))
@@ -93,7 +97,7 @@ def read_external(
                 "Lower transfer.min_per_group, or leave out inputs.external_expression.",
             )
     try:
-        expr_tpm = to_tpm(values, settings.units, expression)
+        expr_tpm = to_tpm(values, settings.units, expression, sample_ids)
     except InputError as error:
         hint = "Set transfer.units to log2 if these are log2(1+TPM), to tpm if you know better."
         if settings.units is not None:

@@ -7,6 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mtm.models.layout import Array, Layout
+
 
 @dataclass(frozen=True)
 class Samples:
@@ -55,6 +57,25 @@ class Samples:
     def n_donors(self) -> int:
         """Number of donors."""
         return len(self.covariates)
+
+
+def loadings_layout(
+    shape: tuple[int, int], n_organs: int, n_factors: int, noise_rank: int
+) -> Layout:
+    """Return the arrays of `Loadings` of so many tissues and genes."""
+    n_genes = shape[1]
+    return {
+        "factors": Array((*shape, n_factors)),
+        "noise": Array((*shape, noise_rank)),
+        "own": Array(shape, low=0.0),
+        "variance": Array(shape, above=0.0),
+        "organ": Array((n_organs, n_genes, n_factors)),
+        "common": Array((n_genes, n_factors)),
+        "own_mean": Array((n_genes,), low=0.0),
+        "variance_mean": Array((n_genes,), above=0.0),
+        "covariates": Array(("covariates", n_factors)),
+        "covariate_variance": Array(("covariates",), above=0.0),
+    }
 
 
 @dataclass(frozen=True)

@@ -11,13 +11,14 @@ import torch
 from mtm.cohort.cohort import Cohort
 from mtm.models.base import Predictor, Requests, Training
 from mtm.models.checkpoint import Checkpoint, run_key
-from mtm.models.covariate_design import CovariateDesign, covariate_table
+from mtm.models.covariate_design import DESIGN, CovariateDesign, covariate_table
 from mtm.models.device import choose_device
 from mtm.models.inner_folds import inner_folds, told
 from mtm.models.joint.conditional import condition, read_out
 from mtm.models.joint.em import Priors, State, iterate
 from mtm.models.joint.expected import expected_variance
-from mtm.models.joint.loadings import Loadings, Samples
+from mtm.models.joint.loadings import Loadings, Samples, loadings_layout
+from mtm.models.layout import Layout, below, check_size
 from mtm.models.registry import register
 from mtm.settings.models.joint import JointParameters
 from mtm.vocabulary import SourceChoice
@@ -59,6 +60,11 @@ class Joint(Predictor):
         super().__init__(parameters)
         self.fits: list[Loadings] = []
         self.design = CovariateDesign(())
+
+    @property
+    def _widths(self) -> tuple[int, ...]:
+        """Number of factors of every fit."""
+        return self.parameters.n_factors * self.parameters.fits
 
     def _fit(self, training: Training) -> pd.DataFrame:
         samples = self._samples(training)
@@ -232,8 +238,22 @@ class Joint(Predictor):
             arrays |= loadings.arrays(f"fit/{number}/")
         return arrays
 
+    def layout(self) -> Layout:
+        """Return the loadings of every fit, and how covariates are standardised."""
+        shape = len(self.tissues), len(self.genes)
+        n_organs, rank = int(organs(self.tissues).max()) + 1, self.parameters.noise_rank
+        layout = {"design": DESIGN}
+        for number, n_factors in enumerate(self._widths):
+            fit = loadings_layout(shape, n_organs, n_factors, rank)
+            layout |= below(f"fit/{number}/", fit)
+        return layout
+
     def restore(self, state: dict[str, np.ndarray]) -> None:
         """Take over what `state` returned."""
         self.design = CovariateDesign.from_array(state["design"])
-        n_fits = len({key.split("/")[1] for key in state if key.startswith("fit/")})
-        self.fits = [Loadings.from_arrays(state, f"fit/{number}/") for number in range(n_fits)]
+        fits = range(len(self._widths))
+        self.fits = [Loadings.from_arrays(state, f"fit/{number}/") for number in fits]
+        for number, loadings in enumerate(self.fits):
+            n_columns = len(loadings.covariates)
+            name = f"fit/{number}/covariates"
+            check_size(name, n_columns, len(self.design), "columns of the design")

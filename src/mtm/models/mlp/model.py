@@ -1,5 +1,7 @@
 """Rival S3: a network of its own for every target tissue (methods 2, He et al. 2023)."""
 
+from itertools import pairwise
+
 import numpy as np
 import pandas as pd
 import torch
@@ -7,8 +9,10 @@ import torch
 from mtm.cohort.cohort import Cohort
 from mtm.errors import InputError
 from mtm.models.base import Predictor, Requests, Training
+from mtm.models.layout import TISSUE, Array, Layout
 from mtm.models.mlp.stack import Layers, forward
 from mtm.models.mlp.training import Run, training_pairs
+from mtm.models.networks import kept_type
 from mtm.models.registry import register
 from mtm.settings.models.mlp import MLPParameters
 
@@ -88,6 +92,16 @@ class MLP(Predictor):
             for target, layers in self.fits.items()
             for place, layer in enumerate(layers)
             for name, tensor in zip(("weight", "bias"), layer, strict=True)
+        }
+
+    def layout(self) -> Layout:
+        """Weights and biases of every fitted tissue."""
+        kind = kept_type(self.parameters.precision)
+        layers = enumerate(pairwise(self.parameters.widths(len(self.genes))))
+        return {
+            f"{TISSUE}/{place}/{name}": Array(shape, kind)
+            for place, (n_in, n_out) in layers
+            for name, shape in {"weight": (n_out, n_in), "bias": (n_out,)}.items()
         }
 
     def restore(self, state: dict[str, np.ndarray]) -> None:

@@ -34,11 +34,19 @@ DISTANCES = {
 }
 
 
+def predicting_widths(p: MTMParameters, n_genes: int) -> dict[str, tuple[int, ...]]:
+    """Return the features before, between and after the layers of what a prediction needs."""
+    return {
+        "encoder": (n_genes, *p.encoder_widths, p.code_width),
+        "generator": (p.code_width, *p.generator_widths, n_genes),
+    }
+
+
 def predicting_networks(p: MTMParameters, n_genes: int, n_tissues: int) -> dict[str, nn.Module]:
     """Return the networks that a prediction needs, with random weights; covariates come on top."""
     return {
-        "encoder": ConditionedStack((n_genes, *p.encoder_widths, p.code_width), n_tissues),
-        "generator": ConditionedStack((p.code_width, *p.generator_widths, n_genes), n_tissues),
+        name: ConditionedStack(widths, n_tissues)
+        for name, widths in predicting_widths(p, n_genes).items()
     }
 
 

@@ -13,12 +13,15 @@ from mtm.cohort.cohort import Cohort
 from mtm.cohort.scaling import log2_tpm
 from mtm.errors import InputError
 from mtm.models.base import Predictor, Requests, Training
-from mtm.models.covariate_design import CovariateDesign, covariate_table
+from mtm.models.covariate_design import DESIGN, CovariateDesign, covariate_table
 from mtm.models.device import choose_device
+from mtm.models.layout import Array, Layout, check_size
 from mtm.models.mtm.collapse import restart_seed
-from mtm.models.mtm.engine import Engine, predicting_networks
+from mtm.models.mtm.engine import Engine, predicting_networks, predicting_widths
+from mtm.models.mtm.networks import stack_shapes
 from mtm.models.mtm.stopping import stopping_score, stopping_split
 from mtm.models.mtm.training import Run
+from mtm.models.networks import kept_type
 from mtm.models.registry import register
 from mtm.settings.models.mtm import MTMParameters
 
@@ -123,11 +126,29 @@ class MTM(Predictor):
         }
         return arrays | {"design": self.design.to_array()}
 
+    def layout(self) -> Layout:
+        """Weights of the encoder, the generator and the covariates' map."""
+        p, n_genes, n_tissues = self.parameters, len(self.genes), len(self.tissues)
+        kind = kept_type(p.precision)
+        shapes = {
+            f"{name}/{key}": shape
+            for name, widths in predicting_widths(p, n_genes).items()
+            for key, shape in stack_shapes(widths, n_tissues).items()
+        }
+        covariates = Array((p.code_width, "covariates"), kind, optional=True)
+        return {
+            **{key: Array(shape, kind) for key, shape in shapes.items()},
+            "covariates/weight": covariates,
+            "design": DESIGN,
+        }
+
     def restore(self, state: dict[str, np.ndarray]) -> None:
         """Rebuild the networks that predict, on the CPU."""
         p, n_genes, n_tissues = self.parameters, len(self.genes), len(self.tissues)
         self.design = CovariateDesign.from_array(state["design"])
         self.networks = nn.ModuleDict(predicting_networks(p, n_genes, n_tissues))
+        n_columns = state["covariates/weight"].shape[1] if "covariates/weight" in state else 0
+        check_size("covariates/weight", n_columns, len(self.design), "columns of the design")
         if len(self.design):
             self.networks["covariates"] = nn.Linear(len(self.design), p.code_width, bias=False)
         self.networks.to(torch.from_numpy(state["encoder/last.weight"]).dtype)

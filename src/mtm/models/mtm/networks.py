@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -212,6 +213,16 @@ class ConditionedStack(nn.Module):
             x = layer(x, tissue)
             outputs.append(x)
         return [*outputs, self.last(x)]
+
+
+def stack_shapes(widths: Sequence[int], n_tissues: int) -> dict[str, tuple[int, ...]]:
+    """Return the shapes of the state of a `ConditionedStack`, without making one."""
+    shapes: dict[str, tuple[int, ...]] = {}
+    for place, (n_in, n_out) in enumerate(pairwise(widths[:-1])):
+        layer = f"layers.{place}."
+        shapes |= {f"{layer}gamma": (n_tissues, n_out), f"{layer}beta": (n_tissues, n_out)}
+        shapes |= {f"{layer}linear.weight": (n_out, n_in), f"{layer}linear.bias": (n_out,)}
+    return shapes | {"last.weight": (widths[-1], widths[-2]), "last.bias": (widths[-1],)}
 
 
 class Discriminator(nn.Module):

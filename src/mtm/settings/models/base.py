@@ -144,7 +144,7 @@ def declared(name: str) -> type[ModelParameters]:
 PenaltyChoice = Literal["per_gene", "shared"]
 Distance = Literal["l1", "smooth_l1", "l2"]
 Precision = Literal["auto", "float64", "float32", "tf32", "bfloat16"]
-Widths = Annotated[tuple[Annotated[int, Field(ge=1, le=1_000_000)], ...], Field(min_length=1)]
+Widths = Annotated[tuple[Annotated[int, Field(ge=1, le=100_000)], ...], Field(min_length=1, max_length=100)]
 Penalties = Annotated[tuple[Annotated[float, Field(gt=0)], ...], Field(min_length=1)]
 # Columns of the cohort that move expression in every tissue (methods 6.3).
 COVARIATES = ("sex", "age", "hardy", "ischemic_minutes", "rin", "center")

@@ -28,7 +28,7 @@ class MLPParameters(ModelParameters):
 
     scale: Scale = key("tpm_z", SCALE_MEANING)
     encoder_widths: Widths = key((2048, 1024, 512), "Hidden layers before the code, from input to output.", unit="features")
-    code_width: int = key(256, "Features between encoder and decoder.", ge=1, le=1_000_000, unit="features")
+    code_width: int = key(256, "Features between encoder and decoder.", ge=1, le=100_000, unit="features")
     decoder_widths: Widths = key((1024, 1024, 2048), "Hidden layers after the code, from input to output.", unit="features")
     loss: Distance = key("l1", "Distance of predicted and observed expression.")
     # Twice the weight is half of Adam's epsilon (1e-8), and nothing else. With many genes that is felt at

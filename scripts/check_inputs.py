@@ -1,0 +1,25 @@
+"""Check every file and name of the configuration before anything is built from them."""
+
+import time
+from pathlib import Path
+
+from mtm.io import write_tsv
+from mtm.pipeline.datasets import read_manifest
+from mtm.pipeline.input_check import check_inputs
+from mtm.pipeline.scripting import run
+
+MANIFEST = Path(__file__).parents[1] / "config" / "datasets.tsv"
+
+
+def main(snakemake):
+    """Read the files and list them, with digests of those that the cohort is made of."""
+    table, _ = check_inputs(snakemake.config, read_manifest(MANIFEST), time.time())
+    contents = snakemake.params.contents
+    digests = {f"inputs.{role}": digest for role, digest in contents.items()}
+    table["digest"] = table["key"].map(digests)
+    write_tsv(table, snakemake.output.table)
+
+
+if "snakemake" in globals():
+    with run(snakemake):  # noqa: F821
+        main(snakemake)  # noqa: F821

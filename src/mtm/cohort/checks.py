@@ -1,0 +1,164 @@
+"""All that is wrong with the files of a cohort, found before anything is built from them."""
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import pandas as pd
+
+from mtm.cohort.build import merge_phenotypes
+from mtm.cohort.filters import GeneFilter, filter_samples, join_attributes
+from mtm.cohort.matrices import iter_expression_blocks, read_expression_header
+from mtm.cohort.tables import (
+    read_controlled_phenotypes,
+    read_sample_attributes,
+    read_subject_phenotypes,
+)
+from mtm.cohort.units import SampleTotals
+from mtm.errors import InputError
+from mtm.vocabulary import Units
+
+# A matrix of more bytes is read by the build alone; here its header, names and first genes are.
+WHOLE_BYTES = 1 << 25
+Made = TypeVar("Made")
+
+
+@dataclass
+class Problems:
+    """Problems of inputs, found one after the other."""
+
+    found: list[InputError] = field(default_factory=list)
+
+    def of(self, make: Callable[..., Made], *given: Any, **options: Any) -> Made | None:
+        """Return what a function makes; None where it refuses, which is noted."""
+        try:
+            return make(*given, **options)
+        except InputError as error:
+            self.found += error.parts
+            return None
+
+    def demand_none(self) -> None:
+        """Raise all problems as one error, each told once."""
+        if self.found:
+            raise InputError.together(
+                list({str(problem): problem for problem in self.found}.values())
+            )
+
+
+@dataclass(frozen=True)
+class CohortNames:
+    """What a cohort's files name, as far as they can be read.
+
+    Parameters
+    ----------
+    tissues
+        Those that the filters keep.
+    columns
+        Of its samples and donors.
+    """
+
+    tissues: tuple[str, ...]
+    columns: tuple[str, ...]
+
+
+def check_cohort(
+    problems: Problems,
+    files: Mapping[str, str],
+    filters: Mapping[str, Any],
+    units: Units | None = None,
+) -> CohortNames | None:
+    """Read a cohort's files as `mtm.cohort.build.build_cohort` would, and note all problems.
+
+    Tables are read whole, of a large expression file what comes first.
+
+    Parameters
+    ----------
+    problems
+        Where problems are noted.
+    files
+        Path of ``expression``, ``sample_attributes``, ``subject_phenotypes`` and, where there are
+        any, ``gene_model``, ``gene_list`` and ``controlled_phenotypes``.
+    filters
+        Section `filters` of the configuration.
+    units
+        Of the expression.
+
+    Returns
+    -------
+    CohortNames
+        None where the samples cannot be told.
+    """
+    header = problems.of(read_expression_header, files["expression"])
+    attributes = problems.of(read_sample_attributes, files["sample_attributes"])
+    phenotypes = problems.of(read_subject_phenotypes, files["subject_phenotypes"])
+    controlled = None
+    if "controlled_phenotypes" in files:
+        controlled = problems.of(read_controlled_phenotypes, files["controlled_phenotypes"])
+    genes = problems.of(
+        GeneFilter, files.get("gene_model"), filters["gene_biotypes"], files.get("gene_list")
+    )
+    samples = None
+    if header is not None and attributes is not None:
+        samples = _kept_samples(problems, files, header.sample_ids, attributes, filters)
+    if header is not None:
+        problems.of(_check_values, files["expression"], header.sample_ids, samples, genes, units)
+    if samples is None:
+        return None
+    columns = {*attributes.columns, *(() if controlled is None else controlled.columns)}
+    if phenotypes is not None:
+        donors = problems.of(
+            merge_phenotypes,
+            samples["donor"].unique(),
+            phenotypes,
+            controlled,
+            files["subject_phenotypes"],
+            files.get("controlled_phenotypes"),
+        )
+        columns |= set(phenotypes.columns if donors is None else donors.columns)
+    return CohortNames(tuple(sorted(samples["tissue"].unique())), tuple(sorted(columns)))
+
+
+def _kept_samples(
+    problems: Problems,
+    files: Mapping[str, str],
+    sample_ids: Collection[str],
+    attributes: pd.DataFrame,
+    filters: Mapping[str, Any],
+) -> pd.DataFrame | None:
+    """Return the samples that the filters keep; None where they cannot be told."""
+    where = files["sample_attributes"]
+    joined = problems.of(join_attributes, sample_ids, attributes, files["expression"], where)
+    if joined is None:
+        return None
+    chosen = {name: value for name, value in filters.items() if name != "gene_biotypes"}
+    kept = problems.of(filter_samples, joined, **chosen, where=where)
+    return None if kept is None else kept[0]
+
+
+def _check_values(
+    expression: str | Path,
+    sample_ids: tuple[str, ...],
+    samples: pd.DataFrame | None,
+    genes: GeneFilter | None,
+    units: Units | None,
+) -> None:
+    """Refuse genes and values that the build would refuse, of the first genes of a large file."""
+    whole = Path(expression).stat().st_size <= WHOLE_BYTES
+    if not whole and str(expression).lower().endswith(".h5ad"):
+        return
+    columns = np.arange(len(sample_ids)) if samples is None else samples["column"].to_numpy()
+    totals = SampleTotals(np.asarray(sample_ids, dtype=object)[columns])
+    keep = None if genes is None else genes.keep
+    blocks = iter_expression_blocks(expression, columns, keep=keep)
+    for block in blocks if whole else islice(blocks, 1):
+        totals.add(block.expr_tpm)
+    if not whole:
+        return
+    if genes is not None:
+        if not genes.seen:
+            raise InputError(expression, "no gene", "at least one row of values")
+        genes.counts()
+    totals.demand(units, expression, "inputs.units:")

@@ -1,0 +1,140 @@
+"""The header of a bundle: every key of it, checked before anything is made of it."""
+
+from collections.abc import Hashable, Iterable, Iterator, Mapping
+from typing import Annotated, Any, ClassVar, Literal, Self
+
+from pydantic import AfterValidator, ConfigDict, Field, StringConstraints
+from pydantic_core import PydanticCustomError
+
+from mtm.cohort.genes import gene_key
+from mtm.errors import InputError, shown
+from mtm.settings.base import Once, Section
+from mtm.settings.models.base import declared
+from mtm.vocabulary import RELIABILITY, Scale
+
+
+def _plain(name: str) -> str:
+    if not name.isprintable() or name != name.strip():
+        found = InputError("", shown(name), "printable text without blank ends")
+        raise PydanticCustomError("disagreement", "{problems}", {"problems": [found]})
+    return name
+
+
+Name = Annotated[str, StringConstraints(min_length=1, max_length=300), AfterValidator(_plain)]
+Text = Annotated[str, StringConstraints(max_length=300)]
+Share = Annotated[float, Field(gt=0, lt=1)]
+Correlation = Annotated[float, Field(ge=-1, le=1)]
+Names = Annotated[tuple[Name, ...], Field(min_length=1)]
+
+
+class _Part(Section):
+    """A part of a header; keys that it does not know mean nothing to it."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", strict=True, allow_inf_nan=False)
+
+
+class ProvenanceHeader(_Part):
+    """Where a fitted model comes from."""
+
+    cohort: Text = ""
+    fold: Text = ""
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    source: Name
+    training_donors: tuple[Text, ...] = ()
+    notes: dict[str, Any] = {}
+
+
+class CertificateHeader(_Part):
+    """What intervals and reliability are of."""
+
+    sources: Annotated[tuple[Name, ...], Once, Field(min_length=1)]
+    levels: Annotated[tuple[Share, ...], Once, Field(min_length=1, max_length=9)]
+    own_sd: bool
+    thresholds: dict[Literal[RELIABILITY], Correlation]
+
+    def disagreements(self) -> Iterator[InputError]:
+        """Demand rising levels."""
+        if list(self.levels) != sorted(self.levels):
+            yield InputError("levels", str(list(self.levels)), "shares from the smallest on")
+
+
+class ModelHeader(_Part):
+    """What a bundle holds of a model beside its arrays."""
+
+    section: ClassVar = "header"
+
+    model: Name
+    scale: Scale
+    clip: Annotated[float, Field(gt=0)] | None
+    parameters: dict[str, Any]
+    tissues: Names
+    gene_ids: Names
+    symbols: tuple[Text, ...]
+    provenance: ProvenanceHeader
+    certificate: CertificateHeader | None = None
+    members: dict[Name, "ModelHeader"] = {}
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> Self:
+        """Check a header's values.
+
+        Raises
+        ------
+        InputError
+            A key is missing or a value not allowed; every problem is named.
+        """
+        return cls(**{name: value for name, value in values.items() if name in cls.model_fields})
+
+    def disagreements(self) -> Iterator[InputError]:
+        """Yield what keys demand of each other, and of the class of model."""
+        # Two versions of one gene are one gene to whoever brings data.
+        genes = map(gene_key, self.gene_ids)
+        for key, kind, names in (("tissues", "tissue", self.tissues), ("gene_ids", "gene", genes)):
+            if (place := _repeated(names)) is not None:
+                name = shown(getattr(self, key)[place])
+                yield InputError(key, f"the {kind} {name} a second time", "every one once")
+        if len(self.symbols) != len(self.gene_ids):
+            counts = f"{len(self.symbols)} symbols", f"one for each of {len(self.gene_ids)} genes"
+            yield InputError("symbols", *counts)
+        if self.provenance.source not in self.tissues:
+            source = shown(self.provenance.source)
+            yield InputError("provenance.source", source, "one of the tissues")
+        for name in self.certificate.sources if self.certificate else ():
+            if name not in self.tissues:
+                yield InputError("certificate.sources", shown(name), "tissues of the bundle")
+        if self.scale == "tpm_z" and self.clip is not None:
+            yield InputError("clip", f"{self.clip:g}", "nothing (null) on the scale tpm_z")
+        try:
+            parameters = declared(self.model).of(self.parameters)
+        except (InputError, TypeError) as error:
+            where = f"model {shown(self.model)}"
+            yield InputError(
+                where, f"parameters that cannot be used ({error})", "those of a model"
+            )
+            return
+        if parameters.scale != self.scale:
+            yield InputError("scale", self.scale, f"{parameters.scale}, as its parameters say")
+        if self.certificate and self.certificate.own_sd and not parameters.own_sd:
+            yield InputError("certificate.own_sd", "true", f"false, as a {self.model} gives no sd")
+        yield from self._of_members(parameters.members)
+
+    def _of_members(self, names: tuple[str, ...]) -> Iterator[InputError]:
+        if set(names) != set(self.members):
+            yield InputError("members", shown(sorted(self.members)), shown(sorted(names)))
+        for name, member in self.members.items():
+            if (member.tissues, member.gene_ids) != (self.tissues, self.gene_ids):
+                found = "other tissues or genes"
+                yield InputError(f"members.{name}", found, "those of the model that it belongs to")
+
+
+class BundleHeader(ModelHeader):
+    """The header of a file: that of its model, and what wrote it."""
+
+    bundle_version: Annotated[int, Field(ge=1)]
+    versions: dict[Name, Name]
+
+
+def _repeated(names: Iterable[Hashable]) -> int | None:
+    """Return the first place at which something stands that stood before."""
+    seen: set[Hashable] = set()
+    return next((i for i, name in enumerate(names) if name in seen or seen.add(name)), None)

@@ -1,0 +1,167 @@
+"""All that is wrong with a configuration's files and names, in one message, before any job."""
+
+import time
+from collections.abc import Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from mtm.analyses.genes.connectivity import read_gene_identifiers, read_interactions
+from mtm.analyses.genes.conservation import (
+    conservation_values,
+    is_table,
+    read_chromosomes,
+)
+from mtm.analyses.transfer.external import read_external
+from mtm.cohort.checks import CohortNames, Problems, check_cohort
+from mtm.cohort.filters import check_source
+from mtm.cohort.genes import read_gtf_genes
+from mtm.errors import InputError
+from mtm.io import require_file
+from mtm.pipeline.datasets import COHORT_INPUTS, Dataset, input_files, read_manifest
+from mtm.pipeline.failing import demand_past
+from mtm.registered import SOURCE_ROOT
+from mtm.settings.check import check_config
+from mtm.settings.comparison import Comparison
+from mtm.settings.transfer import TransferSettings
+from mtm.settings.yaml_file import read_values
+
+# Of another cohort every gene and sample that it has is taken.
+ELSEWHERE_FILTERS = {
+    "gene_biotypes": None,
+    "min_samples_per_tissue": 1,
+    "min_samples_per_donor": 1,
+}
+
+
+def check_configfile(path: str | Path) -> tuple[pd.DataFrame, list[str]]:
+    """Check a configuration file, then `check_inputs`.
+
+    The datasets are those of ``config/datasets.tsv`` here or, where there is none, of the checkout
+    that this code is of.
+    """
+    path = Path(path)
+    config = read_values(path)
+    check_config(config, [path])
+    manifest = Path("config", "datasets.tsv")
+    if not manifest.exists():
+        manifest = SOURCE_ROOT.parent / manifest
+    datasets = read_manifest(manifest) if manifest.exists() else {}
+    return check_inputs(config, datasets, time.time())
+
+
+def check_inputs(
+    config: Mapping[str, Any], manifest: Mapping[str, Dataset], now: float
+) -> tuple[pd.DataFrame, list[str]]:
+    """Read every file of a configuration as far as it is cheap, and look up every name.
+
+    Parameters
+    ----------
+    config
+        A checked configuration, its defaults filled in.
+    manifest
+        From `mtm.pipeline.datasets.read_manifest`.
+    now
+        Seconds since the epoch.
+
+    Returns
+    -------
+    pd.DataFrame
+        One row a file: ``key``, ``file``, ``bytes``.
+    list of str
+        Keys of files that are yet to be fetched or simulated, and so were not read.
+
+    Raises
+    ------
+    InputError
+        Of all problems of all files and names, each in full.
+    """
+    files = input_files(config, manifest)
+    made = {f"resources/{dataset.file}" for dataset in manifest.values()}
+    absent = [
+        key
+        for key, path in files.items()
+        if not Path(path).exists() and (path in made or config["simulation"] is not None)
+    ]
+    there = {key: path for key, path in files.items() if key not in absent}
+    problems = Problems()
+    for path in there.values():
+        problems.of(require_file, Path(path), "an existing file")
+    if not problems.found:
+        problems.of(demand_past, there.values(), now)
+        _check_cohorts(problems, config, there)
+        _check_annotation(problems, config, there)
+    problems.demand_none()
+    rows = [(key, path, Path(path).stat().st_size) for key, path in there.items()]
+    return pd.DataFrame(rows, columns=["key", "file", "bytes"]), absent
+
+
+def _roles(files: Mapping[str, str], prefix: str) -> dict[str, str]:
+    """Return a cohort's files by role; none where one that it needs is not there yet."""
+    roles = {role: files[prefix + role] for role in COHORT_INPUTS if prefix + role in files}
+    return roles if set(COHORT_INPUTS[:3]) <= set(roles) else {}
+
+
+def _check_cohorts(
+    problems: Problems, config: Mapping[str, Any], files: Mapping[str, str]
+) -> None:
+    """Note problems of this cohort's files, of other cohorts' and of tissues that are named."""
+    if own := _roles(files, "inputs."):
+        known = check_cohort(problems, own, config["filters"], config["inputs"]["units"])
+        if known is not None:
+            _check_tissues(problems, config, known)
+    for name, other in config["evaluation"]["external"].items():
+        if theirs := _roles(files, f"evaluation.external.{name}."):
+            known = check_cohort(problems, theirs, ELSEWHERE_FILTERS, other["units"])
+            where = f"config key source, tissues of evaluation.external.{name}"
+            if known is not None:
+                problems.of(check_source, known.tissues, config["source"], where)
+
+
+def _check_tissues(problems: Problems, config: Mapping[str, Any], known: CohortNames) -> None:
+    """Note tissues and columns in the configuration that the cohort has not."""
+    problems.of(check_source, known.tissues, config["source"], "config key source")
+    for name, model in config["models"].items():
+        sources = model["sources"]
+        for tissue in () if isinstance(sources, str) else sources:
+            where = f"config key models.{name}.sources"
+            problems.of(check_source, known.tissues, tissue, where)
+    venn = config["comparison"]["venn_tissue"]
+    if venn != Comparison().venn_tissue:
+        problems.of(check_source, known.tissues, venn, "config key comparison.venn_tissue")
+    for name, other in config["evaluation"]["external"].items():
+        if other["hold_out"] and other["hold_out"] not in known.columns:
+            where = f"config key evaluation.external.{name}.hold_out"
+            problems.found.append(_no_name(where, other["hold_out"], known.columns, "a column"))
+
+
+def _no_name(where: str, name: str, known, kind: str) -> InputError:
+    """Return the error of a name that there is not, with the nearest there is."""
+    near = get_close_matches(str(name), list(known), n=1)
+    hint = f"Did you mean {near[0]!r}?" if near else ""
+    return InputError(where, repr(name), f"{kind}: {', '.join(known)}", hint)
+
+
+def _check_annotation(
+    problems: Problems, config: Mapping[str, Any], files: Mapping[str, str]
+) -> None:
+    """Note problems of the files of single analyses."""
+    readers = {"interactions": read_interactions, "gene_identifiers": read_gene_identifiers}
+    for role, read in readers.items():
+        if f"inputs.{role}" in files:
+            problems.of(read, files[f"inputs.{role}"])
+    if "inputs.gene_model" in files and not config["filters"]["gene_biotypes"]:
+        # Where biotypes are chosen, it was read with the cohort.
+        problems.of(read_gtf_genes, files["inputs.gene_model"])
+    conservation = files.get("inputs.conservation")
+    if conservation and is_table(conservation):
+        column = config["gene_characteristics"]["conservation_column"]
+        problems.of(conservation_values, conservation, column)
+    elif conservation:
+        problems.of(read_chromosomes, conservation)
+    external = [files.get(f"inputs.external_{part}") for part in ("expression", "samples")]
+    if all(external):
+        settings = TransferSettings.of(config["transfer"], config["disease"])
+        problems.of(read_external, *external, settings)

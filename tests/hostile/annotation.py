@@ -1,0 +1,130 @@
+"""Files of single analyses: conservation, interactions, identifiers, an external cohort."""
+
+import os
+
+import numpy as np
+import pyBigWig
+from tests.hostile.case import Case
+from tests.hostile.files import config, write_cohort, write_config
+
+CHECK = ["mtm", "check", "--configfile", "config.yaml"]
+MODEL = "".join(
+    f'chr1\tx\t{kind}\t{start}\t{start + 50}\t.\t+\t.\tgene_id "ENSG{i:011d}.1"; '
+    'gene_type "protein_coding";\n'
+    for i in range(1, 13)
+    for start in [100 * i]
+    for kind in ("gene", "exon")
+)
+
+
+def prepare(folder):
+    """Write a cohort, good files beside it and an earlier result."""
+    write_cohort(folder)
+    (folder / "genes.gtf").write_text(MODEL)
+    with pyBigWig.open(str(folder / "scores.bw"), "w") as file:
+        file.addHeader([("chr1", 5000), ("chr2", 4000)])
+        for name in ("chr1", "chr2"):
+            starts = np.arange(0, 3000, 10)
+            values = np.random.default_rng(1).random(len(starts))
+            file.addEntries([name] * len(starts), starts, ends=starts + 10, values=values)
+    (folder / "scores.tsv").write_text(
+        "gene_id\tscore\n" + "".join(f"ENSG{i:011d}\t0.{i}\n" for i in range(1, 13))
+    )
+    (folder / "partners.tsv").write_text("a\tb\tscore\nS1\tS2\t0.7\nS2\tS3\t0.9\n")
+    (folder / "ids.tsv").write_text(
+        "symbol\tensembl_gene_id\tentrez_id\tuniprot_ids\nS1\tENSG00000000001\t1\tP1\n"
+    )
+    earlier = folder / "results/small/gene_characteristics"
+    earlier.mkdir(parents=True)
+    (earlier / "summary.tsv").write_text("earlier\n")
+
+
+def check(folder, **inputs):
+    """Check the cohort with further files."""
+    write_config(folder, config(inputs={"gene_model": "genes.gtf"} | inputs))
+    return CHECK
+
+
+def spoilt(role, file, change):
+    """Return the maker of a row in which the bytes of a file are changed."""
+
+    def make(folder):
+        before = (folder / file).read_bytes()
+        after = change(before)
+        assert after != before
+        (folder / file).write_bytes(after)
+        return check(folder, **{role: file})
+
+    return make
+
+
+def flipped(place, value=255):
+    """Return the change of one byte."""
+    return lambda data: data[:place] + bytes([data[place] ^ value]) + data[place + 1 :]
+
+
+def piped(folder):
+    """Name a pipe that nobody writes to."""
+    os.mkfifo(folder / "pipe.bw")
+    return check(folder, conservation="pipe.bw")
+
+
+BIGWIG = [
+    ("cut in half", lambda data: data[: len(data) // 2], "bigWig"),
+    ("cut in its head", lambda data: data[:40], "bigWig"),
+    ("empty", lambda data: b"", "bigWig"),
+    ("of text", lambda data: b"chr1\t0\t10\t0.5\n" * 50, "bigWig"),
+    ("of zeros", lambda data: bytes(len(data)), "bigWig"),
+    ("with another magic number", flipped(0), "bigWig"),
+    ("with a place of chromosomes beyond its end", lambda data: data[:8] + b"\xff" * 8 + data[16:], "bigWig"),
+    ("with endless zoom levels", lambda data: data[:6] + b"\xff\xff" + data[8:], "bigWig"),
+    ("with a broken tree of chromosomes", lambda data: (lambda at: data[:at] + b"\xff" * 32 + data[at + 32 :])(int.from_bytes(data[8:16], "little")), "bigWig"),
+    ("with chromosomes of 2^32 keys", lambda data: (lambda at: data[:at + 8] + b"\xff" * 8 + data[at + 16 :])(int.from_bytes(data[8:16], "little")), "bigWig"),
+]  # fmt: skip
+TABLES = [
+    ("conservation", "scores.tsv", "a conservation table with a row cut short", lambda data: data + b"ENSG00000000099\n", "1 fields"),
+    ("conservation", "scores.tsv", "a conservation table with a column twice", lambda data: data.replace(b"gene_id\tscore", b"score\tscore"), "twice"),
+    ("conservation", "scores.tsv", "a conservation table without gene ids", lambda data: data.replace(b"gene_id", b"name"), "gene_id or ensembl_gene_id"),
+    ("conservation", "scores.tsv", "a conservation table of words", lambda data: data.replace(b"0.", b"x"), "numeric column"),
+    ("conservation", "scores.tsv", "a conservation table with a gene twice", lambda data: data + b"ENSG00000000001.7\t0.1\n", "twice"),
+    ("conservation", "scores.tsv", "an empty conservation table", lambda data: b"", "an empty file"),
+    ("conservation", "scores.tsv", "a conservation table that is no text", lambda data: b"\xff\xfe" + data, "no text"),
+    ("interactions", "partners.tsv", "interactions with a word for a score", lambda data: data.replace(b"0.9", b"high"), "'high'"),
+    ("interactions", "partners.tsv", "interactions with a row cut short", lambda data: data + b"S1\n", "1 fields"),
+    ("interactions", "partners.tsv", "interactions of one column", lambda data: b"a\nb\n", "found"),
+    ("gene_identifiers", "ids.tsv", "identifiers without Ensembl ids", lambda data: data.replace(b"ensembl_gene_id", b"ensembl"), "ensembl_gene_id"),
+    ("gene_model", "genes.gtf", "a gene model with a word for a place", lambda data: data.replace(b"\t100\t", b"\tx\t", 1), "nine fields"),
+    ("gene_model", "genes.gtf", "a gene model with a gene twice", lambda data: data + data, "duplicate gene"),
+    ("gene_model", "genes.gtf", "a gene model without genes", lambda data: b"#empty\n", "no gene row"),
+]  # fmt: skip
+
+CASES = [
+    Case(
+        "annotation",
+        "good files of every kind",
+        "accept",
+        lambda folder: check(
+            folder,
+            conservation="scores.bw",
+            interactions="partners.tsv",
+            gene_identifiers="ids.tsv",
+        ),
+        "7 files checked, no problem found",
+    ),
+    *(
+        Case(
+            "annotation",
+            f"a bigWig {name}",
+            "refuse",
+            spoilt("conservation", "scores.bw", change),
+            says,
+            "scores.bw",
+        )
+        for name, change, says in BIGWIG
+    ),
+    Case("annotation", "a pipe for a bigWig", "refuse", piped, "a pipe", "pipe.bw"),
+    *(
+        Case("annotation", name, "refuse", spoilt(role, file, change), says, file)
+        for role, file, name, change, says in TABLES
+    ),
+]
