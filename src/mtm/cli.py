@@ -166,10 +166,8 @@ def _check_files(options: argparse.Namespace) -> None:
 
 def predict(options: argparse.Namespace) -> None:
     """Run ``mtm predict``."""
-    from mtm.cohort.fields import check_traits
     from mtm.cohort.scaling import UNITS
     from mtm.cohort.units import to_tpm
-    from mtm.io import read_tsv
     from mtm.models.registry import load
     from mtm.predictions import new_people
     from mtm.predictions.files import output_suffix, write_new_predictions
@@ -184,12 +182,7 @@ def predict(options: argparse.Namespace) -> None:
     if not targets:
         found = f"no tissue but {options.source}"
         raise InputError(options.bundle, found, "a model of several tissues")
-    traits = None
-    if options.traits is not None:
-        traits = read_tsv(options.traits, ["sample_id"], dtype={"sample_id": str})
-        traits = traits.set_index("sample_id")
-        check_traits(traits, options.traits)
-
+    traits = None if options.traits is None else _read_traits(options.traits)
     sample_ids, gene_ids, values = new_people.read_new_expression(options.expression)
     expr_tpm = to_tpm(values, options.units, options.expression, sample_ids)
     _say(
@@ -227,6 +220,15 @@ def predict(options: argparse.Namespace) -> None:
         raise _of_traits(error, options.traits) from error
     _say(f"{options.out}: {len(sample_ids)} samples x {len(targets)} tissues, {units}")
     _say(new_people.trust(model, options.source))
+
+
+def _read_traits(path: Path):
+    """Read covariates of new people, which must be what people can have."""
+    from mtm.cohort.fields import check_traits
+    from mtm.io import read_tsv
+
+    table = read_tsv(path, ["sample_id"], dtype={"sample_id": str})
+    return check_traits(table.set_index("sample_id"), path)
 
 
 def _of_traits(error: InputError, traits: Path | None) -> InputError:
