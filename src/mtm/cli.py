@@ -10,15 +10,12 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from typing import get_args
 
 from mtm import __version__
 from mtm.errors import InputError, printable
 from mtm.settings.transfer import MIN_OVERLAP
 from mtm.vocabulary import COVARIATES, OUTPUT_SCALES, OUTPUT_SUFFIXES, Units
-
-if TYPE_CHECKING:
-    import pandas
 
 
 def parser() -> argparse.ArgumentParser:
@@ -186,7 +183,6 @@ def predict(options: argparse.Namespace) -> None:
         found = f"no tissue but {options.source}"
         raise InputError(options.bundle, found, "a model of several tissues")
     traits = None if options.traits is None else _read_traits(options.traits)
-
     sample_ids, gene_ids, values = new_people.read_new_expression(options.expression)
     expr_tpm = to_tpm(values, options.units, options.expression, sample_ids)
     _say(
@@ -226,14 +222,13 @@ def predict(options: argparse.Namespace) -> None:
     _say(new_people.trust(model, options.source))
 
 
-def _read_traits(path: Path) -> "pandas.DataFrame":
-    """Read covariates of new people, held to the ranges of a cohort's."""
+def _read_traits(path: Path):
+    """Read covariates of new people, which must be what people can have."""
     from mtm.cohort.fields import check_traits
     from mtm.io import read_tsv
 
-    traits = read_tsv(path, ["sample_id"], dtype={"sample_id": str}).set_index("sample_id")
-    check_traits(traits, path)
-    return traits
+    table = read_tsv(path, ["sample_id"], dtype={"sample_id": str})
+    return check_traits(table.set_index("sample_id"), path)
 
 
 def _of_traits(error: InputError, traits: Path | None) -> InputError:
@@ -252,23 +247,23 @@ def info(options: argparse.Namespace) -> None:
     from mtm.models.registry import load
 
     header = read_header(options.bundle)
-    model = load(options.bundle)
-    known, provenance = model.certificate, model.provenance
+    known = load(options.bundle).certificate
+    provenance = header["provenance"]
     lines = {
         "bundle": f"version {header['bundle_version']}, checksum ok",
         "model": header["model"],
         "scale": header["scale"],
         "genes": f"{len(header['gene_ids'])} ({', '.join(header['gene_ids'][:3])}, ...)",
         "tissues": f"{len(header['tissues'])}: {'; '.join(header['tissues'])}",
-        "cohort": provenance.cohort or "not recorded",
-        "source": provenance.source,
-        "training donors": len(provenance.training_donors),
-        "fold": provenance.fold or "not recorded",
-        "seed": provenance.seed,
+        "cohort": provenance["cohort"] or "not recorded",
+        "source": provenance["source"],
+        "training donors": len(provenance["training_donors"]),
+        "fold": provenance["fold"] or "not recorded",
+        "seed": provenance["seed"],
         **({"certificate": "none"} if known is None else known.in_words()),
         "versions": ", ".join(f"{name} {text}" for name, text in header["versions"].items()),
         "parameters": json.dumps(header["parameters"], sort_keys=True),
-        "notes": json.dumps(provenance.notes, sort_keys=True),
+        "notes": json.dumps(provenance["notes"], sort_keys=True),
     }
     width = max(map(len, lines)) + 2
     for name, text in lines.items():

@@ -162,12 +162,7 @@ def write_expression(
     Returns
     -------
     int
-        Number of genes written.
-
-    Raises
-    ------
-    InputError
-        The file cannot be read, or the values of a sample are not of `units`.
+        Number of genes written. What cannot be read or is not of `units` is refused.
     """
     n_declared = read_expression_header(expression).n_genes
     chunk_genes = min(n_declared or block_genes, block_genes)
@@ -180,13 +175,7 @@ def write_expression(
     hidden = None if progress is None else not progress
     bar = tqdm(total=n_declared, desc="expression", unit="genes", disable=hidden)
     with new_h5_file(path) as file, bar:
-        expr_tpm = file.create_dataset(
-            "X",
-            shape=(len(samples), 0),
-            maxshape=(len(samples), None),
-            chunks=(min(len(samples), _CHUNK_SAMPLES), chunk_genes),
-            dtype=np.float32,
-        )
+        expr_tpm = _growing(file, len(samples), chunk_genes)
         for block in blocks:
             start = len(gene_ids)
             gene_ids += block.gene_ids
@@ -202,6 +191,17 @@ def write_expression(
             file, samples, pd.DataFrame({"symbol": symbols}, pd.Index(gene_ids, name="gene_id"))
         )
     return len(gene_ids)
+
+
+def _growing(file: h5py.File, n_samples: int, chunk_genes: int) -> h5py.Dataset:
+    """Return X without genes, to which blocks of genes are added."""
+    return file.create_dataset(
+        "X",
+        shape=(n_samples, 0),
+        maxshape=(n_samples, None),
+        chunks=(min(n_samples, _CHUNK_SAMPLES), chunk_genes),
+        dtype=np.float32,
+    )
 
 
 def _write_annotation(file: h5py.File, samples: pd.DataFrame, var: pd.DataFrame) -> None:

@@ -95,8 +95,8 @@ def field_problems(
             )
 
 
-def check_traits(traits: pd.DataFrame, where: object = "traits") -> None:
-    """Refuse covariates of new people that cannot be.
+def check_traits(traits: pd.DataFrame, where: object = "traits") -> pd.DataFrame:
+    """Return covariates of new people, unless they cannot be.
 
     Parameters
     ----------
@@ -120,3 +120,4 @@ def check_traits(traits: pd.DataFrame, where: object = "traits") -> None:
     ]
     if problems:
         raise InputError.together(problems)
+    return traits

@@ -128,8 +128,6 @@ def rule_resources(size: CohortSize, n_models: int) -> Mapping[str, dict[str, in
         "simulate_cohort": _asked(2 * matrix, 4 * matrix),
         "build_cohort": _asked(3 * matrix, matrix + 2e-3 * size.n_samples),
         "make_folds": _asked(matrix, 1),
-        # Tables whole, of a matrix no more than a few blocks; the gene model.
-        "check_inputs": _asked(4000, 1),
         "predict_oracle": _asked(6 * matrix, matrix),
         # The other cohort is taken to be no larger than this one; three alignments.
         "join_external": _asked(matrix, 2 * matrix),
@@ -139,7 +137,7 @@ def rule_resources(size: CohortSize, n_models: int) -> Mapping[str, dict[str, in
         "compare_models": _asked(4 * matrix + 10 * n_models * genes_mb, n_models * genes_mb),
         "measure_expression_level": _asked(2 * matrix, genes_mb),
         # The gene model, whose size is not the cohort's.
-        "measure_conservation": _asked(3000, 10),
+        **dict.fromkeys(("check_inputs", "measure_conservation"), _asked(3000, 10)),
         "measure_connectivity": _asked(1000, 10),
         "compare_tissue_similarity": _asked(
             2 * matrix + 10 * n_models * genes_mb, n_models * pairs_mb

@@ -43,7 +43,10 @@ class _Log(logging.FileHandler):
 
 def _handler(log_path: str | None) -> logging.Handler:
     """Return a handler that writes to `log_path`, or to stderr without one."""
-    handler = logging.StreamHandler(sys.stderr) if log_path is None else _Log(log_path)
+    try:
+        handler = logging.StreamHandler(sys.stderr) if log_path is None else _Log(log_path)
+    except OSError as error:
+        raise SystemExit(str(full_disk(error, log_path) or error)) from None
     handler.setFormatter(logging.Formatter(FORMAT))
     return handler
 
@@ -78,19 +81,17 @@ def run(snakemake: Any, *, in_place: bool = False) -> Iterator[logging.Logger]:
     """Run the body of a rule's script: `with run(snakemake) as log: ...`.
 
     Log records (`mtm` from INFO, other packages from WARNING) and Python warnings go to the
-    rule's log file, which is started afresh; progress bars stay on stderr. Torch, where it was
-    imported, is held to the rule's threads; imported later, it takes Snakemake's OMP_NUM_THREADS.
+    rule's log file, started afresh; progress bars stay on stderr. Torch, where it was imported, is
+    held to the rule's threads; imported later, it takes Snakemake's OMP_NUM_THREADS.
 
     The body finds temporary names in `snakemake.output`. All are renamed once it has ended well:
-    what fails or is killed leaves every earlier output as it was.
-
-    A body that raises `CannotDo` ends well: its reason stands in the tables that it did not write.
+    what fails or is killed leaves every earlier output as it was. One that raises `CannotDo` ends
+    well: its reason stands in the tables that it did not write.
 
     Parameters
     ----------
     snakemake
-        The object that Snakemake gives a script; `log`, `threads`, `rule` and `output` are read.
-        An empty `log` means stderr.
+        What Snakemake gives a script, with `log` (empty: stderr), `threads`, `rule`, `output`.
     in_place
         Leave `snakemake.output` as it is, for a body that keeps earlier outputs itself.
 
@@ -102,21 +103,16 @@ def run(snakemake: Any, *, in_place: bool = False) -> Iterator[logging.Logger]:
     Raises
     ------
     SystemExit
-        With code 1 after an `InputError`, or where disk or memory was full; the message alone
-        goes to the log and to stderr.
+        With code 1 after an `InputError`, or where disk or memory was full: its message alone.
     CannotDo
         An output that is not there is no table, in which the reason could stand.
     Exception
-        Any other error, after its traceback was written to the log.
+        Any other error, its traceback in the log.
     """
     log_path = str(snakemake.log[0]) if snakemake.log else None
     root, library = logging.getLogger(), logging.getLogger("mtm")
     logger = logging.getLogger(f"mtm.{snakemake.rule}")
-    folder = Path(next(iter(snakemake.output), ".")).parent
-    try:
-        handler, level_before = _handler(log_path), library.level
-    except OSError as error:
-        raise SystemExit(str(full_disk(error, log_path) or error)) from None
+    handler, level_before = _handler(log_path), library.level
     root.addHandler(handler)
     library.setLevel(logging.INFO)
     logging.captureWarnings(True)
@@ -130,19 +126,24 @@ def run(snakemake: Any, *, in_place: bool = False) -> Iterator[logging.Logger]:
                 logger.warning("%s", why)
                 _leave_out(written, why)
     except Exception as error:
-        reason = _reason(error, folder)
+        reason = _reason(error, Path(next(iter(snakemake.output), ".")).parent)
         if reason is None:
             logger.exception("rule %s failed", snakemake.rule)
             raise
-        logger.error("%s", reason)
-        if log_path is not None:
-            sys.stderr.write(f"{reason}\n")
+        _tell(logger, reason, log_path)
         raise SystemExit(1) from None
     finally:
         logging.captureWarnings(False)
         library.setLevel(level_before)
         root.removeHandler(handler)
         handler.close()
+
+
+def _tell(logger: logging.Logger, reason: InputError, log_path: str | None) -> None:
+    """Write a reason to the log and, where that is a file, to stderr."""
+    logger.error("%s", reason)
+    if log_path is not None:
+        sys.stderr.write(f"{reason}\n")
 
 
 def _reason(error: Exception, folder: Path) -> InputError | None:
