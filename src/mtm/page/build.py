@@ -1,0 +1,121 @@
+"""The page put together."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+
+import pandas as pd
+import yaml
+from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup
+
+from mtm.page import overview
+from mtm.page.cards import cards
+from mtm.page.genes import gene_blocks
+from mtm.page.packing import pack_json, security_hash
+from mtm.page.pictures import Picture, pictures
+from mtm.page.results import Results
+from mtm.page.tissues import models_and_tissues, target_tissues
+
+# In the order in which they need one another.
+SCRIPTS = ("dom", "data", "state", "search", "table", "plot", "chooser", "tissues", "genes",
+           "figures", "main")  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where a page finds what is no table of the run.
+
+    Parameters
+    ----------
+    captions
+        Folder of the figures' captions.
+    benchmarks
+        ``benchmarks/{cohort}``, which may be missing.
+    citation
+        The citation file.
+    """
+
+    captions: Path
+    benchmarks: Path
+    citation: Path
+
+
+@cache
+def asset(name: str) -> str:
+    """Text of a file that pages are made with."""
+    return files("mtm.page").joinpath("assets", name).read_text(encoding="utf-8")
+
+
+def build_page(
+    results: Results, figures: Mapping[str, dict], symbols: pd.Series, places: Places
+) -> str:
+    """Make the result page of a run.
+
+    Parameters
+    ----------
+    results
+        Of the run.
+    figures
+        By name, ``category`` and ``title`` of each.
+    symbols
+        Of every gene, indexed by gene id.
+    places
+        Captions, benchmarks and citation.
+
+    Returns
+    -------
+    str
+        HTML that needs no other file and asks for none.
+    """
+    gene_models, blocks = gene_blocks(results, symbols, target_tissues(results))
+    blocks["models"] = pack_json(models_and_tissues(results, gene_models))
+    drawn = pictures(results, dict(figures), places.captions)
+    blocks |= {f"figure-{picture.name}": picture.table for picture in drawn if picture.table}
+    style = asset("page.css")
+    script = "".join(f'"use strict";\n(() => {{\n{_scripts()}}})();\n')
+    cost = overview.cost(places.benchmarks)
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    return environment.from_string(asset("page.html.jinja")).render(
+        policy="default-src 'none'; base-uri 'none'; form-action 'none'; img-src data:; "
+        f"style-src '{security_hash(style)}'; script-src '{security_hash(script)}'",
+        style=Markup(style),
+        script=Markup(script),
+        blocks=blocks,
+        cohort=results.config["cohort"],
+        source=results.config["source"],
+        simulated=results.config["simulation"] is not None,
+        first_line=overview.first_line(results),
+        paragraph=overview.paragraph(results),
+        accuracy=overview.accuracy_table(results),
+        cards=cards(results),
+        categories=_by_category(drawn),
+        titles={picture.name: picture.title for picture in drawn if not picture.reason},
+        steps=overview.cohort_steps(results),
+        folds=overview.fold_counts(results),
+        models=overview.model_list(results, cost["models"]),
+        skipped=overview.skipped(results),
+        cost=cost,
+        versions=overview.versions(),
+        citation=overview.citation(places.citation),
+        config=results.config,
+        settings=yaml.safe_dump(json.loads(json.dumps(results.config)), sort_keys=False),
+        tables=[name for name in sorted(results.names)
+                if name.endswith(".tsv") and not name.startswith("figures/")],
+    )  # fmt: skip
+
+
+def _scripts() -> str:
+    return "".join(asset(f"{name}.js") for name in SCRIPTS)
+
+
+def _by_category(drawn: list[Picture]) -> dict[str, list[Picture]]:
+    categories: dict[str, list[Picture]] = {}
+    for picture in drawn:
+        categories.setdefault(picture.category, []).append(picture)
+    return categories
