@@ -1,6 +1,5 @@
 """The page put together."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -104,7 +103,7 @@ def build_page(
         versions=overview.versions(),
         citation=overview.citation(places.citation),
         config=results.config,
-        settings=yaml.safe_dump(json.loads(json.dumps(results.config)), sort_keys=False),
+        settings=yaml.safe_dump(results.config, sort_keys=False),
         tables=[name for name in sorted(results.names)
                 if name.endswith(".tsv") and not name.startswith("figures/")],
     )  # fmt: skip
