@@ -22,6 +22,8 @@ from mtm.page.tissues import models_and_tissues, target_tissues
 # In the order in which they need one another.
 SCRIPTS = ("dom", "data", "state", "search", "table", "plot", "chooser", "tissues", "genes",
            "figures", "main")  # fmt: skip
+# A page that opens at once and can be sent by mail, and what of it is text.
+MOST_CHARACTERS, OF_TEXT = 15_000_000, 400_000
 
 
 @dataclass(frozen=True)
@@ -70,10 +72,14 @@ def build_page(
     str
         HTML that needs no other file and asks for none.
     """
-    gene_models, blocks = gene_blocks(results, symbols, target_tissues(results))
-    blocks["models"] = pack_json(models_and_tissues(results, gene_models))
     drawn = pictures(results, dict(figures), places.captions)
-    blocks |= {f"figure-{picture.name}": picture.table for picture in drawn if picture.table}
+    blocks = {f"figure-{picture.name}": picture.table for picture in drawn if picture.table}
+    taken = sum(map(len, blocks.values())) + sum(len(picture.image) for picture in drawn)
+    gene_models, of_genes = gene_blocks(
+        results, symbols, target_tissues(results), MOST_CHARACTERS - taken - OF_TEXT
+    )
+    blocks |= of_genes
+    blocks["models"] = pack_json(models_and_tissues(results, gene_models))
     style = asset("page.css")
     script = "".join(f'"use strict";\n(() => {{\n{_scripts()}}})();\n')
     cost = overview.cost(places.benchmarks)

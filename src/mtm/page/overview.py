@@ -56,7 +56,8 @@ def paragraph(results: Results) -> list[str]:
             f"donors it has never seen correlate with what was measured at ρ = {number(row.mean_rho)} "
             f"(95% interval {between(row.ci_low, row.ci_high)}; mean over {_n_tissues(results)} "
             f"tissues). Dealt to the wrong donors, they would give "
-            f"{between(row.null_low, row.null_high)} (null)."
+            f"{between(row.null_low, row.null_high)} (null). As the best of {n_models} it is "
+            "flattered a little."
         )
     if results.reference in table.index:
         sentences.append(
@@ -91,8 +92,9 @@ def _limit(results: Results) -> list[str]:
         )
     if FLOOR in mean.index:
         sentences.append(
-            f"That limit is at least {measured(mean.loc[FLOOR], 'rho')}, which the mean of a "
-            "donor's other tissues reaches."
+            "What could be reached with all of a donor known lies at "
+            f"{measured(mean.loc[FLOOR], 'rho')} at least: the mean of the donor's other tissues "
+            "reaches that."
         )
     return sentences
 

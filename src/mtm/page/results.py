@@ -118,6 +118,9 @@ class Results:
         )
 
     def leading(self, table: pd.DataFrame) -> str | None:
-        """Most accurate model among those of a table."""
-        there = set(table["model"])
-        return next((name for name in self.rivals() if name in there), None)
+        """Most accurate model among those of a table, of those that see the source alone if any."""
+        source = self.config["source"]
+        there = [name for name in self.rivals() if name in set(table["model"])]
+        return next((name for name in there if self.sources(name) == source), None) or next(
+            iter(there), None
+        )

@@ -46,6 +46,12 @@ async function jsonOf(name) {
 
 const RELIABILITY = ["none", "low", "moderate", "high"];
 
+/** Upper bound as far from rho as the lower one in Fisher's z, in hundredths; as mtm.page.genes has it. */
+function mirrored(rho, low) {
+  const inside = (value) => Math.atanh(Math.max(-99.9, Math.min(99.9, value)) / 100);
+  return Math.floor(100 * Math.tanh(2 * inside(rho) - inside(low)) + 0.5);
+}
+
 /** Genes in tissues; what the planes of a model mean is said in mtm.page.genes. */
 class Genes {
   constructor(index, nTissues) {
@@ -81,6 +87,7 @@ class Genes {
       } else planes[name] = stored;
     }
     planes.rho = new Int8Array(planes.rho.buffer);
+    planes.high = new Int8Array(planes.high.buffer);
     this.planes.set(number, planes);
   }
 
@@ -90,12 +97,12 @@ class Genes {
     const at = tissue * this.length + gene;
     const rho = planes.rho[at];
     if (rho === -128) return { rho: null, low: null, high: null, q: null, reliability: 0, predictable: false };
-    const low = planes.low[at];
-    const high = planes.high[at];
+    const low = rho - planes.low[at] + 1;
+    const known = planes.low[at] > 0;
     return {
       rho: rho / 100,
-      low: low ? (rho - low + 1) / 100 : null,
-      high: high ? (rho + high - 1) / 100 : null,
+      low: known ? low / 100 : null,
+      high: known ? (mirrored(rho, low) + planes.high[at]) / 100 : null,
       q: planes.q[at],
       reliability: planes.class[at] & 3,
       predictable: (planes.class[at] & 4) > 0,

@@ -1,3 +1,7 @@
+const LIMITS = {
+  ceiling: "an estimate of what any model could reach",
+  floor: "what could be reached with all of a donor known is at least this",
+};
 const LEVELS = { gene_wise: "over donors, gene by gene", sample_wise: "over genes, sample by sample" };
 
 /**
@@ -28,7 +32,7 @@ function tissuesView(place, data, chooser) {
     const ranked = models.length ? rows.slice().sort((a, b) => (cell(models[0], b.at)[0] ?? -2) - (cell(models[0], a.at)[0] ?? -2)) : rows;
     legend.replaceChildren(key(models));
     if (kinds.length)
-      legend.append(el("p", { class: "note" }, `Dashed: ${kinds.map((kind) => (kind === "ceiling" ? "estimate of what any model could reach" : "what that limit is at least")).join("; ")}.`));
+      legend.append(el("p", { class: "note" }, `Dashed: ${kinds.map((kind) => LIMITS[kind]).join("; ")}.`));
     dotPlot(plot, {
       label: `Accuracy of ${models.map((model) => model.title).join(", ")} in every tissue; the table below has the numbers`,
       models,
@@ -44,7 +48,7 @@ function tissuesView(place, data, chooser) {
     const columns = [
       { title: "Tissue", value: (row) => row.name, show: (row) => el("a", { href: addressOf({ tissue: row.name }) }, row.name) },
       { title: "n", value: (row) => row.n, numeric: true },
-      ...kinds.map((kind) => ({ title: kind === "ceiling" ? "Ceiling" : "Ceiling is at least", value: (row) => limit(kind, row.at), show: (row) => fixed(limit(kind, row.at)), numeric: true })),
+      ...kinds.map((kind) => ({ title: kind === "ceiling" ? "Ceiling" : "Ceiling at least", value: (row) => limit(kind, row.at), show: (row) => fixed(limit(kind, row.at)), numeric: true })),
       ...models.flatMap((model) => modelColumns(model)),
     ];
     table = sortableTable({
@@ -59,9 +63,8 @@ function tissuesView(place, data, chooser) {
       { title: `${model.title}: ρ (95% interval)`, value: (row) => cell(model, row.at)[0], show: (row) => withInterval(...cell(model, row.at).slice(0, 3)), numeric: true },
       { title: "null", value: (row) => cell(model, row.at)[4], show: (row) => `${fixed(cell(model, row.at)[3])} to ${fixed(cell(model, row.at)[4])}`, numeric: true },
     ];
-    const { predictable_rho: rho, predictable_q: q } = data.thresholds;
     if (level === "gene_wise")
-      columns.push({ title: `predictable genes (ρ > ${rho}, q < ${q})`, value: (row) => cell(model, row.at)[5], show: (row) => `${cell(model, row.at)[5] ?? "–"} of ${cell(model, row.at)[6] ?? "–"}`, numeric: true });
+      columns.push({ title: "predictable genes", value: (row) => cell(model, row.at)[5], show: (row) => `${cell(model, row.at)[5] ?? "–"} of ${cell(model, row.at)[6] ?? "–"}`, numeric: true });
     return columns;
   }
 
