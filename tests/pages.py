@@ -82,7 +82,9 @@ def made_up(folder: Path, n_genes: int, tissues: list[str], symbols: list[str], 
          "ci_high": 0.37, "n_tissues": len(tissues)}
     )  # fmt: skip
     (folder / "figures").mkdir(parents=True, exist_ok=True)
-    Image.fromarray(rng.integers(0, 255, (80, 120, 3), np.uint8)).save(folder / "figures/fig2a.png")
+    Image.fromarray(rng.integers(0, 255, (80, 120, 3), np.uint8)).save(
+        folder / "figures/fig2a.png"
+    )
     summary_rows = tables["accuracy/summary.tsv"].head(50)
     summary_rows.to_csv(folder / "figures/fig2a.tsv", sep="\t", index=False)
     (folder / "figures/fig4.tsv").write_text(NOTE)
@@ -114,9 +116,14 @@ def cohort_tables(n_genes: int, tissues: list[str]) -> dict[str, pd.DataFrame]:
     }  # fmt: skip
 
 
+def in_every_tissue(genes, tissues: list[str]) -> pd.Categorical:
+    """Name the tissue of every gene in every tissue."""
+    return pd.Categorical.from_codes(np.repeat(np.arange(len(tissues)), len(genes)), tissues)
+
+
 def characteristics(genes, tissues, rng) -> dict[str, pd.DataFrame]:
     """Level, conservation and partners of genes."""
-    tissue = pd.Categorical.from_codes(np.repeat(np.arange(len(tissues)), len(genes)), tissues)
+    tissue = in_every_tissue(genes, tissues)
     folder = "gene_characteristics/genes"
     return {
         f"{folder}/expression_level.parquet": pd.DataFrame(
@@ -140,7 +147,7 @@ def gene_table(skill: float, genes, tissues: list[str], rng) -> pd.DataFrame:
     z = np.arctanh(skill) + rng.normal(0, 0.15, n) + rng.normal(0, error)
     wide = 2.2 * error * np.exp(rng.normal(0, 0.08, n))
     table = pd.DataFrame({
-        "tissue": pd.Categorical.from_codes(np.repeat(np.arange(len(tissues)), len(genes)), tissues),
+        "tissue": in_every_tissue(genes, tissues),
         "gene_id": np.tile(genes, len(tissues)),
         "n": n_donors,
         "rho": np.tanh(z),

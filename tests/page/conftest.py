@@ -5,8 +5,8 @@ from shutil import which
 from time import perf_counter
 from types import SimpleNamespace
 
-import pytest
 import pages
+import pytest
 
 from mtm.page.build import build_page
 
@@ -44,7 +44,7 @@ def built(folder: Path, n_genes: int, tissues: list[str], symbols: list[str], **
 
 @pytest.fixture(scope="session")
 def small(tmp_path_factory):
-    """Page of 200 genes in three tissues, of which one, and a gene, is named as no one should be."""
+    """Page of 200 genes in three tissues; a tissue and a gene have a name that is a script."""
     tissues = ["Lung", pages.HOSTILE, "Brain - Cortex"]
     symbols = ["TP53", "BRCA1", pages.HOSTILE]
     return built(tmp_path_factory.mktemp("small"), 200, sorted(tissues), symbols)

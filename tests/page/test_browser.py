@@ -6,9 +6,9 @@ from types import SimpleNamespace
 from urllib.parse import quote
 
 import numpy as np
+import pages
 import pandas as pd
 import pytest
-import pages
 
 DEMO = pages.ROOT / "results/demo/index.html"
 VIEWS = ("overview", "tissues", "genes", "figures")

@@ -105,7 +105,7 @@ def quantities(table: pd.DataFrame | None, **where: object) -> dict[str, float]:
 
 
 def _individual(results: Results) -> Iterator[str]:
-    """What is left of accuracy without covariates."""
+    """Say what is left of accuracy without covariates."""
     table = rows(results.joined("accuracy/partial/*.tsv"), scale=HEADLINE.scale,
                  tissue=MEAN_OF_TISSUES)  # fmt: skip
     model = results.leading(table) if len(table) else None
@@ -119,8 +119,8 @@ def _individual(results: Results) -> Iterator[str]:
     yield (
         f"{names.title(model)}: {measured(whole)} as it stands, {measured(left)} when the linear "
         "effects of covariates of the donor and the source sample are taken out of prediction and "
-        f"observation (null {between(left['null_low'], left['null_high'])}). What remains is the "
-        "person's own."
+        f"observation (null {between(left['null_low'], left['null_high'])}). What remains goes "
+        "with the person, or with what no covariate records."
     )
     if pd.notna(left["n_above_zero"]):
         yield (
@@ -173,7 +173,7 @@ def _characteristics(results: Results) -> Iterator[str]:
 
 
 def _tissues(results: Results) -> Iterator[str]:
-    """The tissues told best and worst."""
+    """Name the tissues told best and worst."""
     best = results.best(one_source=True)
     table = rows(results.summary, model=best, scale=HEADLINE.scale, level="gene_wise",
                  convention=HEADLINE.convention)  # fmt: skip
@@ -286,7 +286,8 @@ def _traits(results: Results) -> Iterator[str]:
             f"{between(value['median rho of the permuted trait, low'], value['median rho of the permuted trait, high'])}, "  # noqa: E501
             "covariates alone "
             f"{number(value.get('median rho of the covariates-only model on the same genes'))}, "
-            f"beyond covariates {number(value.get('median rho beyond the covariates-only model'))}."
+            "beyond covariates "
+            f"{number(value.get('median rho beyond the covariates-only model'))}."
         )
 
 
@@ -334,8 +335,8 @@ def _elsewhere(results: Results) -> Iterator[str]:
         beside = rows(own, model=model)
         alone = rows(theirs, model=results.reference, alignment=row["alignment"])
         yield (
-            f"{cohort} ({names.title(model)}, alignment {row['alignment']}): {measured(row)}, null "
-            f"{between(row['null_low'], row['null_high'])}"
+            f"{cohort} ({names.title(model)}, alignment {row['alignment']}): {measured(row)}, "
+            f"null {between(row['null_low'], row['null_high'])}"
             + (f"; this cohort's own {measured(beside.iloc[0])}" if len(beside) else "")
             + (f"; covariates alone {measured(alone.iloc[0])}" if len(alone) else "")
             + f"; {count(row['n_tissues'])} tissues."

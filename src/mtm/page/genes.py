@@ -131,7 +131,9 @@ def _planes(
     ranks = {name: rank for rank, name in enumerate(RELIABILITY)}
     table = table.assign(rank=table["reliability"].astype(str).map(ranks).fillna(0))
     grid = _Grid.of(table, genes, tissues)
-    rho, low, high = (np.round(100 * grid.of_column(name)) for name in ("rho", "ci_low", "ci_high"))
+    rho, low, high = (
+        np.round(100 * grid.of_column(name)) for name in ("rho", "ci_low", "ci_high")
+    )
     yield "rho", np.where(np.isnan(rho), MISSING, rho).astype(np.int8)
     # 0 is missing.
     yield "low", np.nan_to_num(rho - low + 1).clip(0, 255).astype(np.uint8)

@@ -53,9 +53,9 @@ def paragraph(results: Results) -> list[str]:
         sentences.append(
             f"Of {n_models} models that see {results.config['source']} alone, "
             f"{names.title(best)} tells other tissues best: gene by gene, its predictions for "
-            f"donors it has never seen correlate with what was measured at ρ = {number(row.mean_rho)} "
-            f"(95% interval {between(row.ci_low, row.ci_high)}; mean over {_n_tissues(results)} "
-            f"tissues). Dealt to the wrong donors, they would give "
+            "donors it has never seen correlate with what was measured at "
+            f"ρ = {number(row.mean_rho)} (95% interval {between(row.ci_low, row.ci_high)}; "
+            f"mean over {_n_tissues(results)} tissues). Dealt to the wrong donors, they would give "
             f"{between(row.null_low, row.null_high)} (null). As the best of {n_models} it is "
             "flattered a little."
         )
@@ -78,7 +78,7 @@ def _n_tissues(results: Results) -> int:
 
 
 def _limit(results: Results) -> list[str]:
-    """What any model could reach."""
+    """Say what any model could reach."""
     table = results.table("accuracy/ceiling.tsv")
     if table is None:
         return []
@@ -143,7 +143,7 @@ def accuracy_table(results: Results) -> list[dict[str, str]]:
 
 
 def cohort_steps(results: Results) -> list[dict[str, str]]:
-    """Samples, donors, tissues and genes after every filter, as text."""
+    """List samples, donors, tissues and genes after every filter, as text."""
     table = read_table(results.path("cohort/filtering.tsv"))
     numbers = ["n_samples", "n_donors", "n_tissues", "n_genes"]
     return [
@@ -160,7 +160,7 @@ def fold_counts(results: Results) -> list[dict[str, str]]:
 
 
 def skipped(results: Results) -> list[dict[str, str]]:
-    """What the run left out."""
+    """List what the run left out."""
     table = results.table("tables/skipped.tsv")
     return [] if table is None else table.fillna("").astype(str).to_dict("records")
 

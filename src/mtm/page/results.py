@@ -1,4 +1,4 @@
-"""The files of a run that a page may read, and what stands in place of those that were not made."""
+"""The files of a run that a page may read, and why some of them are not there."""
 
 from collections.abc import Iterable
 from fnmatch import fnmatch
@@ -100,7 +100,7 @@ class Results:
                 and name != self.reference]  # fmt: skip
 
     def sources(self, model: str) -> str:
-        """What of a donor a model is given, in words."""
+        """Say what of a donor a model is given."""
         if model not in self.config["models"]:
             return "the simulation's own truth"
         if model == self.reference:
@@ -118,7 +118,7 @@ class Results:
         )
 
     def leading(self, table: pd.DataFrame) -> str | None:
-        """Most accurate model among those of a table, of those that see the source alone if any."""
+        """Most accurate model of a table, of those that see the source alone if there are any."""
         source = self.config["source"]
         there = [name for name in self.rivals() if name in set(table["model"])]
         return next((name for name in there if self.sources(name) == source), None) or next(

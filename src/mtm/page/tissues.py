@@ -3,19 +3,13 @@
 import pandas as pd
 
 from mtm.figures import names
-from mtm.figures.style import gtex_tissues
+from mtm.figures.style import abbreviation
 from mtm.page.results import Results
 from mtm.vocabulary import CEILING, FLOOR, HEADLINE, MEAN_OF_TISSUES, SAMPLE_CONVENTION
 
 NUMBERS = ["mean_rho", "ci_low", "ci_high", "null_low", "null_high"]
 LEVELS = {"gene_wise": HEADLINE.convention, "sample_wise": SAMPLE_CONVENTION}
 DIGITS = 3
-
-
-def abbreviation(tissue: str) -> str:
-    """GTEx's abbreviation of a tissue, or its name."""
-    known = gtex_tissues()["abbreviation"]
-    return known.get(tissue, tissue)
 
 
 def target_tissues(results: Results) -> list[str]:
@@ -97,7 +91,7 @@ def _rows(table: pd.DataFrame) -> list[list[float | None]]:
 
 
 def _limits(results: Results, rows: list[str]) -> dict[str, list[float | None]]:
-    """What any model could reach, and what it is at least, by tissue."""
+    """Ceiling and floor of what any model could reach, by tissue."""
     table = results.table("accuracy/ceiling.tsv")
     limits = {}
     for kind in (CEILING, FLOOR):
