@@ -16,7 +16,7 @@ def main(snakemake):
     genes = anndata.read_h5ad(inputs.expression, backed="r").var["symbol"].astype(str)
     folder = Path(snakemake.output.page).parent
     results = Results(folder, inputs, params.config, params.reference)
-    places = Places(Path(params.captions), Path(params.benchmarks), Path(inputs.citation))
+    places = Places(Path(params.captions), Path(params.benchmarks), Path(params.citation))
     page = build_page(results, params.figures, genes, places)
     with atomic_path(snakemake.output.page) as temporary:
         temporary.write_text(page, encoding="utf-8")

@@ -31,7 +31,6 @@ rule build_page:
             Path(workflow.basedir, "workflow", "report", f"{figure}.rst")
             for figure in FIGURES
         ],
-        citation=Path(workflow.basedir, "CITATION.cff"),
         expression=rules.build_cohort.output.expression,
     output:
         page="results/{cohort}/index.html",
@@ -51,6 +50,7 @@ rule build_page:
             for name, drawn in FIGURES.items()
         },
         captions=str(Path(workflow.basedir, "workflow", "report")),
+        citation=str(Path(workflow.basedir, "CITATION.cff")),
         benchmarks="benchmarks/{cohort}",
         reference=(REFERENCE_MODELS or [None])[0],
         config=config,

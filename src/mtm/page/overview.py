@@ -55,7 +55,7 @@ def paragraph(results: Results) -> list[str]:
             f"{names.title(best)} tells other tissues best: gene by gene, its predictions for "
             "donors it has never seen correlate with what was measured at "
             f"ρ = {number(row.mean_rho)} (95% interval {between(row.ci_low, row.ci_high)}; "
-            f"mean over {_n_tissues(results)} tissues). Dealt to the wrong donors, they would give "
+            f"mean over {_n_tissues(results)} tissues). Dealt to the wrong donors, they give "
             f"{between(row.null_low, row.null_high)} (null). As the best of {n_models} it is "
             "flattered a little."
         )
@@ -70,7 +70,7 @@ def paragraph(results: Results) -> list[str]:
             f"From {results.sources(more)} of a donor, {names.title(more)} reaches "
             f"{measured(table.loc[more])}."
         )
-    return [*sentences, *_limit(results), *_paper(results)]
+    return [*sentences, *_limit(results), *_paper(results), *_unlike_published(results)]
 
 
 def _n_tissues(results: Results) -> int:
@@ -119,6 +119,22 @@ def _paper(results: Results) -> list[str]:
         f"By the paper's own convention ({PAPER.title}), {names.title(row['model_a'])} has "
         f"{measured(row, 'ours')} here{beside}; He et al. 2023 print "
         f"{number(row['paper'])} for MTM on GTEx v8{other}."
+    ]
+
+
+def _unlike_published(results: Results) -> list[str]:
+    """Say where the model in the part of MTM is not trained as published."""
+    name = results.config["comparison"]["roles"]["MTM"]
+    model = results.config["models"].get(name)
+    if model is None or model["class"] != "mtm":
+        return []
+    published = declared("mtm")().model_dump(mode="json")
+    other = [key for key, value in model["parameters"].items() if value != published[key]]
+    if not other:
+        return []
+    return [
+        f"{names.title(name)} is not at its published settings here: {len(other)} differ "
+        f"({', '.join(other)})."
     ]
 
 
