@@ -34,8 +34,8 @@ SWATCH_POINTS = 5.0
 # One tissue; which one, a name or a row says, not a colour: GTEx gives the brain one yellow.
 DOT_COLOR = "#B8C4D0"
 DOT_MM, DOT_AREA = 1.15, 11.0
-# Dots that are named in a panel, and the room of a name in shares of the panel.
-MOST_NAMES, NAME_ROOM = 8, np.array([0.32, 0.07])
+# Dots that are named in a panel; the room of a letter, a line and a dot in shares of the panel.
+MOST_NAMES, LETTER_ROOM, LINE_ROOM, DOT_ROOM = 5, 0.04, 0.07, 0.02
 
 
 def minus(text: str) -> str:
@@ -150,18 +150,29 @@ def name_dots(
     """
     points = np.stack([x, y], 1)
     places = ax.transAxes.inverted().transform(ax.transData.transform(points))
-    written: list[np.ndarray] = []
+    taken: list[np.ndarray] = []
     for index in np.argsort(-np.asarray(first), kind="stable")[:MOST_NAMES]:
-        place = places[index]
-        if any((np.abs(place - other) < NAME_ROOM).all() for other in written):
-            continue
-        written.append(place)
-        left = place[0] > 1 - NAME_ROOM[0]
-        ax.annotate(
-            abbreviation(tissues[index]), points[index], (-3 if left else 3, 2),
-            textcoords="offset points", fontsize=6, color=MUTED, ha="right" if left else "left",
-            annotation_clip=False, parse_math=False,
-        ).set_in_layout(False)  # fmt: skip
+        name = abbreviation(tissues[index])
+        for side in (1, -1):
+            box = _name_box(places[index], len(name), side)
+            inside = ((places > box[0]) & (places < box[1])).all(axis=1)
+            covers = any(
+                (box[0] < other[1]).all() and (other[0] < box[1]).all() for other in taken
+            )
+            if inside.any() or covers or box[0, 0] < 0 or box[1, 0] > 1:
+                continue
+            taken.append(box)
+            ax.annotate(
+                name, points[index], (3 * side, 0), textcoords="offset points", fontsize=6,
+                color=MUTED, ha="left" if side > 0 else "right", va="center", parse_math=False,
+            )  # fmt: skip
+            break
+
+
+def _name_box(place: np.ndarray, n_letters: int, side: int) -> np.ndarray:
+    """Lower left and upper right corner of a name beside a dot, in shares of the panel."""
+    ends = sorted(place[0] + side * np.array([DOT_ROOM, DOT_ROOM + LETTER_ROOM * n_letters]))
+    return np.stack([ends, place[1] + np.array([-1, 1]) * LINE_ROOM / 2], 1)
 
 
 def note_first(drawing: Figure | SubFigure, shown: int, total: int, what: str, file: str) -> None:
