@@ -49,7 +49,7 @@ rule build_page:
             name: {"category": drawn["category"], "title": drawn["title"]}
             for name, drawn in FIGURES.items()
         },
-        captions=str(Path(workflow.basedir, "workflow", "report")),
+        captions=lambda wildcards, input: str(Path(input.captions[0]).parent),
         citation=str(Path(workflow.basedir, "CITATION.cff")),
         benchmarks="benchmarks/{cohort}",
         reference=(REFERENCE_MODELS or [None])[0],

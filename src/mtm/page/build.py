@@ -73,16 +73,11 @@ def build_page(
         HTML that needs no other file and asks for none.
     """
     drawn = pictures(results, dict(figures), places.captions)
-    blocks = {f"figure-{picture.name}": picture.table for picture in drawn if picture.table}
-    taken = sum(map(len, blocks.values())) + sum(len(picture.image) for picture in drawn)
-    gene_models, of_genes = gene_blocks(
-        results, symbols, target_tissues(results), MOST_CHARACTERS - taken - OF_TEXT
-    )
-    blocks |= of_genes
-    blocks["models"] = pack_json(models_and_tissues(results, gene_models))
-    style = asset("page.css")
-    script = "".join(f'"use strict";\n(() => {{\n{_scripts()}}})();\n')
     cost = overview.cost(places.benchmarks)
+    style = asset("page.css")
+    script = (
+        f'"use strict";\n(() => {{\n{"".join(asset(f"{name}.js") for name in SCRIPTS)}}})();\n'
+    )
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
@@ -91,10 +86,8 @@ def build_page(
         f"style-src '{security_hash(style)}'; script-src '{security_hash(script)}'",
         style=Markup(style),
         script=Markup(script),
-        blocks=blocks,
-        cohort=results.config["cohort"],
-        source=results.config["source"],
-        simulated=results.config["simulation"] is not None,
+        blocks=_blocks(results, drawn, symbols),
+        config=results.config,
         first_line=overview.first_line(results),
         paragraph=overview.paragraph(results),
         accuracy=overview.accuracy_table(results),
@@ -108,15 +101,20 @@ def build_page(
         cost=cost,
         versions=overview.versions(),
         citation=overview.citation(places.citation),
-        config=results.config,
         settings=yaml.safe_dump(results.config, sort_keys=False),
-        tables=[name for name in sorted(results.names)
-                if name.endswith(".tsv") and not name.startswith("figures/")],
-    )  # fmt: skip
+        tables=[name for name in results.matching("*.tsv") if not name.startswith("figures/")],
+    )
 
 
-def _scripts() -> str:
-    return "".join(asset(f"{name}.js") for name in SCRIPTS)
+def _blocks(results: Results, drawn: list[Picture], symbols: pd.Series) -> dict[str, str]:
+    """Pack the data of the page, with the genes of as many models as have room."""
+    blocks = {f"figure-{picture.name}": picture.table for picture in drawn if picture.table}
+    taken = sum(map(len, blocks.values())) + sum(len(picture.image) for picture in drawn)
+    gene_models, of_genes = gene_blocks(
+        results, symbols, target_tissues(results), MOST_CHARACTERS - taken - OF_TEXT
+    )
+    models = pack_json(models_and_tissues(results, gene_models))
+    return blocks | of_genes | {"models": models}
 
 
 def _by_category(drawn: list[Picture]) -> dict[str, list[Picture]]:

@@ -152,8 +152,6 @@ def rule_resources(size: CohortSize, n_models: int) -> Mapping[str, dict[str, in
         # Each process has one tissue's samples; together they are no more than a few matrices.
         "predict_status": _asked(10 * matrix + 8000, 20),
         "contrast_reference": _asked(3 * matrix + 10 * genes_mb, genes_mb),
-        # The tables of a model at a time, then a page of 15 MB at most.
-        "build_page": _asked(12 * genes_mb + 500, 20),
         "transfer_model": _asked(4 * matrix + 10 * genes_mb + 2000, 2 * genes_mb),
         **dict.fromkeys(
             (
