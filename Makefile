@@ -15,6 +15,8 @@ demo: $(READY)
 	$(DEMO) --cores $(CORES) --max-threads 1
 	$(DEMO) --report results/demo/report.html
 	$(BIN)/python scripts/print_headline.py results/demo covariates
+# The page just made, in a browser; skipped without Chromium.
+	$(BIN)/pytest -rs tests/page/test_browser.py -k demos
 
 test: $(READY)
 # One thread each: tests are small, and threads that share cores wait for one another.

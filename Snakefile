@@ -35,6 +35,7 @@ include: "workflow/rules/representations.smk"
 include: "workflow/rules/trainings.smk"
 include: "workflow/rules/paper.smk"
 include: "workflow/rules/figures.smk"
+include: "workflow/rules/page.smk"
 
 
 rule accuracy:
@@ -63,6 +64,7 @@ rule all:
         rules.accuracy.input,
         rules.figures.input,
         rules.tables.input,
+        results_of("index.html"),
         results_of("bundles/{model}.safetensors", model=FITTED_MODELS)
         if config["final_bundle"]
         else [],

@@ -1,4 +1,4 @@
-"""Print the accuracy of every model of a run, with its interval and null, and where the report is.
+"""Print the accuracy of every model of a run, with its interval and null, and where the page is.
 
 Usage: python scripts/print_headline.py results/demo covariates
 """
@@ -56,4 +56,4 @@ if __name__ == "__main__":
     folder = Path(sys.argv[1])
     headline = read_tsv(folder / "accuracy" / "headline.tsv", ["model", "level", *NUMBERS])
     lines = headline_lines(headline, sys.argv[2])
-    print("", *lines, f"Report: {folder / 'report.html'}", sep="\n")
+    print("", *lines, f"Page: {folder / 'index.html'}", sep="\n")

@@ -36,11 +36,12 @@ def test_arrows_point_downwards_and_there_is_no_circle():
 
 # Scripts that compute nothing on PyTorch, or only with a model or an option that does.
 WITHOUT_TORCH = """
-build_cohort certify_bundle combine_status compare_tissue_similarity compare_with_paper draw_figure
-fetch_dataset find_contrasts join_gene_contrasts list_skipped_analyses make_folds
-measure_connectivity measure_conservation measure_expression_level predict_fold predict_oracle
-print_headline simulate_cohort summarise_accuracy summarise_dysregulation summarise_external
-summarise_intervals summarise_traits train_fold
+build_cohort build_page certify_bundle combine_status compare_tissue_similarity
+compare_with_paper draw_figure fetch_dataset find_contrasts join_gene_contrasts
+list_skipped_analyses make_folds measure_connectivity measure_conservation
+measure_expression_level predict_fold predict_oracle print_headline simulate_cohort
+summarise_accuracy summarise_dysregulation summarise_external summarise_intervals
+summarise_traits train_fold
 """
 
 

@@ -72,7 +72,7 @@ def test_dots_are_the_means_and_the_text_counts_them():
     np.testing.assert_allclose(dots[np.argsort(dots[:, 0])], expected[np.argsort(expected[:, 0])])
     better = rows["mean_a"] > rows["mean_b"]
     significant = rows["q"] < 0.05
-    said = ax.texts[0].get_text()
+    said = ax.texts[-1].get_text()
     assert said.split("\n") == [
         f"better {better.sum()} of 30",
         f"significantly {(better & significant).sum()}",

@@ -1,7 +1,8 @@
+import matplotlib as mpl
 import numpy as np
 import pytest
 
-from mtm.figures import marks
+from mtm.figures import marks, style
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -19,3 +20,14 @@ def test_a_swarm_without_room_still_places_every_dot():
     assert np.isfinite(y).all()
     assert np.abs(y).max() <= 1
     assert marks.swarm_offsets(np.zeros(0), 1.0, 1.0).shape == (0,)
+
+
+def test_dots_far_apart_are_named_and_crowded_ones_are_not():
+    regions = [name for name in style.gtex_tissues().index if name.startswith("Brain - ")][:3]
+    with mpl.rc_context(style.RC):
+        ax = style.new_figure(80, 80).subplots()
+        ax.set(xlim=(0, 1), ylim=(0, 1))
+        marks.name_dots(ax, [0.1, 0.9, 0.11], [0.1, 0.9, 0.1], regions, np.array([3, 2, 1]))
+    written = [text.get_text() for text in ax.texts]
+    assert written == [style.abbreviation(name) for name in regions[:2]]
+    assert len(set(written)) == 2

@@ -21,7 +21,8 @@ def tables(n_tissues, models=("mtm",), n_genes=200):
              "tissue": tissue, "role": "source" if tissue == "Whole Blood" else "target",
              "status": "ran", "related": place % 3 > 0, "n_genes": n_genes, "rho_log2fc": rho,
              "ci_low": rho - 0.1, "ci_high": rho + 0.1, "null_low": -0.3, "null_high": 0.3,
-             "q": 0.01}
+             "q": 0.01, "n_reference_cases": 40 + place, "n_reference_controls": 70,
+             "n_cases": 22, "n_controls": 38}
             for alignment in ALIGNMENTS
             for place, tissue in enumerate([*tissues, "Whole Blood"])
             for rho in [rng.uniform(-0.5, 0.8)]
@@ -77,6 +78,11 @@ def test_panels_go_from_related_to_other_by_falling_rho_and_count_all_genes():
     first = figure.axes[0].texts[0].get_text()
     assert f"{order['rho_log2fc'].iloc[0]:.2f}" in first
     assert "\N{BLACK STAR}" in first
+    ax = figure.axes[0]
+    assert ax.get_xlim() == ax.get_ylim()
+    (identity,) = (line for line in ax.lines if line.get_linestyle() == "--")
+    assert tuple(identity.get_xdata()) == tuple(identity.get_ydata()) == ax.get_xlim()
+    assert "n = 22 / 38" in figure.get_supylabel()
 
 
 def test_strip_has_a_mark_for_every_tissue_and_alignment():

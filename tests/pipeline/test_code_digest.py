@@ -8,7 +8,7 @@ from mtm.errors import InputError
 from mtm.figures import registry
 from mtm.models.registry import model_class, model_names
 from mtm.pipeline import code_digest as module
-from mtm.pipeline.code_digest import code_digest, figure_module, model_module
+from mtm.pipeline.code_digest import code_digest, figure_module, files_digest, model_module
 from mtm.registered import registered_modules
 
 ROOT = Path(__file__).parents[2]
@@ -144,3 +144,11 @@ def test_unknown_names_are_refused(tmp_path):
         code_digest(ROOT / "scripts/train_fold.py", ["mtm.nothing"])
     with pytest.raises(InputError, match="no readable code"):
         code_digest(tmp_path / "absent.py")
+
+
+def test_files_that_are_no_code_have_a_digest_of_their_content(tmp_path):
+    (tmp_path / "page.css").write_text("a {}")
+    first = files_digest(tmp_path)
+    assert first == files_digest(tmp_path)
+    (tmp_path / "page.css").write_text("b {}")
+    assert files_digest(tmp_path) != first

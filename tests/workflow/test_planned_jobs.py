@@ -6,6 +6,8 @@ import pytest
 import yaml
 from in_process import plan
 
+from mtm.pipeline import code_digest
+
 ROOT = Path(__file__).parents[2]
 FILES = ("expression", "sample_attributes", "subject_phenotypes")
 
@@ -109,3 +111,15 @@ def test_one_model_tells_what_the_paper_lacks_and_lists_its_training_on_all(tmp_
         assert table.params.absent[name] == "no model of class mtm"
     assert table.params.absent["pair_counts"] == "one model"
     assert "see tables/skipped.tsv" not in table.params.absent.values()
+
+
+def test_the_page_alone_takes_figures_and_does_not_know_how_they_are_drawn(jobs):
+    takers = {job.rule.name for job in jobs if any("/figures/" in str(path) for path in job.input)}
+    assert takers == {"build_page"}
+    (page,) = (job for job in jobs if job.rule.name == "build_page")
+    drawn = {Path(path).stem for path in page.input if path.endswith(".png")}
+    assert {"fig2a", "fig4", "transfer", "external"} <= drawn
+    modules = code_digest._closure({"mtm.page.build"}, set(), ROOT / "src")
+    assert {name for name in modules if name.startswith("mtm.figures.")} == {
+        "mtm.figures.names", "mtm.figures.style",
+    }  # fmt: skip

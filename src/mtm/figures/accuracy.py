@@ -21,7 +21,6 @@ from mtm.figures.style import (
     PALETTE,
     REFERENCE_COLOR,
     new_figure,
-    tissue_colors,
 )
 from mtm.vocabulary import (
     ACCURACY_KEY,
@@ -57,6 +56,8 @@ PANEL_WIDTH_MM = 52.0
 # Parts of a model's row in Fig 2a: dots above, their mean with its interval below.
 SWARM_PLACE, MEAN_PLACE = -0.09, 0.36
 TISSUE_ROW_MM = 3.9
+# Of a model in the row of a tissue.
+MARK_MM = 0.5
 MODEL_COLUMNS = 5
 
 
@@ -144,8 +145,7 @@ def fig2a(table: pd.DataFrame) -> Figure:
     scales = list(dict.fromkeys(scale for scale, _, _ in panels))
     levels = list(dict.fromkeys(level for _, level, _ in panels))
     tissues = sorted(set(table["tissue"]) - {MEAN_OF_TISSUES})
-    colors = tissue_colors(tissues)
-    fixed_mm = len(scales) * 9 + marks.legend_mm(tissues, PAGE_MM) + 16
+    fixed_mm = len(scales) * 9 + 16
     row_mm = min(
         4.5 + 3.5 * min(1.0, len(tissues) / 48),
         (PAGE_HEIGHT_MM - fixed_mm) / (len(scales) * len(models)),
@@ -157,7 +157,7 @@ def fig2a(table: pd.DataFrame) -> Figure:
     for letter, panel in zip("abcd", panels, strict=False):
         ax = axes[scales.index(panel[0]), levels.index(panel[1])]
         rows = table[(table[ACCURACY_KEY] == panel).all(axis=1)]
-        _draw_models(ax, rows, models, colors, limits, row_mm)
+        _draw_models(ax, rows, models, limits, row_mm)
         ax.set_title(f"{letter}  {PANEL_TITLES[panel]}")
     for ax in axes[-1]:
         ax.set_xlabel(RHO_LABEL)
@@ -169,7 +169,6 @@ def fig2a(table: pd.DataFrame) -> Figure:
         loc="outside upper left",
         ncols=3,
     )
-    marks.tissue_legend_below(drawing, tissues)
     return drawing
 
 
@@ -177,7 +176,6 @@ def _draw_models(
     ax: Axes,
     rows: pd.DataFrame,
     models: Sequence[str],
-    colors: dict[str, str],
     limits: tuple[float, float],
     row_mm: float,
 ) -> None:
@@ -195,10 +193,7 @@ def _draw_models(
         dots = rows[(rows["model"] == model) & (rows["tissue"] != MEAN_OF_TISSUES)].dropna(
             subset=["mean_rho"]
         )
-        marks.swarm(
-            ax, dots["mean_rho"].to_numpy(), place + SWARM_PLACE,
-            [colors[name] for name in dots["tissue"]], mm_per_rho, row_mm,
-        )  # fmt: skip
+        marks.swarm(ax, dots["mean_rho"].to_numpy(), place + SWARM_PLACE, mm_per_rho, row_mm)
         if model not in means.index:
             continue
         mean = means.loc[model]
@@ -209,7 +204,7 @@ def _draw_models(
         ax.text(
             1.01,
             place,
-            marks.minus(f"{mean['mean_rho']:.3f}"),
+            marks.minus(f"{mean['mean_rho']:.2f}"),
             transform=ax.get_yaxis_transform(),
             va="center",
             fontsize=6,
@@ -227,7 +222,7 @@ def _interval_legend(reference: bool) -> list[Line2D | Patch]:
     handles = [
         Line2D([], [], color=INK, marker="D", ms=2.8, lw=1.4,
                label="mean of tissues, 95% interval over donors"),
-        Line2D([], [], color="white", marker="o", ms=3.3, mfc="white", mec=INK, mew=0.4, lw=0,
+        Line2D([], [], marker="o", ms=3.3, mfc=marks.DOT_COLOR, mec=INK, mew=0.4, lw=0,
                label="one tissue"),
         marks.null_legend("donors permuted"),
     ]  # fmt: skip
@@ -258,10 +253,10 @@ def _tissue_rows(table: pd.DataFrame, value: str) -> list[str]:
 
 
 def _tissue_panels(
-    table: pd.DataFrame, tissues: list[str], n_panels: int
+    table: pd.DataFrame, tissues: list[str], n_panels: int, row_mm: float = TISSUE_ROW_MM
 ) -> tuple[Figure, np.ndarray]:
     """Panels side by side, a row a tissue."""
-    drawing = new_figure(PAGE_MM, len(tissues) * TISSUE_ROW_MM + 20)
+    drawing = new_figure(PAGE_MM, len(tissues) * row_mm + 20)
     axes = drawing.subplots(1, n_panels, sharex=True, squeeze=False)[0]
     labels = marks.counted(tissues, table.groupby("tissue")["n_samples"].max())
     for ax in axes:
@@ -279,12 +274,15 @@ def accuracy_by_tissue(table: pd.DataFrame) -> Figure:
     table
         From `accuracy_by_tissue_table`.
     """
-    models = names.ordered(table["model"])
+    every = names.ordered(table["model"])
     panels = _panels(table)
     tissues = _tissue_rows(table[(table[ACCURACY_KEY] == panels[0]).all(axis=1)], "mean_rho")
-    drawing, axes = _tissue_panels(table, tissues, len(panels))
+    room_mm = (PAGE_HEIGHT_MM - 20) / len(tissues)
+    models = _told_apart(every, max(TISSUE_ROW_MM, room_mm))
+    row_mm = min(max(TISSUE_ROW_MM, MARK_MM * len(models)), room_mm)
+    drawing, axes = _tissue_panels(table, tissues, len(panels), row_mm)
     limits = _rho_limits(table)
-    offsets = marks.dodge(models, 0.3)
+    offsets = marks.dodge(models, 0.38)
     for ax, panel in zip(axes, panels, strict=True):
         rows = table[(table[ACCURACY_KEY] == panel).all(axis=1) & table["tissue"].isin(tissues)]
         null = rows.groupby("tissue").agg({"null_low": "min", "null_high": "max"})
@@ -306,8 +304,19 @@ def accuracy_by_tissue(table: pd.DataFrame) -> Figure:
         ax.set_title(PANEL_TITLES[panel])
     handles = [*marks.model_legend(models), marks.null_legend("donors permuted")]
     handles += reachable_legend(table)
+    marks.note_first(drawing, len(models), len(every), "models", "accuracy/summary.tsv")
     drawing.legend(handles=handles, loc="outside upper left", ncols=MODEL_COLUMNS)
     return drawing
+
+
+def _told_apart(models: list[str], row_mm: float) -> list[str]:
+    """Models that have room in a row, the first ones and always the covariates-only one."""
+    n = max(2, int(row_mm / MARK_MM))
+    if len(models) <= n:
+        return models
+    last = [name for name in models if name == REFERENCE_MODEL]
+    first = [name for name in models if name != REFERENCE_MODEL][: n - len(last)]
+    return names.ordered([*first, *last])
 
 
 def fig2b_table(table: pd.DataFrame) -> pd.DataFrame:
@@ -366,12 +375,19 @@ def fig2b(table: pd.DataFrame) -> Figure:
                 zorder=3,
                 **names.style(model),
             )
+        if REFERENCE_MODEL in models:
+            alone = rows[rows["model"] == REFERENCE_MODEL]
+            ax.barh(
+                alone["tissue"].map(tissues.index), alone["n_predictable_genes"], height=0.84,
+                color=REFERENCE_COLOR, zorder=0.5,
+            )  # fmt: skip
         _count_axis(ax, highest)
         ax.set_title(marks.DEFINITION_TITLES[definition.removeprefix("n_")])
     drawing.supxlabel("Number of predictable genes (square-root axis)", fontsize=7)
-    drawing.legend(
-        handles=marks.model_legend(models), loc="outside upper left", ncols=MODEL_COLUMNS
-    )
+    handles = marks.model_legend(models)
+    if REFERENCE_MODEL in models:
+        handles.append(Patch(color=REFERENCE_COLOR, lw=0, label="up to covariates alone"))
+    drawing.legend(handles=handles, loc="outside upper left", ncols=MODEL_COLUMNS)
     return drawing
 
 

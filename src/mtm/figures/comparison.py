@@ -9,9 +9,9 @@ from matplotlib.ticker import MaxNLocator
 
 from mtm.figures import names
 from mtm.figures.accuracy import PANEL_TITLES
-from mtm.figures.marks import DOT_AREA, legend_mm, note_first, tissue_legend_below
+from mtm.figures.marks import DOT_AREA, DOT_COLOR, name_dots, note_first
 from mtm.figures.registry import figure
-from mtm.figures.style import INK, MUTED, PAGE_MM, new_figure, tissue_colors
+from mtm.figures.style import INK, MUTED, PAGE_MM, new_figure
 from mtm.vocabulary import ACCURACY_KEY, MEAN_OF_TISSUES, PAIR, TABLE_MEASURES
 
 MAX_PAIRS = 4
@@ -76,11 +76,9 @@ def fig_s6(table: pd.DataFrame) -> Figure:
     pairs = pairs_of(table)
     present = set(table[ACCURACY_KEY].itertuples(index=False, name=None))
     measures = [measure for measure in TABLE_MEASURES if measure in present]
-    tissues = sorted(set(table["tissue"]))
-    colors = tissue_colors(tissues)
     side = 42.0
     width = PAGE_MM if len(pairs) > 2 else 110.0
-    drawing = new_figure(width, len(measures) * (side + 4) + legend_mm(tissues, width) + 16)
+    drawing = new_figure(width, len(measures) * (side + 4) + 16)
     axes = drawing.subplots(len(measures), len(pairs), sharex="row", sharey="row", squeeze=False)
     for row, measure in enumerate(measures):
         of_measure = table[(table[ACCURACY_KEY] == measure).all(axis=1)]
@@ -88,19 +86,18 @@ def fig_s6(table: pd.DataFrame) -> Figure:
         limits = _limits(values)
         for ax, pair in zip(axes[row], pairs, strict=True):
             mine = of_measure[(of_measure[PAIR] == pair).all(axis=1)]
-            _draw_pair(ax, mine, colors, limits)
+            _draw_pair(ax, mine, limits)
             ax.set_xlabel(f"ρ of {names.title(pair[1])}" if row == len(measures) - 1 else "")
             ax.set_ylabel(f"ρ of {names.title(pair[0])}")
         axes[row, 0].set_title(PANEL_TITLES[measure])
     handles = [
-        Line2D([], [], lw=0, marker="o", ms=3.5, color=MUTED, mec=INK, mew=0.25,
+        Line2D([], [], lw=0, marker="o", ms=3.5, color=DOT_COLOR, mec=INK, mew=0.4,
                label="one tissue, significantly different (donor-paired, q < 0.05)"),
-        Line2D([], [], lw=0, marker="o", ms=3.5, mfc="white", mec=MUTED, mew=0.8,
+        Line2D([], [], lw=0, marker="o", ms=3.5, mfc="white", mec=INK, mew=0.4,
                label="not significantly"),
     ]  # fmt: skip
     drawing.legend(handles=handles, loc="outside upper left", ncols=2)
     note_pairs(drawing, table, "comparison/pairs.tsv")
-    tissue_legend_below(drawing, tissues)
     return drawing
 
 
@@ -110,26 +107,18 @@ def _limits(values: np.ndarray) -> tuple[float, float]:
     return low - 0.05 * (high - low), high + 0.05 * (high - low)
 
 
-def _draw_pair(
-    ax: Axes, rows: pd.DataFrame, colors: dict[str, str], limits: tuple[float, float]
-) -> None:
+def _draw_pair(ax: Axes, rows: pd.DataFrame, limits: tuple[float, float]) -> None:
     """Draw one pair on one measure."""
     ax.plot(limits, limits, color=MUTED, lw=0.6, zorder=1)
     significant = (rows["q"] < 0.05).to_numpy()
-    own = np.array([colors[name] for name in rows["tissue"]])
-    for chosen, face, edge, edge_width in (
-        (~significant, "white", own, 0.8),
-        (significant, own, INK, 0.25),
-    ):
-        if not chosen.any():
-            continue
+    for chosen, face in ((~significant, "white"), (significant, DOT_COLOR)):
         ax.scatter(
             rows["mean_b"][chosen],
             rows["mean_a"][chosen],
             s=DOT_AREA,
-            c=face if isinstance(face, str) else face[chosen],
-            edgecolors=edge if isinstance(edge, str) else edge[chosen],
-            linewidths=edge_width,
+            c=face,
+            edgecolors=INK,
+            linewidths=0.4,
             zorder=3,
         )
     ax.set_xlim(*limits)
@@ -141,6 +130,9 @@ def _draw_pair(
     ax.grid()
     if rows.empty:
         return
+    known = rows.dropna(subset=["mean_a", "mean_b"])
+    far = np.abs(known["difference"].to_numpy())
+    name_dots(ax, known["mean_b"], known["mean_a"], list(known["tissue"]), far)
     counts = rows.iloc[0]
     # The text stands on the side of the diagonal that has fewer dots.
     below = counts["n_better"] >= counts["n_tissues"] / 2

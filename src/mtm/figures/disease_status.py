@@ -8,6 +8,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MultipleLocator
 
 from mtm.figures.marks import (
+    DOT_COLOR,
     case_counts,
     contrast_title,
     dodge,
@@ -17,7 +18,7 @@ from mtm.figures.marks import (
     tissue_axis,
 )
 from mtm.figures.registry import figure
-from mtm.figures.style import INK, MUTED, PAGE_MM, PALETTE, new_figure, tissue_colors
+from mtm.figures.style import INK, MUTED, PAGE_MM, PALETTE, new_figure
 from mtm.settings.disease import contrast_label
 from mtm.vocabulary import BASELINE, OBSERVED, PREDICTED, RAN, SOURCE
 
@@ -140,16 +141,15 @@ def _draw_pairs(ax: Axes, table: pd.DataFrame) -> None:
     wide = pairs.pivot(index=["tissue", "contrast"], columns="input", values="auroc")[inputs]
     informative = pairs.groupby(["tissue", "contrast"])["informative"].first().astype(bool)
     informative = informative.reindex(wide.index).to_numpy()
-    colors = tissue_colors(set(pairs["tissue"]))
     places = np.arange(len(inputs))
     ax.axhline(0.5, color=MUTED, lw=0.6, ls="--")
-    for (tissue, _), values, chosen in zip(wide.index, wide.to_numpy(), informative, strict=True):
+    for values, chosen in zip(wide.to_numpy(), informative, strict=True):
         if not chosen:
             ax.plot(places, values, color="#C9C9C9", lw=0.4, marker="o", ms=1.6, zorder=1)
             continue
-        ax.plot(places, values, color=colors[tissue], lw=0.6, alpha=0.8, zorder=2)
+        ax.plot(places, values, color=MUTED, lw=0.6, alpha=0.8, zorder=2)
         ax.scatter(
-            places, values, s=11, color=colors[tissue], edgecolors=INK, linewidths=0.25, zorder=3
+            places, values, s=11, color=DOT_COLOR, edgecolors=INK, linewidths=0.25, zorder=3
         )
     for chosen, face, offset in (
         (informative, INK, -0.2),
@@ -167,8 +167,8 @@ def _draw_pairs(ax: Axes, table: pd.DataFrame) -> None:
     counts = " cases / ".join(case_counts(pairs))
     ax.set_title(f"d  {len(wide)} pairs of tissue and disease,\nn = {counts} controls")
     handles = [
-        Line2D([], [], color=MUTED, marker="o", mec=INK, mew=0.25, ms=3.5, lw=0.6,
-               label=f"{informative.sum()} informative pairs (tissue colours)"),
+        Line2D([], [], color=MUTED, marker="o", mfc=DOT_COLOR, mec=INK, mew=0.25, ms=3.5,
+               lw=0.6, label=f"{informative.sum()} informative pairs"),
         Line2D([], [], color="#C9C9C9", marker="o", ms=1.6, lw=0.4, label="other pairs"),
         Line2D([], [], lw=0, marker="D", ms=4.5, mfc=INK, mec=INK, label="mean, informative"),
         Line2D([], [], lw=0, marker="D", ms=4.5, mfc="white", mec=INK, label="mean, all"),
@@ -195,7 +195,7 @@ def _write_comparisons(ax: Axes, table: pd.DataFrame) -> None:
             if row["n_pairs"] == 0:
                 ax.text(x, y, "no pair", **style)
                 continue
-            text = f"{row['difference']:+.3f} ({row['ci_low']:+.3f} to {row['ci_high']:+.3f})"
+            text = f"{row['difference']:+.2f} ({row['ci_low']:+.2f} to {row['ci_high']:+.2f})"
             text = minus(text)
             tests = [
                 f"{row[name]:.1g}" if np.isfinite(row[name]) else "\N{EN DASH}"

@@ -12,7 +12,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 from mtm.figures import marks, names
 from mtm.figures.comparison import first_pairs, note_pairs, pairs_of
 from mtm.figures.registry import figure
-from mtm.figures.style import INK, MUTED, PAGE_MM, new_figure, tissue_colors
+from mtm.figures.style import INK, MUTED, PAGE_MM, new_figure
 from mtm.vocabulary import PAIR
 
 # As many as stand beside a panel.
@@ -38,22 +38,20 @@ def fig2de(table: pd.DataFrame) -> Figure:
     """
     pairs = pairs_of(table)
     definitions = [name for name in marks.DEFINITION_TITLES if name in set(table["definition"])]
-    tissues = sorted(set(table["tissue"]))
-    colors = tissue_colors(tissues)
     width = PAGE_MM if len(pairs) > 1 else 110.0
-    drawing = new_figure(width, len(definitions) * 55 + marks.legend_mm(tissues, width) + 12)
+    drawing = new_figure(width, len(definitions) * 55 + 12)
     axes = drawing.subplots(len(definitions), len(pairs), sharex=True, sharey="row", squeeze=False)
+    axes[0, 0].set_xlim(0, 1.05 * table["n_samples"].max())
     for row, definition in enumerate(definitions):
         of_definition = table[table["definition"] == definition]
         limits = _limits(of_definition["fold_change"])
         for ax, pair in zip(axes[row], pairs, strict=True):
             mine = of_definition[(of_definition[PAIR] == pair).all(axis=1)]
-            _draw_pair(ax, mine, colors, limits)
+            _draw_pair(ax, mine, limits)
             ax.set_ylabel(fill(" / ".join(map(names.title, pair)), LABEL_LETTERS))
         axes[row, 0].set_title(marks.DEFINITION_TITLES[definition])
     for ax in axes[-1]:
         ax.set_xlabel("Samples of the tissue")
-    axes[0, 0].set_xlim(0, 1.05 * table["n_samples"].max())
     drawing.supylabel("Fold change of the number of predictable genes", fontsize=7)
     if ((table["n_a"] == 0) & ~table["excluded"].astype(bool)).any():
         zero = Line2D(
@@ -62,7 +60,6 @@ def fig2de(table: pd.DataFrame) -> Figure:
         )  # fmt: skip
         drawing.legend(handles=[zero], loc="outside upper left")
     note_pairs(drawing, table, "comparison/fold_changes.tsv")
-    marks.tissue_legend_below(drawing, tissues)
     return drawing
 
 
@@ -75,9 +72,7 @@ def _limits(changes: pd.Series) -> tuple[float, float]:
     return low / margin, high * margin**5
 
 
-def _draw_pair(
-    ax: Axes, rows: pd.DataFrame, colors: dict[str, str], limits: tuple[float, float]
-) -> None:
+def _draw_pair(ax: Axes, rows: pd.DataFrame, limits: tuple[float, float]) -> None:
     """Draw one pair under one definition."""
     ax.axhline(1, color=MUTED, lw=0.6, zorder=1)
     for marker, part in (
@@ -88,7 +83,7 @@ def _draw_pair(
             part["n_samples"],
             part["fold_change"],
             s=marks.DOT_AREA,
-            c=[colors[name] for name in part["tissue"]],
+            c=marks.DOT_COLOR,
             marker=marker,
             edgecolors=INK,
             linewidths=0.25,
@@ -104,6 +99,9 @@ def _draw_pair(
     ax.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
     ax.tick_params(labelleft=True, labelbottom=True)
     ax.grid()
+    named = rows[rows["fold_change"] > 0]
+    far = np.abs(np.log(named["fold_change"].to_numpy(float)))
+    marks.name_dots(ax, named["n_samples"], named["fold_change"], list(named["tissue"]), far)
     ax.text(0.97, 0.97, _statement(rows), transform=ax.transAxes, ha="right", va="top", fontsize=6)
 
 
@@ -113,7 +111,7 @@ def _statement(rows: pd.DataFrame) -> str:
     lines = [f"{whole['n_tissues']} tissues"]
     if np.isfinite(whole["spearman_rho"]):
         p = whole["p_as_paper"]
-        p = f"{p:.1e}".replace("e-0", "e-") if p < 1e-3 else f"{p:.3f}"
+        p = f"{p:.1e}".replace("e-0", "e-") if p < 1e-3 else f"{p:.2g}"
         lines.insert(0, marks.minus(f"Spearman {whole['spearman_rho']:.2f}, P {p}"))
     if whole["n_excluded"]:
         lines.append(f"{whole['n_excluded']} without fold change")

@@ -91,10 +91,9 @@ def _draw(table: pd.DataFrame, better: str) -> Figure:
 
 
 def _limit(table: pd.DataFrame) -> float:
-    """Half width of the axis: holds every estimate, and intervals as far as they are of use."""
-    ends = table[["ci_low", "ci_high"]].abs().to_numpy()
-    wide = np.nanquantile(ends, 0.95) if np.isfinite(ends).any() else 0
-    return min(1.0, 1.08 * max(table["cliffs_delta"].abs().max(), wide, 0.1))
+    """Half width of the axis: holds every estimate and every interval."""
+    ends = table[["ci_low", "ci_high", "cliffs_delta"]].abs().to_numpy()
+    return 1.05 * max(np.nanmax(ends, initial=0.0), 0.1)
 
 
 def _draw_panel(

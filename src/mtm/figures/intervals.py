@@ -114,5 +114,5 @@ def _draw_width(ax: Axes, rows: pd.DataFrame, models: Sequence[str]) -> None:
         ax.plot(mean, [place], "D", color=INK, ms=2.6, zorder=4)
     ax.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
     level = rows["level"].iloc[0]
-    ax.set_xlabel(f"Width of {level:.0%} intervals\nover that around the mean")
-    ax.set_title("b  Width")
+    ax.set_xlabel("Width over that\naround the mean")
+    ax.set_title(f"b  Width, {level:.0%}")

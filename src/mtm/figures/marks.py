@@ -11,7 +11,14 @@ from matplotlib.patches import Patch
 from matplotlib.transforms import offset_copy
 
 from mtm.figures import names
-from mtm.figures.style import INK, MM_PER_INCH, MUTED, NULL_COLOR, tissue_colors
+from mtm.figures.style import (
+    INK,
+    MM_PER_INCH,
+    MUTED,
+    NULL_COLOR,
+    abbreviation,
+    tissue_colors,
+)
 from mtm.settings.disease import contrast_label
 from mtm.vocabulary import HEADLINE, MEAN_OF_TISSUES, MEDIAN_OF_TISSUES, PAPER
 
@@ -24,8 +31,11 @@ DEFINITION_TITLES = {
 OVER_TISSUES = {MEAN_OF_TISSUES: "Mean of tissues", MEDIAN_OF_TISSUES: "Median of tissues"}
 BAND = "#F6F6F6"
 SWATCH_POINTS = 5.0
+# One tissue; which one, a name or a row says, not a colour: GTEx gives the brain one yellow.
+DOT_COLOR = "#B8C4D0"
 DOT_MM, DOT_AREA = 1.15, 11.0
-LEGEND_COLUMN_MM, LEGEND_ROW_MM = 45.0, 3.1
+# Dots that are named in a panel; the room of a letter, a line and a dot in shares of the panel.
+MOST_NAMES, LETTER_ROOM, LINE_ROOM, DOT_ROOM = 5, 0.04, 0.07, 0.02
 
 
 def minus(text: str) -> str:
@@ -122,41 +132,47 @@ def model_legend(models: Iterable[str], **line: object) -> list[Line2D]:
     ]
 
 
-def tissue_legend(colors: dict[str, str]) -> list[Line2D]:
-    """One entry a colour; tissues that share one are named by their organ and number."""
-    groups: dict[str, list[str]] = {}
-    for tissue, color in colors.items():
-        groups.setdefault(color, []).append(tissue)
-    labels = {
-        color: group[0]
-        if len(group) == 1
-        else f"{group[0].split(' - ')[0]} ({len(group)} regions)"
-        if len({name.split(" - ")[0] for name in group}) == 1
-        else ", ".join(group)
-        for color, group in groups.items()
-    }
-    return [
-        Line2D([], [], marker="o", lw=0, ms=3.5, color=color, mec=INK, mew=0.25, label=label)
-        for color, label in labels.items()
-    ]
+def name_dots(
+    ax: Axes, x: Sequence[float], y: Sequence[float], tissues: Sequence[str], first: np.ndarray
+) -> None:
+    """Write the abbreviations of tissues beside dots, as far as they have room.
+
+    Parameters
+    ----------
+    ax
+        Where, its limits set.
+    x, y
+        Of each dot, shape ``(n,)``.
+    tissues
+        Their names.
+    first
+        How much each deserves its name, shape ``(n,)``; the `MOST_NAMES` first are written.
+    """
+    points = np.stack([x, y], 1)
+    places = ax.transAxes.inverted().transform(ax.transData.transform(points))
+    taken: list[np.ndarray] = []
+    for index in np.argsort(-np.asarray(first), kind="stable")[:MOST_NAMES]:
+        name = abbreviation(tissues[index])
+        for side in (1, -1):
+            box = _name_box(places[index], len(name), side)
+            inside = ((places > box[0]) & (places < box[1])).all(axis=1)
+            covers = any(
+                (box[0] < other[1]).all() and (other[0] < box[1]).all() for other in taken
+            )
+            if inside.any() or covers or box[0, 0] < 0 or box[1, 0] > 1:
+                continue
+            taken.append(box)
+            ax.annotate(
+                name, points[index], (3 * side, 0), textcoords="offset points", fontsize=6,
+                color=MUTED, ha="left" if side > 0 else "right", va="center", parse_math=False,
+            )  # fmt: skip
+            break
 
 
-def tissue_legend_below(drawing: Figure, tissues: Sequence[str]) -> None:
-    """Put the colours of tissues below a figure."""
-    columns = _legend_columns(drawing.get_figwidth() * MM_PER_INCH)
-    handles = tissue_legend(tissue_colors(tissues))
-    drawing.legend(handles=handles, loc="outside lower center", ncols=columns)
-
-
-def _legend_columns(width_mm: float) -> int:
-    """Columns of tissue names that fit into a figure."""
-    return int(width_mm / LEGEND_COLUMN_MM + 1e-6)
-
-
-def legend_mm(tissues: Sequence[str], width_mm: float) -> float:
-    """Height in mm of the legend of tissues in a figure of this width."""
-    n_colors = len(set(tissue_colors(tissues).values()))
-    return LEGEND_ROW_MM * int(np.ceil(n_colors / _legend_columns(width_mm)))
+def _name_box(place: np.ndarray, n_letters: int, side: int) -> np.ndarray:
+    """Lower left and upper right corner of a name beside a dot, in shares of the panel."""
+    ends = sorted(place[0] + side * np.array([DOT_ROOM, DOT_ROOM + LETTER_ROOM * n_letters]))
+    return np.stack([ends, place[1] + np.array([-1, 1]) * LINE_ROOM / 2], 1)
 
 
 def note_first(drawing: Figure | SubFigure, shown: int, total: int, what: str, file: str) -> None:
@@ -167,21 +183,20 @@ def note_first(drawing: Figure | SubFigure, shown: int, total: int, what: str, f
 
 
 def swarm(
-    ax: Axes, x: np.ndarray, place: float, colors: Sequence[str], mm_per_x: float, row_mm: float,
-    **marks: object,
-) -> None:  # fmt: skip
+    ax: Axes, x: np.ndarray, place: float, mm_per_x: float, row_mm: float, **marks: object
+) -> None:
     """Draw a dot a tissue around the row `place`, so that none covers another.
 
     Parameters
     ----------
     ax
         Where; a row is `row_mm` high, and one of `x` is `mm_per_x` wide.
-    x, colors
+    x
         Of each dot, shape ``(n,)``.
     """
     offsets = swarm_offsets(x * mm_per_x, DOT_MM, 0.33 * row_mm) / row_mm
     ax.scatter(
-        x, place + offsets, s=(DOT_MM * 72 / MM_PER_INCH) ** 2, c=colors, edgecolors=INK,
+        x, place + offsets, s=(DOT_MM * 72 / MM_PER_INCH) ** 2, c=DOT_COLOR, edgecolors=INK,
         linewidths=0.25, zorder=3, **marks,
     )  # fmt: skip
 

@@ -14,7 +14,7 @@ BLUE, VERMILION, GREEN, ORANGE, SKY, PINK, INDIGO, BROWN, GREY = PALETTE
 MODELS = {
     "mtm": ("MTM", BLUE, "o"),
     "mtm_log2": ("MTM log2", VERMILION, "s"),
-    "mtm_log2_covariates": ("MTM log2 + covariates", INDIGO, "D"),
+    "mtm_log2_covariates": ("MTM log2 + covariates", INDIGO, "s"),
     "joint": ("Joint model", BROWN, "^"),
     "joint_others": ("Joint model, all other tissues", BROWN, ">"),
     "ensemble": ("Ensemble", GREY, "v"),
@@ -29,7 +29,7 @@ MODELS = {
     "nearest_donors": ("Nearest donors", BLUE, ">"),
     "tissue_average": ("Average of other tissues", BLUE, "s"),
     "same_gene": ("Same gene", ORANGE, "v"),
-    "covariates": ("Covariates alone", GREY, "D"),
+    "covariates": ("Covariates alone", INDIGO, "D"),
     "train_mean": ("Training mean", GREY, "o"),
     "oracle": ("Oracle", BROWN, "s"),
 }

@@ -12,9 +12,9 @@ from matplotlib.patches import Circle, Patch
 from mtm.errors import InputError
 from mtm.figures import names
 from mtm.figures.comparison import pairs_of
-from mtm.figures.marks import DEFINITION_TITLES, legend_mm, swarm, tissue_legend_below
+from mtm.figures.marks import DEFINITION_TITLES, DOT_COLOR, swarm
 from mtm.figures.registry import figure
-from mtm.figures.style import INK, PAGE_HEIGHT_MM, PAGE_MM, new_figure, tissue_colors
+from mtm.figures.style import INK, PAGE_HEIGHT_MM, PAGE_MM, new_figure
 from mtm.vocabulary import AND, PAIR, VENN_SETS
 
 # Centres of circles of radius 1, and where the name of each stands (angle, degrees).
@@ -115,23 +115,28 @@ def fig_s7_table(table: pd.DataFrame) -> pd.DataFrame:
     -------
     pd.DataFrame
         ``definition``, ``tissue``, ``of`` and ``found_by`` (models), ``n_of`` genes of the
-        former, ``share`` of them that the latter predicts too (empty where there are none), and
-        over tissues ``median_share``, ``n_tissues`` with genes and ``n_without``.
+        former, ``share`` of them that the latter predicts too (empty where there are none),
+        ``chance`` (the share of all genes that the latter predicts), and over tissues
+        ``median_share``, ``median_chance``, ``n_tissues`` with genes and ``n_without``.
     """
     parts = []
     for pair in pairs_of(table):
         rows = table[(table[PAIR] == pair).all(axis=1)]
-        for of, by, count, share in (
-            ("model_b", "model_a", "n_b", "share_of_b_in_a"),
-            ("model_a", "model_b", "n_a", "share_of_a_in_b"),
+        for of, by, count, share, found in (
+            ("model_b", "model_a", "n_b", "share_of_b_in_a", "n_a"),
+            ("model_a", "model_b", "n_a", "share_of_a_in_b", "n_b"),
         ):
             names = {of: "of", by: "found_by", count: "n_of", share: "share"}
-            parts.append(rows[["definition", "tissue", *names]].rename(columns=names))
+            part = rows[["definition", "tissue", *names]].rename(columns=names)
+            parts.append(part.assign(chance=rows[found] / rows["n_genes"]))
     long = pd.concat(parts, ignore_index=True).drop_duplicates(
         ["definition", "tissue", "of", "found_by"]
     )
     groups = long.groupby(["definition", "of", "found_by"])["share"]
     long["median_share"] = groups.transform("median")
+    known = long["chance"].where(long["share"].notna())
+    by = [long["definition"], long["of"], long["found_by"]]
+    long["median_chance"] = known.groupby(by).transform("median")
     long["n_tissues"] = groups.transform("count")
     long["n_without"] = groups.transform("size") - long["n_tissues"]
     return long.reset_index(drop=True)
@@ -152,15 +157,13 @@ def fig_s7(table: pd.DataFrame) -> Figure:
     directions = list(
         table[["of", "found_by"]].drop_duplicates().itertuples(index=False, name=None)
     )
-    tissues = sorted(set(table["tissue"]))
-    colors = tissue_colors(tissues)
-    fixed = legend_mm(tissues, PAGE_MM) + 24
+    fixed = 24
     row_mm = min(ROW_MM, (PAGE_HEIGHT_MM - fixed) / len(directions))
     drawing = new_figure(PAGE_MM, len(directions) * row_mm + fixed)
     axes = drawing.subplots(1, len(definitions), sharex=True, sharey=True, squeeze=False)[0]
     for ax, definition in zip(axes, definitions, strict=True):
         rows = table[table["definition"] == definition]
-        _draw_shares(ax, rows, directions, colors, row_mm)
+        _draw_shares(ax, rows, directions, row_mm)
         ax.set_title(DEFINITION_TITLES[definition])
     axes[0].set_yticks(
         range(len(directions)),
@@ -170,11 +173,12 @@ def fig_s7(table: pd.DataFrame) -> Figure:
         ax.set_xlabel("Share of predictable genes (%)")
     handles = [
         Patch(color="#C9D6E2", lw=0, label="median of tissues"),
-        Line2D([], [], lw=0, marker="o", ms=3.3, mfc="white", mec=INK, mew=0.4,
+        Line2D([], [], lw=0, marker="o", ms=3.3, mfc=DOT_COLOR, mec=INK, mew=0.4,
                label="one tissue"),
+        Line2D([], [], color=INK, lw=1, ls=":",
+               label="share of all genes that the second predicts"),
     ]  # fmt: skip
-    drawing.legend(handles=handles, loc="outside upper left", ncols=2)
-    tissue_legend_below(drawing, tissues)
+    drawing.legend(handles=handles, loc="outside upper left", ncols=3)
     return drawing
 
 
@@ -182,7 +186,6 @@ def _draw_shares(
     ax: Axes,
     rows: pd.DataFrame,
     directions: Sequence[tuple[str, str]],
-    colors: dict[str, str],
     row_mm: float,
 ) -> None:
     """Draw one definition: a row a direction."""
@@ -194,9 +197,10 @@ def _draw_shares(
         x = 100 * mine["share"].to_numpy()
         ax.barh(place, 100 * mine["median_share"].iloc[0], height=0.8, color="#C9D6E2")
         swarm(
-            ax, x, place, [colors[name] for name in mine["tissue"]], PANEL_WIDTH_MM / 100, row_mm,
-            clip_on=False,
+            ax, x, place, PANEL_WIDTH_MM / 100, row_mm, clip_on=False,
         )  # fmt: skip
+        chance = 100 * mine["median_chance"].iloc[0]
+        ax.plot([chance, chance], [place - 0.4, place + 0.4], color=INK, lw=1, ls=":", zorder=2)
         count = mine["n_tissues"].iloc[0]
         ax.text(1.02, place, str(count), transform=ax.get_yaxis_transform(), va="center",
                 fontsize=6)  # fmt: skip

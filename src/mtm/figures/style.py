@@ -98,6 +98,11 @@ def gtex_tissues() -> pd.DataFrame:
     return table.set_index("tissue")
 
 
+def abbreviation(tissue: str) -> str:
+    """GTEx's abbreviation of a tissue; the name of one that GTEx has not."""
+    return gtex_tissues()["abbreviation"].get(tissue, tissue)
+
+
 def tissue_colors(tissues: Iterable[str]) -> dict[str, str]:
     """Colour of each tissue: GTEx's where it has one, else from a palette in sorted order.
 

@@ -46,6 +46,9 @@ ALIGNMENT_NAMES = {
     "none": "not aligned",
 }
 
+# Cases and controls of the reference and of the external cohort.
+DONORS = ["n_reference_cases", "n_reference_controls", "n_cases", "n_controls"]
+
 
 def hexagons(x: np.ndarray, y: np.ndarray, size: float) -> tuple[np.ndarray, np.ndarray]:
     """Put points into the cells of a hexagonal grid.
@@ -83,8 +86,8 @@ def fig4_table(genes: pd.DataFrame, agreement: pd.DataFrame) -> pd.DataFrame:
     -------
     pd.DataFrame
         One row a hexagon: ``model``, ``alignment``, ``contrast``, ``tissue``, ``related``,
-        ``n_genes``, ``rho_log2fc``, ``ci_low``, ``ci_high``, ``q``, ``limit_reference`` and
-        ``limit_predicted`` (of the axes; genes beyond stand on them), ``n_cells_across``,
+        ``n_genes``, ``rho_log2fc``, ``ci_low``, ``ci_high``, ``q``, donors in the
+        contrast, ``limit`` (of both axes; genes beyond stand on it), ``n_cells_across``,
         ``log2fc_reference`` and ``log2fc_predicted`` of its centre, ``n_genes_in_cell``. Related
         tissues first, both groups by falling rho.
     """
@@ -96,14 +99,14 @@ def fig4_table(genes: pd.DataFrame, agreement: pd.DataFrame) -> pd.DataFrame:
         & (agreement["alignment"] == alignment)
     ].dropna(subset=["rho_log2fc"])
     rows = rows.sort_values(["related", "rho_log2fc"], ascending=False, kind="stable")
-    keep = ["model", "alignment", "contrast", "tissue", "related", "n_genes", "rho_log2fc",
-            "ci_low", "ci_high", "q"]  # fmt: skip
+    keep = ["model", "alignment", "contrast", "tissue", "related", *DONORS, "n_genes",
+            "rho_log2fc", "ci_low", "ci_high", "q"]  # fmt: skip
     by_tissue, parts = dict(iter(genes.groupby("tissue", sort=False))), []
     for row in rows[keep].to_dict("records"):
         values = by_tissue[row["tissue"]][["log2fc_reference", "log2fc_predicted"]].to_numpy()
-        # Each axis in its own limit: predictions vary less than observations.
-        limits = np.maximum(np.quantile(np.abs(values), 1 - BEYOND, axis=0), 1e-6)
-        x, y = np.clip(values / limits, -1, 1).T
+        # One limit for both axes, which shows how much less predictions vary than observations.
+        limit = max(np.quantile(np.abs(values), 1 - BEYOND, axis=0).max(), 1e-6)
+        x, y = np.clip(values / limit, -1, 1).T
         n_cells = int(np.clip(0.6 * len(values) ** 0.5, LEAST_CELLS, MOST_CELLS))
         size = 2 / n_cells
         centres, counts = hexagons(x, y, size)
@@ -111,11 +114,10 @@ def fig4_table(genes: pd.DataFrame, agreement: pd.DataFrame) -> pd.DataFrame:
             pd.DataFrame(
                 {
                     **row,
-                    "limit_reference": limits[0],
-                    "limit_predicted": limits[1],
+                    "limit": limit,
                     "n_cells_across": n_cells,
-                    "log2fc_reference": centres[:, 0] * size * limits[0],
-                    "log2fc_predicted": centres[:, 1] * size * limits[1],
+                    "log2fc_reference": centres[:, 0] * size * limit,
+                    "log2fc_predicted": centres[:, 1] * size * limit,
                     "n_genes_in_cell": counts,
                 }
             )
@@ -149,11 +151,13 @@ def fig4(table: pd.DataFrame) -> Figure:
         cells = _draw_tissue(ax, table[table["tissue"] == tissue], norm, colors[tissue])
     first = table.iloc[0]
     drawing.supxlabel(
-        f"log2 fold change in the reference\n({contrast_label(first['contrast'])}, observed); "
-        "\N{BLACK STAR} related tissue",
+        f"log2 fold change in the reference\n({contrast_label(first['contrast'])}, observed, "
+        f"{_counts(table, 'n_reference_')}); \N{BLACK STAR} related tissue; dashed: equal",
         fontsize=7,
     )
-    drawing.supylabel("log2 fold change\npredicted for external patients", fontsize=7)
+    drawing.supylabel(
+        f"log2 fold change predicted\nfor external patients ({_counts(table, 'n_')})", fontsize=7
+    )
     bar = drawing.colorbar(cells, ax=axes, location="top", shrink=0.4, aspect=40, pad=0.02)
     of = f"{names.title(first['model'])}, {ALIGNMENT_NAMES[first['alignment']]}"
     bar.set_label(f"genes ({of})", fontsize=6)
@@ -166,19 +170,22 @@ def fig4(table: pd.DataFrame) -> Figure:
 def _draw_tissue(ax: Axes, rows: pd.DataFrame, norm: LogNorm, color: str) -> PolyCollection:
     """Draw the hexagons of one tissue."""
     first = rows.iloc[0]
-    limits = np.array([first["limit_reference"], first["limit_predicted"]])
+    limit = first["limit"]
     radius = 2 / first["n_cells_across"] / np.sqrt(3)
     corners = radius * np.stack([np.cos(CORNERS), np.sin(CORNERS)], 1)
     centres = rows[["log2fc_reference", "log2fc_predicted"]].to_numpy()
     cells = PolyCollection(
-        centres[:, None] + corners * limits, array=rows["n_genes_in_cell"].to_numpy(float),
+        centres[:, None] + corners * limit, array=rows["n_genes_in_cell"].to_numpy(float),
         cmap="viridis", norm=norm, lw=0,
     )  # fmt: skip
     ax.axhline(0, color=MUTED, lw=0.4, zorder=0)
     ax.axvline(0, color=MUTED, lw=0.4, zorder=0)
     ax.add_collection(cells)
-    for axis, limit in zip((ax.set_xlim, ax.set_ylim), limits, strict=True):
-        axis(-1.06 * limit, 1.06 * limit)
+    ends = np.array([-1.06, 1.06]) * limit
+    ax.plot(ends, ends, color=MUTED, lw=0.5, ls="--", zorder=0)
+    ax.set_xlim(*ends)
+    ax.set_ylim(*ends)
+    ax.set_box_aspect(1)
     ax.xaxis.set_major_locator(MaxNLocator(3, symmetric=True))
     ax.yaxis.set_major_locator(MaxNLocator(3, symmetric=True))
     ax.tick_params(pad=1)
@@ -194,6 +201,12 @@ def _draw_tissue(ax: Axes, rows: pd.DataFrame, norm: LogNorm, color: str) -> Pol
     for side in ("left", "bottom"):
         ax.spines[side].set(color=color, linewidth=1.6)
     return cells
+
+
+def _counts(table: pd.DataFrame, of: str) -> str:
+    """Cases and controls of the reference, or of the external cohort."""
+    named = {f"{of}cases": "n_cases", f"{of}controls": "n_controls"}
+    return "n = " + " / ".join(marks.case_counts(table[list(named)].rename(columns=named)))
 
 
 def _named(tissue: str, related: bool) -> str:
@@ -220,7 +233,8 @@ def transfer_table(
     -------
     pd.DataFrame
         Panel "tissues": ``model``, ``alignment``, ``contrast``, ``tissue``, ``role``,
-        ``related``, ``rho_log2fc``, ``ci_low``, ``ci_high``, ``null_low``, ``null_high``, ``q``.
+        ``related``, donors in the contrast, ``rho_log2fc``, ``ci_low``, ``ci_high``,
+        ``null_low``, ``null_high``, ``q``.
         Panel "groups": ``model``, ``alignment``, ``n_related``, ``median_related``, ``n_other``,
         ``median_other``, ``p_as_paper``, ``permuted_p``, ``median``, ``median_p``. Column
         ``n_models`` counts the models; the first `MAX_MODELS` are kept.
@@ -230,8 +244,8 @@ def transfer_table(
     tests = pd.concat(groups.values(), ignore_index=True)
     tests = tests[tests["genes"] == "all"]
     models = list(dict.fromkeys(rows["model"]))
-    columns = ["model", "alignment", "contrast", "tissue", "role", "related", "rho_log2fc",
-               "ci_low", "ci_high", "null_low", "null_high", "q"]  # fmt: skip
+    columns = ["model", "alignment", "contrast", "tissue", "role", "related", *DONORS,
+               "rho_log2fc", "ci_low", "ci_high", "null_low", "null_high", "q"]  # fmt: skip
     numbers = ["model", "alignment", "n_related", "median_related", "n_other", "median_other",
                "p_as_paper", "permuted_p", "median", "median_p"]  # fmt: skip
     table = pd.concat(
@@ -272,7 +286,9 @@ def transfer_figure(table: pd.DataFrame) -> Figure:
         ax.set_xlabel(_groups_text(groups[groups["model"] == model], headline), fontsize=6)
     _part_groups(axes, order)
     drawing.supxlabel(
-        "Pearson's \N{GREEK SMALL LETTER RHO} of log2 fold changes over genes", fontsize=7
+        "Pearson's \N{GREEK SMALL LETTER RHO} of log2 fold changes over genes\ncases / controls: "
+        f"reference {_counts(rows, 'n_reference_')}, external {_counts(rows, 'n_')}",
+        fontsize=7,
     )
     handles = [
         Line2D([], [], lw=0.8, ms=3.5, label=ALIGNMENT_NAMES[name], **ALIGNMENT_STYLES[name])

@@ -60,6 +60,14 @@ def code_digest(
     return digest.hexdigest()[:16]
 
 
+def files_digest(folder: Path) -> str:
+    """Digest of all files in a folder that are no code of the package, 16 hexadecimal digits."""
+    digest = hashlib.sha256()
+    for path in sorted(folder.iterdir()):
+        digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()[:16]
+
+
 def model_module(name: str, source_root: Path = SOURCE_ROOT) -> str:
     """Return the module that defines the model registered as `name`.
 

@@ -1,0 +1,140 @@
+"""What the page says of numbers that are known."""
+
+import re
+
+import numpy as np
+import pages
+import pandas as pd
+import pytest
+
+from mtm.errors import CannotDo
+from mtm.io import write_note
+from mtm.page import overview
+from mtm.page.build import build_page
+from mtm.page.cards import cards
+from mtm.page.genes import MISSING, mirrored, q_codes, shown_models
+from mtm.page.packing import pack, pack_bytes, pack_table, security_hash, unpack
+from mtm.page.pictures import written
+from mtm.page.results import Results
+from mtm.page.words import between, count, duration, listed, number, p_value, share
+
+
+def test_numbers_are_rounded_to_what_they_are_worth():
+    assert number(-0.004) == "0.00"
+    assert number(-0.4321) == "−0.43"
+    assert number(np.nan) == "–"
+    assert between(-0.04, 0.051) == "−0.04 to 0.05"
+    assert between(np.nan, 1) == ""
+    assert [p_value(p) for p in (3e-7, 0.00123, 0.0449, 1)] == ["< 0.0001", "0.001", "0.04", "1"]
+    assert (count(19291.0), share(1, 3), share(1, 0)) == ("19,291", "33%", "–")
+    assert [duration(s) for s in (40, 200, 7200, 2e6)] == [
+        "40 seconds", "3.3 minutes", "2.0 hours", "23 days",
+    ]  # fmt: skip
+    assert listed(["a", "b", "c"]) == "a, b and c"
+    assert listed(["a"]) == "a"
+
+
+def test_what_is_packed_is_unpacked():
+    content = bytes(range(256)) * 9
+    assert unpack(pack(content)) == content
+    values = np.arange(200, dtype=np.uint8).reshape(20, 10)
+    assert unpack(pack_bytes(values)) == values.tobytes()
+    table = pd.DataFrame({"n": [1.0, np.nan], "x": [0.123456789, 19291.5], "t": ["NA", "<b>"]})
+    assert unpack(pack_table(table)).decode().split("\n")[:3] == [
+        "n\tx\tt", "1\t0.12346\tNA", "\t19292\t<b>",
+    ]  # fmt: skip
+
+
+def test_q_has_one_digit():
+    q = np.array([np.nan, 1e-9, 1e-4, 0.00026, 0.0095, 0.0996, 0.5, 1])
+    codes = q_codes(q)
+    # Digits 1 to 9 of a power of ten, from 1e-4 on, follow 2.
+    assert codes.tolist() == [0, 1, 2, 4, 20, 29, 33, 38]
+
+
+def test_bounds_are_foretold_but_for_rounding():
+    rng = np.random.default_rng(0)
+    z, wide = rng.normal(0.3, 0.4, 5000), rng.uniform(0.05, 0.5, 5000)
+    rho, low, high = (np.round(100 * np.tanh(z + side * wide)) for side in (0, -1, 1))
+    off = high - mirrored(rho, low)
+    assert np.abs(off).max() <= 4
+    assert np.abs(mirrored(np.array([100, -100]), np.array([100, -100]))).max() <= 100
+    assert MISSING not in off
+
+
+def test_as_many_models_as_there_is_room_for(tmp_path):
+    run = pages.made_up(tmp_path, 20, ["Lung"], [])
+    assert shown_models(run.results, 1000, 1e9) == ["ridge", "covariates", "mtm", "joint_others"]
+    assert shown_models(run.results, 1000, 8_000) == ["ridge", "covariates"]
+    assert shown_models(run.results, 1000, 0) == ["ridge"]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    return pages.made_up(tmp_path_factory.mktemp("run"), 30, ["Lung", "Thyroid"], [])
+
+
+def test_the_paragraph_says_best_model_covariates_limit_and_other_tissues(run):
+    text = " ".join(overview.paragraph(run.results))
+    best = run.results.headline.loc["ridge"]
+    assert "Ridge tells other tissues best: gene by gene" in text
+    assert f"ρ = {best['mean_rho']:.2f}" in text
+    assert f"{number(run.results.headline.loc['covariates', 'mean_rho'])} (" in text
+    assert "From all other tissues of a donor" in text
+    assert "at 0.35 (0.33 to 0.37) at least" in text
+
+
+def test_the_first_line_says_what_the_cohort_is(tmp_path, run):
+    assert overview.first_line(run.results).startswith("Only 30 genes, not a whole transcriptome")
+    simulated = pages.made_up(tmp_path, 30, ["Lung"], [], simulation={})
+    assert overview.first_line(simulated.results).startswith("Simulated cohort made_up")
+    assert "MTM" not in " ".join(overview._unlike_published(run.results))
+
+
+def test_a_model_that_is_not_as_published_is_said_to_be_so(tmp_path):
+    models = pages.MODELS | {"mtm": {"class": "mtm", "parameters": {"steps": 10}}}
+    other = pages.made_up(
+        tmp_path, 5, ["Lung"], [], models={k: dict(v) for k, v in models.items()}
+    )
+    assert "1 differ (steps)" in overview._unlike_published(other.results)[0]
+
+
+def test_a_table_that_was_not_made_gives_its_reason(tmp_path, run):
+    folder = tmp_path / "results"
+    note = folder / "traits/summary.tsv"
+    write_note(CannotDo("traits", "3 donors with an age", "more donors"), note)
+    results = Results(folder, [note], run.results.config, "covariates")
+    results.__dict__["summary"] = run.results.summary
+    told = {card.question: card for card in cards(results)}
+    traits = next(card for question, card in told.items() if "traits" in question)
+    assert not traits.answered
+    assert traits.answer == ["3 donors with an age. To have it: more donors."]
+    growth = next(card for question, card in told.items() if "more donors" in question)
+    assert "no such analysis" in growth.answer[0]
+
+
+def test_captions_are_filled_in_and_text_from_settings_stays_text():
+    caption = 'From {{ snakemake.config["source"] }}, *so* and **bold** and ``code``.\n\nTwo.'
+    html = written(caption, {"source": pages.HOSTILE})
+    assert html == (
+        "<p>From &lt;script&gt;alert(1)&lt;/script&gt;, <em>so</em> and <strong>bold</strong> and "
+        "<code>code</code>.</p><p>Two.</p>"
+    )
+
+
+def test_the_policy_names_the_one_script_and_the_one_style(run):
+    page = build_page(run.results, run.figures, run.symbols, run.places)
+    policy = re.search(r'Content-Security-Policy" content="([^"]+)"', page)[1].replace(
+        "&#39;", "'"
+    )
+    scripts = re.findall(r"<script>(.*?)</script>", page, re.DOTALL)
+    styles = re.findall(r"<style>(.*?)</style>", page, re.DOTALL)
+    assert len(scripts) == len(styles) == 1
+    assert f"script-src '{security_hash(scripts[0])}'" in policy
+    assert f"style-src '{security_hash(styles[0])}'" in policy
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+    # Whatever would read text as HTML is not there.
+    assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(", page)
+    assert pages.HOSTILE not in page
+    assert page == build_page(run.results, run.figures, run.symbols, run.places)
