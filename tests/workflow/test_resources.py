@@ -12,7 +12,7 @@ pytestmark = pytest.mark.workflow
 
 def test_run_that_the_disk_cannot_hold_is_refused_before_its_first_job(tmp_path):
     config = yaml.safe_load((ROOT / "config/demo.yaml").read_text())
-    config["simulation"] = {"n_donors": 1_000_000_000}
+    config["simulation"] = {"n_donors": 20_000, "n_genes": 60_000}
     (tmp_path / "big.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
     command += ["--directory", str(tmp_path), "--configfile", str(tmp_path / "big.yaml")]
