@@ -52,7 +52,7 @@ function swatch(model) {
 function shade(color) {
   if (!dark.matches) return color;
   let parts = [1, 3, 5].map((at) => parseInt(color.slice(at, at + 2), 16));
-  while (luminance(parts) < 0.24) parts = parts.map((part) => Math.min(255, part + 0.12 * (255 - part) + 2));
+  while (luminance(parts) < 0.3) parts = parts.map((part) => Math.min(255, part + 0.12 * (255 - part) + 2));
   return `#${parts.map((part) => Math.round(part).toString(16).padStart(2, "0")).join("")}`;
 }
 
