@@ -13,7 +13,7 @@ from mtm.page.build import build_page
 CHROMIUM = next(filter(None, map(which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser():
     """Chromium of this machine; without it, tests of pages are skipped."""
     playwright = pytest.importorskip("playwright.sync_api")

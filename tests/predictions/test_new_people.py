@@ -1,3 +1,4 @@
+import faulthandler
 import os
 import signal
 
@@ -35,6 +36,8 @@ def model(cohort):
 
 
 def crash(path):
+    # What pytest prints of a crash would look like one of its own.
+    faulthandler.disable()
     os.kill(os.getpid(), signal.SIGSEGV)
 
 
