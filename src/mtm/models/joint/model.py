@@ -118,8 +118,10 @@ class Joint(Predictor):
             start = time.perf_counter()
             model.fit(inner)
             source, cohort = model.tissues[training.source], training.cohort
-            rho = np.mean([told(model, cohort, left_out, source, by, MOST) for by in READINGS])
-            told_by[freedom] = np.nan_to_num(rho, nan=-1.0)
+            rho = [told(model, cohort, left_out, source, by, MOST) for by in READINGS]
+            # A plain number: what a training state holds is loaded without unpickling.
+            rho = float(np.mean(rho))
+            told_by[freedom] = -1.0 if np.isnan(rho) else rho
             row = {"fit": "trial", "n_factors": n_factors, "noise_freedom": freedom}
             table.append(row | {"seconds": time.perf_counter() - start, "rho": rho})
         return {"noise_freedom": max(p.noise_freedom, key=told_by.get), "table": table}
