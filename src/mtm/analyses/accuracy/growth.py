@@ -11,8 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from mtm.analyses.accuracy.resampled import headline_correlations
-from mtm.errors import CannotDo
+from mtm.analyses.accuracy.resampled import headline_correlations, nothing_to_score
 from mtm.predictions.held_out import HeldOut, fold_weights
 from mtm.predictions.tissues import tissues
 from mtm.settings.accuracy import AccuracySettings
@@ -96,21 +95,12 @@ def score_growth(
     rows = []
     for level, of_tissues in scored.items():
         if not of_tissues:
-            raise _nothing_to_score(accuracy)
+            raise nothing_to_score("growth of accuracy with donors", accuracy)
         of_tissues[MEAN_OF_TISSUES] = _mean([*of_tissues.values()], degrees)
         for name, found in of_tissues.items():
             about = {"model": model, "level": level, "tissue": name}
             rows += [about | row for row in _rows([*of_size], found, settings.promised)]
     return pd.DataFrame(rows)
-
-
-def _nothing_to_score(accuracy: AccuracySettings) -> CannotDo:
-    """Say why no tissue can be scored."""
-    return CannotDo(
-        "growth of accuracy with donors",
-        f"no target that {accuracy.min_donors_per_fold} held-out donors of a fold have",
-        "use fewer folds, or more donors",
-    )
 
 
 def _scored(

@@ -9,6 +9,7 @@ import torch
 
 from mtm.analyses.accuracy.points import POOLED_CONVENTIONS, Points, point_estimates
 from mtm.analyses.accuracy.pooled_null import PooledNull
+from mtm.errors import CannotDo
 from mtm.predictions.tissues import BLOCK_GENES, Tissue, Values
 from mtm.settings.accuracy import AccuracySettings
 from mtm.statistics.correlation import fisher_z
@@ -333,3 +334,12 @@ def headline_correlations(
         "gene_wise": Correlations(*of_genes, ratio),
         "sample_wise": Correlations(of_samples, resampled_mean(of_samples, of_folds), ratio),
     }
+
+
+def nothing_to_score(analysis: str, settings: AccuracySettings) -> CannotDo:
+    """Say why an analysis can score no target."""
+    return CannotDo(
+        analysis,
+        f"no target that {settings.min_donors_per_fold} held-out donors of a fold have",
+        "use fewer folds, or more donors",
+    )

@@ -13,10 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from mtm.analyses.accuracy.resampled import Correlations, headline_correlations
+from mtm.analyses.accuracy.resampled import Correlations, headline_correlations, nothing_to_score
 from mtm.analyses.sources.choices import Choice, Chooser
 from mtm.cohort.cohort import Cohort
-from mtm.errors import CannotDo
 from mtm.models.base import Predictor, Requests
 from mtm.models.requests import predict_in_blocks
 from mtm.predictions.held_out import HeldOut, fold_weights
@@ -91,17 +90,8 @@ def score_sources(
             draws.setdefault((name, *key), []).append(of_row)
         log.info("%s told from %d choices of tissues", tissue.name, len(draws) // 2)
     if not rows:
-        raise _nothing_to_score(accuracy)
+        raise nothing_to_score("accuracy from other tissues", accuracy)
     return _with_means(pd.DataFrame(rows), draws, weights)
-
-
-def _nothing_to_score(accuracy: AccuracySettings) -> CannotDo:
-    """Say why no target can be scored."""
-    return CannotDo(
-        "accuracy from other tissues",
-        f"no target that {accuracy.min_donors_per_fold} held-out donors of a fold have",
-        "use fewer folds, or more donors",
-    )
 
 
 @dataclass(frozen=True)
