@@ -194,21 +194,31 @@ def change_input(folder):
     path.write_text("\n".join([lines[0], "\t".join(fields), *lines[2:]]) + "\n")
 
 
-def test_ingest_killed_at_any_moment_loses_nothing(folder, fault_table):
-    moments = np.random.default_rng(0).uniform(0, 1.5, 10 if os.environ.get("MTM_FUZZ") else 3)
+def test_ingest_killed_at_any_moment_loses_nothing(folder, fault_table, tmp_path):
+    fuzz = bool(os.environ.get("MTM_FUZZ"))
+    moments = np.random.default_rng(0).uniform(0, 1.5, 10 if fuzz else 3)
     earlier = cohort_bytes(folder)
     change_input(folder)
-    for moment in moments:
+    shutil.copytree(folder, tmp_path / "undisturbed")
+    status, output = finish(start(tmp_path / "undisturbed", "results/small/cohort/folds.tsv"))
+    assert status == 0, output
+    changed = cohort_bytes(tmp_path / "undisturbed")
+    assert changed != earlier
+    # None: as soon as the new files are in place, before Snakemake hears of them.
+    for moment in [*sorted(moments), None]:
         run = start(folder, "results/small/cohort/folds.tsv")
         job = wait_for(lambda run=run: job_of(run, "build_cohort.py"), run)
-        time.sleep(moment)
+        if moment is None:
+            wait_for(lambda: cohort_bytes(folder) != earlier, run)
+        else:
+            time.sleep(moment)
         with suppress(psutil.NoSuchProcess):
             job.send_signal(signal.SIGKILL)
         status, output = finish(run)
-        if status == 0:
+        if cohort_bytes(folder) == changed:
             break
-        assert "mtm: build_cohort failed: " in output.strip().splitlines()[-1]
         assert cohort_bytes(folder) == earlier
+        assert "mtm: build_cohort failed: " in output.strip().splitlines()[-1]
     change_input(folder)
     status, output = finish(start(folder, "results/small/cohort/folds.tsv"))
     assert status == 0, output
@@ -218,8 +228,8 @@ def test_ingest_killed_at_any_moment_loses_nothing(folder, fault_table):
         (
             "cohort job killed at random moments, an earlier cohort there",
             "build_cohort failed, as the last line",
-            "nothing: the earlier cohort is there, byte for byte",
-            "with the good input again, nothing to be done",
+            "nothing: the earlier cohort is there, byte for byte, or the new one whole",
+            "with the good input again, the earlier cohort byte for byte",
         )
     )
 
