@@ -1,0 +1,54 @@
+"""Command line: ``mtm predict`` new people, ``mtm info`` on a bundle, ``mtm check`` of a config.
+
+One module a command. What takes long to import is imported by the commands that need it, where
+they need it: help and errors come at once.
+"""
+
+import argparse
+import logging
+from collections.abc import Sequence
+
+from mtm import __version__
+from mtm.cli import check, info, predict
+from mtm.cli.say import say
+from mtm.errors import InputError, printable
+
+COMMANDS = (predict, info, check)
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the ``mtm`` command."""
+    top = argparse.ArgumentParser(
+        prog="mtm",
+        description="Predict a person's gene expression in a tissue from another tissue.",
+    )
+    top.add_argument("--version", action="version", version=f"mtm {__version__}")
+    commands = top.add_subparsers(dest="command", required=True)
+    for command in COMMANDS:
+        command.add(commands)
+    return top
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the ``mtm`` command; return its exit code, 1 after one line on stderr if it failed."""
+    options = parser().parse_args(arguments)
+    handler = logging.StreamHandler()
+    handler.setFormatter(_Line("mtm: %(message)s"))
+    logging.basicConfig(handlers=[handler], level=logging.WARNING)
+    try:
+        options.run(options)
+    except (InputError, OSError) as error:
+        say(f"error: {' '.join(str(error).split())}")
+        return 1
+    except MemoryError:
+        say("error: the memory of this machine does not suffice for these files")
+        return 1
+    return 0
+
+
+class _Line(logging.Formatter):
+    """Log records of one line each, whatever they tell of."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the record as it may be printed."""
+        return printable(super().format(record))

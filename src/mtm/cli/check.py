@@ -1,0 +1,34 @@
+"""``mtm check``: the files and names of a configuration."""
+
+import argparse
+from pathlib import Path
+
+from mtm.cli.say import say
+from mtm.errors import InputError
+
+
+def add(commands: argparse._SubParsersAction) -> None:
+    """Add the command and its options."""
+    check = commands.add_parser(
+        "check",
+        help="check the files and names of a configuration",
+        description="Read every file that a configuration names, as far as it is quick, and tell "
+        "of all problems at once. Nothing is written.",
+    )
+    check.add_argument("--configfile", required=True, type=Path, help="configuration (.yaml)")
+    check.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Run ``mtm check``."""
+    from mtm.pipeline.input_check import check_configfile
+
+    try:
+        table, absent = check_configfile(options.configfile)
+    except InputError as error:
+        for line in str(error).split("\n")[:-1]:
+            say(line)
+        raise error.parts[-1] from None
+    for key in absent:
+        say(f"{key}: not there yet, and not checked")
+    say(f"{options.configfile}: {len(table)} files checked, no problem found")
