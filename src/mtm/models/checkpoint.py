@@ -43,7 +43,9 @@ def run_key(training: Training, parameters, precision: str, arrays: Iterable[Ten
     }
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
     for array in arrays:
-        digest.update(memoryview(array.cpu().numpy()).cast("B"))
+        # A view of nothing has no bytes to cast.
+        if array.numel():
+            digest.update(memoryview(array.cpu().numpy()).cast("B"))
     return digest.hexdigest()
 
 
