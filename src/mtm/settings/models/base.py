@@ -80,6 +80,8 @@ class ModelParameters(Section):
         what its members learn.
     own_sd
         Whether it gives each prediction a standard deviation of its own.
+    on_card
+        Whether its training computes on a graphics card where it has one.
     """
 
     name: ClassVar[str] = ""
@@ -88,6 +90,7 @@ class ModelParameters(Section):
     several_sources: ClassVar[bool] = False
     learns: ClassVar[bool] = True
     own_sd: ClassVar[bool] = False
+    on_card: ClassVar[bool] = False
 
     @property
     def members(self) -> tuple[str, ...]:

@@ -1,6 +1,8 @@
 """Hyper-parameters of B-GEx."""
 # fmt: off
 
+from typing import ClassVar
+
 from mtm.settings.base import key
 from mtm.settings.models.base import MEMORY_MB, MIN_PAIRS, SCALE, ModelParameters, parameters
 from mtm.vocabulary import Scale
@@ -9,6 +11,8 @@ from mtm.vocabulary import Scale
 @parameters("bgex")
 class BGExParameters(ModelParameters):
     """B-GEx - Bayesian ridge on the most correlated source genes (methods 2, S1)."""
+
+    on_card: ClassVar = True
 
     n_features: int = key(10, "Source genes for each target gene.", ge=1, unit="genes")
     top_fraction: float = key(0.1, "Share of the expressed source genes, by coefficient of variation, that are candidates.", gt=0, le=1, unit="share")

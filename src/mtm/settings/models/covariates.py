@@ -1,6 +1,8 @@
 """Hyper-parameters of ridge regression on covariates alone."""
 # fmt: off
 
+from typing import ClassVar
+
 from mtm.settings.base import Names
 from mtm.settings.models.base import (
     COVARIATE_COLUMNS,
@@ -20,6 +22,8 @@ from mtm.vocabulary import Scale
 @parameters("covariates")
 class CovariatesParameters(ModelParameters):
     """Ridge regression on covariates alone, without any expression (methods 4, b2)."""
+
+    on_card: ClassVar = True
 
     covariate_columns: Names = COVARIATE_COLUMNS
     penalties: Penalties = PENALTY_GRID

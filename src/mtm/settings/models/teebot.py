@@ -2,6 +2,7 @@
 # fmt: off
 
 from collections.abc import Iterator
+from typing import ClassVar
 
 from mtm.errors import InputError
 from mtm.settings.base import Names, key
@@ -12,6 +13,8 @@ from mtm.vocabulary import Scale
 @parameters("teebot")
 class TEEBoTParameters(ModelParameters):
     """TEEBoT - LASSO on principal components of the source tissue (methods 2, S2)."""
+
+    on_card: ClassVar = True
 
     n_components: int = key(10, "Principal components of the source tissue.", ge=1, unit="components")
     standardise_genes: bool = key(False, "Take the components of z-scores in place of expression.")
