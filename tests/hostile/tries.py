@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 
 # Seconds of ``make fuzz`` in all; none in a test run, where the tries are few and the same.
 SECONDS = int(os.environ.get("MTM_FUZZ", 0))
-N_READERS = 14
+N_READERS = 13
 
 
 def tried(n_tries, **strategies):
