@@ -2,7 +2,7 @@
 PYTHON ?= python3
 CONFIG ?= config/config.yaml
 CORES ?= all
-FUZZ ?= 1500
+FUZZ ?= 600
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
@@ -23,7 +23,8 @@ test: $(READY)
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --maxprocesses 4 --dist loadgroup
 
 fuzz: $(READY)
-# The hostile rows that take longer too, and some thousand new tries of every kind of file.
+# For FUZZ seconds other tries of every kind of file, with a count at the end, and beside them the
+# hostile rows, those too that take longer.
 	MTM_FUZZ=$(FUZZ) OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --dist loadgroup --timeout 3600 tests/hostile
 
 test-slurm: $(READY)

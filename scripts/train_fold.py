@@ -20,7 +20,9 @@ def main(snakemake):
     fold, number, held_out = snakemake.wildcards.get("fold", "all"), 0, []
     if fold != "all":
         number = int(fold)
-        folds = read_folds(inputs.folds, list(cohort.donors.index))
+        folds = read_folds(
+            inputs.folds, list(cohort.donors.index), snakemake.config["folds"]["n_folds"]
+        )
         held_out = folds.index[folds == number].tolist()
     settings = params.training
     donors = cohort.donors.index.difference(held_out)

@@ -157,3 +157,12 @@ def test_folds_that_cannot_be_are_named(tmp_path, row, words):
     path.write_text(f"donor\tfold\na\t0\n{row}\n")
     with pytest.raises(InputError, match=f"folds.tsv, {words}"):
         read_folds(path)
+
+
+@pytest.mark.parametrize("n_folds", [1, 3])
+def test_other_folds_than_those_of_the_run_are_refused(tmp_path, n_folds):
+    path = tmp_path / "folds.tsv"
+    path.write_text("donor\tfold\na\t0\nb\t1\nc\t-1\n")
+    assert read_folds(path, n_folds=2).max() == 1
+    with pytest.raises(InputError, match=f"row 2, column fold: found 1 .* 0 to {n_folds - 1}"):
+        read_folds(path, n_folds=n_folds)

@@ -31,3 +31,11 @@ def test_dots_far_apart_are_named_and_crowded_ones_are_not():
     written = [text.get_text() for text in ax.texts]
     assert written == [style.abbreviation(name) for name in regions[:2]]
     assert len(set(written)) == 2
+
+
+def test_the_ends_of_a_row_are_named_unless_several_share_them():
+    tissues = ["Lung", "Liver", "Brain - Cortex", "Brain - Amygdala"]
+    with mpl.rc_context(style.RC):
+        ax = style.new_figure(80, 80).subplots()
+        marks.swarm(ax, np.array([0.4, 0.1, 0.5, 0.5]), tissues, 0, 80, 6)
+    assert [text.get_text() for text in ax.texts] == ["LIVER"]

@@ -7,7 +7,7 @@ import runpy
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -19,8 +19,16 @@ SERVER = multiprocessing.get_context("forkserver")
 SERVER.set_forkserver_preload(["tests.hostile.preloaded"])
 
 
-def run(command: Sequence[object], folder: Path, seconds: float) -> Outcome:
-    """Run ``mtm ...`` or ``snakemake ...`` in `folder`; kill it, and what it started, in time."""
+def run(
+    command: Sequence[object],
+    folder: Path,
+    seconds: float,
+    until: Callable[[], bool] | None = None,
+) -> Outcome:
+    """Run ``mtm ...`` or ``snakemake ...`` in `folder`.
+
+    It is killed (SIGKILL), and what it started, when the time is up or `until` gives True.
+    """
     command = [str(word) for word in command]
     if command[0] == "snakemake":
         command[1:1] = ["--snakefile", str(ROOT / "Snakefile"), "--directory", str(folder)]
@@ -28,7 +36,10 @@ def run(command: Sequence[object], folder: Path, seconds: float) -> Outcome:
     process = SERVER.Process(target=_run, args=(command, str(folder), str(printed)))
     start = time.monotonic()
     process.start()
-    process.join(seconds)
+    while process.is_alive() and (left := start + seconds - time.monotonic()) > 0:
+        if until is not None and until():
+            break
+        process.join(left if until is None else 0.001)
     late = process.is_alive()
     # What it started goes with it, also where it has ended itself.
     try:

@@ -152,6 +152,11 @@ CASES = [
     refused("an unknown model in a pair", "comparison.pairs", config(comparison={"pairs": [["mean", "rigde"]]})),
     refused("an unknown member of an average", "models.a.parameters.models",
             config(models={"mean": {"class": "train_mean"}, "a": {"class": "average", "parameters": {"models": ["mean", "b"]}}})),
+    # Of the cohort's table, before any job.
+    refused("a source that there is not", "config key source", config(source="Whole blod"), "Did you mean 'Whole Blood'"),
+    refused("a model's source that there is not", "config key models.m.sources",
+            config(models={"m": {"class": "tissue_average", "sources": ["Whole Blood", "Lungs"]}}), "Did you mean 'Lung'"),
+    refused("a tissue of the Venn diagram that there is not", "comparison.venn_tissue", config(comparison={"venn_tissue": "Livr"}), "Did you mean 'Liver'"),
     refused("an unknown key", "config key modls", config(modls={}), "Did you mean 'models'"),
     refused("an unknown data set", "config key local_files", config(local_files={"gtex": "a"}), "found 'gtex'"),
     Case("config", "five problems at once", "refuse",

@@ -178,6 +178,8 @@ CASES = [
             ("a fold in words", lambda t: t.replace("\t1\n", "\tone\n", 1), "'one'"),
             ("a fold -7", lambda t: t.replace("\t1\n", "\t-7\n", 1), "'-7'"),
             ("a fold 99", lambda t: t.replace("\t1\n", "\t99\n", 1), "found 99"),
+            ("one fold more than the configuration has", lambda t: t.replace("\t1\n", "\t2\n", 1), "folds 0 to 1, as folds.n_folds says"),
+            ("one fold less", lambda t: t.replace("\t1\n", "\t0\n"), "folds 0 to 1, as folds.n_folds says"),
             ("most donors missing", lambda t: "\n".join(t.split("\n")[:6]) + "\n", "no row for"),
             ("a donor twice", lambda t: t + t.rstrip("\n").split("\n")[-1] + "\n", "every donor once"),
             ("a row cut short", lambda t: t.rstrip("\n").rsplit("\t", 1)[0] + "\n", "1 fields"),

@@ -404,7 +404,7 @@ TABLES = [
 ]  # fmt: skip
 
 NAMES = [
-    refuse("a source that there is not", settings(BUILD, source="Whole_Bloood"), "Did you mean 'Whole Blood'", "config key source", then=last_line_is_the_reason),
+    refuse("a source that there is not", settings(BUILD, source="Whole_Bloood"), "Did you mean 'Whole Blood'", "config key source"),
     refuse("an excluded tissue that there is not", settings(filters={"exclude_tissues": ["Lungs"]}), "Did you mean 'Lung'", "exclude_tissues"),
     refuse("a model's source that there is not", settings(models={"j": {"class": "joint", "sources": ["Whole Blood", "Lungs"]}}), "Did you mean 'Lung'", "models.j.sources"),
     refuse("a Venn tissue that there is not", settings(comparison={"venn_tissue": "Lungs"}), "Did you mean 'Lung'", "comparison.venn_tissue"),

@@ -1,6 +1,6 @@
 """Whatever stands in a file: an answer of finite numbers, or one error; never anything else.
 
-The same tries in every test run; ``make fuzz`` tries a hundred times as many, and others each time.
+The same few tries in every test run; ``make fuzz`` goes on with others.
 """
 
 import contextlib
@@ -13,28 +13,22 @@ import shutil
 import numpy as np
 import pytest
 import yaml
-from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.hostile.files import config
 from tests.hostile.models import bundle_of, predict, read, write, write_models
 from tests.hostile.test_hostile import UNPRINTABLE
+from tests.hostile.tries import tried
 
 from mtm import cli
+from mtm.analyses.genes.connectivity import read_gene_identifiers, read_interactions
+from mtm.cohort.folds import read_folds
+from mtm.cohort.genes import read_gene_list
+from mtm.cohort.tables import read_sample_attributes, read_subject_phenotypes
 from mtm.errors import InputError
 from mtm.settings.check import check_config
 from mtm.settings.yaml_file import read_values
 
-LONG = int(os.environ.get("MTM_FUZZ", 0))
-EXAMPLES = LONG or 25
 pytestmark = pytest.mark.xdist_group("fuzz")
-tries = settings(
-    max_examples=EXAMPLES,
-    derandomize=not LONG,
-    deadline=None,
-    database=None,
-    print_blob=True,
-    suppress_health_check=list(HealthCheck),
-)
 
 STRANGE = st.sampled_from(
     [None, True, False, 0, 1, -1, -3, 1.5, 1e30, 10**12, 2**63, float("nan"), float("inf"), "", " ",
@@ -132,6 +126,33 @@ def changed(value, path, new, kind):
     return value
 
 
+def spoilt(text, data):
+    """Return the bytes of a table with a few places changed."""
+    for _ in range(data.draw(st.integers(1, 3))):
+        place = data.draw(st.integers(0, len(text)))
+        new = data.draw(PIECES | st.text(max_size=4))
+        text = text[:place] + new + text[place + data.draw(st.integers(0, 5)) :]
+    return text.encode("utf-8", errors="surrogatepass")
+
+
+PIECES = st.sampled_from(
+    [
+        "\t",
+        "\n",
+        "\r",
+        "\x00",
+        "nan",
+        "inf",
+        "-1",
+        "1e400",
+        "9" * 400,
+        '"',
+        "#",
+        " ",
+        "\ufeff",
+        "\x1b[2J",
+    ]
+)
 CHANGES = st.sampled_from(["set", "set", "drop", "twice"])
 BUNDLES = st.sampled_from(
     ["ridge", "ridge_of_rank_2", "bgex", "teebot", "nearest_donors", "covariates", "mlp", "mtm",
@@ -139,8 +160,7 @@ BUNDLES = st.sampled_from(
 )  # fmt: skip
 
 
-@tries
-@given(of=BUNDLES, data=st.data())
+@tried(25, of=BUNDLES, data=st.data())
 def test_any_header(folder, of, data):
     header, arrays = read(bundle_of(folder, of))
     for _ in range(data.draw(st.integers(1, 2))):
@@ -156,8 +176,7 @@ def test_any_header(folder, of, data):
     answered(folder, predict("fuzzed.safetensors", "--traits", "traits.tsv"), "fuzzed.safetensors")
 
 
-@tries
-@given(of=BUNDLES, data=st.data())
+@tried(25, of=BUNDLES, data=st.data())
 def test_any_array(folder, of, data):
     header, arrays = read(bundle_of(folder, of))
     name = data.draw(st.sampled_from(sorted(arrays)))
@@ -184,8 +203,7 @@ def test_any_array(folder, of, data):
     answered(folder, predict("fuzzed.safetensors", "--traits", "traits.tsv"), "fuzzed.safetensors")
 
 
-@tries
-@given(of=BUNDLES, data=st.data())
+@tried(25, of=BUNDLES, data=st.data())
 def test_any_bytes(folder, of, data):
     whole = bytearray(bundle_of(folder, of).read_bytes())
     for _ in range(data.draw(st.integers(1, 4))):
@@ -195,8 +213,7 @@ def test_any_bytes(folder, of, data):
     run(["mtm", "info", "fuzzed.safetensors"])
 
 
-@tries
-@given(data=st.data())
+@tried(25, data=st.data())
 def test_any_expression(folder, data):
     text = (folder / "blood.tsv").read_text()
     kind = data.draw(st.sampled_from(["tsv", "gct", "tsv.gz", "h5ad"]))
@@ -225,8 +242,7 @@ def test_any_expression(folder, data):
     answered(folder, command, f"fuzzed.{kind}")
 
 
-@tries
-@given(data=st.data())
+@tried(25, data=st.data())
 def test_any_anndata(folder, data):
     import anndata
     import pandas as pd
@@ -244,8 +260,7 @@ def test_any_anndata(folder, data):
     answered(folder, predict(bundle_of(folder, "same_gene"), expression=path.name), path.name)
 
 
-@tries
-@given(data=st.data())
+@tried(25, data=st.data())
 def test_any_traits(folder, data):
     lines = [line.split("\t") for line in (folder / "traits.tsv").read_text().splitlines()]
     row = data.draw(st.integers(0, len(lines) - 1))
@@ -258,8 +273,37 @@ def test_any_traits(folder, data):
     answered(folder, command, "fuzzed.tsv")
 
 
-@tries
-@given(data=st.data())
+TABLES = {
+    "samples": (
+        "SAMPID\tSMTSD\tSMRIN\tSMTSISCH\nGTEX-1-0001\tLung\t7.1\t340\nGTEX-2-0001\tWhole Blood\t6\t-5\n",
+        read_sample_attributes,
+    ),
+    "people": (
+        "SUBJID\tSEX\tAGE\tDTHHRDY\nGTEX-1\t1\t20-29\t0\nGTEX-2\t2\t60-69\t\n",
+        read_subject_phenotypes,
+    ),
+    "folds": ("donor\tfold\nGTEX-1\t0\nGTEX-2\t1\n", read_folds),
+    "edges": ("a\tb\tscore\nA\tB\t0.7\nB\tC\t0.9\n", read_interactions),
+    "gene_names": ("symbol\tensembl_gene_id\tentrez_id\tuniprot_ids\nA\tENSG00000000001\t1\tP12345\nB\tENSG00000000002\t2\t\n", read_gene_identifiers),
+    "genes": ("ENSG00000000001.1\nENSG00000000002.2\n", read_gene_list),
+}  # fmt: skip
+
+
+@tried(25, of=st.sampled_from(sorted(TABLES)), data=st.data())
+def test_any_table(folder, of, data):
+    text, read_it = TABLES[of]
+    path = folder / f"fuzzed.{of}.tsv"
+    path.write_bytes(spoilt(text, data))
+    told = path.name
+    try:
+        read_it(path)
+    except InputError as error:
+        told = str(error)
+    assert path.name in told
+    assert not UNPRINTABLE.search(told.replace("\n", "")), repr(told)
+
+
+@tried(25, data=st.data())
 def test_any_configuration(folder, data):
     models = {
         "ridge": {"class": "ridge", "parameters": {"rank": 3, "penalties": [1.0, 2.0]}},
@@ -279,8 +323,7 @@ def test_any_configuration(folder, data):
     assert not told or "config key" in told or "fuzzed.yaml" in told
 
 
-@tries
-@given(data=st.data())
+@tried(25, data=st.data())
 def test_any_yaml(folder, data):
     text = yaml.safe_dump(config())
     for _ in range(data.draw(st.integers(1, 3))):

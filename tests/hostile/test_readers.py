@@ -1,28 +1,18 @@
 """Readers of expression files against files that nobody thought of: an answer or one error."""
 
-import os
+from functools import cache
 
 import h5py
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.hostile import ingest
 from tests.hostile.files import gct
+from tests.hostile.tries import tried
 
 from mtm.cohort.matrices import iter_expression_blocks, read_expression_header
 from mtm.errors import InputError
 
-FUZZED = bool(os.environ.get("MTM_FUZZ"))
-settings.register_profile(
-    "hostile",
-    max_examples=20_000 if FUZZED else 150,
-    derandomize=not FUZZED,
-    deadline=None,
-    database=None,
-    suppress_health_check=list(HealthCheck),
-)
-HOSTILE = settings.get_profile("hostile")
 GOOD = gct(ingest.values()[:4, :6], ingest.IDS[:6], ingest.GENES[:4]).encode()
 
 
@@ -41,37 +31,43 @@ def read(path):
     assert path.name in named
 
 
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("readers")
+
+
+@cache
+def good_h5ad(folder):
+    """Return the bytes of a good h5ad."""
+    import scipy.sparse
+
+    ingest.h5ad(lambda file: None, scipy.sparse.csr_matrix)(folder)
+    return (folder / "expression.h5ad").read_bytes()
+
+
 edits = st.lists(
     st.tuples(st.integers(0, len(GOOD)), st.integers(0, 12), st.binary(max_size=12)), max_size=4
 )
 
 
-@HOSTILE
-@given(edits)
-def test_an_edited_gct(tmp_path_factory, changes):
+@tried(150, changes=edits)
+def test_an_edited_gct(folder, changes):
     data = GOOD
     for place, length, new in changes:
         data = data[:place] + new + data[place + length :]
-    path = tmp_path_factory.getbasetemp() / "edited.gct"
+    path = folder / "edited.gct"
     path.write_bytes(data)
     read(path)
 
 
-@HOSTILE
-@given(st.binary(max_size=200), st.sampled_from(["any.gct", "any.tsv", "any.gct.gz", "any.h5ad"]))
-def test_any_bytes(tmp_path_factory, data, name):
-    path = tmp_path_factory.getbasetemp() / name
+NAMES = ["any.gct", "any.tsv", "any.gct.gz", "any.h5ad"]
+
+
+@tried(150, data=st.binary(max_size=200), name=st.sampled_from(NAMES))
+def test_any_bytes_for_expression(folder, data, name):
+    path = folder / name
     path.write_bytes(data)
     read(path)
-
-
-@pytest.fixture(scope="module")
-def good_h5ad(tmp_path_factory):
-    import scipy.sparse
-
-    folder = tmp_path_factory.mktemp("good")
-    ingest.h5ad(lambda file: None, scipy.sparse.csr_matrix)(folder)
-    return (folder / "expression.h5ad").read_bytes()
 
 
 parts = st.sampled_from(["X", "X/data", "X/indices", "X/indptr", "obs/_index", "var/_index"])
@@ -84,11 +80,13 @@ arrays = st.one_of(
 )
 
 
-@HOSTILE
-@given(st.lists(st.tuples(parts, arrays), min_size=1, max_size=3), st.lists(numbers, max_size=3))
-def test_an_h5ad_of_other_parts(tmp_path_factory, good_h5ad, changes, shape):
-    path = tmp_path_factory.getbasetemp() / "parts.h5ad"
-    path.write_bytes(good_h5ad)
+CHANGES = st.lists(st.tuples(parts, arrays), min_size=1, max_size=3)
+
+
+@tried(150, changes=CHANGES, shape=st.lists(numbers, max_size=3))
+def test_an_h5ad_of_other_parts(folder, changes, shape):
+    path = folder / "parts.h5ad"
+    path.write_bytes(good_h5ad(folder))
     with h5py.File(path, "a") as file:
         for name, value in changes:
             attributes = dict(file[name].attrs) if name in file else {}
@@ -107,10 +105,10 @@ def test_an_h5ad_of_other_parts(tmp_path_factory, good_h5ad, changes, shape):
     read(path)
 
 
-@HOSTILE
-@given(st.integers(0, 10**6), st.binary(min_size=1, max_size=8))
-def test_an_h5ad_with_other_bytes(tmp_path_factory, good_h5ad, place, new):
-    place %= len(good_h5ad)
-    path = tmp_path_factory.getbasetemp() / "bytes.h5ad"
-    path.write_bytes(good_h5ad[:place] + new + good_h5ad[place + len(new) :])
+@tried(150, place=st.integers(0, 10**6), new=st.binary(min_size=1, max_size=8))
+def test_an_h5ad_with_other_bytes(folder, place, new):
+    good = good_h5ad(folder)
+    place %= len(good)
+    path = folder / "bytes.h5ad"
+    path.write_bytes(good[:place] + new + good[place + len(new) :])
     read(path)

@@ -80,7 +80,7 @@ def test_the_paragraph_says_best_model_covariates_limit_and_other_tissues(run):
     assert "Ridge tells other tissues best: gene by gene" in text
     assert f"ρ = {best['mean_rho']:.2f}" in text
     assert f"{number(run.results.headline.loc['covariates', 'mean_rho'])} (" in text
-    assert "From all other tissues of a donor" in text
+    assert "Of models that see more of a donor, Joint model, all other tissues reaches" in text
     assert "at 0.35 (0.33 to 0.37) at least" in text
 
 

@@ -1,11 +1,13 @@
 """A very small simulated cohort, taken through the workflow once for all tests here."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import yaml
+from little import run_little
 
 ROOT = Path(__file__).parents[2]
 FOLDER = "resources/simulated/small"
@@ -88,3 +90,47 @@ def small_run(tmp_path_factory):
     run = run_small(folder, "--cores", "2", *TARGETS)
     assert run.returncode == 0, run.stdout + run.stderr
     return folder
+
+
+@pytest.fixture(scope="session")
+def little_run(tmp_path_factory):
+    """Return the folder in which everything of a cohort with too little stands, the page too."""
+    folder = tmp_path_factory.mktemp("little")
+    before = os.umask(0o027)
+    try:
+        run_little(folder)
+    finally:
+        os.umask(before)
+    return folder
+
+
+@pytest.fixture
+def mount(folder):
+    """Mount a file system of a given size, or read-only, over results/; skip where none may be."""
+    target = folder / "results"
+    mounted = []
+
+    def mount(options):
+        done = subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(target)], capture_output=True
+        )
+        if done.returncode:
+            pytest.skip("mounting a file system needs privileges")
+        mounted.append(target)
+        return target
+
+    yield mount
+    for place in mounted:
+        subprocess.run(["umount", "--lazy", str(place)], check=True)
+
+
+@pytest.fixture(scope="session")
+def fault_table(request):
+    """Collect rows (fault, what the user sees, lost, next run) and print them at the end."""
+    rows = []
+    yield rows
+    lines = ["", "", "| fault | the user sees | lost | next run |", "|---|---|---|---|"]
+    lines += [f"| {' | '.join(row)} |" for row in rows]
+    # What a fixture prints is captured, and shown only where a test fails.
+    with request.config.pluginmanager.get_plugin("capturemanager").global_and_fixture_disabled():
+        print("\n".join(lines))

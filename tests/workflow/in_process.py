@@ -1,5 +1,6 @@
 """Every job of a configuration run in this process: no job pays for its own imports."""
 
+import asyncio
 import os
 from pathlib import Path
 from types import SimpleNamespace
@@ -52,5 +53,7 @@ def run_all(config: dict, folder: Path) -> None:
             )
             with run(snakemake):
                 load_script(Path(job.rule.script).stem).main(snakemake)
+            # As Snakemake does: a run that follows finds nothing left to do.
+            asyncio.run(job.rule.workflow.persistence.finished(job))
     finally:
         os.chdir(before)

@@ -1,7 +1,8 @@
 """Trouble in the middle of a run: what the user sees, what is lost, what the next run does.
 
 Every test adds a row to a table, which stands at the end of pytest's output
-(``pytest tests/workflow/test_faults.py``); docs/troubles.md has the same faults in words.
+(``pytest tests/workflow/test_faults.py tests/workflow/test_late_faults.py``); docs/troubles.md has
+the same faults in words.
 """
 
 import copy
@@ -20,6 +21,7 @@ import numpy as np
 import psutil
 import pytest
 import yaml
+from broken import fill, half_written, needs_mount
 
 ROOT = Path(__file__).parents[2]
 BUNDLE = "results/small/models/mtm/fold0.safetensors"
@@ -76,11 +78,6 @@ def digest(folder, path=BUNDLE):
     return hashlib.sha256((folder / path).read_bytes()).hexdigest()
 
 
-def half_written(folder):
-    """Files left under temporary names."""
-    return [path for path in (folder / "results").rglob("*") if ".partial." in path.name]
-
-
 @pytest.fixture(scope="module")
 def cases(small_config):
     """Configuration with a training long enough to be killed in its middle."""
@@ -114,18 +111,6 @@ def folder(tmp_path, prepared):
     """Return a copy of the prepared folder."""
     shutil.copytree(prepared, tmp_path / "run")
     return tmp_path / "run"
-
-
-@pytest.fixture(scope="module")
-def fault_table(request):
-    """Collect rows (fault, what the user sees, lost, next run) and print them at the end."""
-    rows = []
-    yield rows
-    lines = ["", "", "| fault | the user sees | lost | next run |", "|---|---|---|---|"]
-    lines += [f"| {' | '.join(row)} |" for row in rows]
-    # What a fixture prints is captured, and shown only where a test fails.
-    with request.config.pluginmanager.get_plugin("capturemanager").global_and_fixture_disabled():
-        print("\n".join(lines))
 
 
 def test_killed_training_goes_on_where_it_was(folder, unbroken, fault_table):
@@ -234,7 +219,7 @@ def test_ingest_killed_at_any_moment_loses_nothing(folder, fault_table, tmp_path
     )
 
 
-@pytest.mark.skipif(shutil.which("mount") is None or os.geteuid() != 0, reason="needs mount")
+@needs_mount
 def test_full_disk_in_ingest_keeps_the_earlier_cohort(folder, mount, fault_table):
     kept = folder / "kept"
     shutil.copytree(folder / "results", kept)
@@ -286,37 +271,7 @@ def test_killed_snakemake_needs_one_unlock(folder, unbroken, fault_table):
     )
 
 
-@pytest.fixture
-def mount(folder):
-    """Mount a file system of a given size, or read-only, over results/; skip where none may be."""
-    target = folder / "results"
-    mounted = []
-
-    def mount(options):
-        done = subprocess.run(
-            ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(target)], capture_output=True
-        )
-        if done.returncode:
-            pytest.skip("mounting a file system needs privileges")
-        mounted.append(target)
-        return target
-
-    yield mount
-    for place in mounted:
-        subprocess.run(["umount", "--lazy", str(place)], check=True)
-
-
-def fill(path, leaving):
-    """Write a file as large as the file system allows, then give some bytes back."""
-    with open(path, "wb", buffering=0) as file:
-        try:
-            while True:
-                file.write(bytes(4096))
-        except OSError:
-            file.truncate(file.tell() - leaving)
-
-
-@pytest.mark.skipif(shutil.which("mount") is None or os.geteuid() != 0, reason="needs mount")
+@needs_mount
 def test_full_disk_is_named_and_nothing_is_half_written(folder, mount, fault_table):
     kept = folder / "kept"
     shutil.copytree(folder / "results", kept)
@@ -344,7 +299,7 @@ def test_full_disk_is_named_and_nothing_is_half_written(folder, mount, fault_tab
     )
 
 
-@pytest.mark.skipif(shutil.which("mount") is None or os.geteuid() != 0, reason="needs mount")
+@needs_mount
 def test_read_only_results_stop_the_run_at_once(folder, mount, fault_table):
     kept = folder / "kept"
     shutil.copytree(folder / "results", kept)

@@ -91,3 +91,10 @@ def test_hyper_parameter_reruns_its_models_chain(checkout, small_run, small_targ
     jobs = planned(checkout, small_run, small_targets, "changed.yaml")
     assert jobs["train_fold"] == jobs["predict_fold"] == jobs["score_model"] == 1
     assert not {"simulate_cohort", "build_cohort", "make_folds", "find_contrasts"} & set(jobs)
+
+
+def test_style_of_one_figure_reruns_that_figure_and_the_page(checkout, little_run):
+    with (checkout / "src/mtm/figures/learning_curve.py").open("a") as module:
+        module.write("\nUNUSED = 1\n")
+    jobs = planned(checkout, little_run, ["results/little/index.html"], "config.yaml")
+    assert jobs == {"draw_learning_curve": 1, "build_page": 1}

@@ -29,6 +29,7 @@ from mtm.pipeline.datasets import (
     unknown_dataset,
 )
 from mtm.pipeline.input_digests import input_digests
+from mtm.pipeline.tissue_names import demand_tissues
 from mtm.settings.check import check_config
 from mtm.settings.models.base import declared
 
@@ -79,6 +80,10 @@ def resolve_input(role):
     return resolve_file(
         f"inputs.{role}", config["inputs"][role], DATASETS, config["local_files"]
     )
+
+
+if config["simulation"] is None:
+    demand_tissues(config, resolve_input("sample_attributes"))
 
 
 def inputs_of(*roles):

@@ -273,13 +273,17 @@ def read_samples(expression: str | Path) -> pd.DataFrame:
     return obs[["donor", "tissue"]].astype(str)
 
 
-def read_folds(path: str | Path, donors: Collection[str] | None = None) -> pd.Series:
+def read_folds(
+    path: str | Path, donors: Collection[str] | None = None, n_folds: int | None = None
+) -> pd.Series:
     """Read ``cohort/folds.tsv``.
 
     Parameters
     ----------
     donors
         Those of the cohort, who must be those of the file; None does not look.
+    n_folds
+        How many folds the run has: donors of any other would never be told. None does not look.
 
     Returns
     -------
@@ -290,7 +294,8 @@ def read_folds(path: str | Path, donors: Collection[str] | None = None) -> pd.Se
     ------
     InputError
         A column is missing; a donor is empty, stands twice or is none of `donors`; one of these
-        has no row; a fold is no integer, below `NEVER_HELD_OUT`, or beyond one that is empty.
+        has no row; a fold is no integer, below `NEVER_HELD_OUT`, beyond one that is empty, or
+        they are not `n_folds`.
     """
     demand_whole_rows(path)
     table = read_tsv(path, ["donor", "fold"], dtype=str).fillna("")
@@ -315,6 +320,13 @@ def read_folds(path: str | Path, donors: Collection[str] | None = None) -> pd.Se
             f"{path}, row {row + 1}, column fold",
             f"{fold.iloc[row]}, while fold {empty[0]} has no donor",
             "folds from 0 on, each with donors",
+        )
+    if n_folds is not None and fold.max() + 1 != n_folds:
+        row = int(np.argmax(fold == fold.max()))
+        raise InputError(
+            f"{path}, row {row + 1}, column fold",
+            f"{fold.max()} as the highest",
+            f"folds 0 to {n_folds - 1}, as folds.n_folds says",
         )
     for names, found in (
         (pd.Index(donors or []).difference(fold.index), "no row for {} donors, first {}"),

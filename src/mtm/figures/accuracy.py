@@ -120,10 +120,10 @@ def _panels(table: pd.DataFrame) -> list[tuple[str, str, str]]:
 
 
 def _rho_limits(table: pd.DataFrame) -> tuple[float, float]:
-    """Limits of the rho axis that hold every value and interval, zero included."""
+    """Limits of the rho axis that hold every value, interval and name, zero included."""
     values = table[[*VALUES, *REACHABLE]]
     low, high = min(0.0, np.nanmin(values)), max(0.1, np.nanmax(values))
-    margin = 0.04 * (high - low)
+    margin = 0.1 * (high - low)
     return low - margin, high + margin
 
 
@@ -193,7 +193,10 @@ def _draw_models(
         dots = rows[(rows["model"] == model) & (rows["tissue"] != MEAN_OF_TISSUES)].dropna(
             subset=["mean_rho"]
         )
-        marks.swarm(ax, dots["mean_rho"].to_numpy(), place + SWARM_PLACE, mm_per_rho, row_mm)
+        marks.swarm(
+            ax, dots["mean_rho"].to_numpy(), dots["tissue"].tolist(), place + SWARM_PLACE,
+            mm_per_rho, row_mm,
+        )  # fmt: skip
         if model not in means.index:
             continue
         mean = means.loc[model]
@@ -223,7 +226,7 @@ def _interval_legend(reference: bool) -> list[Line2D | Patch]:
         Line2D([], [], color=INK, marker="D", ms=2.8, lw=1.4,
                label="mean of tissues, 95% interval over donors"),
         Line2D([], [], marker="o", ms=3.3, mfc=marks.DOT_COLOR, mec=INK, mew=0.4, lw=0,
-               label="one tissue"),
+               label="one tissue, the first and last named"),
         marks.null_legend("donors permuted"),
     ]  # fmt: skip
     if reference:

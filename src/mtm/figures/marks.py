@@ -34,6 +34,8 @@ SWATCH_POINTS = 5.0
 # One tissue; which one, a name or a row says, not a colour: GTEx gives the brain one yellow.
 DOT_COLOR = "#B8C4D0"
 DOT_MM, DOT_AREA = 1.15, 11.0
+# Letters of a name beside a row of dots.
+LONGEST_END = 10
 # Dots that are named in a panel; the room of a letter, a line and a dot in shares of the panel.
 MOST_NAMES, LETTER_ROOM, LINE_ROOM, DOT_ROOM = 5, 0.04, 0.07, 0.02
 
@@ -183,9 +185,15 @@ def note_first(drawing: Figure | SubFigure, shown: int, total: int, what: str, f
 
 
 def swarm(
-    ax: Axes, x: np.ndarray, place: float, mm_per_x: float, row_mm: float, **marks: object
+    ax: Axes,
+    x: np.ndarray,
+    tissues: Sequence[str],
+    place: float,
+    mm_per_x: float,
+    row_mm: float,
+    **marks: object,
 ) -> None:
-    """Draw a dot a tissue around the row `place`, so that none covers another.
+    """Draw a dot a tissue around the row `place`, so that none covers another; name both ends.
 
     Parameters
     ----------
@@ -193,12 +201,23 @@ def swarm(
         Where; a row is `row_mm` high, and one of `x` is `mm_per_x` wide.
     x
         Of each dot, shape ``(n,)``.
+    tissues
+        Their names; the first and the last along `x` are written, where they are alone there.
     """
     offsets = swarm_offsets(x * mm_per_x, DOT_MM, 0.33 * row_mm) / row_mm
     ax.scatter(
         x, place + offsets, s=(DOT_MM * 72 / MM_PER_INCH) ** 2, c=DOT_COLOR, edgecolors=INK,
         linewidths=0.25, zorder=3, **marks,
     )  # fmt: skip
+    for side in (-1, 1) if len(x) > 1 else ():
+        index = int(np.argmax(side * x))
+        if (x == x[index]).sum() > 1:
+            continue
+        ax.annotate(
+            abbreviation(tissues[index])[:LONGEST_END], (x[index], place + offsets[index]),
+            (2.4 * side, 0), textcoords="offset points", fontsize=6, color=MUTED,
+            ha="left" if side > 0 else "right", va="center", parse_math=False, zorder=6,
+        )  # fmt: skip
 
 
 def swarm_offsets(x: np.ndarray, diameter: float, height: float) -> np.ndarray:

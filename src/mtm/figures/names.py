@@ -16,7 +16,7 @@ MODELS = {
     "mtm_log2": ("MTM log2", VERMILION, "s"),
     "mtm_log2_covariates": ("MTM log2 + covariates", INDIGO, "s"),
     "joint": ("Joint model", BROWN, "^"),
-    "joint_others": ("Joint model, all other tissues", BROWN, ">"),
+    "joint_others": ("Joint model, all other tissues", GREEN, "^"),
     "ensemble": ("Ensemble", GREY, "v"),
     "bgex": ("S1 B-GEx", ORANGE, "D"),
     "teebot": ("S2 TEEBoT", SKY, "^"),

@@ -14,7 +14,7 @@ from mtm.figures import names
 from mtm.figures.comparison import pairs_of
 from mtm.figures.marks import DEFINITION_TITLES, DOT_COLOR, swarm
 from mtm.figures.registry import figure
-from mtm.figures.style import INK, PAGE_HEIGHT_MM, PAGE_MM, new_figure
+from mtm.figures.style import INK, MUTED, PAGE_HEIGHT_MM, PAGE_MM, new_figure
 from mtm.vocabulary import AND, PAIR, VENN_SETS
 
 # Centres of circles of radius 1, and where the name of each stands (angle, degrees).
@@ -32,6 +32,8 @@ LARGEST_NUMBER, SMALLEST_NUMBER = 8.0, 6.0
 
 ROW_MM = 6.2
 PANEL_WIDTH_MM = 62.0
+# Percent, with room for names at both ends.
+SHARE_LIMITS = (-20, 120)
 
 
 def fig2c_table(table: pd.DataFrame) -> pd.DataFrame:
@@ -174,7 +176,7 @@ def fig_s7(table: pd.DataFrame) -> Figure:
     handles = [
         Patch(color="#C9D6E2", lw=0, label="median of tissues"),
         Line2D([], [], lw=0, marker="o", ms=3.3, mfc=DOT_COLOR, mec=INK, mew=0.4,
-               label="one tissue"),
+               label="one tissue, the first and last named"),
         Line2D([], [], color=INK, lw=1, ls=":",
                label="share of all genes that the second predicts"),
     ]  # fmt: skip
@@ -196,9 +198,7 @@ def _draw_shares(
             continue
         x = 100 * mine["share"].to_numpy()
         ax.barh(place, 100 * mine["median_share"].iloc[0], height=0.8, color="#C9D6E2")
-        swarm(
-            ax, x, place, PANEL_WIDTH_MM / 100, row_mm, clip_on=False,
-        )  # fmt: skip
+        swarm(ax, x, mine["tissue"].tolist(), place, PANEL_WIDTH_MM / np.ptp(SHARE_LIMITS), row_mm)
         chance = 100 * mine["median_chance"].iloc[0]
         ax.plot([chance, chance], [place - 0.4, place + 0.4], color=INK, lw=1, ls=":", zorder=2)
         count = mine["n_tissues"].iloc[0]
@@ -209,5 +209,7 @@ def _draw_shares(
     ax.text(1, 1, "tissues", transform=ax.transAxes, va="bottom", fontsize=6)
     ax.tick_params(axis="y", length=0)
     ax.set_ylim(len(directions) - 0.5, -0.5)
-    ax.set_xlim(0, 100)
+    ax.set_xlim(*SHARE_LIMITS)
+    ax.axvline(0, color=MUTED, lw=0.5)
+    ax.set_xticks(range(0, 101, 20))
     ax.grid(axis="x")

@@ -152,8 +152,9 @@ def fig_s9(table: pd.DataFrame) -> Figure:
     models = names.ordered(table["model"])
     present = set(table[["measure", "scale"]].itertuples(index=False, name=None))
     measures = [key for key in ROWS if key in present]
-    width = PAGE_MM if len(models) > 2 else 45.0 * len(models) + 55
-    drawing = new_figure(width, 48 * len(measures) + 20)
+    wide = len(models) > 2
+    width = PAGE_MM if wide else 45.0 * len(models) + 55
+    drawing = new_figure(width, 48 * len(measures) + (20 if wide else 28))
     axes = drawing.subplots(len(measures), len(models), sharex=True, sharey="row", squeeze=False)
     for place, (of_measure, (measure, scale)) in enumerate(zip(axes, measures, strict=True)):
         rows = table[(table["measure"] == measure) & (table["scale"] == scale)]
@@ -165,5 +166,7 @@ def fig_s9(table: pd.DataFrame) -> Figure:
         ax.set_xlabel(EXPRESSION_LABEL)
     total = int(table["n_models"].iloc[0])
     note_first(drawing, len(models), total, "models", "tissue_similarity.tsv")
-    drawing.legend(handles=relation_legend(table), loc="outside lower center", ncols=3)
+    drawing.legend(
+        handles=relation_legend(table), loc="outside lower center", ncols=3 if wide else 1
+    )
     return drawing

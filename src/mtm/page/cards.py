@@ -279,7 +279,8 @@ def _traits(results: Results) -> Iterator[str]:
         if pd.isna(value.get("median rho")):
             continue
         yield (
-            f"{trait} ({names.title(model)}): ρ {number(value['median rho'])} "
+            f"{trait[:1].upper()}{trait[1:]} ({names.title(model)}): "
+            f"ρ {number(value['median rho'])} "
             f"({between(value['median rho, low'], value['median rho, high'])}) between predicted "
             "and observed associations, median of "
             f"{count(value['tissues compared'])} tissues; permuted "
@@ -309,15 +310,19 @@ def _disease(results: Results) -> Iterator[str]:
         )
     status = rows(results.joined("disease/status_summary/*.tsv"), selection="nested",
                   pairs="all", input_a=PREDICTED)  # fmt: skip
+    beside = []
     for other, words in ((SOURCE, results.config["source"]), (BASELINE, "covariates alone")):
         found = rows(status, input_b=other) if len(status) else status
         if len(found):
             row = found.iloc[0]
-            yield (
-                f"Cases from controls ({names.title(row['model'])}, all pairs): area under the "
-                f"curve {number(row['mean_a'])} from predictions, {number(row['mean_b'])} from "
-                f"{words}; difference {measured(row, 'difference')}."
+            beside.append(
+                f"{number(row['mean_b'])} from {words} (difference {measured(row, 'difference')})"
             )
+    if beside:
+        yield (
+            f"Cases from controls ({names.title(row['model'])}, all pairs): area under the curve "
+            f"{number(row['mean_a'])} from predictions, {listed(beside)}."
+        )
 
 
 def _elsewhere(results: Results) -> Iterator[str]:

@@ -50,14 +50,19 @@ def paragraph(results: Results) -> list[str]:
         n_models = sum(
             results.sources(name) == results.config["source"] for name in results.rivals()
         )
+        source = results.config["source"]
         sentences.append(
-            f"Of {n_models} models that see {results.config['source']} alone, "
-            f"{names.title(best)} tells other tissues best: gene by gene, its predictions for "
-            "donors it has never seen correlate with what was measured at "
+            (
+                f"Of {n_models} models that see {source} alone, {names.title(best)} tells other "
+                "tissues best: gene by gene, its"
+                if n_models > 1
+                else f"{names.title(best)} sees {source} alone: gene by gene, its"
+            )
+            + " predictions for donors it has never seen correlate with what was measured at "
             f"ρ = {number(row.mean_rho)} (95% interval {between(row.ci_low, row.ci_high)}; "
             f"mean over {_n_tissues(results)} tissues). Dealt to the wrong donors, they give "
-            f"{between(row.null_low, row.null_high)} (null). As the best of {n_models} it is "
-            "flattered a little."
+            f"{between(row.null_low, row.null_high)} (null)."
+            + (f" As the best of {n_models} it is flattered a little." if n_models > 1 else "")
         )
     if results.reference in table.index:
         sentences.append(
@@ -66,8 +71,10 @@ def paragraph(results: Results) -> list[str]:
         )
     more = results.best(one_source=False)
     if more is not None:
+        title, sees = names.title(more), results.sources(more)
+        seen = "" if sees in title else f" (sees {sees})"
         sentences.append(
-            f"From {results.sources(more)} of a donor, {names.title(more)} reaches "
+            f"Of models that see more of a donor, {title}{seen} reaches "
             f"{measured(table.loc[more])}."
         )
     return [*sentences, *_limit(results), *_paper(results), *_unlike_published(results)]
@@ -90,7 +97,9 @@ def _limit(results: Results) -> list[str]:
             f"An estimate of what any model could reach, from tissues of the same organ, is "
             f"{measured(row, 'rho')}, over the {count(row['n_tissues'])} tissues that have one."
         )
-    if FLOOR in mean.index:
+    # It says something where no model reaches it.
+    reached = results.headline.loc[results.rivals(), "mean_rho"].max()
+    if FLOOR in mean.index and not reached >= mean.loc[FLOOR, "rho"]:
         sentences.append(
             "What could be reached with all of a donor known lies at "
             f"{measured(mean.loc[FLOOR], 'rho')} at least: the mean of the donor's other tissues "

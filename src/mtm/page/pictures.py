@@ -23,6 +23,8 @@ MARKS = [
     (re.compile(r"\*(\S(?:.*?\S)?)\*"), r"<em>\1</em>"),
 ]
 COLORS = 128
+# Pixels of a picture to one of the page, so that all figures have letters of one size.
+DENSITY = 2
 # A packed table that is larger stays beside the page.
 MOST_PACKED = 400_000
 
@@ -42,7 +44,7 @@ class Picture:
     image
         The picture as a data address; empty with a reason.
     width, height
-        In pixels.
+        On the page, in its pixels.
     n_rows
         Rows of its table.
     table
@@ -113,7 +115,7 @@ def _picture(results: Results, name: str, figure: dict, caption: Path) -> Pictur
 
 
 def data_image(path: Path) -> tuple[str, int, int]:
-    """Return a picture as an address that holds it, with its width and height.
+    """Return a picture as an address that holds it, with its width and height on the page.
 
     The shades at the edges of letters become `COLORS`, which halves it; no line is lost.
     """
@@ -122,7 +124,8 @@ def data_image(path: Path) -> tuple[str, int, int]:
         written_to = io.BytesIO()
         few.convert("RGB").save(written_to, "WEBP", lossless=True, method=3)
         text = base64.b64encode(written_to.getvalue()).decode("ascii")
-        return f"data:image/webp;base64,{text}", *picture.size
+        width, height = picture.size
+        return f"data:image/webp;base64,{text}", width // DENSITY, height // DENSITY
 
 
 def written(caption: str, config: dict) -> Markup:

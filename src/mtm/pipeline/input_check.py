@@ -22,9 +22,9 @@ from mtm.errors import InputError
 from mtm.io import require_file
 from mtm.pipeline.datasets import COHORT_INPUTS, Dataset, input_files, read_manifest
 from mtm.pipeline.failing import demand_past
+from mtm.pipeline.tissue_names import named_tissues
 from mtm.registered import SOURCE_ROOT
 from mtm.settings.check import check_config
-from mtm.settings.comparison import Comparison
 from mtm.settings.transfer import TransferSettings
 from mtm.settings.yaml_file import read_values
 
@@ -122,15 +122,8 @@ def _check_cohorts(
 
 def _check_tissues(problems: Problems, config: Mapping[str, Any], known: CohortNames) -> None:
     """Note tissues and columns in the configuration that the cohort has not."""
-    problems.of(check_source, known.tissues, config["source"], "config key source")
-    for name, model in config["models"].items():
-        sources = model["sources"]
-        for tissue in () if isinstance(sources, str) else sources:
-            where = f"config key models.{name}.sources"
-            problems.of(check_source, known.tissues, tissue, where)
-    venn = config["comparison"]["venn_tissue"]
-    if venn != Comparison().venn_tissue:
-        problems.of(check_source, known.tissues, venn, "config key comparison.venn_tissue")
+    for where, tissue in named_tissues(config):
+        problems.of(check_source, known.tissues, tissue, where)
     for name, other in config["evaluation"]["external"].items():
         if other["hold_out"] and other["hold_out"] not in known.columns:
             where = f"config key evaluation.external.{name}.hold_out"

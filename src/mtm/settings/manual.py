@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 
 from mtm.settings.base import LARGEST, LARGEST_SEED
@@ -15,17 +16,18 @@ Row = dict[str, str]
 _GENERAL = re.compile(rf", at most ({LARGEST}|{LARGEST_SEED})(\.0)?(?![0-9.])")
 
 
-def key_rows() -> list[Row]:
+@cache
+def key_rows() -> tuple[Row, ...]:
     """Describe every key of a configuration.
 
     Returns
     -------
-    list of dict
+    tuple of dict
         One row a key, in the order of the settings: ``key`` (dotted path; ``<name>`` stands for a
         name of the user's choice, ``parameters[class]`` for the parameters of one model class),
         ``meaning``, ``allowed``, ``unit``, ``default``.
     """
-    return [row for _, _, rows in _sections() for row in rows]
+    return tuple(row for _, _, rows in _sections() for row in rows)
 
 
 def _sections() -> Iterator[tuple[str, Row | None, list[Row]]]:
