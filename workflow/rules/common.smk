@@ -29,7 +29,8 @@ from mtm.pipeline.datasets import (
 )
 from mtm.pipeline.input_digests import input_digests
 from mtm.settings.check import check_config
-from mtm.settings.models.base import declared
+from mtm.settings.cohort import Columns
+from mtm.settings.models.base import COVARIATES, declared
 
 failing.keep_earlier_results(Job)
 check_config(
@@ -50,6 +51,8 @@ PARAMETERS = {
 MODELS = list(config["models"])
 # The model whose fits each predicts with, which is itself for all but those that share another's.
 FITS = {name: model["of"] or name for name, model in config["models"].items()}
+# The cohort's own covariates.
+OWN_COLUMNS = Columns.of(config["columns"])
 FITTED_MODELS = list(dict.fromkeys(FITS.values()))
 SCORED_MODELS = MODELS + (["oracle"] if config["simulation"] is not None else [])
 # Models whose fit takes epochs have a learning curve.

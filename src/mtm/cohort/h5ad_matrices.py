@@ -241,6 +241,7 @@ def iter_h5ad_blocks(
     *,
     keep: Callable[[str], bool] | None = None,
     block_genes: int = BLOCK_GENES,
+    signed: bool = False,
 ) -> Generator[GeneBlock, None, None]:
     """Yield the genes of an h5ad file in blocks, as `mtm.cohort.text_matrices.iter_text_blocks`.
 
@@ -262,13 +263,13 @@ def iter_h5ad_blocks(
             # Counted up to float32's end, which it is brought to.
             with np.errstate(over="ignore"):
                 block = block[:, wanted - start].astype(np.float32)
-            bad = ~((block >= 0) & (block < np.inf))
+            bad = ~(np.isfinite(block) & ((block >= 0) | signed))
             if bad.any():
                 row, gene = np.argwhere(bad)[0]
                 raise InputError(
                     f"{path}, X (gene {gene_ids[wanted[gene]]}, sample {header.sample_ids[row]})",
                     f"the value {block[row, gene]}",
-                    "a finite number, 0 or more",
+                    "a finite number" if signed else "a finite number, 0 or more",
                 )
             yield GeneBlock(
                 list(gene_ids[wanted]),

@@ -11,7 +11,7 @@ from mtm.errors import InputError, shown
 from mtm.settings.accuracy import AccuracySettings
 from mtm.settings.any_sources import AnySources
 from mtm.settings.base import Label, Section, Switch, key
-from mtm.settings.cohort import Filters, Folds, Inputs
+from mtm.settings.cohort import Columns, Filters, Folds, Inputs
 from mtm.settings.comparison import Comparison
 from mtm.settings.disease import DiseaseSettings
 from mtm.settings.disease_status import StatusSettings
@@ -44,6 +44,7 @@ class Config(Section):
 
     cohort: CohortName = key(..., "Name of the cohort; the folder of its results under `results/`.")
     inputs: Inputs
+    columns: Columns = Columns()
     local_files: dict[str, File] = key({}, "Files already at hand, by dataset name of `config/datasets.tsv`. They are used in place of a download, which makes a run fully offline.")
     filters: Filters = Filters()
     source: Label = key("Whole Blood", "Tissue (SMTSD) that single-source models predict from.")
