@@ -18,7 +18,7 @@ sys.path.insert(0, str(SOURCE_ROOT))
 from snakemake.jobs import Job
 
 from mtm.pipeline import code_digest as digest
-from mtm.errors import InputError
+from mtm.errors import NO_TPM, InputError
 from mtm.pipeline import failing
 from mtm.pipeline import resources as asked
 from mtm.pipeline.datasets import (
@@ -31,6 +31,7 @@ from mtm.pipeline.input_digests import input_digests
 from mtm.settings.check import check_config
 from mtm.settings.cohort import Columns
 from mtm.settings.models.base import COVARIATES, declared
+from mtm.vocabulary import OWN_UNITS
 
 failing.keep_earlier_results(Job)
 check_config(

@@ -27,7 +27,7 @@ from mtm.cohort.tables import (
     read_sample_attributes,
     read_subject_phenotypes,
 )
-from mtm.cohort.units import SampleTotals
+from mtm.cohort.units import SampleTotals, ToStored
 from mtm.errors import InputError
 from mtm.io import atomic_path, write_tsv
 from mtm.settings.cohort import Columns
@@ -195,7 +195,7 @@ def write_expression(
     path: str | Path,
     genes: GeneFilter,
     *,
-    units: Units | None = None,
+    to_stored: ToStored = ToStored(),
     block_genes: int = BLOCK_GENES,
     progress: bool | None = None,
 ) -> int:
@@ -212,8 +212,8 @@ def write_expression(
         File to write. It is not written atomically here.
     genes
         Which genes to keep.
-    units
-        As in `mtm.cohort.units.to_tpm`; what is written is TPM.
+    to_stored
+        Makes what is written of what is read.
     progress
         A progress bar on stderr; None shows one only on a terminal.
 
@@ -222,13 +222,17 @@ def write_expression(
     int
         Number of genes written. What cannot be read or is not of `units` is refused.
     """
-    n_declared = read_expression_header(expression).n_genes
+    n_declared, own = read_expression_header(expression).n_genes, to_stored.measure == "own"
     chunk_genes = min(n_declared or block_genes, block_genes)
     gene_ids: list[str] = []
     symbols: list[str] = []
     totals = SampleTotals(samples.index)
     blocks = iter_expression_blocks(
-        expression, samples["column"].to_numpy(), keep=genes.keep, block_genes=block_genes
+        expression,
+        samples["column"].to_numpy(),
+        keep=genes.keep,
+        block_genes=block_genes,
+        signed=own,
     )
     hidden = None if progress is None else not progress
     bar = tqdm(total=n_declared, desc="expression", unit="genes", disable=hidden)
@@ -240,13 +244,15 @@ def write_expression(
             symbols += block.symbols
             expr_tpm.resize(len(gene_ids), axis=1)
             totals.add(block.expr_tpm)
-            values = block.expr_tpm.T
-            expr_tpm[:, start:] = np.exp2(values) - 1 if units == "log2" else values
+            expr_tpm[:, start:] = to_stored(block).T
             bar.update(len(genes.seen) - bar.n)
         bar.update(len(genes.seen) - bar.n)
-        totals.demand(units, expression, "inputs.units:")
+        totals.demand(to_stored.units, expression, "inputs.units:")
         _write_annotation(
-            file, samples, pd.DataFrame({"symbol": symbols}, pd.Index(gene_ids, name="gene_id"))
+            file,
+            samples,
+            pd.DataFrame({"symbol": symbols}, pd.Index(gene_ids, name="gene_id")),
+            to_stored,
         )
     return len(gene_ids)
 
@@ -262,13 +268,15 @@ def _growing(file: h5py.File, n_samples: int, chunk_genes: int) -> h5py.Dataset:
     )
 
 
-def _write_annotation(file: h5py.File, samples: pd.DataFrame, var: pd.DataFrame) -> None:
+def _write_annotation(
+    file: h5py.File, samples: pd.DataFrame, var: pd.DataFrame, to_stored: ToStored
+) -> None:
     """Write all that makes an h5ad of a file with X."""
     file["X"].attrs.update({"encoding-type": "array", "encoding-version": "0.2.0"})
     file.attrs.update({"encoding-type": "anndata", "encoding-version": "0.1.0"})
     write_elem(file, "obs", _obs(samples))
     write_elem(file, "var", var)
-    write_elem(file, "uns", {"scale": "tpm", "units": "TPM"})
+    write_elem(file, "uns", {"scale": to_stored.measure, "units": to_stored.stored})
     for group in ("layers", "obsm", "varm", "obsp", "varp"):
         write_elem(file, group, {})
 
@@ -323,7 +331,7 @@ def build_cohort(
     source
         Tissue that must be in the cohort; None demands none.
     units
-        Of the expression file, as in `mtm.cohort.units.to_tpm`.
+        Of the expression file (config/README.md).
     progress
         A progress bar on stderr; None shows one only on a terminal.
 
@@ -357,7 +365,12 @@ def build_cohort(
     counts[-1]["detail"] += detail
     genes = GeneFilter(gene_model, gene_biotypes, gene_list)
     with atomic_path(out_expression) as temporary:
-        write_expression(expression, samples, temporary, genes, units=units, progress=progress)
+        to_stored = ToStored.of(units, expression, samples["column"].to_numpy(), gene_model)
+        logger.info("%s: kept are %s", expression, to_stored.words)
+        write_expression(
+            expression, samples, temporary, genes, to_stored=to_stored, progress=progress
+        )
+        counts[0]["detail"] += f"; {to_stored.words}" * (units is not None)
         n_genes = len(genes.seen)
         if not n_genes:
             raise InputError(expression, "no gene", "at least one row of values")

@@ -21,7 +21,7 @@ from mtm.cohort.tables import (
 from mtm.cohort.units import SampleTotals
 from mtm.errors import InputError
 from mtm.settings.cohort import Columns
-from mtm.vocabulary import Units
+from mtm.vocabulary import OWN_UNITS, Units
 
 # A matrix of more bytes is read by the build alone; here its header, names and first genes are.
 WHOLE_BYTES = 1 << 25
@@ -167,7 +167,7 @@ def _check_values(
     columns = np.arange(len(sample_ids)) if samples is None else samples["column"].to_numpy()
     totals = SampleTotals(np.asarray(sample_ids, dtype=object)[columns])
     keep = None if genes is None else genes.keep
-    blocks = iter_expression_blocks(expression, columns, keep=keep)
+    blocks = iter_expression_blocks(expression, columns, keep=keep, signed=units in OWN_UNITS)
     for block in blocks if whole else islice(blocks, 1):
         totals.add(block.expr_tpm)
     if not whole:

@@ -19,8 +19,8 @@ class Inputs(Section):
 
     section: ClassVar = "inputs"
 
-    expression: str = key(..., "Gene expression of every sample in TPM, not log-transformed, as GCT (may be gzipped) or h5ad.", unit="TPM")
-    units: Units | None = key(None, "Units of the expression file. null takes it for TPM and refuses what does not look like it, sample by sample; `tpm` believes it; `log2` is log2(1+TPM), which is turned to TPM.")
+    expression: str = key(..., "Gene expression of every sample - GCT, a table of genes (rows) by samples, tab-separated or `.csv`, either may be gzipped, or h5ad.")
+    units: Units | None = key(None, "Units of the expression file. null takes it for TPM and refuses what does not look like it, sample by sample; `tpm` believes it. Turned to TPM are `log2`, which is log2(1+TPM), `rpkm` (or FPKM) and `counts` of reads, by the lengths of genes in `gene_model`; without it counts become CPM. Kept on their scale are `zscores` and `intensity`, logarithms of anything else (intensities of arrays, ratios, CPM); what needs TPM is left out.")
     sample_attributes: str = key(..., "Table with one row a sample, tab-separated or `.csv` (GTEx SampleAttributesDS) - sample, tissue and, but for GTEx's own sample ids, donor; further columns as far as it has them. `columns` names them.")
     subject_phenotypes: str | None = key(None, "Table with one row a donor (GTEx SubjectPhenotypesDS) - donor and, as far as it has them, sex, age and Hardy class. Without it, what the table of samples says of donors is taken.")
     gene_model: str | None = key(None, "Gene model (GTF) that gives genes their biotype and symbol; needed where `filters.gene_biotypes` is set.")
