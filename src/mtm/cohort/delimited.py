@@ -47,7 +47,20 @@ def _header(path: Path, numbered: Iterator[tuple[int, str]]) -> list[str]:
 
 
 def strict_table(path: str | Path, id_column: str, columns: Iterable[str] = ()) -> pd.DataFrame:
-    """Read a table strictly: every row whole, every column and id once.
+    """Read a table as `text_table`, with every id once.
+
+    Raises
+    ------
+    InputError
+        What `text_table` refuses; an id is empty or stands twice.
+    """
+    table = text_table(path, [id_column, *columns])
+    _demand_ids(Path(path), table[id_column])
+    return table
+
+
+def text_table(path: str | Path, columns: Iterable[str] = ()) -> pd.DataFrame:
+    """Read a table strictly: every row whole, every column once.
 
     Lines before the header that are empty or begin with ``#`` are passed over, as are empty lines.
     Blanks around a field are left out.
@@ -60,28 +73,26 @@ def strict_table(path: str | Path, id_column: str, columns: Iterable[str] = ()) 
     Raises
     ------
     InputError
-        A column is missing or stands twice, an id too; a row of another number of fields.
+        One of `columns` is missing, a column stands twice; a row of another number of fields.
     """
     path = Path(path)
     with closing(text_lines(path)) as lines:
         numbered = enumerate(lines, 1)
         names = _header(path, numbered)
-        _demand_columns(path, names, [id_column, *columns])
+        _demand_columns(path, names, list(columns))
         rows = list(_rows(path, len(names), numbered))
     if not rows:
         raise InputError(path, "a header and no row", "one row for each")
     table = pd.DataFrame(rows, columns=names, dtype=object)
     trimmed = table.map(str.strip)
-    for name in (id_column, *columns):
+    for name in columns:
         changed = trimmed[name] != table[name]
         if changed.any():
             logger.warning(
                 "%s, column %s: blanks around %d values are left out, first row %d",
                 path, name, changed.sum(), int(np.argmax(changed)) + 1,
             )  # fmt: skip
-    table = trimmed.mask(trimmed == "")
-    _demand_ids(path, table[id_column])
-    return table
+    return trimmed.mask(trimmed == "")
 
 
 def _demand_columns(path: Path, names: list[str], wanted: list[str]) -> None:

@@ -113,7 +113,7 @@ def check_traits(traits: pd.DataFrame, where: object = "traits") -> pd.DataFrame
     ids, problems = pd.Series(traits.index.astype(str)), []
     if "sex" in traits:
         sex, problems = sex_codes(where, ids, traits["sex"].reset_index(drop=True))
-        traits = traits.assign(sex=sex.to_numpy())
+        traits = traits.assign(sex=sex.astype(float).to_numpy())
     problems += [
         problem
         for name in traits.columns

@@ -287,11 +287,11 @@ def _parse_rows(
 
 
 def _cast(fields: pa.StringArray) -> pa.FloatArray:
-    """Cast text to float32; spaces around a number and a carriage return after it are allowed."""
+    """Cast text to float32; spaces or quotes around a number and a carriage return are allowed."""
     try:
         return pc.cast(fields, pa.float32())
     except pa.ArrowInvalid:
-        trimmed = pc.ascii_trim(pc.ascii_rtrim(fields, "\r"), " ")
+        trimmed = pc.ascii_trim(pc.ascii_rtrim(fields, "\r"), ' "')
         return pc.cast(trimmed, pa.float32())
 
 

@@ -1,7 +1,7 @@
 """All that is wrong with a configuration's files and names, in one message, before any job."""
 
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -44,8 +44,14 @@ def check_configfile(path: str | Path) -> tuple[pd.DataFrame, list[str]]:
     that this code is of.
     """
     path = Path(path)
-    config = read_values(path)
-    check_config(config, [path])
+    return check_loaded(read_values(path), [path])
+
+
+def check_loaded(
+    config: dict[str, Any], files: Sequence[Path] = ()
+) -> tuple[pd.DataFrame, list[str]]:
+    """Check a configuration that was read from `files`; the rest as of `check_configfile`."""
+    check_config(config, files)
     manifest = Path("config", "datasets.tsv")
     if not manifest.exists():
         manifest = SOURCE_ROOT.parent / manifest
