@@ -15,6 +15,14 @@ Units = Literal["tpm", "counts", "rpkm", "log2", "zscores", "intensity"]
 # they are compared as they are: logarithms of intensities or ratios, z-scores.
 Measure = Literal["tpm", "own"]
 OWN_UNITS = ("zscores", "intensity")
+LOG2_WORDS, OWN_WORDS = "log2(1+TPM)", "values as given"
+
+
+def in_units(text: str, units: str | None) -> str:
+    """Return what pages and figures say of TPM as it is of expression in `units`."""
+    return text.replace(LOG2_WORDS, OWN_WORDS) if units in OWN_UNITS else text
+
+
 # Tissues of a donor that a model is given: that of the key `source`, or all but the target.
 SourceChoice = Literal["source", "others"]
 # What an error is about where people lack covariates that a model needs.

@@ -28,9 +28,7 @@ def test_what_a_field_can_be(name, good, bad):
 
 
 def test_traits_tell_of_every_column():
-    traits = pd.DataFrame(
-        {"age": [40, 500], "sex": ["1", "boy"], "other": ["x", "y"]}, ["a", "b"]
-    )
+    traits = pd.DataFrame({"age": [40, 500], "sex": ["1", "boy"], "other": ["x", "y"]}, ["a", "b"])
     with pytest.raises(InputError) as caught:
         check_traits(traits, "t.tsv")
     assert len(caught.value.parts) == 2
