@@ -11,6 +11,7 @@ import pandas as pd
 
 from mtm.cohort.build import merge_phenotypes, people_of
 from mtm.cohort.filters import GeneFilter, filter_samples, join_attributes
+from mtm.cohort.genes import exon_records
 from mtm.cohort.matrices import iter_expression_blocks, read_expression_header
 from mtm.cohort.tables import (
     demand_named_columns,
@@ -110,6 +111,9 @@ def check_cohort(
     genes = problems.of(
         GeneFilter, files.get("gene_model"), filters["gene_biotypes"], files.get("gene_list")
     )
+    if units == "counts" and "gene_model" in files:
+        # The first exon: all of them take as long as the build.
+        problems.of(lambda: next(exon_records(files["gene_model"])))
     samples = None
     if header is not None and attributes is not None:
         samples = _kept_samples(problems, files, header.sample_ids, attributes, filters, columns)

@@ -158,6 +158,16 @@ def merge_exons(exons: pd.DataFrame) -> pd.DataFrame:
     )  # fmt: skip
 
 
+def exon_records(gene_model: str | Path) -> Generator[GtfRecord, None, None]:
+    """Yield the exons of a GTF file; errors are those of `gtf_records`."""
+    return gtf_records(
+        gene_model,
+        "exon",
+        lambda row: 0 < row.start <= row.end,
+        "nine fields, the fourth and fifth start and end, the last with gene_id",
+    )
+
+
 def gene_lengths(gene_model: str | Path) -> dict[GeneKey, int]:
     """Length of every gene of a GTF file: bases in the union of its exons.
 
@@ -166,12 +176,7 @@ def gene_lengths(gene_model: str | Path) -> dict[GeneKey, int]:
     InputError
         A malformed exon row, or no exon row.
     """
-    records = gtf_records(
-        gene_model,
-        "exon",
-        lambda row: 0 < row.start <= row.end,
-        "nine fields, the fourth and fifth start and end, the last with gene_id",
-    )
+    records = exon_records(gene_model)
     exons = pd.DataFrame.from_records(
         [(row.gene_id, row.contig, row.start - 1, row.end) for row in records],
         columns=["gene_id", "chrom", "start", "end"],

@@ -95,7 +95,8 @@ def _phenotypes(
         result |= _ages(table[columns.age])
     if columns.hardy in table:
         problems += field_problems(path, ids, table[columns.hardy], FIELDS["hardy"])
-        result["hardy"] = numbers_of(table[columns.hardy]).astype("Int64")
+        classes = numbers_of(table[columns.hardy])
+        result["hardy"] = classes.where(FIELDS["hardy"].allows(classes)).astype("Int64")
     for name, own in columns.covariates.items():
         if (own.column or name) in table:
             values = table[own.column or name]
