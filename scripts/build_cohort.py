@@ -2,15 +2,17 @@
 
 from mtm.cohort.build import build_cohort
 from mtm.pipeline.scripting import run
+from mtm.settings.cohort import Columns
 
 
 def main(snakemake):
-    """Filter GTEx's files and write the three files of a cohort."""
+    """Filter samples and genes and write the three files of a cohort."""
     inputs, output = snakemake.input, snakemake.output
     build_cohort(
         inputs.expression,
         inputs.sample_attributes,
-        inputs.subject_phenotypes,
+        inputs.get("subject_phenotypes"),
+        columns=Columns.of(snakemake.params.columns),
         gene_model=inputs.get("gene_model"),
         gene_list=inputs.get("gene_list"),
         controlled_phenotypes=inputs.get("controlled_phenotypes"),

@@ -20,7 +20,8 @@ def main(snakemake):
     except CannotDo as why:
         figure, table = left_out(why)
     output = snakemake.output
-    save_figure(figure, table, output.pdf, output.png, output.tsv)
+    units = snakemake.params.units
+    save_figure(figure, table, output.pdf, output.png, output.tsv, units)
 
 
 if "snakemake" in globals():

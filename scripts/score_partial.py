@@ -18,6 +18,7 @@ def main(snakemake):
         snakemake.wildcards.model,
         AccuracySettings.of(params.accuracy),
         params.learned,
+        params.covariates,
     )
     write_tsv(table, snakemake.output.partial)
 

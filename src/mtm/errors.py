@@ -100,3 +100,10 @@ class CannotDo(_OfParts):
     def __init__(self, analysis: str, reason: str, remedy: str):
         self.analysis, self.reason, self.remedy = analysis, reason, remedy
         super().__init__(printable(f"{analysis} left out: {reason}. To have it, {remedy}."))
+
+
+# Why, and what would bring back, what is made of TPM.
+NO_TPM = (
+    "expression on a scale of its own (inputs.units), which has no TPM",
+    "give expression in TPM or counts",
+)

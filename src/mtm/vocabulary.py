@@ -3,19 +3,32 @@
 Nothing of the library is imported here: whoever reads a table needs nothing of what made it.
 """
 
+from collections.abc import Container
 from dataclasses import dataclass
 from typing import Literal, get_args
 
 # Scales and units of expression.
 Scale = Literal["tpm_z", "log2_z"]
 SCALES: tuple[str, ...] = get_args(Scale)
-Units = Literal["tpm", "log2"]
+Units = Literal["tpm", "counts", "rpkm", "log2", "zscores", "intensity"]
+# What values are measured in: TPM (or what stands for them), or a scale of their own, on which
+# they are compared as they are: logarithms of intensities or ratios, z-scores.
+Measure = Literal["tpm", "own"]
+OWN_UNITS = ("zscores", "intensity")
+LOG2_WORDS, OWN_WORDS = "log2(1+TPM)", "values as given"
+
+
+def in_units(text: str, units: str | None) -> str:
+    """Return what pages and figures say of TPM as it is of expression in `units`."""
+    return text.replace(LOG2_WORDS, OWN_WORDS) if units in OWN_UNITS else text
+
+
 # Tissues of a donor that a model is given: that of the key `source`, or all but the target.
 SourceChoice = Literal["source", "others"]
 # What an error is about where people lack covariates that a model needs.
 COVARIATES = "covariates of the input"
 # Scales and files that `mtm predict` writes.
-OutputScale = Literal["z", "log2", "tpm"]
+OutputScale = Literal["z", "log2", "tpm", "own"]
 OUTPUT_SCALES: tuple[str, ...] = get_args(OutputScale)
 OUTPUT_SUFFIXES = (".tsv", ".tsv.gz", ".parquet", ".h5ad")
 
@@ -55,8 +68,16 @@ class Reading:
 HEADLINE = Reading("log2_z", "per_fold", "predictable", "log2(1+TPM), within folds")
 PAPER = Reading("tpm_z", "pooled_raw", "predictable_paper", "TPM, folds pooled, as the paper")
 READINGS = (HEADLINE, PAPER)
+# What is on a scale of its own has z-scores of its values alone, under the headline's name.
+SCALES_OF = {"tpm": SCALES, "own": (HEADLINE.scale,)}
 # Each definition of a predictable gene is counted on the scale it belongs to.
 DEFINITIONS = {reading.definition: reading.scale for reading in READINGS}
+
+
+def readings_of(scales: Container[str]) -> tuple[Reading, ...]:
+    """Those of `READINGS` whose scale is there."""
+    return tuple(reading for reading in READINGS if reading.scale in scales)
+
 
 # Accuracy tables: what a row is about, and the measures that stand first.
 ACCURACY_KEY = ["scale", "level", "convention"]

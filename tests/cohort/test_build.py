@@ -278,7 +278,7 @@ def test_scripts_build_a_cohort_and_its_folds(inputs):
                 sample_attributes=folder / "attributes.txt",
                 subject_phenotypes=folder / "phenotypes.txt",
             ),
-            params=SimpleNamespace(filters=filters, source="Whole Blood", units=None),
+            params=SimpleNamespace(filters=filters, columns={}, source="Whole Blood", units=None),
             output=cohort,
         )
     )

@@ -28,10 +28,16 @@ def test_what_a_field_can_be(name, good, bad):
 
 
 def test_traits_tell_of_every_column():
-    traits = pd.DataFrame(
-        {"age": [40, 500], "sex": ["1", "male"], "other": ["x", "y"]}, ["a", "b"]
-    )
+    traits = pd.DataFrame({"age": [40, 500], "sex": ["1", "boy"], "other": ["x", "y"]}, ["a", "b"])
     with pytest.raises(InputError) as caught:
         check_traits(traits, "t.tsv")
     assert len(caught.value.parts) == 2
     check_traits(traits.iloc[:1], "t.tsv")
+
+
+def test_sex_is_read_as_it_is_written():
+    written = ["1", "2.0", "M", "f", " Male ", "FEMALE", None]
+    traits = pd.DataFrame({"sex": written}, list("abcdefg"))
+    read = check_traits(traits)["sex"]
+    assert read[:-1].tolist() == [1, 2, 1, 2, 1, 2]
+    assert read.isna().tolist() == [False] * 6 + [True]

@@ -370,7 +370,6 @@ TABLES = [
             ("a donor without a row", PEOPLE, lambda t: "\n".join(t.split("\n")[:-2]) + "\n", BUILD, "no row for 1 donors"),
             ("a sample without a tissue", SAMPLES, column("SMTSD", ""), CHECK, "no tissue"),
             ("no column SMTSD", SAMPLES, lambda t: t.replace("SMTSD", "TISSUE"), CHECK, "a column named SMTSD"),
-            ("no column SEX", PEOPLE, lambda t: t.replace("SEX", "GENDER"), CHECK, "a column named SEX"),
             ("an empty table of samples", SAMPLES, lambda t: "", CHECK, "columns"),
             ("a header alone", PEOPLE, lambda t: t.split("\n")[0] + "\n", CHECK, "no row"),
             ("commas in place of tabs", PEOPLE, lambda t: t.replace("\t", ","), CHECK, "a column named"),
@@ -381,9 +380,8 @@ TABLES = [
             ("a year of birth", PEOPLE, column("AGE", "1944"), CHECK, "found '1944'"),
             ("an age in words", PEOPLE, column("AGE", "sixty"), CHECK, "found 'sixty'"),
             ("a bracket the wrong way", PEOPLE, column("AGE", "69-60"), CHECK, "found '69-60'"),
-            ("no age", PEOPLE, column("AGE", ""), CHECK, "found nothing"),
             ("sex 7", PEOPLE, column("SEX", "7"), CHECK, "found '7'"),
-            ("sex male", PEOPLE, column("SEX", "male"), CHECK, "found 'male'"),
+            ("sex boy", PEOPLE, column("SEX", "boy"), CHECK, "found 'boy'"),
             ("hardy 9", PEOPLE, column("DTHHRDY", "9"), CHECK, "found '9'"),
             ("hardy one and a half", PEOPLE, column("DTHHRDY", "1.5"), CHECK, "found '1.5'"),
             ("an RIN of 1e300", SAMPLES, column("SMRIN", "1e300"), CHECK, "found '1e300'"),
@@ -400,6 +398,10 @@ TABLES = [
     refuse("every file wrong", several, "3 problems:", "phenotypes.tsv", then=all_problems),
     accept("a tissue with a blank behind it", text(SAMPLES, column("SMTSD", lambda t: t + " ", slice(0, 40)), BUILD), "steps .* done", changes=True),
     accept("blood drawn before death", text(SAMPLES, column("SMTSISCH", "-500", slice(3, 4)), BUILD), "drawn before death", verdict="warn", changes=True),
+    accept("no column SEX", swap(PEOPLE, "SEX", "GENDER")),
+    accept("no age of somebody", text(PEOPLE, column("AGE", ""))),
+    accept("sex in words", text(PEOPLE, column("SEX", lambda code: {"1": "Male", "2": "f"}[code], slice(None)))),
+    accept("no table of donors", settings(inputs={"subject_phenotypes": None})),
     accept("no column DTHHRDY", text(PEOPLE, lambda t: "\n".join(line.rsplit("\t", 1)[0] for line in t.split("\n"))), ),
 ]  # fmt: skip
 
@@ -416,6 +418,85 @@ NAMES = [
     refuse("a gene model that is none", lambda folder: (folder / "genes.gtf").write_text("chr1\tx\tgene\t1\n") and settings(inputs={"gene_model": "genes.gtf"}, filters={"gene_biotypes": ["protein_coding"]})(folder), "nine fields", "genes.gtf"),
 ]  # fmt: skip
 
+
+def with_column(file, name, value, **changes):
+    """Return the maker of a row with a column more and another configuration."""
+
+    def make(folder):
+        text(file, add_column(name, value))(folder)
+        return settings(**changes)(folder)
+
+    return make
+
+
+def own(**covariates):
+    """Return a configuration's change: covariates of the cohort's own."""
+    return {"columns": {"covariates": covariates}}
+
+
+def both(*makers):
+    """Return the maker of a row that several make, the last of which gives the command."""
+
+    def make(folder):
+        return [maker(folder) for maker in makers][-1]
+
+    return make
+
+
+def told(*words):
+    """Return the check that all these words were printed."""
+
+    def look(folder, outcome):
+        for word in words:
+            assert word in outcome.text, word
+
+    return look
+
+
+OWN = [
+    refuse(name, make, says, names, seconds=5.0, **options)
+    for name, make, says, names, options in [
+        ("a column of sex that there is not", settings(columns={"sex": "GENDER"}), "a column of attributes.tsv or phenotypes.tsv", "columns.sex", {}),
+        ("a column of RIN among those of donors", with_column(PEOPLE, "rin", "7", columns={"rin": "rin"}), "a column of attributes.tsv: ", "columns.rin", {}),
+        ("a column of donors that there is not", settings(columns={"donor": "Donor"}), "a column named Donor", SAMPLES, {}),
+        ("a column of tissues that there is not", settings(columns={"tissue": "Tissue"}), "a column named Tissue", SAMPLES, {}),
+        ("an id of donors that there is not", settings(columns={"donor_id": "ID"}), "a column named ID", PEOPLE, {}),
+        ("a covariate that there is not", settings(**own(diet={}, wieght={})), "2 problems", "columns.covariates.diet", {"then": told("covariates.wieght")}),
+        ("a covariate named as sex is", settings(**own(sex={})), "a name that no column of results has", "covariates.sex", {}),
+        ("a covariate with a blank in its name", settings(**own(**{"body weight": {}})), "matching", "body weight", {}),
+        ("a covariate for nothing", settings(**own(diet={"use": []})), "use", "columns.covariates.diet", {}),
+        ("a covariate for something else", settings(**own(diet={"use": ["sorting"]})), "covariate, trait, status", "columns.covariates.diet", {}),
+        ("a case of what is no status", settings(**own(diet={"case": 1})), "none, as it is no status", "diet.case", {}),
+        ("words in a column of numbers", with_column(PEOPLE, "kg", "heavy", **own(kg={"kind": "number"})), "column kg of GTEX-1001: found 'heavy'", PEOPLE, {}),
+        ("a status of words without its case", with_column(PEOPLE, "ill", "yes", **own(ill={"use": ["status"]})), "the key `case`", PEOPLE, {}),
+        ("a status without its case among its values", with_column(PEOPLE, "ill", "no", **own(ill={"use": ["status"], "case": "yes"})), "a case, 'yes'", PEOPLE, {}),
+        ("a sex in the table of samples that differs", both(text(SAMPLES, add_column("sx", "M")), text(SAMPLES, column("sx", "F")), settings(columns={"sex": "sx"}, inputs={"subject_phenotypes": None})), "column sx of donor GTEX-1001: found 2 and 1|found 1 and 2", SAMPLES, {}),
+        ("counts that are log-scaled", both(matrix(lambda tpm: np.log2(1 + tpm)), settings(inputs={"units": "counts"})), "looks log-scaled", GCT, {}),
+        ("RPKM that are counts", both(matrix(np.round), settings(inputs={"units": "rpkm"})), "looks like counts", GCT, {}),
+        ("z-scores that are none", settings(inputs={"units": "zscores"}), "about half are negative", GCT, {}),
+        ("intensities that are no logarithms", settings(inputs={"units": "intensity"}), "Take logarithms", GCT, {}),
+        ("counts with a negative value", both(matrix(one_sample(2, lambda x: np.r_[-1, x[1:]])), settings(inputs={"units": "counts"})), "negative", GCT, {}),
+        ("z-scores with a NaN", both(matrix(lambda tpm: np.r_[[np.full(len(IDS), np.nan)], np.log(tpm[1:]) - 3]), settings(inputs={"units": "zscores"})), "NaN", GCT, {}),
+        ("one sample of z-scores a thousand times as large", both(matrix(lambda tpm: one_sample(4, lambda x: 1000 * x)(np.log(tpm) - 3)), settings(inputs={"units": "zscores"})), f"sample {IDS[4]}", GCT, {}),
+        ("a model of TPM for z-scores", settings(inputs={"units": "zscores"}, models={"r": {"class": "ridge", "parameters": {"scale": "tpm_z"}}}), "has no TPM", "models.r.parameters.scale", {}),
+        ("units that there are not", settings(inputs={"units": "fpkm"}), "tpm, counts, rpkm, log2, zscores, intensity", "inputs.units", {}),
+        ("an expression file whose rows are samples", lambda folder: pd.DataFrame(values().T, IDS, GENES).to_csv(folder / "turned.csv") or settings(inputs={"expression": "turned.csv"})(folder), "genes its rows", SAMPLES, {}),
+        ("commas in a table named .tsv", lambda folder: (folder / "people.tsv").write_text((folder / PEOPLE).read_text().replace("\t", ",")) and settings(inputs={"subject_phenotypes": "people.tsv"})(folder), "ends in .csv", "people.tsv", {}),
+        ("a CSV with a quote that does not end", lambda folder: (folder / "e.csv").write_text('"gene","' + '","'.join(IDS) + '"\n"G1,' + ",".join("1" * len(IDS)) + "\n") and settings(inputs={"expression": "e.csv"})(folder), "a quote without its end", "e.csv", {}),
+        ("a misspelt source, a bad age and a bad RIN", both(text(PEOPLE, column("AGE", "1944")), text(SAMPLES, column("SMRIN", "70")), settings(source="Blod")), "2 problems", PEOPLE, {"then": told("'1944'", "'70'")}),
+        ("names of five columns that there are not", settings(columns={"sex": "a", "age": "b", "hardy": "c", "rin": "d", "batch": "e"}), "5 problems", "columns.sex", {"then": told("columns.age", "columns.hardy", "columns.rin", "columns.batch")}),
+        ("a bad sex, a bad age and a bad class of death", text(PEOPLE, lambda t: column("SEX", "x")(column("AGE", "-1")(column("DTHHRDY", "7")(t)))), "3 problems", PEOPLE, {"then": told("'x'", "'-1'", "'7'")}),
+        ("a misspelt source and a misspelt tissue to leave out", settings(source="Lungs", filters={"exclude_tissues": ["Livers"]}), "Did you mean 'Liver'", "exclude_tissues", {}),
+        ("counts for a gene model without exons", lambda folder: (folder / "g.gtf").write_text(f'1\tx\tgene\t1\t9\t.\t+\t.\tgene_id "{GENES[0]}"; gene_type "protein_coding";\n') and both(matrix(lambda tpm: np.round(9 * tpm)), settings(inputs={"units": "counts", "gene_model": "g.gtf"}))(folder), "no exon row", "g.gtf", {}),
+    ]
+] + [
+    accept("covariates of donors and samples", with_column(SAMPLES, "pool", "7", **own(pool={"kind": "category"}))),
+    accept("a status of words with its case", both(text(PEOPLE, add_column("ill", "no")), text(PEOPLE, column("ill", "yes")), settings(**own(ill={"use": ["status", "covariate"], "case": "yes"})))),
+    accept("z-scores that are said to be so", both(matrix(lambda tpm: np.log(tpm) - 3), settings(inputs={"units": "zscores"}))),
+    accept("counts that are said to be so", both(matrix(lambda tpm: np.round(9 * tpm)), settings(BUILD, inputs={"units": "counts"})), "CPM", changes=True, verdict="warn"),
+    accept("a CSV with quotes, a byte order mark and carriage returns", lambda folder: pd.DataFrame(values(), GENES, IDS).to_csv(folder / "e.csv", quoting=2, lineterminator="\r\n", encoding="utf-8-sig") or settings(inputs={"expression": "e.csv"})(folder)),
+]  # fmt: skip
+
 CASES = [
     accept("the cohort as it is", lambda folder: CHECK),
     *UNITS,
@@ -423,4 +504,5 @@ CASES = [
     *H5AD,
     *TABLES,
     *NAMES,
+    *OWN,
 ]

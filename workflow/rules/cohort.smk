@@ -47,6 +47,7 @@ COHORT_FILES = inputs_of(*COHORT_INPUTS)
 COHORT_PARAMS = {
     "contents": contents_of(COHORT_FILES),
     "filters": config["filters"],
+    "columns": config["columns"],
     "source": config["source"],
     "units": config["inputs"]["units"],
     "code": code_of("build_cohort.py"),

@@ -18,7 +18,7 @@ sys.path.insert(0, str(SOURCE_ROOT))
 from snakemake.jobs import Job
 
 from mtm.pipeline import code_digest as digest
-from mtm.errors import InputError
+from mtm.errors import NO_TPM, InputError
 from mtm.io import clear_leftovers
 from mtm.pipeline import failing
 from mtm.pipeline import resources as asked
@@ -31,7 +31,9 @@ from mtm.pipeline.datasets import (
 from mtm.pipeline.input_digests import input_digests
 from mtm.pipeline.tissue_names import demand_tissues
 from mtm.settings.check import check_config
-from mtm.settings.models.base import declared
+from mtm.settings.cohort import Columns
+from mtm.settings.models.base import COVARIATES, declared
+from mtm.vocabulary import OWN_UNITS
 
 failing.keep_earlier_results(Job)
 check_config(
@@ -52,6 +54,8 @@ PARAMETERS = {
 MODELS = list(config["models"])
 # The model whose fits each predicts with, which is itself for all but those that share another's.
 FITS = {name: model["of"] or name for name, model in config["models"].items()}
+# The cohort's own covariates.
+OWN_COLUMNS = Columns.of(config["columns"])
 FITTED_MODELS = list(dict.fromkeys(FITS.values()))
 SCORED_MODELS = MODELS + (["oracle"] if config["simulation"] is not None else [])
 # Models whose fit takes epochs have a learning curve.

@@ -86,6 +86,7 @@ rule score_partial:
         **HELD_OUT_PARAMS,
         accuracy=config["accuracy"],
         learned=model_learns,
+        covariates=[*COVARIATES, *OWN_COLUMNS.used_for("covariate")],
         code=code_of("score_partial.py"),
     message:
         "Scoring {wildcards.model} beyond covariates"

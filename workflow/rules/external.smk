@@ -44,6 +44,7 @@ if TAKEN_ELSEWHERE:
             contents=lambda wildcards: contents_of(
                 ELSEWHERE_FILES[wildcards.evaluation]
             )(wildcards),
+            columns=config["columns"],
             source=config["source"],
             units=lambda wildcards: ELSEWHERE[wildcards.evaluation]["units"],
             code=code_of("build_cohort.py"),

@@ -2,7 +2,7 @@ TRAITS = config["traits"]
 TRAIT_MODELS = models_of("traits", ROLES["MTM"], TRAITS["baseline"], *REFERENCE_MODELS)
 
 # Columns of cohort/donors.tsv that open data give.
-OPEN_TRAITS = ("age", "sex", "hardy")
+OPEN_TRAITS = ("age", "sex", "hardy", *OWN_COLUMNS.used_for("trait"))
 TRAIT_COLUMNS = list(TRAITS["columns"])
 if config["inputs"]["controlled_phenotypes"] is None:
     TRAIT_COLUMNS = [name for name in TRAIT_COLUMNS if name in OPEN_TRAITS]

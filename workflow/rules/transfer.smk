@@ -35,6 +35,8 @@ elif TRANSFER["contrast"].startswith("MH") and not (
         f"no controlled-access phenotype file, which {TRANSFER['contrast']} is a column of",
         "set inputs.controlled_phenotypes, or transfer.contrast to a contrast of open data",
     )
+elif config["inputs"]["units"] in OWN_UNITS:
+    skip(ANALYSIS, *NO_TPM)
 elif not TRANSFER_MODELS:
     skip(
         ANALYSIS,

@@ -3,8 +3,7 @@
 import argparse
 from pathlib import Path
 
-from mtm.cli.say import say
-from mtm.errors import InputError
+from mtm.cli.say import say, say_all
 
 
 def add(commands: argparse._SubParsersAction) -> None:
@@ -23,12 +22,8 @@ def run(options: argparse.Namespace) -> None:
     """Run ``mtm check``."""
     from mtm.pipeline.input_check import check_configfile
 
-    try:
+    with say_all():
         table, absent = check_configfile(options.configfile)
-    except InputError as error:
-        for line in str(error).split("\n")[:-1]:
-            say(line)
-        raise error.parts[-1] from None
     for key in absent:
         say(f"{key}: not there yet, and not checked")
     say(f"{options.configfile}: {len(table)} files checked, no problem found")

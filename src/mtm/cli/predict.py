@@ -42,14 +42,15 @@ def add(commands: argparse._SubParsersAction) -> None:
         "--scale",
         choices=OUTPUT_SCALES,
         default="z",
-        help="z-scores within the target tissue on the model's own scale, log2(1+TPM) or TPM "
+        help="z-scores within the target tissue on the model's own scale, log2(1+TPM) or TPM; "
+        "of a model trained on values on a scale of their own, z-scores or these values, own "
         "(default: %(default)s)",
     )
     predict.add_argument(
         "--units",
         choices=get_args(Units),
-        help="units of the expression: TPM or log2(1+TPM) (default: TPM, refused where the "
-        "values cannot be TPM)",
+        help="units of the expression: TPM, log2(1+TPM), RPKM, or what else the model was trained "
+        "on (default: as the model's, TPM refused where the values cannot be TPM)",
     )
     predict.add_argument(
         "--min-overlap",
@@ -96,7 +97,6 @@ def _check_files(options: argparse.Namespace) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Run ``mtm predict``."""
-    from mtm.cohort.scaling import UNITS
     from mtm.cohort.units import to_tpm
     from mtm.models.registry import load
     from mtm.predictions import new_people
@@ -113,11 +113,14 @@ def run(options: argparse.Namespace) -> None:
         found = f"no tissue but {options.source}"
         raise InputError(options.bundle, found, "a model of several tissues")
     traits = None if options.traits is None else _read_traits(options.traits)
-    sample_ids, gene_ids, values = new_people.read_new_expression(options.expression)
-    expr_tpm = to_tpm(values, options.units, options.expression, sample_ids)
+    new_people.check_scale(model, options.scale)
+    own = model.measure == "own"
+    sample_ids, gene_ids, values = new_people.read_new_expression(options.expression, signed=own)
+    expr_tpm = to_tpm(values, options.units, options.expression, sample_ids, model.measure)
+    read_as = {"log2": "log2(1+TPM)", "rpkm": "RPKM"}.get(options.units, "TPM")
     say(
         f"{options.expression}: {len(sample_ids)} samples of {options.source}, read as "
-        f"{'log2(1+TPM)' if options.units == 'log2' else 'TPM'}"
+        f"{'values as the model was trained on' if own else read_as}"
     )
     aligned, overlap = new_people.align_expression(
         model, expr_tpm, gene_ids, options.source, options.min_overlap, options.expression
@@ -132,9 +135,10 @@ def run(options: argparse.Namespace) -> None:
         model, aligned, sample_ids, options.source, traits, options.expression, options.traits
     )
     scale, units = {
-        "z": (model.scale, UNITS[model.scale]),
+        "z": (model.scale, model.scaler.units),
         "log2": ("log2", "log2(1+TPM)"),
         "tpm": ("tpm", "TPM"),
+        "own": ("own", "values as the model was trained on"),
     }[options.scale]
     said = new_people.quantities(model, options.source)
     try:

@@ -21,29 +21,73 @@ from mtm.cohort.filters import (
 from mtm.cohort.h5_files import new_h5_file
 from mtm.cohort.matrices import iter_expression_blocks, read_expression_header
 from mtm.cohort.tables import (
-    SAMPLE_COVARIATES,
+    DONOR_PHENOTYPES,
+    demand_named_columns,
     read_controlled_phenotypes,
     read_sample_attributes,
     read_subject_phenotypes,
 )
-from mtm.cohort.units import SampleTotals
+from mtm.cohort.units import SampleTotals, ToStored
 from mtm.errors import InputError
 from mtm.io import atomic_path, write_tsv
+from mtm.settings.cohort import Columns
 from mtm.vocabulary import Units
 
 logger = logging.getLogger(__name__)
 
 _CHUNK_SAMPLES = 256
+# What the controlled-access file has under these names must agree.
 _OPEN_COLUMNS = {"SEX": "sex", "DTHHRDY": "hardy"}
 _FILTERING_COLUMNS = ["step", "n_samples", "n_donors", "n_tissues", "n_genes", "detail"]
 
 
+def people_of(samples: pd.DataFrame, columns: Columns, where: str | Path) -> pd.DataFrame:
+    """Return what samples say of their donors.
+
+    That is sex, age and Hardy class, and those of the cohort's own covariates that are the same in
+    all samples of every donor.
+
+    Parameters
+    ----------
+    samples
+        From `mtm.cohort.tables.read_sample_attributes`; those of unknown donors are passed over.
+
+    Returns
+    -------
+    pd.DataFrame
+        One row a donor, indexed by donor id.
+
+    Raises
+    ------
+    InputError
+        A donor is of two sexes, ages or classes.
+    """
+    groups = samples[samples["donor"] != ""].groupby("donor")
+    people = pd.DataFrame(index=groups.size().index)
+    for name in (*DONOR_PHENOTYPES, *columns.covariates):
+        if name not in samples:
+            continue
+        differs = groups[name].nunique() > 1
+        if name not in DONOR_PHENOTYPES and differs.any():
+            continue
+        if differs.any():
+            donor = differs.idxmax()
+            found = " and ".join(map(str, groups.get_group(donor)[name].dropna().unique()[:2]))
+            column = getattr(columns, name.removesuffix("_bracket"))
+            raise InputError(
+                f"{where}, column {column} of donor {donor}", found, "the same in all its samples"
+            )
+        people[name] = groups[name].first()
+    return people
+
+
 def merge_phenotypes(
     donor_ids: Sequence[str],
-    phenotypes: pd.DataFrame,
+    phenotypes: pd.DataFrame | None = None,
     controlled: pd.DataFrame | None = None,
     where: str | Path = "subject phenotypes",
     where_controlled: str | Path | None = "controlled-access phenotypes",
+    of_samples: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """Make the donor table of the cohort.
 
@@ -52,16 +96,18 @@ def merge_phenotypes(
     donor_ids
         Donors of the cohort.
     phenotypes
-        What `mtm.cohort.tables.read_subject_phenotypes` returns.
+        What `mtm.cohort.tables.read_subject_phenotypes` returns; None where there is no table.
     controlled
         What `mtm.cohort.tables.read_controlled_phenotypes` returns. AGE replaces the bracket's
         middle, donor by donor; SEX and DTHHRDY must agree; every other column is added as named.
+    of_samples
+        What `people_of` returns; taken where `phenotypes` has no such column.
 
     Returns
     -------
     pd.DataFrame
-        One row a donor, sorted: ``donor``, ``sex``, ``age_bracket``, ``age``, ``hardy``, then the
-        controlled-access columns.
+        One row a donor, sorted: ``donor``, then, as far as they are known, ``sex``,
+        ``age_bracket``, ``age``, ``hardy``, the cohort's own and the controlled-access columns.
 
     Raises
     ------
@@ -69,12 +115,21 @@ def merge_phenotypes(
         A donor has no phenotypes, or the two files contradict each other.
     """
     donor_ids = pd.Index(sorted(donor_ids), name="donor")
-    missing = donor_ids.difference(phenotypes.index)
-    if len(missing):
-        raise InputError(
-            where, f"no row for {len(missing)} donors, first {missing[0]}", "every donor's row"
-        )
-    donors = phenotypes.loc[donor_ids]
+    donors = pd.DataFrame(index=donor_ids)
+    if phenotypes is not None:
+        missing = donor_ids.difference(phenotypes.index)
+        if len(missing):
+            raise InputError(
+                where,
+                f"no row for {len(missing)} donors, first {missing[0]}",
+                "every donor's row",
+                "What is not known of a donor is an empty field.",
+            )
+        donors = phenotypes.loc[donor_ids]
+    if of_samples is not None:
+        donors = donors.join(of_samples[of_samples.columns.difference(donors.columns, sort=False)])
+    first = [name for name in DONOR_PHENOTYPES if name in donors]
+    donors = donors[[*first, *donors.columns.difference(first, sort=False)]]
     if controlled is None:
         return donors.reset_index()
     common = donor_ids.intersection(controlled.index)
@@ -85,14 +140,17 @@ def merge_phenotypes(
             f"donors of the cohort, such as {donor_ids[0]}",
         )
     for theirs, ours in _OPEN_COLUMNS.items():
-        if theirs in controlled:
+        if theirs in controlled and ours in donors:
             _demand_equal(
                 controlled.loc[common, theirs], donors.loc[common, ours], where_controlled
             )
+        elif theirs in controlled:
+            donors = donors.assign(**{ours: pd.to_numeric(controlled[theirs].reindex(donor_ids))})
     if "AGE" in controlled:
         exact = controlled["AGE"].reindex(donor_ids)
-        _demand_within(exact, donors["age_bracket"], where, where_controlled)
-        donors = donors.assign(age=exact.fillna(donors["age"]))
+        if "age_bracket" in donors:
+            _demand_within(exact, donors["age_bracket"], where, where_controlled)
+        donors = donors.assign(age=exact.fillna(donors.get("age", np.nan)))
     extra = controlled.columns.drop(["AGE", *_OPEN_COLUMNS], errors="ignore")
     clash = extra.intersection(donors.columns)
     if len(clash):
@@ -137,7 +195,7 @@ def write_expression(
     path: str | Path,
     genes: GeneFilter,
     *,
-    units: Units | None = None,
+    to_stored: ToStored = ToStored(),
     block_genes: int = BLOCK_GENES,
     progress: bool | None = None,
 ) -> int:
@@ -154,8 +212,8 @@ def write_expression(
         File to write. It is not written atomically here.
     genes
         Which genes to keep.
-    units
-        As in `mtm.cohort.units.to_tpm`; what is written is TPM.
+    to_stored
+        Makes what is written of what is read.
     progress
         A progress bar on stderr; None shows one only on a terminal.
 
@@ -164,13 +222,17 @@ def write_expression(
     int
         Number of genes written. What cannot be read or is not of `units` is refused.
     """
-    n_declared = read_expression_header(expression).n_genes
+    n_declared, own = read_expression_header(expression).n_genes, to_stored.measure == "own"
     chunk_genes = min(n_declared or block_genes, block_genes)
     gene_ids: list[str] = []
     symbols: list[str] = []
     totals = SampleTotals(samples.index)
     blocks = iter_expression_blocks(
-        expression, samples["column"].to_numpy(), keep=genes.keep, block_genes=block_genes
+        expression,
+        samples["column"].to_numpy(),
+        keep=genes.keep,
+        block_genes=block_genes,
+        signed=own,
     )
     hidden = None if progress is None else not progress
     bar = tqdm(total=n_declared, desc="expression", unit="genes", disable=hidden)
@@ -182,13 +244,15 @@ def write_expression(
             symbols += block.symbols
             expr_tpm.resize(len(gene_ids), axis=1)
             totals.add(block.expr_tpm)
-            values = block.expr_tpm.T
-            expr_tpm[:, start:] = np.exp2(values) - 1 if units == "log2" else values
+            expr_tpm[:, start:] = to_stored(block).T
             bar.update(len(genes.seen) - bar.n)
         bar.update(len(genes.seen) - bar.n)
-        totals.demand(units, expression, "inputs.units:")
+        totals.demand(to_stored.units, expression, "inputs.units:")
         _write_annotation(
-            file, samples, pd.DataFrame({"symbol": symbols}, pd.Index(gene_ids, name="gene_id"))
+            file,
+            samples,
+            pd.DataFrame({"symbol": symbols}, pd.Index(gene_ids, name="gene_id")),
+            to_stored,
         )
     return len(gene_ids)
 
@@ -204,22 +268,25 @@ def _growing(file: h5py.File, n_samples: int, chunk_genes: int) -> h5py.Dataset:
     )
 
 
-def _write_annotation(file: h5py.File, samples: pd.DataFrame, var: pd.DataFrame) -> None:
+def _write_annotation(
+    file: h5py.File, samples: pd.DataFrame, var: pd.DataFrame, to_stored: ToStored
+) -> None:
     """Write all that makes an h5ad of a file with X."""
     file["X"].attrs.update({"encoding-type": "array", "encoding-version": "0.2.0"})
     file.attrs.update({"encoding-type": "anndata", "encoding-version": "0.1.0"})
     write_elem(file, "obs", _obs(samples))
     write_elem(file, "var", var)
-    write_elem(file, "uns", {"scale": "tpm", "units": "TPM"})
+    write_elem(file, "uns", {"scale": to_stored.measure, "units": to_stored.stored})
     for group in ("layers", "obsm", "varm", "obsp", "varp"):
         write_elem(file, group, {})
 
 
 def _obs(samples: pd.DataFrame) -> pd.DataFrame:
-    """Columns of obs: donor, tissue and the sample covariates there are; text as categories."""
-    covariates = [name for name in SAMPLE_COVARIATES.values() if name in samples]
-    obs = samples[["donor", "tissue", *covariates]].copy()
+    """Columns of obs: donor, tissue and what there is of samples; text as categories."""
+    obs = samples[samples.columns.difference(["column", "freeze"], sort=False)].copy()
     for name in obs.columns:
+        if str(obs[name].dtype) == "Int64":
+            obs[name] = obs[name].astype(float)
         if obs[name].dtype == object:
             obs[name] = obs[name].astype("category")
     return obs
@@ -229,8 +296,9 @@ def _obs(samples: pd.DataFrame) -> pd.DataFrame:
 def build_cohort(
     expression: str | Path,
     sample_attributes: str | Path,
-    subject_phenotypes: str | Path,
+    subject_phenotypes: str | Path | None = None,
     *,
+    columns: Columns = Columns(),
     gene_model: str | Path | None = None,
     gene_biotypes: Collection[str] | None = ("protein_coding",),
     gene_list: str | Path | None = None,
@@ -254,6 +322,8 @@ def build_cohort(
     sample_attributes, subject_phenotypes, controlled_phenotypes
         As the readers of `mtm.cohort.matrices` describe them. Attributes of further samples are
         ignored and counted.
+    columns
+        How the columns of the tables are named.
     gene_model, gene_biotypes, gene_list
         As `GeneFilter` describes them; both filters are applied where both files are given.
     min_samples_per_tissue, min_samples_per_donor, exclude_tissues
@@ -261,7 +331,7 @@ def build_cohort(
     source
         Tissue that must be in the cohort; None demands none.
     units
-        Of the expression file, as in `mtm.cohort.units.to_tpm`.
+        Of the expression file (config/README.md).
     progress
         A progress bar on stderr; None shows one only on a terminal.
 
@@ -275,7 +345,7 @@ def build_cohort(
     InputError
         An input cannot be used; nothing is written then.
     """
-    samples, counts = _samples(expression, sample_attributes)
+    samples, people, counts = _samples(expression, sample_attributes, subject_phenotypes, columns)
     if gene_model is None and gene_biotypes:
         counts[0]["detail"] += "; genes are not filtered by biotype: there is no gene model"
     samples, sample_counts = filter_samples(
@@ -288,11 +358,19 @@ def build_cohort(
     counts += sample_counts
     if source is not None:
         check_source(set(samples["tissue"]), source)
-    donors, detail = _donors(samples["donor"].unique(), subject_phenotypes, controlled_phenotypes)
+    donors, detail = _donors(
+        samples["donor"].unique(), subject_phenotypes, controlled_phenotypes, columns, people
+    )
+    samples = samples.drop(columns=[name for name in people if name in samples])
     counts[-1]["detail"] += detail
     genes = GeneFilter(gene_model, gene_biotypes, gene_list)
     with atomic_path(out_expression) as temporary:
-        write_expression(expression, samples, temporary, genes, units=units, progress=progress)
+        to_stored = ToStored.of(units, expression, samples["column"].to_numpy(), gene_model)
+        logger.info("%s: kept are %s", expression, to_stored.words)
+        write_expression(
+            expression, samples, temporary, genes, to_stored=to_stored, progress=progress
+        )
+        counts[0]["detail"] += f"; {to_stored.words}" * (units is not None)
         n_genes = len(genes.seen)
         if not n_genes:
             raise InputError(expression, "no gene", "at least one row of values")
@@ -308,29 +386,37 @@ def build_cohort(
 
 
 def _samples(
-    expression: str | Path, sample_attributes: str | Path
-) -> tuple[pd.DataFrame, list[dict[str, object]]]:
-    """Return the samples of the expression file and the first row of the filtering table."""
+    expression: str | Path,
+    sample_attributes: str | Path,
+    subject_phenotypes: str | Path | None,
+    columns: Columns,
+) -> tuple[pd.DataFrame, pd.DataFrame, list[dict[str, object]]]:
+    """Return the samples of the expression file, their donors, the filtering table's first row."""
     sample_ids = read_expression_header(expression).sample_ids
-    attributes = read_sample_attributes(sample_attributes)
-    samples = join_attributes(sample_ids, attributes, expression, sample_attributes)
+    attributes = read_sample_attributes(sample_attributes, columns)
+    demand_named_columns(columns, sample_attributes, subject_phenotypes)
+    samples = join_attributes(sample_ids, attributes, expression, sample_attributes, columns)
     n_unused = len(attributes) - len(samples)
     detail = f"{n_unused} further samples in the sample attributes have no expression"
-    return samples, [filtering_row("expression file", samples, detail)]
+    people = people_of(samples, columns, sample_attributes)
+    return samples, people, [filtering_row("expression file", samples, detail)]
 
 
 def _donors(
     donor_ids: Sequence[str],
-    subject_phenotypes: str | Path,
+    subject_phenotypes: str | Path | None,
     controlled_phenotypes: str | Path | None,
+    columns: Columns,
+    people: pd.DataFrame,
 ) -> tuple[pd.DataFrame, str]:
     """Return the donor table, and how many donors of it have controlled-access phenotypes."""
-    controlled = None
+    controlled = open_access = None
     if controlled_phenotypes is not None:
         controlled = read_controlled_phenotypes(controlled_phenotypes)
-    open_access = read_subject_phenotypes(subject_phenotypes)
+    if subject_phenotypes is not None:
+        open_access = read_subject_phenotypes(subject_phenotypes, columns)
     donors = merge_phenotypes(
-        donor_ids, open_access, controlled, subject_phenotypes, controlled_phenotypes
+        donor_ids, open_access, controlled, subject_phenotypes, controlled_phenotypes, people
     )
     if controlled is None:
         return donors, ""

@@ -9,17 +9,20 @@ from typing import Any, TypeVar
 import numpy as np
 import pandas as pd
 
-from mtm.cohort.build import merge_phenotypes
+from mtm.cohort.build import merge_phenotypes, people_of
 from mtm.cohort.filters import GeneFilter, filter_samples, join_attributes
+from mtm.cohort.genes import exon_records
 from mtm.cohort.matrices import iter_expression_blocks, read_expression_header
 from mtm.cohort.tables import (
+    demand_named_columns,
     read_controlled_phenotypes,
     read_sample_attributes,
     read_subject_phenotypes,
 )
 from mtm.cohort.units import SampleTotals
 from mtm.errors import InputError
-from mtm.vocabulary import Units
+from mtm.settings.cohort import Columns
+from mtm.vocabulary import OWN_UNITS, Units
 
 # A matrix of more bytes is read by the build alone; here its header, names and first genes are.
 WHOLE_BYTES = 1 << 25
@@ -69,6 +72,7 @@ def check_cohort(
     files: Mapping[str, str],
     filters: Mapping[str, Any],
     units: Units | None = None,
+    columns: Columns = Columns(),
 ) -> CohortNames | None:
     """Read a cohort's files as `mtm.cohort.build.build_cohort` would, and note all problems.
 
@@ -79,12 +83,14 @@ def check_cohort(
     problems
         Where problems are noted.
     files
-        Path of ``expression``, ``sample_attributes``, ``subject_phenotypes`` and, where there are
-        any, ``gene_model``, ``gene_list`` and ``controlled_phenotypes``.
+        Path of ``expression``, ``sample_attributes`` and, where there are any,
+        ``subject_phenotypes``, ``gene_model``, ``gene_list`` and ``controlled_phenotypes``.
     filters
         Section `filters` of the configuration.
     units
         Of the expression.
+    columns
+        How the columns of the tables are named.
 
     Returns
     -------
@@ -92,33 +98,43 @@ def check_cohort(
         None where the samples cannot be told.
     """
     header = problems.of(read_expression_header, files["expression"])
-    attributes = problems.of(read_sample_attributes, files["sample_attributes"])
-    phenotypes = problems.of(read_subject_phenotypes, files["subject_phenotypes"])
+    where, people = files["sample_attributes"], files.get("subject_phenotypes")
+    attributes = problems.of(read_sample_attributes, where, columns)
+    phenotypes = None
+    if people is not None:
+        phenotypes = problems.of(read_subject_phenotypes, people, columns)
+    if attributes is not None and (people is None or phenotypes is not None):
+        problems.of(demand_named_columns, columns, where, people)
     controlled = None
     if "controlled_phenotypes" in files:
         controlled = problems.of(read_controlled_phenotypes, files["controlled_phenotypes"])
     genes = problems.of(
         GeneFilter, files.get("gene_model"), filters["gene_biotypes"], files.get("gene_list")
     )
+    if units == "counts" and "gene_model" in files:
+        # The first exon: all of them take as long as the build.
+        problems.of(lambda: next(exon_records(files["gene_model"])))
     samples = None
     if header is not None and attributes is not None:
-        samples = _kept_samples(problems, files, header.sample_ids, attributes, filters)
+        samples = _kept_samples(problems, files, header.sample_ids, attributes, filters, columns)
     if header is not None:
         problems.of(_check_values, files["expression"], header.sample_ids, samples, genes, units)
     if samples is None:
         return None
-    columns = {*attributes.columns, *(() if controlled is None else controlled.columns)}
-    if phenotypes is not None:
+    names = {*attributes.columns, *(() if controlled is None else controlled.columns)}
+    of_samples = problems.of(people_of, samples, columns, where)
+    if people is None or phenotypes is not None:
         donors = problems.of(
             merge_phenotypes,
             samples["donor"].unique(),
             phenotypes,
             controlled,
-            files["subject_phenotypes"],
+            people,
             files.get("controlled_phenotypes"),
+            of_samples,
         )
-        columns |= set(phenotypes.columns if donors is None else donors.columns)
-    return CohortNames(tuple(sorted(samples["tissue"].unique())), tuple(sorted(columns)))
+        names |= set(donors.columns if donors is not None else ())
+    return CohortNames(tuple(sorted(samples["tissue"].unique())), tuple(sorted(names)))
 
 
 def _kept_samples(
@@ -127,10 +143,13 @@ def _kept_samples(
     sample_ids: Collection[str],
     attributes: pd.DataFrame,
     filters: Mapping[str, Any],
+    columns: Columns,
 ) -> pd.DataFrame | None:
     """Return the samples that the filters keep; None where they cannot be told."""
     where = files["sample_attributes"]
-    joined = problems.of(join_attributes, sample_ids, attributes, files["expression"], where)
+    joined = problems.of(
+        join_attributes, sample_ids, attributes, files["expression"], where, columns
+    )
     if joined is None:
         return None
     chosen = {name: value for name, value in filters.items() if name != "gene_biotypes"}
@@ -152,7 +171,7 @@ def _check_values(
     columns = np.arange(len(sample_ids)) if samples is None else samples["column"].to_numpy()
     totals = SampleTotals(np.asarray(sample_ids, dtype=object)[columns])
     keep = None if genes is None else genes.keep
-    blocks = iter_expression_blocks(expression, columns, keep=keep)
+    blocks = iter_expression_blocks(expression, columns, keep=keep, signed=units in OWN_UNITS)
     for block in blocks if whole else islice(blocks, 1):
         totals.add(block.expr_tpm)
     if not whole:

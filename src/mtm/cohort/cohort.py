@@ -10,6 +10,7 @@ import pandas as pd
 
 from mtm.errors import InputError
 from mtm.io import read_tsv
+from mtm.vocabulary import Measure
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,8 @@ class Cohort:
     Parameters
     ----------
     expr_tpm
-        Expression of shape ``(n_samples, n_genes)``, float32, TPM.
+        Expression of shape ``(n_samples, n_genes)``, float32, TPM; where `measure` is ``"own"``,
+        values on a scale of their own.
     samples
         One row a sample, indexed by sample id; columns are the sample's own covariates (``rin``,
         ``ischemic_minutes``, ...), as far as the files have them.
@@ -33,6 +35,8 @@ class Cohort:
         Tissue names (GTEx's SMTSD), sorted.
     genes
         One row a gene, indexed by versioned gene id; column ``symbol``.
+    measure
+        What expression is measured in.
     """
 
     expr_tpm: np.ndarray
@@ -42,6 +46,7 @@ class Cohort:
     donors: pd.DataFrame
     tissues: tuple[str, ...]
     genes: pd.DataFrame
+    measure: Measure = "tpm"
 
     @property
     def n_samples(self) -> int:
@@ -71,6 +76,7 @@ class Cohort:
             donors=table,
             tissues=tissues,
             genes=data.var[["symbol"]].rename_axis("gene_id"),
+            measure=str(data.uns.get("scale", "tpm")),
         )
 
     def tissue_index(self, name: str) -> int:

@@ -36,7 +36,7 @@ class Field:
 
 FIELDS = {
     "age": Field(0, 120, "an age in years, from 0 to 120"),
-    "sex": Field(1, 2, "a code from 1 to 2 (1 male, 2 female)", coded=True),
+    "sex": Field(1, 2, "1, M or Male, 2, F or Female", coded=True),
     "hardy": Field(0, 4, "a code from 0 to 4 (Hardy scale)", coded=True),
     "rin": Field(0, 10, "an RNA integrity number, from 0 to 10"),
     # Blood may be drawn up to two days before death; a body is not used after four.
@@ -45,15 +45,8 @@ FIELDS = {
     ),
     "autolysis": Field(0, 3, "a score from 0 to 3", coded=True),
 }
-# GTEx's names of them.
-GTEX_FIELDS = {
-    "AGE": "age",
-    "SEX": "sex",
-    "DTHHRDY": "hardy",
-    "SMRIN": "rin",
-    "SMTSISCH": "ischemic_minutes",
-    "SMATSSCR": "autolysis",
-}
+# How tables write sex, whatever the case of letters.
+SEX_CODES = {"1": 1, "m": 1, "male": 1, "2": 2, "f": 2, "female": 2}
 
 
 def numbers_of(column: pd.Series) -> pd.Series:
@@ -62,8 +55,19 @@ def numbers_of(column: pd.Series) -> pd.Series:
     return numbers.where(np.isfinite(numbers))
 
 
+def sex_codes(
+    where: object, ids: pd.Series, column: pd.Series
+) -> tuple[pd.Series, list[InputError]]:
+    """Return sex as codes, Int64, 1 male and 2 female, and what is wrong with it."""
+    text = column.astype("string").str.strip().str.casefold().str.removesuffix(".0")
+    codes = text.map(SEX_CODES).astype("Float64").astype("Int64")
+    known = codes.astype(object).where(codes.notna(), column)
+    problems = field_problems(where, ids, known.rename(column.name), FIELDS["sex"])
+    return codes, list(problems)
+
+
 def field_problems(
-    where: object, ids: pd.Series, column: pd.Series, field: Field | None, required: bool = False
+    where: object, ids: pd.Series, column: pd.Series, field: Field | None
 ) -> Iterator[InputError]:
     """Yield what is wrong with a column of a table, the first row of each kind named.
 
@@ -77,26 +81,23 @@ def field_problems(
         Text or numbers; its name is that of the column.
     field
         What it holds; None for any finite number.
-    required
-        Whether it must be filled.
     """
     numbers = numbers_of(column)
     missing = column.isna() | (column.astype(str).str.strip() == "")
     expected = field.meaning if field else "a number"
     wrong = ~missing & (numbers.isna() | (field is not None and ~field.allows(numbers)))
-    for bad, found in ((wrong, None), (missing & required, "nothing")):
-        if bad.any():
-            row = int(np.argmax(bad))
-            more = f" (and {int(bad.sum()) - 1} further rows)" if bad.sum() > 1 else ""
-            yield InputError(
-                f"{where}, row {row + 1}, column {column.name} of {ids.iloc[row]}",
-                (found or repr(str(column.iloc[row]))) + more,
-                expected if required else f"{expected}, or nothing",
-            )
+    if wrong.any():
+        row = int(np.argmax(wrong))
+        more = f" (and {int(wrong.sum()) - 1} further rows)" if wrong.sum() > 1 else ""
+        yield InputError(
+            f"{where}, row {row + 1}, column {column.name} of {ids.iloc[row]}",
+            repr(str(column.iloc[row])) + more,
+            f"{expected}, or nothing",
+        )
 
 
 def check_traits(traits: pd.DataFrame, where: object = "traits") -> pd.DataFrame:
-    """Return covariates of new people, unless they cannot be.
+    """Return covariates of new people, sex as codes, unless they cannot be.
 
     Parameters
     ----------
@@ -109,11 +110,14 @@ def check_traits(traits: pd.DataFrame, where: object = "traits") -> pd.DataFrame
     InputError
         An age, code or measure that nobody can have; all columns are told of.
     """
-    ids = pd.Series(traits.index.astype(str))
-    problems = [
+    ids, problems = pd.Series(traits.index.astype(str)), []
+    if "sex" in traits:
+        sex, problems = sex_codes(where, ids, traits["sex"].reset_index(drop=True))
+        traits = traits.assign(sex=sex.astype(float).to_numpy())
+    problems += [
         problem
         for name in traits.columns
-        if name in FIELDS
+        if name in FIELDS and name != "sex"
         for problem in field_problems(
             where, ids, traits[name].reset_index(drop=True), FIELDS[name]
         )

@@ -9,6 +9,7 @@ import pandas as pd
 
 from mtm.cohort.genes import GeneKey, gene_key, read_gene_list, read_gtf_genes
 from mtm.errors import InputError
+from mtm.settings.cohort import Columns
 
 EXCLUDED_FROM_FREEZE = "EXCLUDE"
 
@@ -31,7 +32,7 @@ def check_source(
     raise InputError(
         where,
         f"{source!r}, which no sample left in the cohort comes from",
-        f"one of its {len(cohort_tissues)} tissues, in GTEx's own spelling (SMTSD)",
+        f"one of its {len(cohort_tissues)} tissues, spelt as in the table of samples",
         f"Did you mean {near}?" if near else f"They are {', '.join(sorted(cohort_tissues))}.",
     )
 
@@ -46,6 +47,7 @@ def join_attributes(
     attributes: pd.DataFrame,
     expression: str | Path,
     sample_attributes: str | Path,
+    columns: Columns = Columns(),
 ) -> pd.DataFrame:
     """Look up the attributes of the samples of an expression file.
 
@@ -62,16 +64,22 @@ def join_attributes(
     """
     rows = attributes.index.get_indexer(pd.Index(sample_ids))
     if (rows < 0).any():
+        hint = (
+            f"Its samples are such as {attributes.index[0]}; samples of expression are columns "
+            "of the file, genes its rows."
+        )
         raise InputError(
             sample_attributes,
             f"no row for {(rows < 0).sum()} of {len(rows)} samples of {expression}, "
             f"first {sample_ids[int((rows < 0).argmax())]}",
-            "attributes (SAMPID, SMTSD) of every sample with expression",
+            f"attributes ({columns.sample_id}, {columns.tissue}) of every sample with expression",
+            hint if (rows < 0).all() else "",
         )
     samples = attributes.iloc[rows].assign(column=np.arange(len(rows)))
+    unnamed = "Where sample ids are not GTEx's, columns.donor names the column of donors."
     for column, bad, hint in (
-        ("tissue", samples["tissue"].isna(), "Fill the column SMTSD."),
-        ("donor", samples["donor"] == "", "Where sample ids are not GTEx's, add a column SUBJID."),
+        ("tissue", samples["tissue"].isna(), f"Fill the column {columns.tissue}."),
+        ("donor", samples["donor"] == "", unnamed),
     ):
         if bad.any():
             where = f"{sample_attributes}, sample {samples.index[bad][0]}"

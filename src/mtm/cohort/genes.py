@@ -131,6 +131,61 @@ def read_gtf_genes(path: str | Path) -> pd.DataFrame:
     return genes
 
 
+def merge_exons(exons: pd.DataFrame) -> pd.DataFrame:
+    """Merge exons of a gene that overlap or touch, so that every base of it stands once.
+
+    Parameters
+    ----------
+    exons
+        ``gene_id``, ``chrom``, ``start``, ``end`` (0-based, end exclusive), in any order.
+
+    Returns
+    -------
+    pd.DataFrame
+        The same columns, sorted by gene, chromosome and start.
+    """
+    key = ["gene_id", "chrom"]
+    table = exons.sort_values([*key, "start", "end"], ignore_index=True)
+    groups = table.groupby(key, sort=False)
+    reached = groups["end"].cummax()
+    before = reached.groupby([table[name] for name in key], sort=False).shift(fill_value=-1)
+    block = (table["start"] > before).cumsum()
+    return (
+        table.groupby(block)
+        .agg(gene_id=("gene_id", "first"), chrom=("chrom", "first"), start=("start", "min"),
+             end=("end", "max"))
+        .reset_index(drop=True)
+    )  # fmt: skip
+
+
+def exon_records(gene_model: str | Path) -> Generator[GtfRecord, None, None]:
+    """Yield the exons of a GTF file; errors are those of `gtf_records`."""
+    return gtf_records(
+        gene_model,
+        "exon",
+        lambda row: 0 < row.start <= row.end,
+        "nine fields, the fourth and fifth start and end, the last with gene_id",
+    )
+
+
+def gene_lengths(gene_model: str | Path) -> dict[GeneKey, int]:
+    """Length of every gene of a GTF file: bases in the union of its exons.
+
+    Raises
+    ------
+    InputError
+        A malformed exon row, or no exon row.
+    """
+    records = exon_records(gene_model)
+    exons = pd.DataFrame.from_records(
+        [(row.gene_id, row.contig, row.start - 1, row.end) for row in records],
+        columns=["gene_id", "chrom", "start", "end"],
+    )
+    merged = merge_exons(exons)
+    lengths = (merged["end"] - merged["start"]).groupby(merged["gene_id"]).sum()
+    return {gene_key(name): int(length) for name, length in lengths.items()}
+
+
 def read_gene_list(path: str | Path) -> pd.Index:
     """Read gene ids: a table with a column ensembl_gene_id or gene_id, or one id a line.
 

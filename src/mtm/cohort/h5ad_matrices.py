@@ -8,6 +8,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
 import h5py
 import numpy as np
@@ -25,6 +26,7 @@ from mtm.cohort.blocks import (
 from mtm.cohort.genes import gene_key
 from mtm.errors import InputError
 from mtm.io import full_disk, require_file
+from mtm.vocabulary import Measure
 
 # What deflate makes of equal bytes.
 LARGEST_RATIO = 1100
@@ -194,8 +196,8 @@ def _header(path: Path, file: h5py.File) -> tuple[ExpressionHeader, _Matrix]:
     )
     if "uns" in file and "scale" in file["uns"]:
         scale = str(read_elem(_part(path, file["uns"], "scale", h5py.Dataset, "'tpm'")))
-        if scale != "tpm":
-            raise InputError(f"{path}, uns['scale']", repr(scale), "'tpm'")
+        if scale not in get_args(Measure):
+            raise InputError(f"{path}, uns['scale']", repr(scale), "'tpm' or 'own'")
     return ExpressionHeader(sample_ids, matrix.shape[1]), matrix
 
 
@@ -205,8 +207,8 @@ def read_h5ad_header(path: str | Path) -> ExpressionHeader:
     Raises
     ------
     InputError
-        No AnnData file; no X; a sample twice; ``uns["scale"]`` other than "tpm"; parts that are
-        not what they declare.
+        No AnnData file; no X; a sample twice; ``uns["scale"]`` other than "tpm" or "own"; parts
+        that are not what they declare.
     """
     path = Path(path)
     with _open(path) as file:
@@ -241,6 +243,7 @@ def iter_h5ad_blocks(
     *,
     keep: Callable[[str], bool] | None = None,
     block_genes: int = BLOCK_GENES,
+    signed: bool = False,
 ) -> Generator[GeneBlock, None, None]:
     """Yield the genes of an h5ad file in blocks, as `mtm.cohort.text_matrices.iter_text_blocks`.
 
@@ -262,13 +265,13 @@ def iter_h5ad_blocks(
             # Counted up to float32's end, which it is brought to.
             with np.errstate(over="ignore"):
                 block = block[:, wanted - start].astype(np.float32)
-            bad = ~((block >= 0) & (block < np.inf))
+            bad = ~(np.isfinite(block) & ((block >= 0) | signed))
             if bad.any():
                 row, gene = np.argwhere(bad)[0]
                 raise InputError(
                     f"{path}, X (gene {gene_ids[wanted[gene]]}, sample {header.sample_ids[row]})",
                     f"the value {block[row, gene]}",
-                    "a finite number, 0 or more",
+                    "a finite number" if signed else "a finite number, 0 or more",
                 )
             yield GeneBlock(
                 list(gene_ids[wanted]),

@@ -1,4 +1,4 @@
-"""Expression files of any form (GCT 1.2, a wide table, h5ad), told by their suffix.
+"""Expression files of any form (GCT 1.2, a wide table, CSV, h5ad), told by their suffix.
 
 They are read as blocks of genes, so that memory depends on the block and never on the file.
 """
@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from mtm.cohort.blocks import BLOCK_GENES, ExpressionHeader, GeneBlock
+from mtm.cohort.delimited import CSV
 from mtm.cohort.h5ad_matrices import iter_h5ad_blocks, read_h5ad_header
 from mtm.cohort.text_matrices import iter_text_blocks, read_text_header
 from mtm.errors import InputError
@@ -17,6 +18,7 @@ _FORMS = {
     "gct": (".gct", ".gct.gz"),
     "h5ad": (".h5ad",),
     "wide": (".tsv", ".txt", ".tsv.gz", ".txt.gz"),
+    "csv": CSV,
 }
 
 
@@ -28,7 +30,7 @@ def _form(path: Path) -> str:
     raise InputError(
         path,
         f"a file name ending in {''.join(path.suffixes[-2:]) or 'nothing'}",
-        "an expression file: .gct, .gct.gz, .h5ad, .tsv, .tsv.gz, .txt or .txt.gz",
+        f"an expression file: {', '.join(suffix for all_ in _FORMS.values() for suffix in all_)}",
     )
 
 
@@ -44,6 +46,7 @@ def iter_expression_blocks(
     *,
     keep: Callable[[str], bool] | None = None,
     block_genes: int = BLOCK_GENES,
+    signed: bool = False,
 ) -> Generator[GeneBlock, None, None]:
     """Yield the genes of an expression file in blocks, told by its suffix.
 
@@ -51,5 +54,5 @@ def iter_expression_blocks(
     """
     form = _form(Path(path))
     if form == "h5ad":
-        return iter_h5ad_blocks(path, columns, keep=keep, block_genes=block_genes)
-    return iter_text_blocks(path, form, columns, keep=keep, block_genes=block_genes)
+        return iter_h5ad_blocks(path, columns, keep=keep, block_genes=block_genes, signed=signed)
+    return iter_text_blocks(path, form, columns, keep=keep, block_genes=block_genes, signed=signed)

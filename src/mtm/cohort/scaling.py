@@ -6,17 +6,18 @@ import numpy as np
 
 from mtm.errors import InputError
 from mtm.settings.scaling import Scaling
-from mtm.vocabulary import SCALES, Scale
+from mtm.vocabulary import SCALES_OF, Measure, Scale
 
 UNITS = {
     "tpm_z": "z-score of TPM within tissue, training donors' mean and sd",
     "log2_z": "z-score of log2(1+TPM) within tissue, training donors' mean and sd",
 }
+OWN_UNITS_TEXT = "z-score of the values within tissue, training donors' mean and sd"
 
 
-def log2_tpm(expr_tpm: np.ndarray) -> np.ndarray:
-    """Return log2(1+TPM), same shape."""
-    return np.log2(1 + expr_tpm)
+def log2_tpm(expr_tpm: np.ndarray, measure: Measure = "tpm") -> np.ndarray:
+    """Return log2(1+TPM), same shape; values on a scale of their own as they are."""
+    return np.log2(1 + expr_tpm) if measure == "tpm" else expr_tpm
 
 
 @dataclass(frozen=True)
@@ -33,12 +34,21 @@ class TissueScaler:
         samples holds NaN.
     clip
         z-scores are limited to ``[-clip, clip]``; None leaves them.
+    measure
+        Where it is ``"own"``, values of the cohort stand wherever TPM or log2(1+TPM) are said
+        here, and the scale is ``"log2_z"``.
     """
 
     scale: Scale
     mean: np.ndarray
     sd: np.ndarray
     clip: float | None = None
+    measure: Measure = "tpm"
+
+    @property
+    def units(self) -> str:
+        """What z-scores are of, in words."""
+        return UNITS[self.scale] if self.measure == "tpm" else OWN_UNITS_TEXT
 
     @classmethod
     def fit(
@@ -48,6 +58,7 @@ class TissueScaler:
         n_tissues: int,
         scale: Scale,
         scaling: Scaling = Scaling(),
+        measure: Measure = "tpm",
     ) -> "TissueScaler":
         """Fit on training samples.
 
@@ -61,32 +72,37 @@ class TissueScaler:
             Tissues of the statistics, and their scale.
         scaling
             How sds are made and z-scores clipped.
+        measure
+            What values are measured in.
         """
-        if scale not in SCALES:
-            raise InputError("scale", repr(scale), f"one of {', '.join(SCALES)}")
+        if scale not in SCALES_OF[measure]:
+            raise InputError("scale", repr(scale), f"one of {', '.join(SCALES_OF[measure])}")
         shape = (n_tissues, expr_tpm.shape[1])
         mean, sd = np.full(shape, np.nan, np.float32), np.full(shape, np.nan, np.float32)
         for index in np.unique(tissue):
             block = expr_tpm[tissue == index].astype(np.float64)
             if scale == "log2_z":
-                block = log2_tpm(block)
+                block = log2_tpm(block, measure)
             mean[index], spread = block.mean(0), block.std(0)
             # Deviation: the published code divides by a zero sd where the mean is 1 or more.
             unit = spread <= 1e-6 * np.maximum(np.abs(mean[index]), 1e-6)
             if scale == "tpm_z" and scaling.sd_rule == "unit_below_one":
                 unit |= mean[index] < 1
             sd[index] = np.where(unit, 1, spread)
-        return cls(scale, mean, sd, scaling.log2_clip if scale == "log2_z" else None)
+        clip = scaling.log2_clip if scale == "log2_z" else None
+        return cls(scale, mean, sd, clip, measure)
 
     def transform(self, expr_tpm: np.ndarray, tissue: np.ndarray) -> np.ndarray:
         """TPM to z, both of shape ``(n_samples, n_genes)``; `tissue` of shape ``(n_samples,)``."""
-        values = log2_tpm(expr_tpm) if self.scale == "log2_z" else expr_tpm
+        values = log2_tpm(expr_tpm, self.measure) if self.scale == "log2_z" else expr_tpm
         expr_z = ((values - self.mean[tissue]) / self.sd[tissue]).astype(np.float32)
         return expr_z if self.clip is None else np.clip(expr_z, -self.clip, self.clip)
 
     def inverse(self, expr_z: np.ndarray, tissue: np.ndarray) -> np.ndarray:
         """Z to TPM (never below 0), both of shape ``(n_samples, n_genes)``."""
         values = expr_z * self.sd[tissue] + self.mean[tissue]
+        if self.measure == "own":
+            return values.astype(np.float32)
         if self.scale == "log2_z":
             # Deviation: 2^24 TPM is beyond any real sample; the bound keeps a prediction finite.
             values = np.exp2(np.clip(values, 0, 24)) - 1

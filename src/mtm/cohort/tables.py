@@ -1,108 +1,26 @@
-"""Tables of samples and donors in GTEx's columns."""
+"""Tables of samples and donors: what their columns mean, by the names that a cohort gives them."""
 
 import logging
-from collections.abc import Iterable, Iterator
-from contextlib import closing
+from collections.abc import Iterator
+from difflib import get_close_matches
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from mtm.cohort.fields import FIELDS, GTEX_FIELDS, field_problems, numbers_of
-from mtm.cohort.lines import text_lines
+from mtm.cohort.delimited import strict_table, table_columns
+from mtm.cohort.fields import FIELDS, field_problems, numbers_of, sex_codes
+from mtm.cohort.levels import as_levels
 from mtm.errors import InputError
+from mtm.settings.cohort import Columns, OwnColumn
 
 logger = logging.getLogger(__name__)
 
 _BRACKET = r"^(\d{1,3})-(\d{1,3})$"
-_OPEN_CODES = {"SEX": "sex", "DTHHRDY": "hardy"}
-SAMPLE_COVARIATES = {
-    "SMRIN": "rin",
-    "SMTSISCH": "ischemic_minutes",
-    "SMCENTER": "center",
-    "SMGEBTCH": "batch",
-    "SMATSSCR": "autolysis",
-    "SMPTHNTS": "pathology_notes",
-}
-_MOST_BYTES = 1 << 29
-_MOST_PROBLEMS = 20
-
-
-def _strict_table(path: str | Path, id_column: str, columns: Iterable[str] = ()) -> pd.DataFrame:
-    """Read tab-separated text strictly: every row whole, every column and id once.
-
-    Lines before the header that are empty or begin with ``#`` are passed over, as are empty lines.
-    Blanks around a field are left out.
-
-    Returns
-    -------
-    pd.DataFrame
-        Text; empty fields are missing.
-    """
-    path = Path(path)
-    with closing(text_lines(path)) as lines:
-        numbered = ((number, line) for number, line in enumerate(lines, 1) if line.strip())
-        header = next((line for _, line in numbered if not line.startswith("#")), "")
-        names = [name.strip() for name in header.removeprefix("\ufeff").split("\t")]
-        _demand_columns(path, names, [id_column, *columns])
-        rows = list(_rows(path, len(names), numbered))
-    if not rows:
-        raise InputError(path, "a header and no row", "one row for each")
-    table = pd.DataFrame(rows, columns=names, dtype=object)
-    trimmed = table.map(str.strip)
-    for name in (id_column, *columns):
-        changed = trimmed[name] != table[name]
-        if changed.any():
-            logger.warning(
-                "%s, column %s: blanks around %d values are left out, first row %d",
-                path, name, changed.sum(), int(np.argmax(changed)) + 1,
-            )  # fmt: skip
-    table = trimmed.mask(trimmed == "")
-    _demand_ids(path, table[id_column])
-    return table
-
-
-def _demand_columns(path: Path, names: list[str], wanted: list[str]) -> None:
-    """Refuse a header that lacks a column or has one twice."""
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise InputError(f"{path}, header", f"column {twice[0]!r} twice", "every column once")
-    missing = [name for name in wanted if name not in names]
-    if missing:
-        shown = f"{names[:12]}{' ...' if len(names) > 12 else ''}"
-        raise InputError(path, f"columns {shown}", f"a column named {' and '.join(missing)}")
-
-
-def _rows(path: Path, n_columns: int, numbered: Iterator[tuple[int, str]]) -> Iterator[list[str]]:
-    """Yield the fields of every row, of which there must be one a column."""
-    n_bytes, bad = 0, []
-    for number, line in numbered:
-        n_bytes += len(line)
-        fields = line.split("\t")
-        if n_bytes > _MOST_BYTES:
-            raise InputError(
-                path, f"more than {_MOST_BYTES:,} bytes", "a table of people or samples"
-            )
-        if len(fields) != n_columns or "\0" in line:
-            found = "a NUL byte" if "\0" in line else f"{len(fields)} fields"
-            bad.append(InputError(f"{path}, line {number}", found, f"{n_columns} fields of text"))
-            if len(bad) == _MOST_PROBLEMS:
-                break
-        yield fields
-    if bad:
-        raise InputError.together(bad)
-
-
-def _demand_ids(path: Path, ids: pd.Series) -> None:
-    """Demand ids that are filled and unique."""
-    if ids.isna().any():
-        row = int(np.argmax(ids.isna()))
-        raise InputError(f"{path}, row {row + 1}", f"an empty {ids.name}", "an id in every row")
-    if ids.duplicated().any():
-        row = int(np.argmax(ids.duplicated()))
-        raise InputError(
-            f"{path}, row {row + 1}, column {ids.name}", f"{ids.iloc[row]} twice", "every id once"
-        )
+SAMPLE_COVARIATES = (
+    "rin", "ischemic_minutes", "center", "batch", "autolysis", "pathology_notes",
+)  # fmt: skip
+DONOR_PHENOTYPES = ("sex", "age_bracket", "age", "hardy")
 
 
 def _raise(problems: list[InputError]) -> None:
@@ -117,41 +35,105 @@ def donor_of_sample(sample_id: str) -> str:
     return "-".join(fields[:2]) if len(fields) > 1 else ""
 
 
-def read_sample_attributes(path: str | Path) -> pd.DataFrame:
-    """Read GTEx's sample attributes, or a table of the same columns.
+def read_sample_attributes(path: str | Path, columns: Columns = Columns()) -> pd.DataFrame:
+    """Read the table of samples.
 
-    Needs SAMPID and SMTSD. A column SUBJID names the donor where sample ids are not GTEx's.
+    Parameters
+    ----------
+    columns
+        How its columns are named.
 
     Returns
     -------
     pd.DataFrame
-        Indexed by sample id: ``donor`` ("" if unknown), ``tissue`` (missing where SMTSD is
-        empty), ``freeze`` (SMAFRZE, where there), then the columns of `SAMPLE_COVARIATES` that
-        the file has.
+        Indexed by sample id: ``donor`` ("" if unknown), ``tissue`` (missing where it is empty),
+        ``freeze`` (SMAFRZE, where there), then `SAMPLE_COVARIATES`, `DONOR_PHENOTYPES` and the
+        cohort's own covariates, as far as the file has them.
 
     Raises
     ------
     InputError
         A column is missing, a sample stands twice, or a covariate is no number.
     """
-    table = _strict_table(path, "SAMPID", ["SMTSD"])
-    ids = table["SAMPID"]
-    result = pd.DataFrame({"donor": ids.map(donor_of_sample), "tissue": table["SMTSD"]})
-    if "SUBJID" in table:
-        result["donor"] = table["SUBJID"].fillna("")
+    named = [columns.donor] if columns.is_named("donor") else []
+    table = strict_table(path, columns.sample_id, [columns.tissue, *named])
+    ids, tissues = table[columns.sample_id], table[columns.tissue]
+    result = pd.DataFrame({"donor": ids.map(donor_of_sample), "tissue": tissues})
+    if columns.donor in table:
+        result["donor"] = table[columns.donor].fillna("")
     if "SMAFRZE" in table:
         result["freeze"] = table["SMAFRZE"]
-    problems = list(_spellings(path, table["SMTSD"]))
-    for column, name in SAMPLE_COVARIATES.items():
+    problems = list(_spellings(path, tissues))
+    for name in SAMPLE_COVARIATES:
+        column = getattr(columns, name)
         if column not in table:
             continue
         result[name] = table[column]
-        if column in GTEX_FIELDS:
-            problems += field_problems(path, ids, table[column], FIELDS[GTEX_FIELDS[column]])
+        if name in FIELDS:
+            problems += field_problems(path, ids, table[column], FIELDS[name])
             result[name] = numbers_of(table[column])
-    problems += _before_death(path, ids, result)
+    problems += _before_death(path, ids, result, columns)
+    result = result.join(_phenotypes(path, table, ids, columns, problems))
     _raise(problems)
     return result.set_index(pd.Index(ids, name="sample_id"))
+
+
+def _phenotypes(
+    path: str | Path,
+    table: pd.DataFrame,
+    ids: pd.Series,
+    columns: Columns,
+    problems: list[InputError],
+) -> pd.DataFrame:
+    """Return what a table of samples or donors says of people; note what cannot be."""
+    result = {}
+    if columns.sex in table:
+        result["sex"], found = sex_codes(path, ids, table[columns.sex])
+        problems += found
+    if columns.age in table:
+        problems += _age_problems(path, ids, table[columns.age])
+        result |= _ages(table[columns.age])
+    if columns.hardy in table:
+        problems += field_problems(path, ids, table[columns.hardy], FIELDS["hardy"])
+        classes = numbers_of(table[columns.hardy])
+        result["hardy"] = classes.where(FIELDS["hardy"].allows(classes)).astype("Int64")
+    for name, own in columns.covariates.items():
+        if (own.column or name) in table:
+            values = table[own.column or name]
+            result[name], found = _own_values(path, ids, values, name, own)
+            problems += found
+    return pd.DataFrame(result, index=table.index)
+
+
+def _own_values(
+    path: str | Path, ids: pd.Series, values: pd.Series, name: str, own: OwnColumn
+) -> tuple[pd.Series, list[InputError]]:
+    """Return a covariate of the cohort's own, numbers or text, and what is wrong with it."""
+    if "status" in own.use:
+        return _status(path, values, own)
+    numbers = numbers_of(values)
+    if own.kind == "number":
+        return numbers, list(field_problems(path, ids, values, None))
+    if own.kind is None and (numbers.notna() | values.isna()).all():
+        return numbers, []
+    levels = as_levels(values)
+    # Text that reads as a number would come back as one.
+    if numbers_of(levels).notna().any():
+        levels = levels.map(lambda level: None if level is None else f"{name}={level}")
+    return levels, []
+
+
+def _status(
+    path: str | Path, values: pd.Series, own: OwnColumn
+) -> tuple[pd.Series, list[InputError]]:
+    """Return 1 for a case, 0 for a control, missing where nothing stands."""
+    levels, case = as_levels(values), "1" if own.case is None else str(own.case)
+    known = sorted(levels.dropna().unique())
+    if own.case is None and not set(known) <= {"0", "1"} or case not in known:
+        shown = ", ".join(map(repr, known[:10])) or "no value"
+        expected = "values 0 and 1, or the key `case`" if own.case is None else f"a case, {case!r}"
+        return values, [InputError(f"{path}, column {values.name}", shown, expected)]
+    return (levels == case).astype(float).where(levels.notna()).astype("Int64"), []
 
 
 def _spellings(path: str | Path, tissues: pd.Series) -> Iterator[InputError]:
@@ -161,10 +143,12 @@ def _spellings(path: str | Path, tissues: pd.Series) -> Iterator[InputError]:
     for same in folded.groupby(folded).groups.values():
         if len(same) > 1:
             found = " and ".join(f"{name!r} ({counts[name]} samples)" for name in same)
-            yield InputError(f"{path}, column SMTSD", found, "one spelling of a tissue")
+            yield InputError(f"{path}, column {tissues.name}", found, "one spelling of a tissue")
 
 
-def _before_death(path: str | Path, ids: pd.Series, samples: pd.DataFrame) -> Iterator[InputError]:
+def _before_death(
+    path: str | Path, ids: pd.Series, samples: pd.DataFrame, columns: Columns
+) -> Iterator[InputError]:
     """Yield a sample that was taken before death and is no blood."""
     if "ischemic_minutes" not in samples:
         return
@@ -173,82 +157,117 @@ def _before_death(path: str | Path, ids: pd.Series, samples: pd.DataFrame) -> It
     if (before & ~blood).any():
         row = int(np.argmax(before & ~blood))
         yield InputError(
-            f"{path}, row {row + 1}, column SMTSISCH of {ids.iloc[row]}",
+            f"{path}, row {row + 1}, column {columns.ischemic_minutes} of {ids.iloc[row]}",
             f"{samples['ischemic_minutes'].iloc[row]:g} minutes for {samples['tissue'].iloc[row]}",
             "0 or more, as blood alone is drawn before death",
         )
     elif before.any():
         logger.warning(
-            "%s, column SMTSISCH: %d blood samples were drawn before death, first %s (%g minutes)",
-            path, before.sum(), ids[before].iloc[0], samples["ischemic_minutes"][before].iloc[0],
-        )  # fmt: skip
+            "%s, column %s: %d blood samples were drawn before death, first %s (%g minutes)",
+            path,
+            columns.ischemic_minutes,
+            before.sum(),
+            ids[before].iloc[0],
+            samples["ischemic_minutes"][before].iloc[0],
+        )
 
 
-def _age_problems(path: str | Path, table: pd.DataFrame) -> Iterator[InputError]:
+def _age_problems(path: str | Path, ids: pd.Series, ages: pd.Series) -> Iterator[InputError]:
     """Yield ages that are neither a bracket of ages in years nor one."""
-    bounds, exact = _bounds(table)
+    bounds, exact = _bounds(ages)
     possible = FIELDS["age"]
     # As text to numbers, not as numbers, "1e2" and "inf" are none.
     bracket = possible.allows(bounds[0]) & possible.allows(bounds[1]) & (bounds[0] <= bounds[1])
     bad = ~(bracket & bounds[0].notna()) & ~(possible.allows(exact) & exact.notna())
+    bad &= ages.notna()
     if bad.any():
         row = int(np.argmax(bad))
-        age = table["AGE"].iloc[row]
         more = f" (and {int(bad.sum()) - 1} further rows)" if bad.sum() > 1 else ""
         yield InputError(
-            f"{path}, row {row + 1}, column AGE of {table['SUBJID'].iloc[row]}",
-            ("nothing" if pd.isna(age) else repr(age)) + more,
-            f"a bracket such as 60-69, or {possible.meaning}",
+            f"{path}, row {row + 1}, column {ages.name} of {ids.iloc[row]}",
+            repr(ages.iloc[row]) + more,
+            f"a bracket such as 60-69, {possible.meaning}, or nothing",
+            "An age in other units is a covariate of your own (columns.covariates).",
         )
 
 
-def _bounds(table: pd.DataFrame) -> tuple[pd.DataFrame, pd.Series]:
-    """Return ends of brackets, and exact ages, of the column AGE; NaN where it is the other."""
-    text = table["AGE"].fillna("")
-    return text.str.extract(_BRACKET).astype(float), numbers_of(table["AGE"])
+def _bounds(ages: pd.Series) -> tuple[pd.DataFrame, pd.Series]:
+    """Return ends of brackets, and exact ages; NaN where it is the other."""
+    return ages.fillna("").str.extract(_BRACKET).astype(float), numbers_of(ages)
 
 
-def _ages(table: pd.DataFrame) -> pd.DataFrame:
-    """Bracket and age in years from the column AGE: brackets, or exact ages."""
-    bounds, exact = _bounds(table)
+def _ages(ages: pd.Series) -> dict[str, pd.Series]:
+    """Bracket and age in years from brackets or exact ages."""
+    bounds, exact = _bounds(ages)
     decade = (exact // 10 * 10).fillna(0).astype(int)
     of_exact = decade.astype(str) + "-" + (decade + 9).astype(str)
-    return pd.DataFrame(
-        {
-            "age_bracket": table["AGE"].where(exact.isna(), of_exact),
-            "age": exact.fillna((bounds[0] + bounds[1]) / 2),
-        }
-    )
+    return {
+        "age_bracket": ages.where(exact.isna(), of_exact),
+        "age": exact.fillna((bounds[0] + bounds[1]) / 2),
+    }
 
 
-def read_subject_phenotypes(path: str | Path) -> pd.DataFrame:
-    """Read GTEx's open-access subject phenotypes, or a table of the same columns.
+def read_subject_phenotypes(path: str | Path, columns: Columns = Columns()) -> pd.DataFrame:
+    """Read the table of donors.
 
-    Needs SUBJID, SEX and AGE; DTHHRDY may be missing.
+    Parameters
+    ----------
+    columns
+        How its columns are named. Any but the donor's may be missing.
 
     Returns
     -------
     pd.DataFrame
-        Indexed by donor id: ``sex`` (1 male, 2 female), ``age_bracket``, ``age`` (years; middle
-        of the bracket, (60 + 69) / 2, where AGE is one), ``hardy`` (0 to 4 or missing).
+        Indexed by donor id, as far as the file has them: ``sex`` (1 male, 2 female),
+        ``age_bracket``, ``age`` (years; middle of the bracket, (60 + 69) / 2, where AGE is one),
+        ``hardy`` (0 to 4), and the cohort's own covariates; fields may be missing.
 
     Raises
     ------
     InputError
-        A column is missing, a donor stands twice, or a code is none of GTEx's.
+        A donor stands twice, or a code is none.
     """
-    table = _strict_table(path, "SUBJID", ["SEX", "AGE"])
-    if "DTHHRDY" not in table:
-        table["DTHHRDY"] = pd.Series(np.nan, index=table.index, dtype=object)
-    ids, problems = table["SUBJID"], list(_age_problems(path, table))
-    for column, name in _OPEN_CODES.items():
-        required = column == "SEX"
-        problems += field_problems(path, ids, table[column], FIELDS[name], required)
+    id_column = columns.donor_id or columns.donor
+    table = strict_table(path, id_column)
+    ids, problems = table[id_column], []
+    result = _phenotypes(path, table, ids, columns, problems)
     _raise(problems)
-    result = _ages(table)
-    for place, (column, name) in zip((0, 3), _OPEN_CODES.items(), strict=True):
-        result.insert(place, name, numbers_of(table[column]).astype("Int64"))
     return result.set_index(pd.Index(ids, name="donor"))
+
+
+def demand_named_columns(
+    columns: Columns, sample_attributes: str | Path, subject_phenotypes: str | Path | None
+) -> None:
+    """Demand the columns that a configuration names, of samples in the table of samples.
+
+    Raises
+    ------
+    InputError
+        Of all that are missing.
+    """
+    of_samples, of_both = table_columns(sample_attributes), sample_attributes
+    anywhere = of_samples
+    if subject_phenotypes is not None:
+        anywhere = of_samples + table_columns(subject_phenotypes)
+        of_both = f"{sample_attributes} or {subject_phenotypes}"
+    wanted = [
+        (name, getattr(columns, name), of_samples if name in SAMPLE_COVARIATES else anywhere)
+        for name in (*SAMPLE_COVARIATES, "sex", "age", "hardy")
+        if columns.is_named(name)
+    ]
+    wanted += [
+        (f"covariates.{name}", own.column or name, anywhere)
+        for name, own in columns.covariates.items()
+    ]
+    problems = []
+    for role, column, there in wanted:
+        if column not in there:
+            near = get_close_matches(column, there, n=1)
+            file = sample_attributes if there is of_samples else of_both
+            hint = f"Did you mean {near[0]!r}?" if near else ""
+            expected = f"a column of {file}: {', '.join(dict.fromkeys(there))}"
+            problems.append(InputError(f"config key columns.{role}", repr(column), expected, hint))
+    _raise(problems)
 
 
 def read_controlled_phenotypes(path: str | Path) -> pd.DataFrame:
@@ -268,11 +287,9 @@ def read_controlled_phenotypes(path: str | Path) -> pd.DataFrame:
     InputError
         There is no donor column, a donor stands twice, or AGE is no number.
     """
-    with closing(text_lines(Path(path))) as lines:
-        header = next((line for line in lines if line.strip() and not line.startswith("#")), "")
-    names = [name.strip() for name in header.split("\t")]
+    names = table_columns(path)
     id_column = next((name for name in ("SUBJID", "donor") if name in names), "SUBJID")
-    table = _strict_table(path, id_column)
+    table = strict_table(path, id_column)
     if "AGE" in table:
         _raise(list(field_problems(path, table[id_column], table["AGE"], FIELDS["age"])))
     columns = {}

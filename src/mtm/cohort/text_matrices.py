@@ -1,4 +1,4 @@
-"""Strict readers of expression as text, GCT 1.2 or a wide table with genes as rows.
+"""Strict readers of expression as text, GCT 1.2 or a wide table (CSV too), genes as rows.
 
 Gzip is inflated in a thread of its own, ahead of the parser.
 """
@@ -22,6 +22,7 @@ from mtm.cohort.blocks import (
     GeneBlock,
     checked_samples,
 )
+from mtm.cohort.delimited import fields_of
 from mtm.cohort.genes import GeneKey, gene_key
 from mtm.cohort.lines import byte_lines, readable
 from mtm.errors import InputError
@@ -32,9 +33,29 @@ _NUMBER = re.compile(rb"-?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 
 
 def _fields(path: Path, line: bytes) -> list[str]:
-    """Split a header line into text fields."""
+    """Split a header line into text fields, quotes around them left out."""
     with readable(path, "UTF-8 text"):
-        return line.decode().split("\t")
+        text = line.decode().removeprefix("\ufeff")
+    return fields_of(text, with_commas=False)
+
+
+def _lines(path: Path, form: str) -> Generator[bytes, None, None]:
+    """Yield the lines of a file with tabs between fields."""
+    with closing(byte_lines(path)) as lines:
+        if form != "csv":
+            yield from lines
+        for number, line in enumerate(lines, 1):
+            if b"\t" in line or b'"' not in line:
+                # A tab within a field would be one more.
+                yield line.replace(b"\t", b" ").replace(b",", b"\t")
+                continue
+            with readable(path, "UTF-8 text"):
+                fields = fields_of(line.decode(), with_commas=True)
+            if line.count(b'"') % 2:
+                raise InputError(
+                    f"{path}, line {number}", "a quote without its end", "one line a gene"
+                )
+            yield "\t".join(fields).encode()
 
 
 def _gct_header(path: Path, lines: Iterator[bytes]) -> ExpressionHeader:
@@ -85,7 +106,7 @@ def _wide_header(path: Path, lines: Iterator[bytes]) -> ExpressionHeader:
 
 
 # How a form of text begins: the reader of its header, and the line of its first gene.
-FORMS = {"gct": (_gct_header, 4), "wide": (_wide_header, 2)}
+FORMS = {"gct": (_gct_header, 4), "wide": (_wide_header, 2), "csv": (_wide_header, 2)}
 
 
 def read_text_header(path: str | Path, form: str) -> ExpressionHeader:
@@ -97,6 +118,7 @@ def read_text_header(path: str | Path, form: str) -> ExpressionHeader:
         - ``"gct"``: GCT 1.2; GTEx's files per tissue carry an ``id`` column before ``Name``, which
           is passed over
         - ``"wide"``: gene ids, perhaps symbols, then one column a sample
+        - ``"csv"``: the same with commas
 
     Raises
     ------
@@ -105,7 +127,7 @@ def read_text_header(path: str | Path, form: str) -> ExpressionHeader:
         one twice. The number of genes is checked by `iter_text_blocks`.
     """
     read_header, _ = FORMS[form]
-    with closing(byte_lines(Path(path))) as lines:
+    with closing(_lines(Path(path), form)) as lines:
         return read_header(Path(path), lines)
 
 
@@ -126,6 +148,7 @@ def iter_text_blocks(
     *,
     keep: Callable[[str], bool] | None = None,
     block_genes: int = BLOCK_GENES,
+    signed: bool = False,
 ) -> Generator[GeneBlock, None, None]:
     """Yield the genes of a text file in blocks of `block_genes`, in the file's order.
 
@@ -138,17 +161,19 @@ def iter_text_blocks(
     keep
         Called with the id of every gene, in order; rows of genes that it refuses are neither
         parsed nor checked beyond their id. None keeps all.
+    signed
+        Whether values may be negative.
 
     Raises
     ------
     InputError
         What `read_text_header` refuses; a number of rows other than the header's; a row with a
-        wrong number of fields; a gene twice; a value that is no finite number of 0 or more; a
-        truncated or damaged gzip stream.
+        wrong number of fields; a gene twice; a value that is no finite number, or negative unless
+        `signed`; a truncated or damaged gzip stream.
     """
     path = Path(path)
     read_header, first_line = FORMS[form]
-    with closing(byte_lines(path)) as lines:
+    with closing(_lines(path, form)) as lines:
         header = read_header(path, lines)
         n_samples = len(header.sample_ids)
         taken = np.arange(n_samples) if columns is None else np.asarray(columns, dtype=np.int64)
@@ -160,7 +185,9 @@ def iter_text_blocks(
             start = len(gene_ids)
             gene_ids += [row.gene_id for row in part]
             symbols += [row.symbol for row in part]
-            expr[start : len(gene_ids)] = _parse_rows(path, part, header.sample_ids)[:, taken]
+            expr[start : len(gene_ids)] = _parse_rows(path, part, header.sample_ids, signed)[
+                :, taken
+            ]
             if len(gene_ids) == block_genes:
                 yield GeneBlock(gene_ids, symbols, expr)
                 gene_ids, symbols, expr = [], [], np.empty_like(expr)
@@ -177,6 +204,8 @@ def _kept_rows(
     """Yield the rows of genes to keep; count all rows, and refuse a gene that stands twice."""
     seen: dict[GeneKey, int] = {}
     for number, line in lines:
+        if not line:
+            continue
         if header.n_genes is not None and len(seen) == header.n_genes:
             raise InputError(
                 path,
@@ -227,13 +256,15 @@ def _gene_id(path: Path, header: ExpressionHeader, line: bytes, line_number: int
         start = line.find(b"\t", start) + 1
     end = line.find(b"\t", start)
     with readable(path, "UTF-8 text"):
-        gene_id = line[start : max(end, start)].decode().strip()
+        gene_id = line[start : max(end, start)].decode().strip().strip('"')
     if not gene_id:
         raise InputError(f"{path}, line {line_number}", repr(line[:40]), "a gene id and values")
     return gene_id
 
 
-def _parse_rows(path: Path, rows: list[_Row], sample_ids: Sequence[str]) -> np.ndarray:
+def _parse_rows(
+    path: Path, rows: list[_Row], sample_ids: Sequence[str], signed: bool
+) -> np.ndarray:
     """Parse rows of tab-separated values to float32 of shape ``(n_rows, n_samples)``.
 
     All values become one array of strings that Arrow casts, which is faster than any parser of
@@ -249,29 +280,29 @@ def _parse_rows(path: Path, rows: list[_Row], sample_ids: Sequence[str]) -> np.n
     try:
         values = _cast(fields).to_numpy().reshape(len(rows), len(sample_ids))
     except pa.ArrowInvalid as error:
-        _raise_bad_value(path, rows, sample_ids, str(error))
-    if not (values.min() >= 0 and values.max() < np.inf):
-        _raise_bad_value(path, rows, sample_ids, "values out of range")
+        _raise_bad_value(path, rows, sample_ids, signed, str(error))
+    if not (values.min() >= (-_LARGEST if signed else 0) and values.max() < np.inf):
+        _raise_bad_value(path, rows, sample_ids, signed, "values out of range")
     return values
 
 
 def _cast(fields: pa.StringArray) -> pa.FloatArray:
-    """Cast text to float32; spaces around a number and a carriage return after it are allowed."""
+    """Cast text to float32; spaces or quotes around a number and a carriage return are allowed."""
     try:
         return pc.cast(fields, pa.float32())
     except pa.ArrowInvalid:
-        trimmed = pc.ascii_trim(pc.ascii_rtrim(fields, "\r"), " ")
+        trimmed = pc.ascii_trim(pc.ascii_rtrim(fields, "\r"), ' "')
         return pc.cast(trimmed, pa.float32())
 
 
 def _raise_bad_value(
-    path: Path, rows: list[_Row], sample_ids: Sequence[str], reason: str
+    path: Path, rows: list[_Row], sample_ids: Sequence[str], signed: bool, reason: str
 ) -> NoReturn:
-    """Name the first value of `rows` that is no finite number of 0 or more."""
-    expected = "a finite number, 0 or more"
+    """Name the first value of `rows` that is no finite number, or negative unless `signed`."""
+    expected = "a finite number" if signed else "a finite number, 0 or more"
     for row in rows:
         for sample_id, field in zip(sample_ids, row.values.split(b"\t"), strict=True):
-            problem = _problem(field)
+            problem = _problem(field, signed)
             if problem:
                 raise InputError(
                     f"{path}, line {row.line} (gene {row.gene_id}, sample {sample_id})",
@@ -281,7 +312,7 @@ def _raise_bad_value(
     raise InputError(f"{path}, lines {rows[0].line} to {rows[-1].line}", reason, expected)
 
 
-def _problem(field: bytes) -> str:
+def _problem(field: bytes, signed: bool) -> str:
     """Say what is wrong with a value as text; empty if nothing is."""
     name = field.strip().lower().lstrip(b"+-")
     if name == b"nan":
@@ -291,6 +322,6 @@ def _problem(field: bytes) -> str:
     if not _NUMBER.fullmatch(field):
         return "the non-numeric value"
     number = float(field)
-    if number < 0:
+    if number < 0 and not signed:
         return "the negative value"
-    return "the value too large (infinite)" if number > _LARGEST else ""
+    return "the value too large (infinite)" if abs(number) > _LARGEST else ""

@@ -1,13 +1,19 @@
 """Expression in the units of a file, checked sample by sample and brought to TPM."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import get_args
 
 import numpy as np
 
+from mtm.cohort.blocks import GeneBlock
+from mtm.cohort.genes import GeneKey, gene_key, gene_lengths
+from mtm.cohort.matrices import iter_expression_blocks
 from mtm.errors import InputError
-from mtm.vocabulary import Units
+from mtm.vocabulary import OWN_UNITS, Measure, Units
+
+MEANING = {"zscores": "z-scores", "intensity": "logarithms of intensities or ratios"}
 
 # TPM of one sample add up to a million, so log2(1+TPM) stays below 20; no whole-transcriptome
 # sample has its highest TPM below 30, and hardly a set of samples of a panel.
@@ -20,6 +26,13 @@ FEW_GENES = 20
 # What protein-coding genes alone add up to is several times the least sum.
 WHOLE_GENES = 10_000
 SMALLEST_WHOLE_SUM = 1e5
+# Of fewer genes, what they add up to says little of a sample's whole RNA.
+MANY_GENES = 5_000
+# TPM of all genes, and of those that a model of genes has, add up to a million or little less.
+TPM_SUM = (9.9e5, 1.01e6)
+# Of standard normal values none is as far from 0; of logarithms to base 2, ratios and intensities
+# end below.
+LARGEST_Z, LARGEST_OWN_LOG2 = 60.0, 40.0
 
 
 @dataclass
@@ -42,12 +55,12 @@ class SampleTotals:
 
     def __post_init__(self):
         n = len(self.sample_ids)
-        self.total, self.largest = np.zeros(n), np.zeros(n)
+        self.total, self.largest = np.zeros(n), np.full(n, -np.inf)
         self.smallest, self.n_filled = np.full(n, np.inf), np.zeros(n, np.int64)
         self.all_whole = np.ones(n, bool)
 
     def add(self, values: np.ndarray) -> None:
-        """Add a block of genes, shape ``(n_genes, n_samples)``, finite and 0 or more."""
+        """Add a block of genes, shape ``(n_genes, n_samples)``, finite."""
         if not values.size:
             return
         self.n_genes += len(values)
@@ -71,6 +84,8 @@ class SampleTotals:
         said_by
             What states the units, for the advice.
         """
+        if not self.n_genes:
+            return
         # One or two genes may have the same value.
         flat = (self.smallest == self.largest) & (self.n_genes > 2)
         yield from self._of(
@@ -80,6 +95,17 @@ class SampleTotals:
             "the expression of each gene",
             "The sample was not measured; leave it out.",
         )
+        if units is None:
+            yield from self._looks(where, said_by, ~flat)
+        else:
+            yield from self._contradicting(units, where, said_by, ~flat)
+
+    def _contradicting(
+        self, units: Units, where: object, said_by: str, apart: np.ndarray
+    ) -> Iterator[InputError]:
+        """Yield what cannot be of the units that are stated, among samples not flat."""
+        many = apart & (self.n_genes >= FEW_GENES)
+        tpm = (self.total > TPM_SUM[0]) & (self.total < TPM_SUM[1]) & ~self.all_whole
         if units == "log2":
             yield from self._of(
                 where,
@@ -88,8 +114,48 @@ class SampleTotals:
                 f"log2(1+TPM), at most {LARGEST_LOG2:g}",
                 f"If they are TPM, leave out {said_by} log2.",
             )
-        if units is None:
-            yield from self._looks(where, said_by, ~flat)
+        if units in ("counts", "rpkm"):
+            yield from self._of(
+                where,
+                many & (self.largest < SMALLEST_MAX_TPM) & ~self.all_whole,
+                lambda i: f"no value above {self.largest[i]:.4g}, which looks log-scaled",
+                {"counts": "counts of reads", "rpkm": "RPKM or FPKM"}[units],
+                f"Say {said_by} log2 if these are log2(1+TPM).",
+            )
+            yield from self._of(
+                where,
+                many & tpm & (self.n_genes >= MANY_GENES),
+                lambda i: f"values that add up to {self.total[i]:.7g}, as TPM do",
+                {"counts": "counts of reads", "rpkm": "RPKM or FPKM"}[units],
+                f"Say {said_by} tpm if these are TPM.",
+            )
+        if units == "rpkm":
+            yield from self._of(
+                where,
+                many & self.all_whole & (self.n_filled >= FEW_GENES),
+                lambda i: (
+                    f"{self.n_filled[i]} whole numbers and no other, which looks like counts"
+                ),
+                "RPKM or FPKM, which have decimals",
+                f"Say {said_by} counts if these are counts of reads.",
+            )
+        if units == "zscores":
+            yield from self._of(
+                where,
+                many & (self.smallest >= 0),
+                lambda i: f"no value below {self.smallest[i]:.4g}",
+                "z-scores, of which about half are negative",
+                f"Say {said_by} intensity if these are logarithms, or tpm, counts, rpkm.",
+            )
+        if units in OWN_UNITS:
+            limit = LARGEST_Z if units == "zscores" else LARGEST_OWN_LOG2
+            yield from self._of(
+                where,
+                np.maximum(self.largest, -self.smallest) > limit,
+                lambda i: f"values from {self.smallest[i]:.4g} to {self.largest[i]:.4g}",
+                f"{MEANING[units]}, within {limit:g} of 0",
+                "Take logarithms of intensities or ratios first.",
+            )
 
     def _looks(self, where: object, said_by: str, apart: np.ndarray) -> Iterator[InputError]:
         """Yield what looks log-scaled, scaled down or like counts, among samples not flat."""
@@ -104,7 +170,7 @@ class SampleTotals:
             lambda i: f"no value above {self.largest[i]:.4g}, which looks log-scaled",
             "TPM",
             f"Say {said_by} log2 if these are log2(1+TPM), {said_by} tpm if they are TPM after "
-            "all.",
+            f"all, {said_by} intensity if they are logarithms of anything else.",
         )
         sums = self.total > LARGEST_TPM_SUM
         yield from self._of(
@@ -112,7 +178,7 @@ class SampleTotals:
             sums,
             lambda i: f"values that add up to {self.total[i]:.4g}, which looks like counts",
             "TPM, which add up to at most one million a sample",
-            f"Convert them to TPM, or say {said_by} tpm if you know better.",
+            f"Say {said_by} counts if they are, {said_by} tpm if you know better.",
         )
         counts = self.all_whole & (self.n_filled >= FEW_GENES) & ~sums & ~low & apart
         yield from self._of(
@@ -120,7 +186,7 @@ class SampleTotals:
             counts,
             lambda i: f"{self.n_filled[i]} whole numbers and no other, which looks like counts",
             "TPM, which have decimals",
-            f"Convert them to TPM, or say {said_by} tpm if they are rounded TPM.",
+            f"Say {said_by} counts if they are, {said_by} tpm if they are rounded TPM.",
         )
         if self.n_genes >= WHOLE_GENES:
             yield from self._of(
@@ -153,45 +219,165 @@ def to_tpm(
     units: Units | None = None,
     where: object = "expression",
     sample_ids: Sequence[str] | None = None,
+    measure: Measure = "tpm",
 ) -> np.ndarray:
-    """Check expression values and return them as TPM.
+    """Check expression values of new people and return them as a model takes them.
 
     Parameters
     ----------
     values
         Shape ``(n_samples, n_genes)``: all genes of the data.
     units
-        - ``None``: take them for TPM and refuse what cannot be TPM
+        - ``None``: take them for what the model was trained on, and refuse what cannot be TPM
         - ``"tpm"``: TPM, however they look
         - ``"log2"``: log2(1+TPM)
+        - ``"rpkm"``: RPKM or FPKM, which are divided by their sum
+        - ``"zscores"``, ``"intensity"``: of a model that was trained on such
     where
         File named in errors.
     sample_ids
         Names of the samples, for errors; None takes their numbers.
+    measure
+        What the model was trained on.
 
     Returns
     -------
     np.ndarray
-        TPM, same shape, float32.
+        TPM, or values on the scale of their own, same shape, float32.
 
     Raises
     ------
     InputError
         Values are missing, negative or infinite, or do not look like the units: in all samples or
-        in some, of which the first is named.
+        in some, of which the first is named; or the model was trained on others.
     """
     values = np.asarray(values, dtype=np.float32)
     if units not in (None, *get_args(Units)):
         raise InputError("units", repr(units), f"one of {', '.join(get_args(Units))}")
-    _check_values(values, where)
+    if units == "counts":
+        raise InputError(
+            where, "counts", "TPM", "The lengths of genes are not known here; convert them first."
+        )
+    if units is not None and (units in OWN_UNITS) != (measure == "own"):
+        trained = {"tpm": "TPM, as", "own": "values on the scale that"}[measure]
+        raise InputError(f"units of {where}", repr(units), f"{trained} the model was trained on")
+    if measure == "own":
+        units = units or "intensity"
+    _check_values(values, where, signed=measure == "own")
     totals = SampleTotals(sample_ids or [str(i + 1) for i in range(len(values))])
     totals.add(values.T)
     totals.demand(units, where)
+    if units == "rpkm" and values.shape[1] >= MANY_GENES:
+        values = values * (1e6 / values.sum(1, keepdims=True, dtype=np.float64)).astype(np.float32)
     return np.exp2(values) - 1 if units == "log2" else values
 
 
-def _check_values(values: np.ndarray, where: object) -> None:
-    """Refuse what neither TPM nor its logarithm can be."""
+@dataclass(frozen=True)
+class ToStored:
+    """What turns blocks of an expression file into what a cohort keeps of them.
+
+    Parameters
+    ----------
+    units
+        Of the file; None is TPM.
+    words
+        What is kept, in words, for logs and provenance.
+    stored
+        The same in a word or two, for files.
+    factor
+        Of every sample, shape ``(n_samples,)``; None is 1.
+    lengths
+        Bases of each gene, which counts are divided by; None divides by none.
+    """
+
+    units: Units | None = None
+    words: str = "TPM"
+    stored: str = "TPM"
+    factor: np.ndarray | None = None
+    lengths: Mapping[GeneKey, int] | None = None
+
+    @classmethod
+    def of(
+        cls,
+        units: Units | None,
+        expression: str | Path,
+        columns: np.ndarray,
+        gene_model: str | Path | None = None,
+    ) -> "ToStored":
+        """Read what is needed of the whole file: sums of samples over all of its genes.
+
+        Parameters
+        ----------
+        columns
+            Positions of the samples in the file.
+        gene_model
+            GTF with exons, for lengths of genes; without it counts become CPM.
+
+        Raises
+        ------
+        InputError
+            No gene of a file of counts is in the gene model, or a sample has no read.
+        """
+        if units in OWN_UNITS:
+            return cls(units, f"values as they are, {MEANING[units]}", MEANING[units])
+        if units == "log2":
+            return cls(units, "TPM, from log2(1+TPM)")
+        if units not in ("counts", "rpkm"):
+            return cls(units)
+        lengths = gene_lengths(gene_model) if units == "counts" and gene_model else None
+        total, n_genes, n_unknown = np.zeros(len(columns)), 0, 0
+        for block in iter_expression_blocks(expression, columns):
+            values = block.expr_tpm.astype(np.float64)
+            if lengths is not None:
+                of_gene = _lengths_of(block.gene_ids, lengths)
+                n_unknown += int(np.isnan(of_gene).sum())
+                values = np.nan_to_num(values / of_gene[:, None])
+            total += values.sum(0)
+            n_genes += len(values)
+        if lengths is not None and n_unknown == n_genes:
+            raise InputError(
+                gene_model,
+                "none of the genes of the expression file",
+                "exons of these genes, for their lengths",
+                "Without a gene model counts become CPM.",
+            )
+        if units == "rpkm" and n_genes < MANY_GENES:
+            words = f"RPKM as they are: {n_genes} genes are too few to make TPM of"
+            return cls(units, words, "RPKM")
+        factor = np.divide(1e6, total, out=np.zeros_like(total), where=total > 0)
+        if units == "rpkm":
+            return cls(units, "TPM, from RPKM", "TPM", factor)
+        words = "CPM, from counts: without inputs.gene_model lengths of genes are not known"
+        if lengths is not None:
+            words = f"TPM, from counts and lengths of genes in {gene_model}"
+            words += f"; {n_unknown} genes without a length stay at 0" * (n_unknown > 0)
+        stored = "CPM" if lengths is None else "TPM"
+        return cls(units, words, stored, factor, lengths)
+
+    @property
+    def measure(self) -> Measure:
+        """What is kept."""
+        return "own" if self.units in OWN_UNITS else "tpm"
+
+    def __call__(self, block: GeneBlock) -> np.ndarray:
+        """Return a block as it is kept, shape ``(n_genes, n_samples)``, float32."""
+        if self.units == "log2":
+            return np.exp2(block.expr_tpm) - 1
+        if self.factor is None:
+            return block.expr_tpm
+        values = block.expr_tpm * self.factor
+        if self.lengths is not None:
+            values = np.nan_to_num(values / _lengths_of(block.gene_ids, self.lengths)[:, None])
+        return values.astype(np.float32)
+
+
+def _lengths_of(gene_ids: Sequence[str], lengths: Mapping[GeneKey, int]) -> np.ndarray:
+    """Lengths of genes, NaN where they are not known."""
+    return np.array([lengths.get(gene_key(gene_id), np.nan) for gene_id in gene_ids])
+
+
+def _check_values(values: np.ndarray, where: object, signed: bool) -> None:
+    """Refuse what neither TPM nor its logarithm can be, unless values may be negative."""
     if not np.isfinite(values).all():
         row, column = np.argwhere(~np.isfinite(values))[0]
         raise InputError(
@@ -202,7 +388,7 @@ def _check_values(values: np.ndarray, where: object) -> None:
     if values.size == 0:
         raise InputError(where, f"a table of shape {values.shape}", "samples and genes")
     smallest = float(values.min())
-    if smallest < 0:
+    if smallest < 0 and not signed:
         raise InputError(
             where,
             f"negative values (down to {smallest:.4g})",

@@ -8,8 +8,10 @@ from pathlib import Path
 import matplotlib as mpl
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from mtm.io import atomic_path, write_tsv
+from mtm.vocabulary import OWN_UNITS, in_units
 
 COLUMN_MM = 85.0
 PAGE_MM = 180.0
@@ -76,12 +78,21 @@ def new_figure(width_mm: float, height_mm: float) -> Figure:
 
 
 def save_figure(
-    figure: Figure, table: pd.DataFrame, pdf: str | Path, png: str | Path, tsv: str | Path
+    figure: Figure,
+    table: pd.DataFrame,
+    pdf: str | Path,
+    png: str | Path,
+    tsv: str | Path,
+    units: str | None = None,
 ) -> None:
     """Write a figure as PDF (text stays text) and PNG, and the table it draws as TSV.
 
-    Each file is written whole or not at all, and the same figure gives the same bytes.
+    Each file is written whole or not at all, and the same figure gives the same bytes. Its words
+    are those of expression in `units`.
     """
+    if units in OWN_UNITS:
+        for text in figure.findobj(Text):
+            text.set_text(in_units(text.get_text(), units))
     with mpl.rc_context(RC):
         with atomic_path(pdf) as temporary:
             figure.savefig(temporary, format="pdf", metadata={"CreationDate": None})

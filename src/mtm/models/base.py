@@ -17,7 +17,10 @@ from mtm.models.certificate import PREFIX, Certificate
 from mtm.models.layout import Array, Layout, check_scaler
 from mtm.settings.models.base import ModelParameters
 from mtm.settings.scaling import Scaling
-from mtm.vocabulary import Scale, SourceChoice
+from mtm.vocabulary import Measure, Scale, SourceChoice
+
+# Means and sds of values on a scale of their own: logarithms and z-scores are far below.
+LARGEST_OWN = 1e6
 
 
 @dataclass(frozen=True)
@@ -148,6 +151,8 @@ class Predictor(ABC):
         self.certificate: Certificate | None = None
         # What a bundle's header says of a certificate whose arrays are still to be read.
         self.certified: dict | None = None
+        # What expression is measured in.
+        self.measure: Measure = "tpm"
 
     @property
     def scale(self) -> Scale:
@@ -167,7 +172,7 @@ class Predictor(ABC):
     def fit(self, training: Training) -> pd.DataFrame:
         """Fit on training donors; return the training table (one row an epoch or evaluation)."""
         cohort = training.cohort
-        self.tissues, self.genes = cohort.tissues, cohort.genes
+        self.tissues, self.genes, self.measure = cohort.tissues, cohort.genes, cohort.measure
         self.provenance = replace(
             self.provenance,
             seed=training.seed,
@@ -180,6 +185,7 @@ class Predictor(ABC):
             len(cohort.tissues),
             self.scale,
             training.scaling,
+            cohort.measure,
         )
         return self._fit(training)
 
@@ -251,6 +257,7 @@ class Predictor(ABC):
             "model": self.name,
             "scale": self.scale,
             "clip": self.scaler.clip,
+            "measure": self.scaler.measure,
             "parameters": self.parameters.model_dump(),
             "tissues": list(self.tissues),
             "gene_ids": list(self.genes.index),
@@ -280,8 +287,11 @@ class Predictor(ABC):
         shape = len(self.tissues), len(self.genes)
         # 2^32 TPM are a thousand times what all genes of a sample have together.
         most = 32.0 if self.scale == "log2_z" else 2.0**32
+        least = 0.0
+        if self.measure == "own":
+            most, least = LARGEST_OWN, -LARGEST_OWN
         scaler = {
-            "scaler/mean": Array(shape, low=0.0, high=most, missing=True),
+            "scaler/mean": Array(shape, low=least, high=most, missing=True),
             "scaler/sd": Array(shape, above=0.0, high=most, missing=True),
         }
         certified = {} if self.certified is None else Certificate.layout(shape, self.certified)
@@ -298,12 +308,13 @@ class Predictor(ABC):
             **{key: value for key, value in header["provenance"].items() if key in known}
         )
         self.certified = header.get("certificate")
+        self.measure = header.get("measure", "tpm")
 
     def take_over(self, header: dict, arrays: dict[str, np.ndarray]) -> None:
         """Become the model that gave `header` and `arrays`; it is described already."""
         mean, sd = arrays["scaler/mean"], arrays["scaler/sd"]
         check_scaler(mean, sd)
-        self.scaler = TissueScaler(header["scale"], mean, sd, header["clip"])
+        self.scaler = TissueScaler(header["scale"], mean, sd, header["clip"], self.measure)
         self.certificate = Certificate.of(header, arrays)
         self.restore({k: v for k, v in arrays.items() if not k.startswith(("scaler/", PREFIX))})
 

@@ -14,10 +14,14 @@ from mtm.models.layout import TISSUE, Array, Layout
 from mtm.models.per_tissue import PerTissuePredictor, TissuePairs
 from mtm.models.registry import register
 from mtm.settings.models.bgex import BGExParameters
+from mtm.vocabulary import Measure
 
 
 def variable_genes(
-    expr_tpm: np.ndarray, top_fraction: float, min_expressed_fraction: float
+    expr_tpm: np.ndarray,
+    top_fraction: float,
+    min_expressed_fraction: float,
+    measure: Measure = "tpm",
 ) -> np.ndarray:
     """Choose expressed genes with a high coefficient of variation (methods 2, S1 (a)).
 
@@ -29,6 +33,8 @@ def variable_genes(
         Share of the expressed genes to keep, rounded up.
     min_expressed_fraction
         A gene is expressed when this share of the samples has TPM above 0.
+    measure
+        On a scale of their own all genes are expressed, and those that vary most are chosen.
 
     Returns
     -------
@@ -36,6 +42,9 @@ def variable_genes(
         Sorted gene indices. The coefficient of variation is that of log(1+TPM), whose base
         cancels.
     """
+    if measure == "own":
+        n_kept = int(np.ceil(top_fraction * expr_tpm.shape[1]))
+        return np.sort(np.argsort(-expr_tpm.astype(np.float64).std(0), kind="stable")[:n_kept])
     expressed = np.flatnonzero((expr_tpm > 0).mean(0) >= min_expressed_fraction)
     values = log2_tpm(expr_tpm[:, expressed].astype(np.float64))
     mean, sd = values.mean(0), values.std(0, ddof=1)
@@ -65,6 +74,7 @@ class BGEx(PerTissuePredictor):
             training.cohort.expr_tpm[pairs.source_rows],
             options.top_fraction,
             options.min_expressed_fraction,
+            training.cohort.measure,
         )
         if not len(candidates):
             return {}, {"n_candidates": 0, "reason": "no source gene is expressed in all pairs"}

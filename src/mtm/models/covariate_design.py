@@ -18,6 +18,7 @@ from mtm.vocabulary import COVARIATES
 
 # What `CovariateDesign.to_array` returns.
 DESIGN = Array(("bytes of the design",), "uint8", 0, 255)
+# Codes; of what else there is, text is categories.
 CATEGORICAL = frozenset({"sex", "hardy", "center", "batch"})
 
 
@@ -118,7 +119,9 @@ class CovariateDesign:
         """
         specs = []
         for name in table:
-            if name in CATEGORICAL:
+            numbers = pd.to_numeric(table[name], errors="coerce")
+            is_text = (numbers.isna() & table[name].notna()).any()
+            if name in CATEGORICAL or is_text:
                 levels = as_levels(table[name])
                 known = sorted(levels.dropna().unique())
                 if levels.isna().any():

@@ -60,6 +60,7 @@ class Ensemble(Average):
             len(self.tissues),
             self.scale,
             training.scaling,
+            inner.cohort.measure,
         )
         requests, rows = held_out_requests(cohort, donors, source, training.sources)
         for target in np.unique(requests.target):

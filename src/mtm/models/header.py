@@ -10,7 +10,7 @@ from mtm.cohort.genes import gene_key
 from mtm.errors import InputError, shown
 from mtm.settings.base import Once, Section
 from mtm.settings.models.base import declared
-from mtm.vocabulary import RELIABILITY, Scale
+from mtm.vocabulary import RELIABILITY, SCALES_OF, Measure, Scale
 
 
 def _plain(name: str) -> str:
@@ -66,6 +66,7 @@ class ModelHeader(_Part):
     model: Name
     scale: Scale
     clip: Annotated[float, Field(gt=0)] | None
+    measure: Measure = "tpm"
     parameters: dict[str, Any]
     tissues: Names
     gene_ids: Names
@@ -104,6 +105,8 @@ class ModelHeader(_Part):
                 yield InputError("certificate.sources", shown(name), "tissues of the bundle")
         if self.scale == "tpm_z" and self.clip is not None:
             yield InputError("clip", f"{self.clip:g}", "nothing (null) on the scale tpm_z")
+        if self.scale not in SCALES_OF[self.measure]:
+            yield InputError("scale", self.scale, f"log2_z, as its measure is {self.measure}")
         try:
             parameters = declared(self.model).of(self.parameters)
         except (InputError, TypeError) as error:
@@ -122,8 +125,9 @@ class ModelHeader(_Part):
         if set(names) != set(self.members):
             yield InputError("members", shown(sorted(self.members)), shown(sorted(names)))
         for name, member in self.members.items():
-            if (member.tissues, member.gene_ids) != (self.tissues, self.gene_ids):
-                found = "other tissues or genes"
+            theirs = member.tissues, member.gene_ids, member.measure
+            if theirs != (self.tissues, self.gene_ids, self.measure):
+                found = "other tissues, genes or measure"
                 yield InputError(f"members.{name}", found, "those of the model that it belongs to")
 
 

@@ -18,6 +18,7 @@ from mtm.page.packing import pack_json, security_hash
 from mtm.page.pictures import Picture, pictures
 from mtm.page.results import Results
 from mtm.page.tissues import models_and_tissues, target_tissues
+from mtm.vocabulary import in_units
 
 # In the order in which they need one another.
 SCRIPTS = ("dom", "data", "state", "search", "table", "plot", "chooser", "tissues", "genes",
@@ -51,6 +52,11 @@ def asset(name: str) -> str:
     return files("mtm.page").joinpath("assets", name).read_text(encoding="utf-8")
 
 
+def _words(name: str, results: Results) -> str:
+    """Text of an asset as it is of the cohort's units."""
+    return in_units(asset(name), results.config["inputs"]["units"])
+
+
 def build_page(
     results: Results, figures: Mapping[str, dict], symbols: pd.Series, places: Places
 ) -> str:
@@ -75,13 +81,12 @@ def build_page(
     drawn = pictures(results, dict(figures), places.captions)
     cost = overview.cost(places.benchmarks)
     style = asset("page.css")
-    script = (
-        f'"use strict";\n(() => {{\n{"".join(asset(f"{name}.js") for name in SCRIPTS)}}})();\n'
-    )
+    parts = "".join(_words(f"{name}.js", results) for name in SCRIPTS)
+    script = f'"use strict";\n(() => {{\n{parts}}})();\n'
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    return environment.from_string(asset("page.html.jinja")).render(
+    return environment.from_string(_words("page.html.jinja", results)).render(
         policy="default-src 'none'; base-uri 'none'; form-action 'none'; img-src data:; "
         f"style-src '{security_hash(style)}'; script-src '{security_hash(script)}'",
         style=Markup(style),

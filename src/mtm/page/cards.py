@@ -357,7 +357,8 @@ def _transfer(results: Results) -> Iterator[str]:
     row = rows(table, model=model).iloc[0]
     contrast = contrast_label(results.config["transfer"]["contrast"])
     yield (
-        f"{contrast}, predicted from another cohort's blood ({names.title(model)}, alignment "
+        f"{contrast}, predicted from another cohort's {results.config['source']} "
+        f"({names.title(model)}, alignment "
         f"{row['alignment']}): median ρ {number(row['median'])} with the fold changes of "
         f"{count(row['n_tissues'])} tissues here; permuted patients give up to "
         f"{number(row['median_null_high'])} (P {p_value(row['median_p'])})."

@@ -15,6 +15,7 @@ from PIL import Image
 from mtm.io import NOTE
 from mtm.page.packing import pack_table
 from mtm.page.results import Results
+from mtm.vocabulary import in_units
 
 # Inline marks of the captions, as reStructuredText has them.
 MARKS = [
@@ -131,7 +132,8 @@ def data_image(path: Path) -> tuple[str, int, int]:
 def written(caption: str, config: dict) -> Markup:
     """Fill a caption in and turn its marks into HTML; whatever else it holds is text."""
     template = SandboxedEnvironment().from_string(caption)
-    text = str(escape(template.render(snakemake=SimpleNamespace(config=config))))
+    text = template.render(snakemake=SimpleNamespace(config=config))
+    text = str(escape(in_units(text, config["inputs"]["units"])))
     for pattern, replacement in MARKS:
         text = pattern.sub(replacement, text)
     return Markup("".join(f"<p>{part.strip()}</p>" for part in re.split(r"\n\s*\n", text)))

@@ -1,7 +1,7 @@
 """All that is wrong with a configuration's files and names, in one message, before any job."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from mtm.pipeline.failing import demand_past
 from mtm.pipeline.tissue_names import named_tissues
 from mtm.registered import SOURCE_ROOT
 from mtm.settings.check import check_config
+from mtm.settings.cohort import Columns
 from mtm.settings.transfer import TransferSettings
 from mtm.settings.yaml_file import read_values
 
@@ -43,8 +44,14 @@ def check_configfile(path: str | Path) -> tuple[pd.DataFrame, list[str]]:
     that this code is of.
     """
     path = Path(path)
-    config = read_values(path)
-    check_config(config, [path])
+    return check_loaded(read_values(path), [path])
+
+
+def check_loaded(
+    config: dict[str, Any], files: Sequence[Path] = ()
+) -> tuple[pd.DataFrame, list[str]]:
+    """Check a configuration that was read from `files`; the rest as of `check_configfile`."""
+    check_config(config, files)
     manifest = Path("config", "datasets.tsv")
     if not manifest.exists():
         manifest = SOURCE_ROOT.parent / manifest
@@ -91,30 +98,36 @@ def check_inputs(
         problems.of(require_file, Path(path), "an existing file")
     if not problems.found:
         problems.of(demand_past, there.values(), now)
-        _check_cohorts(problems, config, there)
+        _check_cohorts(problems, config, there, absent)
         _check_annotation(problems, config, there)
     problems.demand_none()
     rows = [(key, path, Path(path).stat().st_size) for key, path in there.items()]
     return pd.DataFrame(rows, columns=["key", "file", "bytes"]), absent
 
 
-def _roles(files: Mapping[str, str], prefix: str) -> dict[str, str]:
-    """Return a cohort's files by role; none where one that it needs is not there yet."""
-    roles = {role: files[prefix + role] for role in COHORT_INPUTS if prefix + role in files}
-    return roles if set(COHORT_INPUTS[:3]) <= set(roles) else {}
+def _roles(files: Mapping[str, str], absent: Collection[str], prefix: str) -> dict[str, str]:
+    """Return a cohort's files by role; none where one that it is made of is not there yet."""
+    if any(prefix + role in absent for role in COHORT_INPUTS[:3]):
+        return {}
+    return {role: files[prefix + role] for role in COHORT_INPUTS if prefix + role in files}
 
 
 def _check_cohorts(
-    problems: Problems, config: Mapping[str, Any], files: Mapping[str, str]
+    problems: Problems,
+    config: Mapping[str, Any],
+    files: Mapping[str, str],
+    absent: Collection[str],
 ) -> None:
     """Note problems of this cohort's files, of other cohorts' and of tissues that are named."""
-    if own := _roles(files, "inputs."):
-        known = check_cohort(problems, own, config["filters"], config["inputs"]["units"])
+    columns = Columns.of(config["columns"])
+    if own := _roles(files, absent, "inputs."):
+        units = config["inputs"]["units"]
+        known = check_cohort(problems, own, config["filters"], units, columns)
         if known is not None:
             _check_tissues(problems, config, known)
     for name, other in config["evaluation"]["external"].items():
-        if theirs := _roles(files, f"evaluation.external.{name}."):
-            known = check_cohort(problems, theirs, ELSEWHERE_FILTERS, other["units"])
+        if theirs := _roles(files, absent, f"evaluation.external.{name}."):
+            known = check_cohort(problems, theirs, ELSEWHERE_FILTERS, other["units"], columns)
             where = f"config key source, tissues of evaluation.external.{name}"
             if known is not None:
                 problems.of(check_source, known.tissues, config["source"], where)

@@ -48,15 +48,23 @@ def skipped_analyses(
 
 
 def _nothing_ran(path: Path, table: pd.DataFrame) -> Iterator[dict[str, str]]:
-    """Yield a row for every model and people from elsewhere of which `table` has nothing."""
+    """Yield a row for every model, people from elsewhere and trait of which `table` has nothing.
+
+    Of traits where the model has others.
+    """
     if table.empty or not {"status", "reason"} <= set(table):
         return
     of = [table[name] if name in table else pd.Series("", table.index) for name in PARTS]
-    for (model, cohort), part in table.groupby(of):
-        if (part["status"] == SKIPPED).all():
+    for (model, cohort), whole in table.groupby(of):
+        parts = [(cohort, whole)]
+        if (whole["status"] != SKIPPED).any() and "trait" in whole:
+            parts = whole.groupby("trait", sort=False)
+        for about, part in parts:
+            if not (part["status"] == SKIPPED).all():
+                continue
             name = path.with_suffix("") if path.stem != model else path.parent
             yield {
-                "analysis": "/".join(name.parts[-2:]) + (f" of {cohort}" if cohort else ""),
+                "analysis": "/".join(name.parts[-2:]) + (f" of {about}" if about else ""),
                 "model": model,
                 "reason": f"nothing ran; most often: {part['reason'].mode()[0]}",
                 "remedy": "more samples, or lower limits of this analysis in the configuration; "

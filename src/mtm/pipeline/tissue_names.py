@@ -5,6 +5,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from mtm.cohort.delimited import fields_of, is_csv
 from mtm.cohort.filters import check_source
 from mtm.cohort.lines import text_lines
 from mtm.errors import InputError
@@ -35,14 +36,14 @@ def demand_tissues(config: Mapping[str, Any], attributes: str | Path) -> None:
     config
         A checked configuration.
     attributes
-        Sample attributes, with a column SMTSD.
+        Table of samples, with the column of tissues that the configuration names.
 
     Raises
     ------
     InputError
         Of all names that are none of its tissues.
     """
-    known = _tissues(Path(attributes))
+    known = _tissues(Path(attributes), config["columns"]["tissue"])
     problems = []
     for where, tissue in named_tissues(config) if known else ():
         try:
@@ -53,15 +54,16 @@ def demand_tissues(config: Mapping[str, Any], attributes: str | Path) -> None:
         raise InputError.together(problems)
 
 
-def _tissues(path: Path) -> set[str]:
+def _tissues(path: Path, column: str) -> set[str]:
     """Tissues of a sample table; none of one that is not there yet, large, or cannot be read."""
     if not path.is_file() or path.stat().st_size > MOST_BYTES:
         return set()
+    with_commas = is_csv(path)
     try:
         with closing(text_lines(path)) as lines:
             whole = (line for line in lines if line.strip() and not line.startswith("#"))
-            names = [name.strip() for name in next(whole, "").removeprefix("\ufeff").split("\t")]
-            place = names.index("SMTSD")
-            return {line.split("\t")[place].strip() for line in whole} - {""}
+            header = fields_of(next(whole, "").removeprefix("\ufeff"), with_commas)
+            place = [name.strip() for name in header].index(column)
+            return {fields_of(line, with_commas)[place].strip() for line in whole} - {""}
     except (InputError, OSError, ValueError, IndexError):
         return set()

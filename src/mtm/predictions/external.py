@@ -53,23 +53,27 @@ class People:
         ``cohort/donors.tsv`` of these donors, indexed by donor id.
     genes
         Genes of the file, indexed by id: ``symbol``.
+    uns
+        What the file says of its values: ``scale`` and ``units``.
     """
 
     expression: Path
     samples: pd.DataFrame
     donors: pd.DataFrame
     genes: pd.DataFrame
+    uns: dict[str, str]
 
     @classmethod
     def read(cls, expression: str | Path, donors: str | Path) -> "People":
         """Read everything of a cohort but its expression."""
         with h5py.File(expression) as file:
             samples, genes = read_elem(file["obs"]), read_elem(file["var"])[["symbol"]]
+            uns = {"scale": "tpm", "units": "TPM"} | dict(read_elem(file["uns"]))
         for name in samples.columns[samples.dtypes == "category"]:
             samples[name] = samples[name].astype(object)
         table = read_tsv(donors, ["donor"], dtype={"donor": str}).set_index("donor")
         samples = samples.assign(row=np.arange(len(samples)))
-        return cls(Path(expression), samples.rename_axis("sample_id"), table, genes)
+        return cls(Path(expression), samples.rename_axis("sample_id"), table, genes, uns)
 
     def of_donors(self, donors: Collection[str]) -> "People":
         """Return the samples of some donors alone."""
@@ -170,7 +174,7 @@ def join_people(
     )
     donors = donors.sort_index().rename_axis("donor").reset_index()
     with atomic_path(out_expression) as temporary:
-        _write_expression(temporary, sides, training.genes.iloc[found])
+        _write_expression(temporary, sides, training.genes.iloc[found], training.uns)
         write_tsv(donors.drop(columns="fold"), out_donors)
         write_tsv(donors[["donor", "fold"]], out_folds)
         write_tsv(tissues, out_tissues)
@@ -178,13 +182,16 @@ def join_people(
 
 
 def _write_expression(
-    path: Path, sides: Sequence[tuple[Path, pd.DataFrame, np.ndarray]], genes: pd.DataFrame
+    path: Path,
+    sides: Sequence[tuple[Path, pd.DataFrame, np.ndarray]],
+    genes: pd.DataFrame,
+    uns: dict[str, str],
 ) -> None:
     """Write samples of several files, each with the columns of its genes, one under the other."""
     samples = pd.concat([rows for _, rows, _ in sides]).drop(columns="row")
     samples = samples.astype(dict.fromkeys(samples.select_dtypes("object"), "category"))
     blocks = (block for side in sides for block in _blocks(*side))
-    write_matrix(path, blocks, samples, genes, {"scale": "tpm", "units": "TPM"})
+    write_matrix(path, blocks, samples, genes, uns)
 
 
 def _common_genes(
@@ -211,6 +218,12 @@ def _refuse_common(training: People, external: People) -> None:
     for sample in training.samples.index.intersection(external.samples.index)[:1]:
         raise InputError(
             external.expression, f"sample {sample}, as in the training cohort", "other names"
+        )
+    if training.uns["scale"] != external.uns["scale"]:
+        raise InputError(
+            external.expression,
+            f"values in {external.uns['units']}",
+            f"values in {training.uns['units']}, as of the training cohort",
         )
     if training.donors.empty:
         raise InputError(external.expression, "every donor held out", "donors left to train on")
@@ -310,7 +323,7 @@ def predict_external(
     external = joined.donors.index.isin(list(donors))[joined.donor]
     rows = np.flatnonzero(is_source & external)
     aligned = align_moments(
-        joined.expr_tpm[rows], joined.expr_tpm[is_source & ~external], alignment
+        joined.expr_tpm[rows], joined.expr_tpm[is_source & ~external], alignment, joined.measure
     )
     # Genes were matched, and their share demanded, when the cohorts were joined.
     complete, _ = align_expression(model, aligned, joined.genes.index, source, min_overlap=0)

@@ -13,7 +13,7 @@ from anndata.io import write_elem
 
 from mtm.cohort.cohort import Cohort
 from mtm.cohort.h5_files import new_h5_file
-from mtm.cohort.scaling import UNITS
+from mtm.cohort.scaling import OWN_UNITS_TEXT, UNITS
 from mtm.errors import InputError
 from mtm.io import atomic_path
 from mtm.models.base import Requests
@@ -73,7 +73,8 @@ def write_predictions(
         },
         index=pd.Index(cohort.samples.index[target_rows].astype(str), name="sample_id"),
     )
-    uns = {"scale": scale, "units": UNITS[scale], "model": model}
+    units = UNITS[scale] if cohort.measure == "tpm" else OWN_UNITS_TEXT
+    uns = {"scale": scale, "units": units, "model": model}
     blocks = [expr_z] if isinstance(expr_z, np.ndarray) else expr_z
     layers = () if own_sd is None else ("sd",)
     if own_sd is not None:

@@ -14,7 +14,7 @@ from mtm.errors import InputError
 from mtm.settings.accuracy import AccuracySettings
 from mtm.settings.scaling import Scaling
 from mtm.statistics.resampling import donor_weights
-from mtm.vocabulary import SCALES, Scale
+from mtm.vocabulary import SCALES, SCALES_OF, Measure, Reading, Scale, readings_of
 
 # Where prediction files have the model's own standard deviations.
 OWN_SD = "layers/sd"
@@ -43,6 +43,8 @@ class HeldOut:
         ``n_sources`` (tissues that the prediction is made from).
     scaling
         How z-scores are made, in training as in scoring.
+    measure
+        What expression is measured in.
     """
 
     expression: Path
@@ -52,6 +54,17 @@ class HeldOut:
     samples: pd.DataFrame
     rows: pd.DataFrame
     scaling: Scaling = Scaling()
+    measure: Measure = "tpm"
+
+    @property
+    def scales(self) -> tuple[Scale, ...]:
+        """Scales that there are of what is measured, the headline's first."""
+        return SCALES_OF[self.measure]
+
+    @property
+    def readings(self) -> tuple[Reading, ...]:
+        """Readings of these scales."""
+        return readings_of(self.scales)
 
     def of_tissues(self, tissues: Iterable[str]) -> "HeldOut":
         """Return the same with the predictions of some tissues alone."""
@@ -139,8 +152,8 @@ def read_held_out(
         the very tissue it predicts.
     """
     expression, files = Path(expression), tuple(Path(path) for path in predictions)
-    obs, genes, _ = _read_tables(expression, ["donor", "tissue"])
-    assigned = read_folds(folds)
+    obs, genes, uns = _read_tables(expression, ["donor", "tissue"])
+    measure, assigned = str(uns.get("scale", "tpm")), read_folds(folds)
     samples = obs[["donor", "tissue"]].astype(str)
     samples["fold"] = samples["donor"].map(assigned)
     if samples["fold"].isna().any():
@@ -164,7 +177,7 @@ def read_held_out(
     _check_complete(files, rows, samples, source)
     rows = rows.sort_values(["tissue", "fold", "donor"], kind="stable", ignore_index=True)
     rows["n_sources"] = rows.pop("sources").str.count(";") + 1
-    return HeldOut(expression, files, scales[0], genes, samples, rows, scaling)
+    return HeldOut(expression, files, scales[0], genes, samples, rows, scaling, measure)
 
 
 def _read_tables(path: Path, columns: Iterable[str]) -> tuple[pd.DataFrame, pd.Index, dict]:

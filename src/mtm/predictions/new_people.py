@@ -1,6 +1,7 @@
 """New people's samples, brought to a fitted model and predicted."""
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -114,10 +115,12 @@ def targets_of(model: Predictor, source: str) -> list[str]:
     ]
 
 
-def read_new_expression(path: str | Path) -> tuple[tuple[str, ...], list[str], np.ndarray]:
+def read_new_expression(
+    path: str | Path, signed: bool = False
+) -> tuple[tuple[str, ...], list[str], np.ndarray]:
     """Read an expression file of new people.
 
-    Formats are those of `mtm.cohort.matrices.iter_expression_blocks`.
+    Formats, and what `signed` is, are those of `mtm.cohort.matrices.iter_expression_blocks`.
 
     Returns
     -------
@@ -126,14 +129,14 @@ def read_new_expression(path: str | Path) -> tuple[tuple[str, ...], list[str], n
         of the file.
     """
     if Path(path).suffix == ".h5ad":
-        return read_apart(_read, path, "an AnnData h5ad file")
-    return _read(path)
+        return read_apart(partial(_read, signed=signed), path, "an AnnData h5ad file")
+    return _read(path, signed)
 
 
-def _read(path: str | Path) -> tuple[tuple[str, ...], list[str], np.ndarray]:
+def _read(path: str | Path, signed: bool) -> tuple[tuple[str, ...], list[str], np.ndarray]:
     """Read an expression file in this process."""
     sample_ids = read_expression_header(path).sample_ids
-    blocks = list(iter_expression_blocks(path))
+    blocks = list(iter_expression_blocks(path, signed=signed))
     gene_ids = [gene_id for block in blocks for gene_id in block.gene_ids]
     if not gene_ids:
         raise InputError(path, "no gene", "one row a gene")
@@ -196,7 +199,19 @@ def new_inputs(
         donors=donors,
         tissues=model.tissues,
         genes=model.genes,
+        measure=model.measure,
     )
+
+
+def check_scale(model: Predictor, scale: str) -> None:
+    """Raise unless a model can give its predictions on a scale."""
+    scales = [
+        name
+        for name in OUTPUT_SCALES
+        if name == "z" or (name == "own") == (model.measure == "own")
+    ]
+    if scale not in scales:
+        raise InputError("scale", repr(scale), f"one of {', '.join(scales)}")
 
 
 def predict_new(
@@ -220,6 +235,7 @@ def predict_new(
         - ``"z"``: z-score in the target tissue, on the model's own scale
         - ``"log2"``: log2(1+TPM)
         - ``"tpm"``: TPM
+        - ``"own"``: values as those that the model was trained on, where these were no TPM
     block
         People predicted at a time.
 
@@ -234,8 +250,7 @@ def predict_new(
     InputError
         A target or the scale is unknown, or a target is the source.
     """
-    if scale not in OUTPUT_SCALES:
-        raise InputError("scale", repr(scale), f"one of {', '.join(OUTPUT_SCALES)}")
+    check_scale(model, scale)
     indices = [tissue_of(model, name) for name in targets]
     for name, index in zip(targets, indices, strict=True):
         if (inputs.tissue == index).any():
@@ -262,6 +277,8 @@ def _to_scale(model: Predictor, expr_z: np.ndarray, target: int, scale: OutputSc
     """Bring z-scores of a tissue to an output scale; larger stays larger."""
     if scale == "z":
         return expr_z
+    if scale == "own":
+        return model.scaler.inverse(expr_z, np.array([target]))
     expr_tpm = model.scaler.inverse(expr_z, np.array([target]))
     return log2_tpm(expr_tpm) if scale == "log2" else expr_tpm
 

@@ -22,7 +22,7 @@ from mtm.errors import InputError
 from mtm.predictions.held_out import HeldOut, read_rows
 from mtm.settings.scaling import Scaling
 from mtm.statistics.correlation import CONSTANT_TOLERANCE
-from mtm.vocabulary import SCALES, Reading, Scale
+from mtm.vocabulary import SCALES_OF, Measure, Reading, Scale
 
 # Genes worked on at a time; no result depends on it.
 BLOCK_GENES = 2048
@@ -74,6 +74,8 @@ class Tissue:
         Where `values` are.
     beside
         The same samples as another model predicts them; None where `tissues` got no other.
+    measure
+        What expression is measured in; on a scale of their own, values stand for TPM.
     """
 
     name: str
@@ -88,6 +90,7 @@ class Tissue:
     scaling: Scaling
     device: torch.device
     beside: "Tissue | None" = None
+    measure: Measure = "tpm"
 
     @property
     def n_samples(self) -> int:
@@ -102,7 +105,7 @@ class Tissue:
     @cached_property
     def scalers(self) -> dict[str, list[TissueScaler]]:
         """Training statistics of this tissue alone, by scale, one a fold."""
-        return _fit_scalers(self.train_tpm, self.scaling)
+        return _fit_scalers(self.train_tpm, self.scaling, self.measure)
 
     def of_genes(self, genes: slice | np.ndarray) -> "Tissue":
         """Return the same samples with some genes alone."""
@@ -183,8 +186,8 @@ class Tissue:
             derived = (
                 predicted_z,
                 scaler.transform(observed_tpm, ONLY_TISSUE),
-                log2_tpm(predicted_tpm) if on_log2 else predicted_tpm,
-                log2_tpm(observed_tpm) if on_log2 else observed_tpm,
+                log2_tpm(predicted_tpm, self.measure) if on_log2 else predicted_tpm,
+                log2_tpm(observed_tpm, self.measure) if on_log2 else observed_tpm,
             )
             constant = (_constant(predicted), _constant(observed_tpm)) * 2
             for array, values, fixed in zip(arrays, derived, constant, strict=True):
@@ -296,6 +299,7 @@ def _line_up(
         model_scale=held_out.scale,
         scaling=held_out.scaling,
         device=device,
+        measure=held_out.measure,
     )
 
 
@@ -312,7 +316,7 @@ def _constant(values: np.ndarray) -> np.ndarray:
 
 
 def _fit_scalers(
-    train_tpm: Sequence[np.ndarray], scaling: Scaling
+    train_tpm: Sequence[np.ndarray], scaling: Scaling, measure: Measure
 ) -> dict[str, list[TissueScaler]]:
     """Fit scalers of one tissue on each fold's training samples, in blocks of genes."""
     blocks = [
@@ -323,9 +327,10 @@ def _fit_scalers(
     def fit(job: tuple[str, np.ndarray, slice]) -> TissueScaler:
         scale, expr_tpm, block = job
         tissue = np.zeros(len(expr_tpm), np.int64)
-        return TissueScaler.fit(expr_tpm[:, block], tissue, 1, scale, scaling)
+        return TissueScaler.fit(expr_tpm[:, block], tissue, 1, scale, scaling, measure)
 
-    jobs = [(scale, tpm, block) for scale in SCALES for tpm in train_tpm for block in blocks]
+    scales = SCALES_OF[measure]
+    jobs = [(scale, tpm, block) for scale in scales for tpm in train_tpm for block in blocks]
     with ThreadPoolExecutor(torch.get_num_threads()) as pool:
         fitted = list(pool.map(fit, jobs))
     whole = [
@@ -337,4 +342,4 @@ def _fit_scalers(
         for start in range(0, len(fitted), len(blocks))
     ]
     n_folds = len(train_tpm)
-    return {scale: whole[i * n_folds : (i + 1) * n_folds] for i, scale in enumerate(SCALES)}
+    return {scale: whole[i * n_folds : (i + 1) * n_folds] for i, scale in enumerate(scales)}

@@ -14,6 +14,7 @@ from mtm.settings.config import Config
 from mtm.settings.models.base import declared, model_names
 from mtm.settings.training import one_entry_a_training
 from mtm.settings.yaml_file import read_lines
+from mtm.vocabulary import OWN_UNITS
 
 KEY = "config key "
 
@@ -80,8 +81,30 @@ def check_config(
     complete = checked.model_dump(by_alias=True)
     for name, parameters in filled.items():
         complete["models"][name]["parameters"] = parameters
+    _use_own_columns(checked, config, complete)
     complete["models"] = one_entry_a_training(complete["models"])
     config.update(_plain(complete))
+
+
+def _use_own_columns(checked: Config, config: dict[str, Any], complete: dict[str, Any]) -> None:
+    """Add the cohort's own covariates, traits and statuses to what is used of donors.
+
+    To the covariates of models where the class has some and the configuration names none. A
+    model's scale is that of the expression.
+    """
+    columns, own = checked.columns, checked.inputs.units in OWN_UNITS
+    for name, model in complete["models"].items():
+        given = config["models"][name].get("parameters", {})
+        for key in ("covariates", "covariate_columns"):
+            default = model["parameters"].get(key)
+            if default and isinstance(default, tuple) and key not in given:
+                model["parameters"][key] = (*default, *columns.used_for("covariate"))
+        for key in ("scale", "target_scale") if own else ():
+            if key in model["parameters"]:
+                model["parameters"][key] = "log2_z"
+    for section, key, use in (("traits", "columns", "trait"), ("disease", "statuses", "status")):
+        named = complete[section][key]
+        complete[section][key] = tuple(dict.fromkeys((*named, *columns.used_for(use))))
 
 
 # What sections demand of each other is about these.

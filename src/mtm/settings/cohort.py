@@ -2,11 +2,16 @@
 # fmt: off
 
 from collections.abc import Iterator
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field, StringConstraints
 
 from mtm.errors import InputError
-from mtm.settings.base import Labels, Section, key, seed
+from mtm.settings.base import Labels, Once, Section, key, seed
 from mtm.vocabulary import Units
+
+Use = Literal["covariate", "trait", "status"]
+OwnName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_]*$", max_length=64)]
 
 
 class Inputs(Section):
@@ -14,10 +19,10 @@ class Inputs(Section):
 
     section: ClassVar = "inputs"
 
-    expression: str = key(..., "Gene expression of every sample in TPM, not log-transformed, as GCT (may be gzipped) or h5ad.", unit="TPM")
-    units: Units | None = key(None, "Units of the expression file. null takes it for TPM and refuses what does not look like it, sample by sample; `tpm` believes it; `log2` is log2(1+TPM), which is turned to TPM.")
-    sample_attributes: str = key(..., "Table with one row a sample (GTEx SampleAttributesDS) - SAMPID, SMTSD and, where it has them, SMRIN, SMTSISCH, SMCENTER, SMGEBTCH, SMATSSCR, SMPTHNTS.")
-    subject_phenotypes: str = key(..., "Table with one row a donor (GTEx SubjectPhenotypesDS) - SUBJID, SEX, AGE in 10-year brackets, DTHHRDY.")
+    expression: str = key(..., "Gene expression of every sample - GCT, a table of genes (rows) by samples, tab-separated or `.csv`, either may be gzipped, or h5ad.")
+    units: Units | None = key(None, "Units of the expression file. null takes it for TPM and refuses what does not look like it, sample by sample; `tpm` believes it. Turned to TPM are `log2`, which is log2(1+TPM), `rpkm` (or FPKM) and `counts` of reads, by the lengths of genes in `gene_model`; without it counts become CPM. Kept on their scale are `zscores` and `intensity`, logarithms of anything else (intensities of arrays, ratios, CPM); what needs TPM is left out.")
+    sample_attributes: str = key(..., "Table with one row a sample, tab-separated or `.csv` (GTEx SampleAttributesDS) - sample, tissue and, but for GTEx's own sample ids, donor; further columns as far as it has them. `columns` names them.")
+    subject_phenotypes: str | None = key(None, "Table with one row a donor (GTEx SubjectPhenotypesDS) - donor and, as far as it has them, sex, age and Hardy class. Without it, what the table of samples says of donors is taken.")
     gene_model: str | None = key(None, "Gene model (GTF) that gives genes their biotype and symbol; needed where `filters.gene_biotypes` is set.")
     gene_list: str | None = key(None, "Table of the genes to keep, in place of a choice by biotype.")
     controlled_phenotypes: str | None = key(None, "Controlled-access table with one row a donor (dbGaP phs000424) - exact age, BMI, race, medical history. Without it, the analyses that need it are listed as skipped in the report.")
@@ -26,6 +31,55 @@ class Inputs(Section):
     gene_identifiers: str | None = key(None, "Table that ties Ensembl gene ids to symbols, Entrez ids and UniProt accessions (HGNC's complete set); used to place interactions.")
     external_expression: str | None = key(None, "Expression of an external cohort's source tissue in TPM, not log-transformed, genes in rows and samples in columns.", unit="TPM")
     external_samples: str | None = key(None, "Table with one row a sample of the external cohort - `sample`, `group` and, where they are known, `sex` and `age`.")
+
+
+class OwnColumn(Section):
+    """A covariate of your own, by the name it has in results. It is the donors' where it stands in their table, or is the same in all samples of every donor."""
+
+    section: ClassVar = "columns.covariates.<name>"
+
+    column: str | None = key(None, "Its column; null is the name itself.")
+    kind: Literal["number", "category"] | None = key(None, "What it holds; null takes numbers where every filled field is one. Levels that are numbers get the name before them (`diet=1`).")
+    use: Annotated[tuple[Use, ...], Field(min_length=1), Once] = key(("covariate",), "What it is for - `covariate` of every model that takes any, and of accuracy beyond covariates; `trait` that genes may go with (donors'); `status` of cases and controls.")
+    case: str | int | None = key(None, "Value of a case, where it is a status; all others are controls. null takes a column of 0 and 1 (a case).")
+
+
+class Columns(Section):
+    """Names of columns in the tables of samples and donors, GTEx's by default. Of those that you do not name a table may lack any but the sample's id, donor and tissue."""
+
+    section: ClassVar = "columns"
+
+    sample_id: str = key("SAMPID", "Sample, as in the expression file.")
+    donor: str = key("SUBJID", "Donor, in both tables. A table of samples without SUBJID has donors in GTEx's own sample ids.")
+    donor_id: str | None = key(None, "Donor in the table of donors, where it has another name there.")
+    tissue: str = key("SMTSD", "Tissue.")
+    batch: str = key("SMGEBTCH", "Batch of a sample.")
+    center: str = key("SMCENTER", "Center of a sample; a covariate.")
+    rin: str = key("SMRIN", "RNA integrity number; a covariate.")
+    ischemic_minutes: str = key("SMTSISCH", "Minutes from death to sampling; a covariate.")
+    autolysis: str = key("SMATSSCR", "Autolysis, 0 to 3.")
+    pathology_notes: str = key("SMPTHNTS", "Notes of the pathologist on a sample.")
+    sex: str = key("SEX", "Sex; 1, M and Male are 1 in results, 2, F and Female 2, whatever their case. A covariate.")
+    age: str = key("AGE", "Age in years or as a bracket of years, 60-69; an age in other units is a covariate of your own. A covariate.")
+    hardy: str = key("DTHHRDY", "Hardy class of death, 0 to 4; a covariate.")
+    covariates: dict[OwnName, OwnColumn] = key({}, "Covariates of your own, by a name of your choice.")
+
+    def used_for(self, use: Use) -> tuple[str, ...]:
+        """Names of the cohort's own covariates that are for `use`."""
+        return tuple(name for name, own in self.covariates.items() if use in own.use)
+
+    def is_named(self, role: str) -> bool:
+        """Whether the configuration names the column of a role itself."""
+        return getattr(self, role) != type(self).model_fields[role].default
+
+    def disagreements(self) -> Iterator[InputError]:
+        """Keep names of results apart, and what only a status has to a status."""
+        taken = {*type(self).model_fields, "age_bracket", "freeze", "column", "symbol", "fold"}
+        for name, own in self.covariates.items():
+            if name in taken:
+                yield InputError(f"covariates.{name}", f"the name {name}", "a name that no column of results has")
+            if own.case is not None and "status" not in own.use:
+                yield InputError(f"covariates.{name}.case", repr(own.case), "none, as it is no status")
 
 
 class Filters(Section):

@@ -11,7 +11,7 @@ from mtm.errors import InputError, shown
 from mtm.settings.accuracy import AccuracySettings
 from mtm.settings.any_sources import AnySources
 from mtm.settings.base import Label, Section, Switch, key
-from mtm.settings.cohort import Filters, Folds, Inputs
+from mtm.settings.cohort import Columns, Filters, Folds, Inputs
 from mtm.settings.comparison import Comparison
 from mtm.settings.disease import DiseaseSettings
 from mtm.settings.disease_status import StatusSettings
@@ -33,6 +33,7 @@ from mtm.settings.training import (
 )
 from mtm.settings.traits import TraitSettings
 from mtm.settings.transfer import TransferSection
+from mtm.vocabulary import OWN_UNITS
 
 CohortName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=64)]
 ModelName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_]*$", max_length=64)]
@@ -44,6 +45,7 @@ class Config(Section):
 
     cohort: CohortName = key(..., "Name of the cohort; the folder of its results under `results/`.")
     inputs: Inputs
+    columns: Columns = Columns()
     local_files: dict[str, File] = key({}, "Files already at hand, by dataset name of `config/datasets.tsv`. They are used in place of a download, which makes a run fully offline.")
     filters: Filters = Filters()
     source: Label = key("Whole Blood", "Tissue (SMTSD) that single-source models predict from.")
@@ -96,6 +98,7 @@ class Config(Section):
                 "A simulated cohort's own oracle takes this name.",
             )
         yield from self._unknown_models()
+        yield from self._without_tpm()
         yield from sharing_problems(self.models)
         models = with_fits(self.models)
         yield from model_problems(models)
@@ -116,6 +119,18 @@ class Config(Section):
                     repr(model.sources if isinstance(model.sources, str) else list(model.sources)),
                     f"source, as a model of class {model.class_} sees one tissue",
                 )
+
+    def _without_tpm(self) -> Iterator[InputError]:
+        """Yield what demands TPM of expression on a scale of its own."""
+        if self.inputs.units not in OWN_UNITS:
+            return
+        why = f"as inputs.units {self.inputs.units} has no TPM"
+        for name, model in self.models.items():
+            for where in ("scale", "target_scale"):
+                if model.parameters.get(where) == "tpm_z":
+                    yield InputError(f"models.{name}.parameters.{where}", "tpm_z", f"log2_z, {why}")
+        if self.evaluation.external and "tpm" in self.evaluation.alignments:
+            yield InputError("evaluation.alignments", "tpm", f"none or log2, {why}")
 
     def _unknown_models(self) -> Iterator[InputError]:
         """Yield names that sections have for models which the run has not."""

@@ -8,7 +8,7 @@ from pydantic import Field
 from mtm.settings.base import Names, Once, Section, key, seed
 from mtm.settings.comparison import BASELINE, COMPARED
 
-Kind = Literal["medical_history", "pathology", "hardy"]
+Kind = Literal["medical_history", "pathology", "hardy", "status"]
 KINDS: tuple[str, ...] = get_args(Kind)
 # Medical history in GTEx (dbGaP phs000424): column of donors, and its name in figures. He et al.
 # 2023 test nine diseases; which they are is partly inferred (docs/decisions.md).
@@ -33,7 +33,8 @@ class DiseaseSettings(Section):
 
     section: ClassVar = "disease"
 
-    kinds: Annotated[tuple[Kind, ...], Once] | None = key(None, "Where cases come from - columns of medical history (controlled access), terms in the pathology notes of the tissue, classes of death. null takes medical history where the cohort has it, else the other two.")
+    kinds: Annotated[tuple[Kind, ...], Once] | None = key(None, "Where cases come from - columns of medical history (controlled access), terms in the pathology notes of the tissue, classes of death, statuses of your own. null takes statuses, and medical history where the cohort has it, else the other two.")
+    statuses: Names = key((), "Columns of donors or samples coded 0 and 1, a case. Own covariates with the use `status` (`columns.covariates`) are added.")
     medical_history: Names | None = key(tuple(DISEASES), "Columns of `cohort/donors.tsv` coded 0 and 1. Of the default, the diseases of He et al. 2023, those that the cohort lacks are listed and left out; of any other list they stop the run. null takes every such column that starts with MH.")
     pathology_terms: Names = key(("atherosclerosis", "steatosis", "hashimoto", "emphysema", "gastritis", "fibrosis"), "A sample is a case when the pathology note of its own tissue has the term, at the start of a word and not negated.")
     hardy_cases: Annotated[tuple[Annotated[int, Field(ge=0, le=4)], ...], Once] = key((0,), "Hardy classes that are cases, against all others; 0 is death on a ventilator.")

@@ -43,7 +43,7 @@ class Evaluation(Section):
         """Demand another cohort or a part of this one, under every name."""
         for name, evaluation in self.external.items():
             given = [key for key in (*OF_ANOTHER_COHORT, *OF_A_PART) if getattr(evaluation, key)]
-            if tuple(given) not in (OF_ANOTHER_COHORT, OF_A_PART):
+            if tuple(given) not in (OF_ANOTHER_COHORT[:2], OF_ANOTHER_COHORT, OF_A_PART):
                 yield InputError(
                     f"external.{name}",
                     " and ".join(given) or "nothing",

@@ -158,7 +158,9 @@ def _found(
 ) -> Iterator[tuple[str, str, str, Correlations]]:
     """Yield tissue, kind, sister tissue and correlations of all that can be had."""
     scale, n_tissues = HEADLINE.scale, len(cohort.tissues)
-    scaler = TissueScaler.fit(cohort.expr_tpm, cohort.tissue, n_tissues, scale, scaling)
+    scaler = TissueScaler.fit(
+        cohort.expr_tpm, cohort.tissue, n_tissues, scale, scaling, cohort.measure
+    )
     row_of = cohort.row_of()
 
     def expr_z(tissue: int, donors: np.ndarray) -> np.ndarray:
@@ -204,7 +206,9 @@ def _sisters(cohort: Cohort, row_of: np.ndarray) -> dict[int, int]:
     }
     needed = {tissue for tissue, others in candidates.items() if others}
     means = {
-        tissue: log2_tpm(cohort.expr_tpm[row_of[row_of[:, tissue] >= 0, tissue]]).mean(0)
+        tissue: log2_tpm(
+            cohort.expr_tpm[row_of[row_of[:, tissue] >= 0, tissue]], cohort.measure
+        ).mean(0)
         for tissue in needed
     }
 

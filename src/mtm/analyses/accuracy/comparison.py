@@ -40,7 +40,6 @@ from mtm.vocabulary import (
     MEAN_OF_TISSUES,
     PAIR,
     SAMPLE_CONVENTION,
-    SCALES,
 )
 
 log = logging.getLogger(__name__)
@@ -199,7 +198,7 @@ class _Model:
         rows = self.samples_of(tissue)
         kept, result = rows[rows["sample_id"].isin(sample_ids)], {}
         genes = self._gene_correlations(tissue, kept, weights)
-        for scale in SCALES:
+        for scale in self._held_out.scales:
             for convention in GENE_CONVENTIONS:
                 result[scale, "gene_wise", convention] = genes[scale, convention]
             measure = (scale, "sample_wise", SAMPLE_CONVENTION)
@@ -240,7 +239,11 @@ class _Model:
         self, tissue: str, kept: pd.DataFrame, weights: Mapping[int, pd.DataFrame]
     ) -> dict[tuple[str, str], Correlations]:
         """Correlate every gene, by scale and convention."""
-        keys = [(scale, convention) for scale in SCALES for convention in GENE_CONVENTIONS]
+        keys = [
+            (scale, convention)
+            for scale in self._held_out.scales
+            for convention in GENE_CONVENTIONS
+        ]
         if kept.empty:
             return dict.fromkeys(keys, self._unknown())
         whole = next(tissues(replace(self._held_out, rows=kept), device=str(self._device)))
@@ -250,7 +253,7 @@ class _Model:
         ]
         complete = len(kept) == len(self.samples_of(tissue))
         result = {}
-        for scale in SCALES:
+        for scale in self._held_out.scales:
             points = point_estimates(sampled, scale, self._settings)
             all_sampled = np.arange(sampled.n_genes)
             ratio = fold_coupling(sampled, points) if self._learned else 1.0

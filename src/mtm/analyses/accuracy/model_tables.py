@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from mtm.vocabulary import ACCURACY_KEY, READINGS, TABLE_MEASURES
+from mtm.vocabulary import ACCURACY_KEY, TABLE_MEASURES, readings_of
 
 
 def accuracy_table(summary: pd.DataFrame) -> pd.DataFrame:
@@ -30,7 +30,7 @@ def predictable_table(summary: pd.DataFrame) -> pd.DataFrame:
         column a model; the mean over tissues comes first.
     """
     parts = []
-    for order, reading in enumerate(READINGS):
+    for order, reading in enumerate(readings_of(set(summary["scale"]))):
         measure = (reading.scale, "gene_wise", reading.convention)
         rows = summary[(summary[ACCURACY_KEY] == measure).all(axis=1)]
         counts = rows[f"n_{reading.definition}"]

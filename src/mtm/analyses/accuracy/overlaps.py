@@ -9,11 +9,16 @@ import pandas as pd
 from scipy import stats
 
 from mtm.errors import InputError
-from mtm.vocabulary import AND, PAIR, READINGS, VENN_SETS, Reading
+from mtm.vocabulary import AND, PAIR, VENN_SETS, Reading, readings_of
 
 log = logging.getLogger(__name__)
 
 VENN_ROLES = ("S2", "S3", "MTM")
+
+
+def _readings(gene_wise: Mapping[str, pd.DataFrame]) -> tuple[Reading, ...]:
+    """Return the readings of the scales that all tables have."""
+    return readings_of(set.intersection(*(set(table["scale"]) for table in gene_wise.values())))
 
 
 def _predictable(gene_wise: pd.DataFrame, reading: Reading) -> pd.DataFrame:
@@ -43,7 +48,7 @@ def predictable_overlaps(
         n_both / n_a (empty without genes of A) and ``share_of_b_in_a``.
     """
     parts = []
-    for reading in READINGS:
+    for reading in _readings(gene_wise):
         tables = {
             name: _predictable(gene_wise[name], reading)
             for name in dict.fromkeys(name for pair in pairs for name in pair)
@@ -156,7 +161,7 @@ def venn_regions(
         raise InputError("models of the Venn diagram", f"{len(models)}", "two or three")
     chosen = _venn_tissue([gene_wise[name] for name in models], tissue)
     rows = []
-    for reading in READINGS:
+    for reading in _readings(gene_wise):
         tables = [_predictable(gene_wise[name], reading).loc[chosen] for name in models]
         member = pd.concat([table["yes"] for table in tables], axis=1, join="inner", keys=models)
         n_samples = max(int(table["n"].max()) for table in tables)

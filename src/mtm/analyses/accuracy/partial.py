@@ -51,7 +51,7 @@ from mtm.statistics.joint_null import PairProducts, null_interval, wider
 from mtm.statistics.kernels import RunningMean, standardise, weighted_correlations
 from mtm.statistics.over_tissues import averaged, over_tissues
 from mtm.statistics.testing import t_interval, t_interval_of_mean
-from mtm.vocabulary import MEAN_OF_TISSUES, SCALES, Scale
+from mtm.vocabulary import MEAN_OF_TISSUES, Scale
 
 log = logging.getLogger(__name__)
 
@@ -147,7 +147,7 @@ def partial_accuracy(
     for tissue in tissues(held_out, device=str(torch_device)):
         design = _design(cohort, tissue.rows, source, covariates)
         views = _views(cohort, tissue.rows, design, weights, settings, torch_device)
-        for scale in SCALES:
+        for scale in held_out.scales:
             sums = [_Sums(tissue, view, settings.bootstraps, learned) for view in views]
             measured = _measure(tissue, scale, views, sums, sample, block_genes)
             for view, of_view in zip(views, measured, strict=True):

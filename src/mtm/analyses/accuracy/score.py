@@ -30,7 +30,6 @@ from mtm.models.device import choose_device
 from mtm.predictions.held_out import HeldOut, fold_weights
 from mtm.predictions.tissues import BLOCK_GENES, tissues
 from mtm.settings.accuracy import AccuracySettings
-from mtm.vocabulary import SCALES
 
 
 def score_predictions(
@@ -77,7 +76,7 @@ def score_predictions(
     tables = Tables(held_out.gene_ids, settings, n_donors, len(weights))
     for tissue in tissues(held_out, device=choose_device(device)):
         draws = draws_of(tissue, weights, settings)
-        for scale in SCALES:
+        for scale in held_out.scales:
             points = point_estimates(tissue, scale, settings, block_genes)
             ratio = fold_coupling(tissue, points) if learned else 1.0
             nulls, p = permute_genes(tissue, scale, points, draws, null_genes, ratio, block_genes)

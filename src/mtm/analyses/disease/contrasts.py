@@ -1,9 +1,10 @@
 """Cases and controls: who has a disease, from medical history or from what open data offer.
 
-Three kinds of contrast. ``medical_history``: columns ``MH*`` of the donors (controlled access),
+Four kinds of contrast. ``medical_history``: columns ``MH*`` of the donors (controlled access),
 1 a case, 0 a control, GTEx's 96 to 99 unknown. ``pathology``: a term in the pathologist's note of
 the very sample, so cases differ from tissue to tissue. ``hardy``: classes of death, in open data
 the contrast with the most donors; it is no disease, but shows whether dysregulation is kept.
+``status``: columns of the cohort's own, of donors or samples.
 """
 
 import difflib
@@ -54,7 +55,7 @@ def _label(
     history = history_columns(cohort.donors, settings.medical_history)
     kinds = settings.kinds
     if kinds is None:
-        kinds = KINDS[:1] if history else KINDS[1:]
+        kinds = ("status", "medical_history") if history else KINDS[1:]
     parts, left_out = [], []
 
     def leave_out(contrast: str, kind: str, reason: str) -> None:
@@ -69,6 +70,15 @@ def _label(
             parts.append(
                 _of_samples(cohort, column, "medical_history", _of_donors(cohort, status))
             )
+    for name in settings.statuses if "status" in kinds else ():
+        if name in cohort.donors:
+            status = _of_donors(cohort, pd.to_numeric(cohort.donors[name], errors="coerce"))
+        elif name in cohort.samples:
+            status = pd.to_numeric(cohort.samples[name], errors="coerce").to_numpy(float)
+        else:
+            leave_out(name, "status", "neither donors nor samples have such a column")
+            continue
+        parts.append(_of_samples(cohort, name, "status", status))
     if "pathology" in kinds:
         notes = cohort.samples.get("pathology_notes")
         if notes is None:

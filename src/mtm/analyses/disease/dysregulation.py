@@ -32,6 +32,7 @@ from mtm.analyses.disease.agreement import AGREEMENT, GENES, KEY, agreement_of
 from mtm.analyses.disease.case_control import Labels, fold_changes, fold_changes_without
 from mtm.analyses.disease.contrasts import too_few
 from mtm.analyses.disease.gene_selection import gene_selections
+from mtm.errors import NO_TPM, CannotDo
 from mtm.predictions.held_out import HeldOut
 from mtm.predictions.tissues import Tissue, tissues
 from mtm.settings.accuracy import AccuracySettings
@@ -90,6 +91,8 @@ def differential_expression(
     pd.DataFrame
         One row a `KEY`: the agreement, or the reason why there is none.
     """
+    if held_out.measure != "tpm":
+        raise CannotDo("differential expression and disease status", *NO_TPM)
     accuracy = AccuracySettings() if accuracy is None else accuracy
     genes, rows = [], []
     by_tissue = dict(iter(labels.groupby("tissue", sort=False)))

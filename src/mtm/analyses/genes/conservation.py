@@ -23,7 +23,7 @@ import pandas as pd
 import pyBigWig
 
 from mtm.analyses.genes.matching import UNMATCHED, gene_values, is_second_copy
-from mtm.cohort.genes import gene_key, gtf_records
+from mtm.cohort.genes import exon_records, gene_key, merge_exons
 from mtm.cohort.lines import demand_whole_rows, text_lines
 from mtm.errors import InputError
 from mtm.io import read_tsv, require_file
@@ -72,12 +72,7 @@ def read_exons(gene_model: str | Path, gene_ids: Sequence[str]) -> tuple[pd.Data
     wanted = {gene_key(gene_id): gene_id for gene_id in gene_ids}
     of_model: dict[str, str | None] = {}
     records = []
-    for row in gtf_records(
-        gene_model,
-        "exon",
-        lambda row: 0 < row.start <= row.end,
-        "nine fields, the fourth and fifth start and end, the last with gene_id",
-    ):
+    for row in exon_records(gene_model):
         if not of_model:
             merged = row.attribute("transcript_id") == row.gene_id
             log.info("%s: %s", gene_model, MERGED_MODEL if merged else TRANSCRIPT_MODEL)
@@ -103,33 +98,6 @@ def _build_of(gene_model: Path) -> str:
             if named := _BUILD_NAME.search(line):
                 return named[0]
     return ""
-
-
-def merge_exons(exons: pd.DataFrame) -> pd.DataFrame:
-    """Merge exons of a gene that overlap or touch, so that every base of it stands once.
-
-    Parameters
-    ----------
-    exons
-        ``gene_id``, ``chrom``, ``start``, ``end`` (0-based, end exclusive), in any order.
-
-    Returns
-    -------
-    pd.DataFrame
-        The same columns, sorted by gene, chromosome and start.
-    """
-    key = ["gene_id", "chrom"]
-    table = exons.sort_values([*key, "start", "end"], ignore_index=True)
-    groups = table.groupby(key, sort=False)
-    reached = groups["end"].cummax()
-    before = reached.groupby([table[name] for name in key], sort=False).shift(fill_value=-1)
-    block = (table["start"] > before).cumsum()
-    return (
-        table.groupby(block)
-        .agg(gene_id=("gene_id", "first"), chrom=("chrom", "first"), start=("start", "min"),
-             end=("end", "max"))
-        .reset_index(drop=True)
-    )  # fmt: skip
 
 
 def _open(source: str | Path):

@@ -9,7 +9,7 @@ from anndata.io import read_elem
 
 from mtm.analyses.genes.matching import gene_values, is_second_copy
 from mtm.cohort.genes import gene_key
-from mtm.errors import InputError
+from mtm.errors import NO_TPM, CannotDo, InputError
 
 BLOCK_SAMPLES = 512
 
@@ -46,6 +46,9 @@ def mean_expression(
         raise InputError(path, "no such file", "an AnnData file (.h5ad)")
     with h5py.File(path) as file:
         obs, gene_ids = read_elem(file["obs"]), read_elem(file["var"]).index.astype(str)
+        uns = read_elem(file["uns"]) if "uns" in file else {}
+        if str(uns.get("scale", "tpm")) != "tpm":
+            raise CannotDo("genes and their expression level", *NO_TPM)
         if "tissue" not in obs:
             raise InputError(path, f"obs columns {list(obs)}", "a column tissue")
         tissues, code = np.unique(obs["tissue"].astype(str), return_inverse=True)

@@ -128,4 +128,4 @@ def encoder_input(model: MTM, cohort: Cohort, rows: np.ndarray) -> np.ndarray:
     """Return what the encoder is shown of the samples `rows`, shape ``(n_rows, n_genes)``."""
     if model.parameters.encoder_input == "z":
         return model.scaler.transform(cohort.expr_tpm[rows], cohort.tissue[rows])
-    return log2_tpm(cohort.expr_tpm[rows])
+    return log2_tpm(cohort.expr_tpm[rows], cohort.measure)

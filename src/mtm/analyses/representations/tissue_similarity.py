@@ -45,7 +45,9 @@ def mean_log2_expression(cohort: Cohort) -> pd.DataFrame:
             )
         mean_tpm[tissue] = cohort.expr_tpm[rows].mean(0, dtype=np.float64)
     index = pd.Index(cohort.tissues, name="tissue")
-    return pd.DataFrame(log2_tpm(mean_tpm), index=index, columns=cohort.genes.index)
+    return pd.DataFrame(
+        log2_tpm(mean_tpm, cohort.measure), index=index, columns=cohort.genes.index
+    )
 
 
 def pearson_similarity(values: pd.DataFrame) -> pd.DataFrame:

@@ -43,7 +43,7 @@ from mtm.statistics.correlation import CONSTANT_TOLERANCE, fisher_z, row_correla
 from mtm.statistics.jackknife import LeftOut, fisher_interval
 from mtm.statistics.over_tissues import known_mean
 from mtm.statistics.testing import permutation_p, quantile_interval
-from mtm.vocabulary import RAN, READINGS, SKIPPED, Reading
+from mtm.vocabulary import RAN, SKIPPED, Reading
 
 log = logging.getLogger(__name__)
 
@@ -95,10 +95,10 @@ def trait_associations(
     draws = TraitDraws.of(held_out.rows.groupby("fold")["donor"].unique(), traits, settings)
     genes, rows, resampled = [], [], {}
     for tissue in tissues(held_out, beside=reference):
-        chosen = [tissue.predictable(gene_wise, reading) for reading in READINGS]
+        chosen = [tissue.predictable(gene_wise, reading) for reading in held_out.readings]
         union = np.flatnonzero(np.any(chosen, 0))
         tissue = tissue.of_genes(union)
-        for (reading, own), trait in product(zip(READINGS, chosen, strict=True), traits):
+        for (reading, own), trait in product(zip(held_out.readings, chosen, strict=True), traits):
             names = (model, reading.definition, trait.name, tissue.name)
             key, of = dict(zip(KEY, names, strict=True)), np.flatnonzero(own[union])
             row, part, drawn = _compare(tissue, of, reading, trait, draws, settings)

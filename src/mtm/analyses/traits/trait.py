@@ -3,9 +3,11 @@
 import difflib
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 
 from mtm.errors import InputError
+from mtm.settings.traits import TraitSettings
 
 
 @dataclass(frozen=True)
@@ -36,8 +38,11 @@ def read_trait(donors: pd.DataFrame, column: str) -> Trait:
     Raises
     ------
     InputError
-        There is no such column; the nearest is named.
+        There is no such column, and it is none of the default; the nearest is named.
     """
+    if column not in donors and column in TraitSettings.model_fields["columns"].default:
+        values = pd.Series(np.nan, donors.index)
+        return Trait(column, values, (), f"donors have no column {column}")
     if column not in donors:
         near = difflib.get_close_matches(column, donors.columns, n=1, cutoff=0.5)
         raise InputError(

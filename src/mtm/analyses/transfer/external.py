@@ -73,7 +73,7 @@ def read_external(
     demand_whole_rows(samples)
     table = read_tsv(samples, ["sample", "group"], dtype={"sample": str, "group": str})
     table = table.set_index("sample")
-    check_traits(table, samples)
+    table = check_traits(table, samples)
     for name in table.index[table.index.duplicated()][:1]:
         raise InputError(samples, f"sample {name} twice", "one row a sample")
     known = table["group"].isin(list(GROUPS))

@@ -120,6 +120,7 @@ class Engine:
 
         # A tissue without training samples has NaN statistics and is never drawn as a pair; the
         # random tissue of the adversarial branch may be it, and then it stands unscaled.
+        self.measure = scaler.measure
         self.mean = resident(np.nan_to_num(scaler.mean))
         self.sd = resident(np.nan_to_num(scaler.sd, nan=1.0))
         self._place_samples(cohort, scaler)
@@ -154,7 +155,8 @@ class Engine:
         if self.parameters.encoder_input == "z":
             samples["encoder_expr"] = samples["expr_z"]
         else:
-            samples["encoder_expr"] = torch.log2(1 + placed(cohort.expr_tpm))
+            expr = placed(cohort.expr_tpm)
+            samples["encoder_expr"] = expr if self.measure == "own" else torch.log2(1 + expr)
         if len(self.design):
             names = self.design.covariates
             table = covariate_table(cohort, np.arange(cohort.n_samples), names)
@@ -211,6 +213,8 @@ class Engine:
         """Turn generated z-scores into what the encoder takes."""
         if self.parameters.encoder_input == "z":
             return expr_z
+        if self.measure == "own":
+            return expr_z * self.sd[tissue] + self.mean[tissue]
         log = self.parameters.target_scale == "tpm_z"
         return inverse_z(expr_z, self.mean, self.sd, tissue, log)
 

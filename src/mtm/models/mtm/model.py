@@ -78,7 +78,7 @@ class MTM(Predictor):
         if self.parameters.encoder_input == "z":
             expr = self.scaler.transform(expr_tpm, tissue)
         else:
-            expr = log2_tpm(expr_tpm)
+            expr = log2_tpm(expr_tpm, self.measure)
         x, t = self._tensor(expr), self._tensor(tissue)
         return self.networks["encoder"](x, t)
 

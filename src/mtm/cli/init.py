@@ -1,0 +1,70 @@
+"""``mtm init``: a first configuration of a cohort of your own."""
+
+import argparse
+from pathlib import Path
+
+from mtm.cli.say import say, say_all
+from mtm.errors import InputError
+
+ROLES = {
+    "expression": "expression",
+    "sample_attributes": "samples",
+    "subject_phenotypes": "donors",
+    "gene_model": "gene_model",
+}
+
+
+def add(commands: argparse._SubParsersAction) -> None:
+    """Add the command and its options."""
+    init = commands.add_parser(
+        "init",
+        help="write a first configuration of a cohort of your own",
+        description="Look at the files of a cohort and write a short configuration for it, with "
+        "sizes that suit it. Nothing is asked, and no file is replaced.",
+    )
+    init.add_argument("name", help="name of the cohort, of letters, digits, - and _")
+    init.add_argument(
+        "--expression",
+        required=True,
+        help="genes by samples (.tsv, .csv, .gct; .gz too) or .h5ad, in TPM, counts, RPKM, "
+        "logarithms or z-scores",
+    )
+    init.add_argument(
+        "--samples", required=True, help="a row a sample (.tsv, .csv): sample, donor, tissue, ..."
+    )
+    init.add_argument("--donors", help="a row a donor (.tsv, .csv), where there is such a table")
+    init.add_argument("--gene-model", help="GTF: biotypes, and lengths of genes for counts")
+    for role in ("sample-id", "donor", "tissue"):
+        init.add_argument(
+            f"--{role}", metavar="COLUMN", help="its column in --samples (default: found)"
+        )
+    init.add_argument("--out", type=Path, help="file to write (default: NAME.yaml)")
+    init.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Run ``mtm init``."""
+    import yaml
+
+    from mtm.io import atomic_path
+    from mtm.pipeline.first_config import first_config, look
+    from mtm.pipeline.input_check import check_loaded
+
+    out = options.out or Path(f"{options.name}.yaml")
+    if out.exists():
+        raise InputError(out, "a file that is there already", "a new file", "Name another: --out.")
+    given = {role: getattr(options, option) for role, option in ROLES.items()}
+    files = {role: path for role, path in given.items() if path}
+    named = {role: getattr(options, role) for role in ("sample_id", "donor", "tissue")}
+    with say_all():
+        seen = look(options.expression, options.samples, options.donors, options.gene_model, named)
+        text = first_config(options.name, files, seen)
+        check_loaded(yaml.safe_load(text))
+    with atomic_path(out) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+    n_donors, n_tissues = seen.samples["donor"].nunique(), seen.samples["tissue"].nunique()
+    say(
+        f"{out}: {len(seen.samples)} samples of {n_donors} donors in {n_tissues} tissues; read "
+        "it, and change what you know better"
+    )
+    print(f"snakemake --configfile {out} --cores 8")
