@@ -159,14 +159,15 @@ def fig_s7(table: pd.DataFrame) -> Figure:
     directions = list(
         table[["of", "found_by"]].drop_duplicates().itertuples(index=False, name=None)
     )
-    fixed = 24
+    fixed = 28
     row_mm = min(ROW_MM, (PAGE_HEIGHT_MM - fixed) / len(directions))
     drawing = new_figure(PAGE_MM, len(directions) * row_mm + fixed)
     axes = drawing.subplots(1, len(definitions), sharex=True, sharey=True, squeeze=False)[0]
     for ax, definition in zip(axes, definitions, strict=True):
         rows = table[table["definition"] == definition]
         _draw_shares(ax, rows, directions, row_mm)
-        ax.set_title(DEFINITION_TITLES[definition])
+        # Names of models may leave little room for it.
+        ax.set_title(DEFINITION_TITLES[definition].replace(": ", ":\n").replace(", as", ",\nas"))
     axes[0].set_yticks(
         range(len(directions)),
         [f"of {names.title(of)}, found by {names.title(by)}" for of, by in directions],
