@@ -207,9 +207,13 @@ def test_table_of_a_figure_opens_and_a_figure_left_out_says_why(opened, small):
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing_serious(opened, small, scheme):
+    axe_is_quiet(opened(small.page, width=1000, scheme=scheme).page, "gene=TP53&tissue=Lung")
+
+
+def axe_is_quiet(page, gene: str) -> None:
+    """Demand that axe finds nothing serious in any view, one table of a figure open."""
     axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
-    page = opened(small.page, width=1000, scheme=scheme).page
-    for hash in (*VIEWS, "gene=TP53&tissue=Lung"):
+    for hash in (*VIEWS, gene):
         go(page, hash)
         if hash == "figures":
             page.locator("#fig2a summary").click()
@@ -274,6 +278,11 @@ def test_the_demos_page(opened, width, capsys):
         go(seen.page, hash)
         assert seen.page.evaluate("document.documentElement.scrollWidth <= innerWidth"), hash
     assert "Simulated" in seen.page.locator("#first-line").inner_text()
+    if width == WIDTHS[-1]:
+        for scheme in ("light", "dark"):
+            axe_is_quiet(
+                opened(DEMO, width=width, scheme=scheme).page, "gene=SIM00002&tissue=Lung"
+            )
     with capsys.disabled():
         print(f"\nDemo: {DEMO.stat().st_size / 1e6:.1f} MB, opens in {seen.seconds:.2f} s")
     quiet(seen, DEMO)

@@ -81,7 +81,17 @@ def test_the_paragraph_says_best_model_covariates_limit_and_other_tissues(run):
     assert f"ρ = {best['mean_rho']:.2f}" in text
     assert f"{number(run.results.headline.loc['covariates', 'mean_rho'])} (" in text
     assert "Of models that see more of a donor, Joint model, all other tissues reaches" in text
+    # A model of the run is above it.
+    assert "at least" not in text
+
+
+def test_a_floor_that_no_model_reaches_is_said(run, monkeypatch):
+    monkeypatch.setattr(run.results, "rivals", lambda: ["mtm"])
+    assert run.results.headline.loc["mtm", "mean_rho"] < 0.35
+    text = " ".join(overview.paragraph(run.results))
     assert "at 0.35 (0.33 to 0.37) at least" in text
+    assert "MTM sees Whole Blood alone: gene by gene, its predictions" in text
+    assert "flattered" not in text
 
 
 def test_the_first_line_says_what_the_cohort_is(tmp_path, run):

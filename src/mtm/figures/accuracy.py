@@ -264,7 +264,7 @@ def _tissue_panels(
     labels = marks.counted(tissues, table.groupby("tissue")["n_samples"].max())
     for ax in axes:
         marks.tissue_axis(ax, tissues, labels if ax is axes[0] else None)
-    axes[0].set_ylabel("Tissue and its number of samples")
+    marks.rows_label(axes[0], "samples", len(tissues))
     return drawing, axes
 
 

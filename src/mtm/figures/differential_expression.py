@@ -75,7 +75,7 @@ def fig3a(table: pd.DataFrame) -> Figure:
             ax.axhline(significant["height"].min(), color=MUTED, lw=0.6, ls="--")
         ax.axvline(0, color=MUTED, lw=0.5)
         same = np.sign(significant["log2fc_observed"]) == np.sign(significant["log2fc_predicted"])
-        kept = f"; sign kept in {same.mean():.0%}" if len(significant) else ""
+        kept = f"\nsign kept in {same.mean():.0%}" if len(significant) else ""
         ax.set_title(f"{names.title(model)}\n{len(significant):,} of {len(mine):,} genes{kept}")
         ax.set_xlabel("Observed log2 fold change of TPM")
         ax.grid()

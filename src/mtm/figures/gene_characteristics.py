@@ -79,7 +79,7 @@ def _draw(table: pd.DataFrame, better: str) -> Figure:
         _draw_panel(ax, rows, models, tissues)
         ax.set_title(PANELS[panel])
         ax.set_xlim(-limit, limit)
-    axes[0].set_ylabel("Tissue and its number of held-out samples")
+    marks.rows_label(axes[0], "held-out samples", len(tissues))
     drawing.supxlabel(f"Cliff's δ of top against bottom genes (above 0: {better})", fontsize=7)
     handles = marks.model_legend(models, ms=3.4, mew=0.6, mec=None)
     drawing.legend(handles=handles, loc="outside upper left", ncols=2)

@@ -34,6 +34,8 @@ SWATCH_POINTS = 5.0
 # One tissue; which one, a name or a row says, not a colour: GTEx gives the brain one yellow.
 DOT_COLOR = "#B8C4D0"
 DOT_MM, DOT_AREA = 1.15, 11.0
+# Rows that are less high together than a line of text is long.
+FEW_ROWS = 8
 # Letters of a name beside a row of dots.
 LONGEST_END = 10
 # Dots that are named in a panel; the room of a letter, a line and a dot in shares of the panel.
@@ -82,6 +84,12 @@ def tissue_axis(
     ax.grid(axis="x")
     if labels is not None:
         name_tissues(ax, tissues, labels)
+
+
+def rows_label(ax: Axes, counted: str, n_rows: int) -> None:
+    """Say beside rows of tissues what is counted in them, on three lines where rows are few."""
+    gap = " " if n_rows > FEW_ROWS else "\n"
+    ax.set_ylabel(f"Tissue and its{gap}number of{gap}{counted}")
 
 
 def name_tissues(ax: Axes, tissues: Sequence[str], labels: Sequence[str]) -> None:

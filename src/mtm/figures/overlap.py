@@ -159,14 +159,15 @@ def fig_s7(table: pd.DataFrame) -> Figure:
     directions = list(
         table[["of", "found_by"]].drop_duplicates().itertuples(index=False, name=None)
     )
-    fixed = 24
+    fixed = 28
     row_mm = min(ROW_MM, (PAGE_HEIGHT_MM - fixed) / len(directions))
     drawing = new_figure(PAGE_MM, len(directions) * row_mm + fixed)
     axes = drawing.subplots(1, len(definitions), sharex=True, sharey=True, squeeze=False)[0]
     for ax, definition in zip(axes, definitions, strict=True):
         rows = table[table["definition"] == definition]
         _draw_shares(ax, rows, directions, row_mm)
-        ax.set_title(DEFINITION_TITLES[definition])
+        # Names of models may leave little room for it.
+        ax.set_title(DEFINITION_TITLES[definition].replace(": ", ":\n").replace(", as", ",\nas"))
     axes[0].set_yticks(
         range(len(directions)),
         [f"of {names.title(of)}, found by {names.title(by)}" for of, by in directions],
@@ -202,11 +203,11 @@ def _draw_shares(
         chance = 100 * mine["median_chance"].iloc[0]
         ax.plot([chance, chance], [place - 0.4, place + 0.4], color=INK, lw=1, ls=":", zorder=2)
         count = mine["n_tissues"].iloc[0]
-        ax.text(1.02, place, str(count), transform=ax.get_yaxis_transform(), va="center",
+        ax.text(1.05, place, str(count), transform=ax.get_yaxis_transform(), va="center",
                 fontsize=6)  # fmt: skip
     for place in np.arange(2, len(directions), 2):
         ax.axhline(place - 0.5, color="#E5E5E5", lw=0.5, zorder=0)
-    ax.text(1, 1, "tissues", transform=ax.transAxes, va="bottom", fontsize=6)
+    ax.text(1.05, 1, "tissues", transform=ax.transAxes, va="bottom", fontsize=6, ha="center")
     ax.tick_params(axis="y", length=0)
     ax.set_ylim(len(directions) - 0.5, -0.5)
     ax.set_xlim(*SHARE_LIMITS)

@@ -121,7 +121,7 @@ def _draw(table: pd.DataFrame) -> Figure:
         marks.tissue_axis(ax, tissues, labels if ax is axes[0] else None, bands=False)
         ax.set_title(f"{trait}: {TITLES[definition]}" if len(panels) < 3 else trait)
         ax.set_xlim(max(low - 0.05, -1.02), 1.02)
-    axes[0].set_ylabel("Tissue and its number of held-out donors")
+    marks.rows_label(axes[0], "held-out donors", len(tissues))
     drawing.supxlabel(
         "Pearson's ρ over genes of predicted and observed association with the trait", fontsize=7
     )

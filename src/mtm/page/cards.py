@@ -148,8 +148,8 @@ def _genes(results: Results) -> Iterator[str]:
     if len(classes):
         row = classes.iloc[0]
         yield (
-            f"Reliability is high for {count(row['n_high'])} of them, moderate for "
-            f"{count(row['n_moderate'])}, low for {count(row['n_low'])}, none for "
+            f"Of all genes of a tissue, reliability is high for {count(row['n_high'])}, moderate "
+            f"for {count(row['n_moderate'])}, low for {count(row['n_low'])}, none for "
             f"{count(row['n_none'])}."
         )
     yield from _characteristics(results)

@@ -84,13 +84,13 @@ function genesView(place, data, chooser) {
     const columns = [
       { title: "Tissue", value: (row) => row.name, show: (row) => el("a", { href: addressOf({ gene: nameOf(gene), tissue: row.name }) }, row.name) },
       { title: "n", value: (row) => row.n, numeric: true },
-      ...(genes.expression ? [{ title: "Expression, log2(1+TPM)", value: (row) => genes.level(row.at, gene), show: (row) => fixed(genes.level(row.at, gene), 1), numeric: true }] : []),
       ...models.flatMap((model, number) => [
         { title: `${model.title}: ρ (95% interval)`, value: (row) => row.cells[number].rho, show: (row) => withInterval(row.cells[number].rho, row.cells[number].low, row.cells[number].high), numeric: true },
         { title: "q", value: (row) => row.cells[number].q || null, show: (row) => qText(row.cells[number].q), numeric: true },
         ...(reference && model !== reference ? [{ title: "beyond covariates", value: (row) => beyond(row.cells[number].rho, row.at, gene), show: (row) => fixed(beyond(row.cells[number].rho, row.at, gene)), numeric: true }] : []),
         ...(model !== reference ? [{ title: "reliability", value: (row) => row.cells[number].reliability, show: (row) => RELIABILITY[row.cells[number].reliability] }] : []),
       ]),
+      ...(genes.expression ? [{ title: "Expression, log2(1+TPM)", value: (row) => genes.level(row.at, gene), show: (row) => fixed(genes.level(row.at, gene), 1), numeric: true }] : []),
     ];
     const table = sortableTable({ label: `${genes.symbol[gene]} by tissue`, columns, rows, sortedBy: models.length ? columns.findIndex((column) => column.title.includes("ρ")) : 0, descending: models.length > 0, marked });
     const facts = [["Ensembl id", genes.id[gene]]];
@@ -143,7 +143,6 @@ function genesView(place, data, chooser) {
     const others = models.slice(1);
     const columns = [
       { title: "Gene", value: ({ gene }) => genes.symbol[gene], show: ({ gene }) => el("a", { href: addressOf({ gene: nameOf(gene), tissue: state.tissue }) }, genes.symbol[gene]) },
-      { title: "Ensembl id", value: ({ gene }) => genes.id[gene] },
       { title: `${model.title}: ρ (95% interval)`, value: ({ cell }) => cell.rho, show: ({ cell }) => withInterval(cell.rho, cell.low, cell.high), numeric: true },
       { title: "q", value: ({ cell }) => cell.q || null, show: ({ cell }) => qText(cell.q), numeric: true },
       { title: "reliability", value: ({ cell }) => cell.reliability, show: ({ cell }) => RELIABILITY[cell.reliability] },
@@ -152,8 +151,9 @@ function genesView(place, data, chooser) {
       ...(genes.expression ? [{ title: "log2(1+TPM)", value: ({ gene }) => genes.level(at, gene), show: ({ gene }) => fixed(genes.level(at, gene), 1), numeric: true }] : []),
       ...(genes.conservation ? [{ title: "conservation", value: ({ gene }) => genes.conservation[gene], show: ({ gene }) => fixed(genes.conservation[gene]), numeric: true }] : []),
       ...(genes.connectivity ? [{ title: "partners", value: ({ gene }) => genes.connectivity[gene], show: ({ gene }) => String(genes.connectivity[gene] ?? "–"), numeric: true }] : []),
+      { title: "Ensembl id", value: ({ gene }) => genes.id[gene] },
     ];
-    const table = sortableTable({ label: `Genes of ${state.tissue}`, columns, rows: every.filter(passes), sortedBy: 2, descending: true, marked: ({ gene }) => gene === state.gene });
+    const table = sortableTable({ label: `Genes of ${state.tissue}`, columns, rows: every.filter(passes), sortedBy: 1, descending: true, marked: ({ gene }) => gene === state.gene });
     const size = el("p", { role: "status" });
     const filter = () => {
       table.replace(every.filter(passes));

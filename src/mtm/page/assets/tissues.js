@@ -48,12 +48,12 @@ function tissuesView(place, data, chooser) {
     const columns = [
       { title: "Tissue", value: (row) => row.name, show: (row) => el("a", { href: addressOf({ tissue: row.name }) }, row.name) },
       { title: "n", value: (row) => row.n, numeric: true },
-      ...kinds.map((kind) => ({ title: kind === "ceiling" ? "Ceiling" : "Ceiling at least", value: (row) => limit(kind, row.at), show: (row) => fixed(limit(kind, row.at)), numeric: true })),
       ...models.flatMap((model) => modelColumns(model)),
+      ...kinds.map((kind) => ({ title: kind === "ceiling" ? "Ceiling" : "Ceiling at least", value: (row) => limit(kind, row.at), show: (row) => fixed(limit(kind, row.at)), numeric: true })),
     ];
     table = sortableTable({
       label: "Accuracy by tissue", columns, rows: ranked,
-      sortedBy: models.length ? 2 + kinds.length : 0, descending: models.length > 0,
+      sortedBy: models.length ? 2 : 0, descending: models.length > 0,
     });
     numbers.replaceChildren(table.node);
   }
