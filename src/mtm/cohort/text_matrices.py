@@ -291,7 +291,8 @@ def _cast(fields: pa.StringArray) -> pa.FloatArray:
     try:
         return pc.cast(fields, pa.float32())
     except pa.ArrowInvalid:
-        trimmed = pc.ascii_trim(pc.ascii_rtrim(fields, "\r"), ' "')
+        trimmed = pc.ascii_trim(pc.ascii_rtrim(fields, "\r"), " ")
+        trimmed = pc.replace_substring_regex(trimmed, '^"(.*)"$', r"\1")
         return pc.cast(trimmed, pa.float32())
 
 
