@@ -11,7 +11,7 @@ import pandas as pd
 from mtm.cohort.delimited import strict_table, table_columns
 from mtm.cohort.fields import FIELDS, field_problems, numbers_of, sex_codes
 from mtm.cohort.levels import as_levels
-from mtm.errors import InputError
+from mtm.errors import InputError, shown
 from mtm.settings.cohort import Columns, OwnColumn
 
 logger = logging.getLogger(__name__)
@@ -130,9 +130,9 @@ def _status(
     levels, case = as_levels(values), "1" if own.case is None else str(own.case)
     known = sorted(levels.dropna().unique())
     if own.case is None and not set(known) <= {"0", "1"} or case not in known:
-        shown = ", ".join(map(repr, known[:10])) or "no value"
+        found = ", ".join(map(shown, known[:10])) or "no value"
         expected = "values 0 and 1, or the key `case`" if own.case is None else f"a case, {case!r}"
-        return values, [InputError(f"{path}, column {values.name}", shown, expected)]
+        return values, [InputError(f"{path}, column {values.name}", found, expected)]
     return (levels == case).astype(float).where(levels.notna()).astype("Int64"), []
 
 
@@ -185,7 +185,7 @@ def _age_problems(path: str | Path, ids: pd.Series, ages: pd.Series) -> Iterator
         more = f" (and {int(bad.sum()) - 1} further rows)" if bad.sum() > 1 else ""
         yield InputError(
             f"{path}, row {row + 1}, column {ages.name} of {ids.iloc[row]}",
-            repr(ages.iloc[row]) + more,
+            shown(ages.iloc[row]) + more,
             f"a bracket such as 60-69, {possible.meaning}, or nothing",
             "An age in other units is a covariate of your own (columns.covariates).",
         )
