@@ -394,6 +394,8 @@ TABLES = [
             ("an ischemic time of a billion", SAMPLES, column("SMTSISCH", "1e9"), CHECK, "found '1e9'"),
         ]
     ),
+    refuse("a tissue named as a number", text(SAMPLES, column("SMTSD", "1", slice(0, 40, 4))), "names that are no numbers", SAMPLES),
+    refuse("a tissue named as a missing value", text(SAMPLES, column("SMTSD", "NA", slice(0, 40, 4))), "not a missing value", SAMPLES),
     refuse("a table in Latin-1", lambda folder: (folder / PEOPLE).write_bytes((folder / PEOPLE).read_bytes().replace(b"DTHHRDY", b"\xe4\xf6")) and CHECK, "no text", PEOPLE),
     refuse("a table of one line of two megabytes", text(PEOPLE, lambda t: "x" * (1 << 22)), "without an end of line|columns", PEOPLE),
     refuse("the tables in each other's place", swapped, "a column named SAMPID", PEOPLE, then=last_line_is_the_reason),

@@ -38,7 +38,9 @@ def in_its_folder(tmp_path, monkeypatch):
 def test_what_is_seen_of_a_strangers_files(make, units, columns, tmp_path, capsys):
     files = make(tmp_path)
     assert main(["init", "mine", *files.options]) == 0
-    assert "snakemake --configfile mine.yaml --cores 8" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert printed.startswith("snakemake --snakefile /")
+    assert printed.endswith("/Snakefile --configfile mine.yaml --cores 8\n")
     config = yaml.safe_load((tmp_path / "mine.yaml").read_text())
     assert config["inputs"]["units"] == units
     assert config["columns"] == columns

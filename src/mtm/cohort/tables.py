@@ -20,6 +20,21 @@ _BRACKET = r"^(\d{1,3})-(\d{1,3})$"
 SAMPLE_COVARIATES = (
     "rin", "ischemic_minutes", "center", "batch", "autolysis", "pathology_notes",
 )  # fmt: skip
+# What readers of tables take for a missing value.
+NOTHING = (
+    "NA",
+    "N/A",
+    "NaN",
+    "nan",
+    "null",
+    "NULL",
+    "None",
+    "n/a",
+    "<NA>",
+    "#N/A",
+    "-nan",
+    "-NaN",
+)
 DONOR_PHENOTYPES = ("sex", "age_bracket", "age", "hardy")
 
 
@@ -63,7 +78,7 @@ def read_sample_attributes(path: str | Path, columns: Columns = Columns()) -> pd
         result["donor"] = table[columns.donor].fillna("")
     if "SMAFRZE" in table:
         result["freeze"] = table["SMAFRZE"]
-    problems = list(_spellings(path, tissues))
+    problems = [*_spellings(path, tissues), *_no_names(path, ids, result["donor"], tissues)]
     for name in SAMPLE_COVARIATES:
         column = getattr(columns, name)
         if column not in table:
@@ -136,9 +151,22 @@ def _status(
     return (levels == case).astype(float).where(levels.notna()).astype("Int64"), []
 
 
+def _no_names(path: str | Path, *columns: pd.Series) -> Iterator[InputError]:
+    """Yield names that tables take for nothing."""
+    for column in columns:
+        for name in column[column.isin(NOTHING)].unique()[:1]:
+            found = f"the name {shown(name)}"
+            yield InputError(f"{path}, column {column.name}", found, "a name, not a missing value")
+
+
 def _spellings(path: str | Path, tissues: pd.Series) -> Iterator[InputError]:
-    """Yield tissues that are spelt in several ways, which would be tissues of their own."""
+    """Yield tissues that are numbers, or spelt in several ways, each a tissue of its own."""
     counts = tissues.value_counts()
+    names = counts.index.to_series()
+    # Tables read numbers as such, and join names of tissues by semicolons.
+    for name in names[numbers_of(names).notna() | names.str.contains(";")][:1]:
+        found, expected = f"the tissue {shown(name)}", "names that are no numbers and without ;"
+        yield InputError(f"{path}, column {tissues.name}", found, expected)
     folded = counts.index.to_series().str.replace(r"[\s_]+", " ", regex=True).str.casefold()
     for same in folded.groupby(folded).groups.values():
         if len(same) > 1:
