@@ -174,9 +174,9 @@ def missing_attribute_column(folder):
     build(folder, "SMTSD", "TISSUE", file="attributes.txt")
 
 
-@case("phenotypes.txt", "column named SEX")
+@case("phenotypes.txt", "column named SUBJID")
 def missing_phenotype_column(folder):
-    build(folder, "SEX", "GENDER", file="phenotypes.txt")
+    build(folder, "SUBJID", "PERSON", file="phenotypes.txt")
 
 
 @case("phenotypes.txt", "no row for 1 donors", "GTEX-B")

@@ -137,7 +137,7 @@ def test_every_spelling_of_a_number(tmp_path, text):
         ("inf", "infinite value 'inf'"),
         ("-Infinity", "infinite value '-Infinity'"),
         ("1e60", "infinite"),
-        ('"1"', "non-numeric"),
+        ('"1', "non-numeric"),
         ("1\r2", "non-numeric"),
         ("1 2", "non-numeric value '1 2'"),
         ("\xff", "non-numeric"),

@@ -278,6 +278,9 @@ TEXT = [
     refuse("GCT of fewer genes", swap(GCT, "\n40\t", "\n39\t"), "more rows than that", GCT),
     refuse("GCT of 10^12 genes", swap(GCT, "\n40\t", "\n999999999999\t"), "over 40 rows", GCT),
     refuse("GCT of other samples", swap(GCT, "\t80\n", "\t81\n"), "80 sample columns", GCT),
+    refuse("GCT of a count of 5,000 digits", swap(GCT, "\n40\t", "\n" + "9" * 5000 + "\t"), "line 2", GCT),
+    refuse("an age of 5,000 digits", text(PEOPLE, column("AGE", "9" * 5000)), "5000 in all", PEOPLE),
+    refuse("a position of 5,000 digits in a gene model", lambda folder: (folder / "g.gtf").write_text(f'1\tx\tgene\t{"1" * 5000}\t9\t.\t+\t.\tgene_id "a"; gene_type "b";\n') and settings(inputs={"gene_model": "g.gtf"}, filters={"gene_biotypes": ["b"]})(folder), "nine fields", "g.gtf"),
     refuse("GCT of negative sizes", swap(GCT, "\n40\t", "\n-40\t"), "line 2", GCT),
     refuse("GCT without Name", swap(GCT, "Name\t", "Gene\t"), "Name and Description", GCT),
     refuse("an empty expression file", text(GCT, lambda t: ""), "line 1", GCT),
@@ -391,6 +394,8 @@ TABLES = [
             ("an ischemic time of a billion", SAMPLES, column("SMTSISCH", "1e9"), CHECK, "found '1e9'"),
         ]
     ),
+    refuse("a tissue named as a number", text(SAMPLES, column("SMTSD", "1", slice(0, 40, 4))), "names that are no numbers", SAMPLES),
+    refuse("a tissue named as a missing value", text(SAMPLES, column("SMTSD", "NA", slice(0, 40, 4))), "not a missing value", SAMPLES),
     refuse("a table in Latin-1", lambda folder: (folder / PEOPLE).write_bytes((folder / PEOPLE).read_bytes().replace(b"DTHHRDY", b"\xe4\xf6")) and CHECK, "no text", PEOPLE),
     refuse("a table of one line of two megabytes", text(PEOPLE, lambda t: "x" * (1 << 22)), "without an end of line|columns", PEOPLE),
     refuse("the tables in each other's place", swapped, "a column named SAMPID", PEOPLE, then=last_line_is_the_reason),

@@ -125,7 +125,7 @@ def test_a_table_that_was_not_made_gives_its_reason(tmp_path, run):
 
 def test_captions_are_filled_in_and_text_from_settings_stays_text():
     caption = 'From {{ snakemake.config["source"] }}, *so* and **bold** and ``code``.\n\nTwo.'
-    html = written(caption, {"source": pages.HOSTILE})
+    html = written(caption, {"source": pages.HOSTILE, "inputs": {"units": None}})
     assert html == (
         "<p>From &lt;script&gt;alert(1)&lt;/script&gt;, <em>so</em> and <strong>bold</strong> and "
         "<code>code</code>.</p><p>Two.</p>"

@@ -67,4 +67,14 @@ def run(options: argparse.Namespace) -> None:
         f"{out}: {len(seen.samples)} samples of {n_donors} donors in {n_tissues} tissues; read "
         "it, and change what you know better"
     )
-    print(f"snakemake --configfile {out} --cores 8")
+    print(f"snakemake{_snakefile()} --configfile {out} --cores 8")
+
+
+def _snakefile() -> str:
+    """Option that names the workflow, where it is not that of the working folder."""
+    from mtm.registered import SOURCE_ROOT
+
+    snakefile = SOURCE_ROOT.parent / "Snakefile"
+    if Path("Snakefile").exists() or not snakefile.exists():
+        return ""
+    return f" --snakefile {snakefile}"

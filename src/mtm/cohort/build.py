@@ -130,14 +130,24 @@ def merge_phenotypes(
         donors = donors.join(of_samples[of_samples.columns.difference(donors.columns, sort=False)])
     first = [name for name in DONOR_PHENOTYPES if name in donors]
     donors = donors[[*first, *donors.columns.difference(first, sort=False)]]
-    if controlled is None:
-        return donors.reset_index()
-    common = donor_ids.intersection(controlled.index)
+    if controlled is not None:
+        donors = _with_controlled(donors, controlled, where, where_controlled)
+    return donors.reset_index()
+
+
+def _with_controlled(
+    donors: pd.DataFrame,
+    controlled: pd.DataFrame,
+    where: str | Path,
+    where_controlled: str | Path | None,
+) -> pd.DataFrame:
+    """Add what the controlled-access file says of donors, which must agree."""
+    common = donors.index.intersection(controlled.index)
     if not len(common):
         raise InputError(
             where_controlled,
             f"donors such as {controlled.index[0]}" if len(controlled) else "no donor",
-            f"donors of the cohort, such as {donor_ids[0]}",
+            f"donors of the cohort, such as {donors.index[0]}",
         )
     for theirs, ours in _OPEN_COLUMNS.items():
         if theirs in controlled and ours in donors:
@@ -145,9 +155,11 @@ def merge_phenotypes(
                 controlled.loc[common, theirs], donors.loc[common, ours], where_controlled
             )
         elif theirs in controlled:
-            donors = donors.assign(**{ours: pd.to_numeric(controlled[theirs].reindex(donor_ids))})
+            donors = donors.assign(
+                **{ours: pd.to_numeric(controlled[theirs].reindex(donors.index))}
+            )
     if "AGE" in controlled:
-        exact = controlled["AGE"].reindex(donor_ids)
+        exact = controlled["AGE"].reindex(donors.index)
         if "age_bracket" in donors:
             _demand_within(exact, donors["age_bracket"], where, where_controlled)
         donors = donors.assign(age=exact.fillna(donors.get("age", np.nan)))
@@ -155,7 +167,7 @@ def merge_phenotypes(
     clash = extra.intersection(donors.columns)
     if len(clash):
         raise InputError(where_controlled, f"a column {clash[0]}", "no column named like ours")
-    return donors.join(controlled[extra]).reset_index()
+    return donors.join(controlled[extra])
 
 
 def _demand_within(
@@ -227,13 +239,8 @@ def write_expression(
     gene_ids: list[str] = []
     symbols: list[str] = []
     totals = SampleTotals(samples.index)
-    blocks = iter_expression_blocks(
-        expression,
-        samples["column"].to_numpy(),
-        keep=genes.keep,
-        block_genes=block_genes,
-        signed=own,
-    )
+    options = {"keep": genes.keep, "block_genes": block_genes, "signed": own}
+    blocks = iter_expression_blocks(expression, samples["column"].to_numpy(), **options)
     hidden = None if progress is None else not progress
     bar = tqdm(total=n_declared, desc="expression", unit="genes", disable=hidden)
     with new_h5_file(path) as file, bar:
@@ -248,12 +255,8 @@ def write_expression(
             bar.update(len(genes.seen) - bar.n)
         bar.update(len(genes.seen) - bar.n)
         totals.demand(to_stored.units, expression, "inputs.units:")
-        _write_annotation(
-            file,
-            samples,
-            pd.DataFrame({"symbol": symbols}, pd.Index(gene_ids, name="gene_id")),
-            to_stored,
-        )
+        var = pd.DataFrame({"symbol": symbols}, pd.Index(gene_ids, name="gene_id"))
+        _write_annotation(file, samples, var, to_stored)
     return len(gene_ids)
 
 

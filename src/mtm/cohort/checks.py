@@ -108,12 +108,7 @@ def check_cohort(
     controlled = None
     if "controlled_phenotypes" in files:
         controlled = problems.of(read_controlled_phenotypes, files["controlled_phenotypes"])
-    genes = problems.of(
-        GeneFilter, files.get("gene_model"), filters["gene_biotypes"], files.get("gene_list")
-    )
-    if units == "counts" and "gene_model" in files:
-        # The first exon: all of them take as long as the build.
-        problems.of(lambda: next(exon_records(files["gene_model"])))
+    genes = _genes(problems, files, filters, units)
     samples = None
     if header is not None and attributes is not None:
         samples = _kept_samples(problems, files, header.sample_ids, attributes, filters, columns)
@@ -122,19 +117,25 @@ def check_cohort(
     if samples is None:
         return None
     names = {*attributes.columns, *(() if controlled is None else controlled.columns)}
-    of_samples = problems.of(people_of, samples, columns, where)
     if people is None or phenotypes is not None:
-        donors = problems.of(
-            merge_phenotypes,
-            samples["donor"].unique(),
-            phenotypes,
-            controlled,
-            people,
-            files.get("controlled_phenotypes"),
-            of_samples,
-        )
-        names |= set(donors.columns if donors is not None else ())
+        of_samples = problems.of(people_of, samples, columns, where)
+        donor_ids, where_controlled = samples["donor"].unique(), files.get("controlled_phenotypes")
+        given = donor_ids, phenotypes, controlled, people, where_controlled, of_samples
+        donors = problems.of(merge_phenotypes, *given)
+        names |= set(() if donors is None else donors.columns)
     return CohortNames(tuple(sorted(samples["tissue"].unique())), tuple(sorted(names)))
+
+
+def _genes(
+    problems: Problems, files: Mapping[str, str], filters: Mapping[str, Any], units: Units | None
+) -> GeneFilter | None:
+    """Return what chooses genes; None where it cannot."""
+    if units == "counts" and "gene_model" in files:
+        # The first exon: all of them take as long as the build.
+        problems.of(lambda: next(exon_records(files["gene_model"])))
+    return problems.of(
+        GeneFilter, files.get("gene_model"), filters["gene_biotypes"], files.get("gene_list")
+    )
 
 
 def _kept_samples(

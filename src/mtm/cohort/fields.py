@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from mtm.errors import InputError
+from mtm.errors import InputError, shown
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ def field_problems(
         more = f" (and {int(wrong.sum()) - 1} further rows)" if wrong.sum() > 1 else ""
         yield InputError(
             f"{where}, row {row + 1}, column {column.name} of {ids.iloc[row]}",
-            repr(str(column.iloc[row])) + more,
+            shown(str(column.iloc[row])) + more,
             f"{expected}, or nothing",
         )
 

@@ -13,6 +13,7 @@ from mtm.errors import InputError
 
 _ENSEMBL_ID = re.compile(r"(ENS[A-Z]*G\d{11})(?:\.\d+)?(_PAR_Y)?")
 _GTF_ATTRIBUTE = re.compile(r'(\w+) "([^"]*)"')
+_POSITION = re.compile(r"[0-9]{1,18}")
 _GENE_ID = re.compile(r'\bgene_id "([^"]+)"')
 
 
@@ -86,7 +87,7 @@ def gtf_records(
 
 def _gtf_record(fields: list[str]) -> GtfRecord | None:
     """Record of the fields of a row; None where they are no nine, or lack positions or gene_id."""
-    if len(fields) != 9 or not (fields[3].isdecimal() and fields[4].isdecimal()):
+    if len(fields) != 9 or not all(_POSITION.fullmatch(field) for field in fields[3:5]):
         return None
     contig, _, _, start, end, _, strand, _, attributes = fields
     gene_id = _GENE_ID.search(attributes)

@@ -11,7 +11,7 @@ import pandas as pd
 from mtm.cohort.delimited import strict_table, table_columns
 from mtm.cohort.fields import FIELDS, field_problems, numbers_of, sex_codes
 from mtm.cohort.levels import as_levels
-from mtm.errors import InputError
+from mtm.errors import InputError, shown
 from mtm.settings.cohort import Columns, OwnColumn
 
 logger = logging.getLogger(__name__)
@@ -20,6 +20,21 @@ _BRACKET = r"^(\d{1,3})-(\d{1,3})$"
 SAMPLE_COVARIATES = (
     "rin", "ischemic_minutes", "center", "batch", "autolysis", "pathology_notes",
 )  # fmt: skip
+# What readers of tables take for a missing value.
+NOTHING = (
+    "NA",
+    "N/A",
+    "NaN",
+    "nan",
+    "null",
+    "NULL",
+    "None",
+    "n/a",
+    "<NA>",
+    "#N/A",
+    "-nan",
+    "-NaN",
+)
 DONOR_PHENOTYPES = ("sex", "age_bracket", "age", "hardy")
 
 
@@ -63,7 +78,7 @@ def read_sample_attributes(path: str | Path, columns: Columns = Columns()) -> pd
         result["donor"] = table[columns.donor].fillna("")
     if "SMAFRZE" in table:
         result["freeze"] = table["SMAFRZE"]
-    problems = list(_spellings(path, tissues))
+    problems = [*_spellings(path, tissues), *_no_names(path, ids, result["donor"], tissues)]
     for name in SAMPLE_COVARIATES:
         column = getattr(columns, name)
         if column not in table:
@@ -130,15 +145,28 @@ def _status(
     levels, case = as_levels(values), "1" if own.case is None else str(own.case)
     known = sorted(levels.dropna().unique())
     if own.case is None and not set(known) <= {"0", "1"} or case not in known:
-        shown = ", ".join(map(repr, known[:10])) or "no value"
+        found = ", ".join(map(shown, known[:10])) or "no value"
         expected = "values 0 and 1, or the key `case`" if own.case is None else f"a case, {case!r}"
-        return values, [InputError(f"{path}, column {values.name}", shown, expected)]
+        return values, [InputError(f"{path}, column {values.name}", found, expected)]
     return (levels == case).astype(float).where(levels.notna()).astype("Int64"), []
 
 
+def _no_names(path: str | Path, *columns: pd.Series) -> Iterator[InputError]:
+    """Yield names that tables take for nothing."""
+    for column in columns:
+        for name in column[column.isin(NOTHING)].unique()[:1]:
+            found = f"the name {shown(name)}"
+            yield InputError(f"{path}, column {column.name}", found, "a name, not a missing value")
+
+
 def _spellings(path: str | Path, tissues: pd.Series) -> Iterator[InputError]:
-    """Yield tissues that are spelt in several ways, which would be tissues of their own."""
+    """Yield tissues that are numbers, or spelt in several ways, each a tissue of its own."""
     counts = tissues.value_counts()
+    names = counts.index.to_series()
+    # Tables read numbers as such, and join names of tissues by semicolons.
+    for name in names[numbers_of(names).notna() | names.str.contains(";")][:1]:
+        found, expected = f"the tissue {shown(name)}", "names that are no numbers and without ;"
+        yield InputError(f"{path}, column {tissues.name}", found, expected)
     folded = counts.index.to_series().str.replace(r"[\s_]+", " ", regex=True).str.casefold()
     for same in folded.groupby(folded).groups.values():
         if len(same) > 1:
@@ -185,7 +213,7 @@ def _age_problems(path: str | Path, ids: pd.Series, ages: pd.Series) -> Iterator
         more = f" (and {int(bad.sum()) - 1} further rows)" if bad.sum() > 1 else ""
         yield InputError(
             f"{path}, row {row + 1}, column {ages.name} of {ids.iloc[row]}",
-            repr(ages.iloc[row]) + more,
+            shown(ages.iloc[row]) + more,
             f"a bracket such as 60-69, {possible.meaning}, or nothing",
             "An age in other units is a covariate of your own (columns.covariates).",
         )

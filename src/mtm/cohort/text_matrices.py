@@ -25,9 +25,11 @@ from mtm.cohort.blocks import (
 from mtm.cohort.delimited import fields_of
 from mtm.cohort.genes import GeneKey, gene_key
 from mtm.cohort.lines import byte_lines, readable
-from mtm.errors import InputError
+from mtm.errors import InputError, shown
 
 _ROWS_A_PARSE = 8
+# No file has more genes or samples than so many digits say.
+LONGEST_COUNT = 18
 _LARGEST = float(np.finfo(np.float32).max)
 _NUMBER = re.compile(rb"-?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 
@@ -66,7 +68,9 @@ def _gct_header(path: Path, lines: Iterator[bytes]) -> ExpressionHeader:
             f"{path}, line 1", repr("\t".join(version)[:40]), "'#1.2', the version line of a GCT"
         )
     sizes = [size for size in sizes if size]
-    if len(sizes) != 2 or not all(size.isdecimal() for size in sizes):
+    if len(sizes) != 2 or not all(
+        size.isdecimal() and len(size) <= LONGEST_COUNT for size in sizes
+    ):
         raise InputError(
             f"{path}, line 2",
             repr("\t".join(sizes)[:40]),
@@ -291,7 +295,8 @@ def _cast(fields: pa.StringArray) -> pa.FloatArray:
     try:
         return pc.cast(fields, pa.float32())
     except pa.ArrowInvalid:
-        trimmed = pc.ascii_trim(pc.ascii_rtrim(fields, "\r"), ' "')
+        trimmed = pc.ascii_trim(pc.ascii_rtrim(fields, "\r"), " ")
+        trimmed = pc.replace_substring_regex(trimmed, '^"(.*)"$', r"\1")
         return pc.cast(trimmed, pa.float32())
 
 
@@ -306,7 +311,7 @@ def _raise_bad_value(
             if problem:
                 raise InputError(
                     f"{path}, line {row.line} (gene {row.gene_id}, sample {sample_id})",
-                    f"{problem} {field.decode(errors='replace')!r}",
+                    f"{problem} {shown(field.decode(errors='replace'))}",
                     expected,
                 )
     raise InputError(f"{path}, lines {rows[0].line} to {rows[-1].line}", reason, expected)

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from mtm.cohort.checks import WHOLE_BYTES
 from mtm.cohort.delimited import text_table
 from mtm.cohort.fields import FIELDS, SEX_CODES, numbers_of
 from mtm.cohort.genes import read_gtf_genes
@@ -32,8 +33,8 @@ OTHER_NAMES = {
     "rin": ("rin", "smrin"),
     "center": ("center", "centre", "site", "smcenter"),
 }
-# Blocks of genes that units are told by.
-LOOKED_AT = 8
+# What units are told by: samples, and blocks of genes where a file is too large to read whole.
+SAMPLES_LOOKED_AT, LOOKED_AT = 200, 8
 # Held-out donors of a fold and tissue that a correlation takes, with room for those it lacks.
 A_FOLD, MOST_FOLDS = 8, 5
 # Of a tissue, for a model to be fitted at all.
@@ -232,7 +233,10 @@ def detect_units(expression: str | Path) -> tuple[Units | None, str, int]:
     n_genes
         Genes looked at.
     """
-    blocks = islice(iter_expression_blocks(expression, signed=True), LOOKED_AT)
+    columns = range(min(SAMPLES_LOOKED_AT, len(read_expression_header(expression).sample_ids)))
+    blocks = iter_expression_blocks(expression, np.array(columns), signed=True)
+    whole = Path(expression).stat().st_size <= WHOLE_BYTES
+    blocks = blocks if whole else islice(blocks, LOOKED_AT)
     values = np.vstack([block.expr_tpm for block in blocks]).astype(np.float64)
     low, high, n = values.min(), values.max(), len(values)
     if low < 0:
@@ -245,7 +249,8 @@ def detect_units(expression: str | Path) -> tuple[Units | None, str, int]:
     if any(word in Path(expression).name.lower() for word in ("rpkm", "fpkm")):
         return "rpkm", "the name of the file", n
     if high < LARGEST_LOG2 and n >= MANY_GENES // 10:
-        total = np.median((np.exp2(values) - 1).sum(0)) if n >= MANY_GENES else np.nan
+        total = (np.exp2(values) - 1).sum(0)
+        total = np.median(total) if whole and n >= MANY_GENES else np.nan
         if 0.2e6 < total < LARGEST_TPM_SUM or (np.isnan(total) and low == 0):
             return "log2", f"no value above {high:.3g}; intensity if no log2(1+TPM)", n
         return "intensity", f"no value above {high:.3g}; log2 if log2(1+TPM)", n

@@ -60,18 +60,8 @@ def check_config(
         places = [item["loc"] for item in error.errors(include_input=False, include_url=False)]
         if all(places):
             problems += _of_the_rest(config, {place[0] for place in places})
-    models = config.get("models")
-    filled = {}
-    for name, model in models.items() if isinstance(models, dict) else ():
-        chosen = model.get("class") if isinstance(model, dict) else None
-        values = model.get("parameters", {}) if isinstance(model, dict) else None
-        if chosen in model_names() and isinstance(values, dict):
-            settings = declared(chosen)
-            try:
-                filled[name] = settings.model_validate(values).model_dump()
-            except ValidationError as error:
-                where = f"{KEY}models.{name}.parameters."
-                problems += _problems(error, settings, values, where)
+    filled, of_models = _parameters(config.get("models"))
+    problems += of_models
     if problems or written:
         lines = {k: line for k, line in lines.items() if k.split(".")[0] not in overridden}
         told = [_at_line(problem, lines) for problem in problems]
@@ -84,6 +74,22 @@ def check_config(
     _use_own_columns(checked, config, complete)
     complete["models"] = one_entry_a_training(complete["models"])
     config.update(_plain(complete))
+
+
+def _parameters(models: object) -> tuple[dict[str, dict[str, Any]], list[InputError]]:
+    """Fill in the parameters of models, by name; return what is wrong with them too."""
+    filled, problems = {}, []
+    for name, model in models.items() if isinstance(models, dict) else ():
+        chosen = model.get("class") if isinstance(model, dict) else None
+        values = model.get("parameters", {}) if isinstance(model, dict) else None
+        if chosen in model_names() and isinstance(values, dict):
+            settings = declared(chosen)
+            try:
+                filled[name] = settings.model_validate(values).model_dump()
+            except ValidationError as error:
+                where = f"{KEY}models.{name}.parameters."
+                problems += _problems(error, settings, values, where)
+    return filled, problems
 
 
 def _use_own_columns(checked: Config, config: dict[str, Any], complete: dict[str, Any]) -> None:

@@ -46,9 +46,7 @@ def mean_expression(
         raise InputError(path, "no such file", "an AnnData file (.h5ad)")
     with h5py.File(path) as file:
         obs, gene_ids = read_elem(file["obs"]), read_elem(file["var"]).index.astype(str)
-        uns = read_elem(file["uns"]) if "uns" in file else {}
-        if str(uns.get("scale", "tpm")) != "tpm":
-            raise CannotDo("genes and their expression level", *NO_TPM)
+        _demand_tpm(file)
         if "tissue" not in obs:
             raise InputError(path, f"obs columns {list(obs)}", "a column tissue")
         tissues, code = np.unique(obs["tissue"].astype(str), return_inverse=True)
@@ -75,3 +73,10 @@ def mean_expression(
         }
     )
     return table, genes
+
+
+def _demand_tpm(file: h5py.File) -> None:
+    """Say that this cannot be done where expression is on a scale of its own."""
+    uns = read_elem(file["uns"]) if "uns" in file else {}
+    if str(uns.get("scale", "tpm")) != "tpm":
+        raise CannotDo("genes and their expression level", *NO_TPM)

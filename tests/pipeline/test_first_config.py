@@ -1,0 +1,114 @@
+import os
+
+import numpy as np
+import pandas as pd
+import pytest
+import strangers
+import yaml
+
+from mtm.cli import main
+from mtm.pipeline.first_config import detect_units, look, sizes
+
+
+@pytest.fixture(autouse=True)
+def in_its_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("make", "units", "columns"),
+    [
+        (
+            strangers.rats,
+            "counts",
+            {"sample_id": "sample", "donor": "Rat ID", "tissue": "Organ", "sex": "sex"},
+        ),
+        (
+            strangers.mice,
+            "zscores",
+            {
+                "sample_id": "array", "donor": "mouse", "tissue": "tissue", "donor_id": "name",
+                "sex": "Sex", "batch": "batch",
+            },
+        ),
+        (strangers.pilot, "rpkm", {"sex": "GENDER"}),
+        (strangers.strains, None, {"sample_id": "id", "donor": "donor", "tissue": "tissue"}),
+    ],
+)  # fmt: skip
+def test_what_is_seen_of_a_strangers_files(make, units, columns, tmp_path, capsys):
+    files = make(tmp_path)
+    assert main(["init", "mine", *files.options]) == 0
+    printed = capsys.readouterr().out
+    assert printed.startswith("snakemake --snakefile /")
+    assert printed.endswith("/Snakefile --configfile mine.yaml --cores 8\n")
+    config = yaml.safe_load((tmp_path / "mine.yaml").read_text())
+    assert config["inputs"]["units"] == units
+    assert config["columns"] == columns
+    assert len((tmp_path / "mine.yaml").read_text().splitlines()) <= 20
+    # Nothing is replaced.
+    assert main(["init", "mine", *files.options]) == 1
+    assert "there already" in capsys.readouterr().err
+
+
+def test_columns_without_telling_names_are_found_by_what_they_hold(tmp_path):
+    files = strangers.strains(tmp_path)
+    table = pd.read_csv(files.samples, sep="\t").set_axis(["a", "b", "c"], axis=1)
+    table.to_csv(files.samples, sep="\t", index=False)
+    assert look(files.expression, files.samples).columns == {
+        "sample_id": "a", "donor": "b", "tissue": "c",
+    }  # fmt: skip
+
+
+def test_columns_that_cannot_be_told_are_asked_for_by_option(tmp_path, capsys):
+    files = strangers.strains(tmp_path)
+    table = pd.read_csv(files.samples, sep="\t").set_axis(["a", "b", "c"], axis=1)
+    table.assign(d=table["b"]).to_csv(files.samples, sep="\t", index=False)
+    assert main(["init", "mine", *files.options]) == 1
+    assert "--tissue COLUMN --donor COLUMN" in capsys.readouterr().err
+    assert not os.path.exists("mine.yaml")
+    assert main(["init", "mine", *files.options, "--donor", "b", "--tissue", "c"]) == 0
+
+
+def test_all_problems_come_in_one_message(tmp_path, capsys):
+    files = strangers.pilot(tmp_path)
+    people = files.donors.read_text().replace("60-69", "1944", 1)
+    files.donors.write_text(people)
+    samples = files.samples.read_text().replace("Lung", "lung", 1)
+    files.samples.write_text(samples)
+    assert main(["init", "mine", *files.options]) == 1
+    said = capsys.readouterr().err
+    assert "one spelling of a tissue" in said
+    assert "'1944'" in said
+    assert not os.path.exists("mine.yaml")
+
+
+@pytest.mark.parametrize(
+    ("of", "name", "units"),
+    [
+        (lambda x: x * 1e6 / x.sum(0), "a.tsv", None),
+        (lambda x: np.log2(1 + x * 1e6 / x.sum(0)), "a.tsv", "log2"),
+        (lambda x: 4 + np.log2(1 + x), "a.tsv", "intensity"),
+        (lambda x: (x - x.mean(1, keepdims=True)) / x.std(1, keepdims=True), "a.tsv", "zscores"),
+        (lambda x: np.log2(x) - 9, "a.tsv", "intensity"),
+        (lambda x: np.round(x), "a.tsv", "counts"),
+        (lambda x: 40 * x, "a.tsv", "counts"),
+        (lambda x: x, "GTEx_rpkm.tsv", "rpkm"),
+    ],
+)
+def test_units_are_told_by_values(of, name, units, tmp_path):
+    rng = np.random.default_rng(0)
+    x = np.exp2(rng.uniform(0, 10, (5200, 1)) + rng.standard_normal((5200, 6)))
+    table = pd.DataFrame(of(x), [f"g{i}" for i in range(5200)], list("abcdef"))
+    table.to_csv(tmp_path / name, sep="\t", float_format="%.4g")
+    assert detect_units(tmp_path / name)[0] == units
+
+
+@pytest.mark.parametrize(
+    ("counts", "least", "n_folds"),
+    [((700, 600, 80), 50, 5), ((29, 27, 26), 13, 3), ((12, 11), 10, 2), ((4, 3), 3, 2)],
+)
+def test_sizes_suit_the_donors(counts, least, n_folds):
+    from mtm.pipeline.first_config import Look
+
+    tissue = np.repeat(np.arange(len(counts)).astype(str), counts)
+    assert sizes(Look(samples=pd.DataFrame({"donor": "d", "tissue": tissue}))) == (least, n_folds)
