@@ -138,6 +138,8 @@ class Predictor(ABC):
 
     Parameters: ClassVar[type[ModelParameters]]
     name: ClassVar[str]
+    # Whether `predict` leaves out genes that an input has as NaN.
+    takes_missing: ClassVar[bool] = False
 
     def __init__(self, parameters=None):
         self.parameters = self.Parameters() if parameters is None else parameters

@@ -1,12 +1,26 @@
 """Expression measured elsewhere, brought to the level and spread of the training samples."""
 
-import numpy as np
+from dataclasses import dataclass, replace
 
-from mtm.cohort.scaling import log2_tpm
+import numpy as np
+from scipy.special import digamma, ndtri, polygamma
+from scipy.stats import rankdata
+
+from mtm.cohort.scaling import TissueScaler, log2_tpm
+from mtm.errors import InputError
+from mtm.models.base import Predictor
+from mtm.predictions.samples import NewSamples
 from mtm.settings.transfer import Alignment
+from mtm.vocabulary import NEW_ALIGNMENTS, NewAlignment
 
 LARGEST_LOG2_TPM = 24.0
 CONSTANT_SHARE = 1e-6
+# How many sds beyond what people differ by a laboratory must be to count as one.
+SURE = 1.64
+LEAST_SPREAD, FEW_SPREAD = 0.2, 0.6
+# Samples that a gene's variance is drawn to all genes' by.
+PRIOR_FREEDOM = 4
+LEAST_FOR_SD, LARGEST_STRETCH = 8, 4.0
 
 
 def align_moments(
@@ -40,3 +54,164 @@ def align_moments(
     if alignment == "log2":
         aligned = np.exp2(np.clip(aligned, 0, LARGEST_LOG2_TPM)) - 1
     return np.maximum(aligned, 0).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Moved:
+    """What aligning did to the samples that came together.
+
+    Parameters
+    ----------
+    where, tissue, n_samples
+        Whose.
+    method
+        One of `NEW_ALIGNMENTS`; ``"none"`` where too few samples came, or nothing was to do.
+    weight
+        Share of the difference from the training mean that was taken away, mean over genes.
+    distance
+        Median over genes of the difference of the samples' mean from the training mean, in
+        training sds, before and after.
+    reason
+        Why `method` is not the one that was asked for; empty where it is.
+    """
+
+    where: str
+    tissue: str
+    n_samples: int
+    method: NewAlignment
+    weight: float
+    distance: tuple[float, float]
+    reason: str = ""
+
+    def __str__(self) -> str:
+        samples = f"{self.n_samples} sample{'s' * (self.n_samples != 1)} of {self.tissue}"
+        before, after = self.distance
+        if self.method == "none":
+            because = f" ({self.reason})" if self.reason else ""
+            return f"{samples}: not aligned{because}; {before:.2f} sd from the training mean"
+        taken = f", {self.weight:.0%} of the difference taken away" * (self.method != "quantile")
+        return (
+            f"{samples}: aligned ({self.method}{taken}); {before:.2f} sd from the training mean "
+            f"before, {after:.2f} after (median gene)"
+        )
+
+
+def align_to_training(
+    model: Predictor, samples: NewSamples, method: NewAlignment
+) -> tuple[NewSamples, tuple[Moved, ...]]:
+    """Bring new samples to what training samples of their tissue are like (methods 6.23).
+
+    Samples of one file and tissue are aligned together; one alone is left as it is. Genes a file
+    lacks stay NaN.
+
+    Parameters
+    ----------
+    model
+        Its scaler holds mean and sd of every gene in training samples of a tissue.
+    samples
+        From `mtm.predictions.samples`.
+    method
+        - ``"none"``: values as they are
+        - ``"shift"``: the mean of every gene, as far as it differs by more than people do
+        - ``"combat"``: its sd too
+        - ``"quantile"``: each sample's values get the distribution over genes that training
+          samples have
+
+    Returns
+    -------
+    NewSamples
+        Aligned; `samples` itself stays.
+    tuple of Moved
+        What was done, one a file and tissue.
+    """
+    if method not in NEW_ALIGNMENTS:
+        raise InputError("alignment", repr(method), f"one of {', '.join(NEW_ALIGNMENTS)}")
+    expr_tpm, told = samples.expr_tpm, []
+    if method != "none":
+        expr_tpm = expr_tpm.copy()
+    for source in samples.sources:
+        tissue = model.tissues.index(source.tissue)
+        genes = np.flatnonzero(~np.isnan(expr_tpm[source.rows[0]]))
+        scaler = replace(
+            model.scaler,
+            mean=model.scaler.mean[tissue : tissue + 1, genes].astype(np.float64),
+            sd=model.scaler.sd[tissue : tissue + 1, genes].astype(np.float64),
+            clip=None,
+        )
+        one = np.zeros(1, np.int64)
+        expr_z = scaler.transform(samples.expr_tpm[np.ix_(source.rows, genes)], one)
+        aligned_z, weight, done, reason = expr_z, 0.0, method, ""
+        if len(source.rows) == 1 and method != "none":
+            done, reason = "none", "one sample alone tells people and laboratory not apart"
+        elif method == "quantile":
+            aligned_z, weight = _to_quantiles(expr_z, scaler), 1.0
+        elif method != "none":
+            aligned_z, weight = _to_moments(expr_z.astype(np.float64), method == "combat")
+            if weight == 0:
+                done, reason = "none", "they differ no more than people do"
+        if done != "none":
+            expr_tpm[np.ix_(source.rows, genes)] = scaler.inverse(aligned_z, one)
+        distance = tuple(float(np.median(np.abs(z.mean(0)))) for z in (expr_z, aligned_z))
+        told.append(
+            Moved(source.where, source.tissue, len(source.rows), done, weight, distance, reason)
+        )
+    return samples.with_expression(expr_tpm), tuple(told)
+
+
+def _to_moments(expr_z: np.ndarray, with_sd: bool) -> tuple[np.ndarray, float]:
+    """Shift, and perhaps stretch, genes towards mean 0 and sd 1 (methods 6.23)."""
+    n = len(expr_z)
+    mean = expr_z.mean(0)
+    centred = expr_z - mean
+    variance = centred.var(0) * n / (n - 1)
+    typical = variance.mean()
+    # Where no laboratory differs, n mean(m^2) / typical has mean 1 and, as genes go together, this
+    # sd.
+    spread = _relative_spread(centred)
+    beyond = (mean**2).mean() - typical / n * (1 + SURE * spread)
+    if beyond <= 0:
+        return expr_z, 0.0
+    noise = (variance * (n - 1) + typical * PRIOR_FREEDOM) / (n - 1 + PRIOR_FREEDOM)
+    weight = beyond / (beyond + noise / n)
+    stretch = _stretch(variance, n) if with_sd and n >= LEAST_FOR_SD else np.ones_like(mean)
+    return (centred * stretch + (1 - weight) * mean).astype(np.float32), float(weight.mean())
+
+
+def _relative_spread(centred: np.ndarray) -> float:
+    """Sd of a mean square over genes, relative to it: sqrt(2 tr(S^2)) / tr(S).
+
+    tr(S^2) is freed from its bias (Bai and Saranadasa 1996); of few samples it is hardly known,
+    and no less than `LEAST_SPREAD` is taken.
+    """
+    n = len(centred)
+    if n < 4:
+        return FEW_SPREAD
+    gram = centred @ centred.T / (n - 1)
+    total = np.trace(gram)
+    square = (n - 1) ** 2 / ((n - 2) * (n + 1)) * ((gram**2).sum() - total**2 / (n - 1))
+    return max(float(np.sqrt(2 * max(square, 0)) / max(total, 1e-12)), LEAST_SPREAD)
+
+
+def _stretch(variance: np.ndarray, n: int) -> np.ndarray:
+    """Factors that bring sds of genes to 1, drawn to their common factor as in ComBat."""
+    freedom = n - 1
+    varies = variance > 1e-8
+    log_variance = np.log(variance[varies]) - (digamma(freedom / 2) - np.log(freedom / 2))
+    noise = float(polygamma(1, freedom / 2))
+    common, between = log_variance.mean(), max(log_variance.var() - noise, 0)
+    drawn = common + between / (between + noise) * (log_variance - common)
+    stretch = np.ones_like(variance)
+    stretch[varies] = np.exp(-drawn / 2)
+    return np.clip(stretch, 1 / LARGEST_STRETCH, LARGEST_STRETCH)
+
+
+def _to_quantiles(expr_z: np.ndarray, scaler: TissueScaler) -> np.ndarray:
+    """Give each sample the distribution over genes of training samples, by its ranks."""
+    mean, sd = scaler.mean[0], scaler.sd[0]
+    n_genes, n_draws = expr_z.shape[1], 9
+    normal = ndtri((np.arange(n_draws) + 0.5) / n_draws)
+    pooled = np.sort(np.maximum(mean[:, None] + sd[:, None] * normal, 0), axis=None)
+    reference = pooled[n_draws // 2 :: n_draws]
+    values = expr_z * sd + mean
+    ranks = rankdata(values, axis=1) - 1
+    return ((np.interp(ranks, np.arange(n_genes), reference) - mean) / sd).astype(np.float32)
