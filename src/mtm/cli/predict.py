@@ -205,6 +205,7 @@ def _files(options: argparse.Namespace) -> list[tuple[Path, str | None]]:
 def run(options: argparse.Namespace) -> None:
     """Run ``mtm predict``."""
     from mtm.models.registry import load
+    from mtm.page.person import demand_few
     from mtm.predictions.alignment import align_to_training
     from mtm.predictions.answer_files import output_suffix, provenance
     from mtm.predictions.answers import ask, targets_for
@@ -227,6 +228,8 @@ def run(options: argparse.Namespace) -> None:
             say(str(done))
     filled = fill_missing(model, samples)
     _say_missing(model, samples, filled)
+    if options.report is not None:
+        demand_few(samples.table["donor"].nunique())
     answers, silent = ask(model, samples, targets, choice)
     _say_unused(model, samples, silent)
     said = provenance(
@@ -235,6 +238,8 @@ def run(options: argparse.Namespace) -> None:
     )  # fmt: skip
     try:
         _write(options, answers, said, samples)
+        if options.report is not None:
+            _report(options.report, answers, said, moved)
     except InputError as error:
         raise _of_traits(error, options.traits or options.samples) from error
 
@@ -333,6 +338,17 @@ def _write(options: argparse.Namespace, answers, said: dict, samples) -> None:
         f"{duration(seconds).removeprefix('about ')}{rate}"
     )
     say(trust(answers))
+
+
+def _report(path: Path, answers, said: dict, moved) -> None:
+    """Write the page about a few people."""
+    from mtm.io import atomic_path
+    from mtm.page.person import build_person_page
+
+    with atomic_path(path) as temporary:
+        page = build_person_page(answers, said, [f"{done}." for done in moved])
+        temporary.write_text(page, encoding="utf-8")
+    say(f"{path}: {answers.rows['donor'].nunique()} people")
 
 
 def _read_traits(path: Path | None):

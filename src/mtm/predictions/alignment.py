@@ -16,8 +16,8 @@ from mtm.vocabulary import NEW_ALIGNMENTS, NewAlignment
 LARGEST_LOG2_TPM = 24.0
 CONSTANT_SHARE = 1e-6
 # How many sds beyond what people differ by a laboratory must be to count as one.
-SURE = 1.64
-LEAST_SPREAD, FEW_SPREAD = 0.2, 0.6
+SURE = 2.0
+LEAST_SPREAD, FEW_SPREAD = 0.3, 1.0
 # Samples that a gene's variance is drawn to all genes' by.
 PRIOR_FREEDOM = 4
 LEAST_FOR_SD, LARGEST_STRETCH = 8, 4.0
@@ -146,7 +146,11 @@ def align_to_training(
         elif method == "quantile":
             aligned_z, weight = _to_quantiles(expr_z, scaler), 1.0
         elif method != "none":
-            aligned_z, weight = _to_moments(expr_z.astype(np.float64), method == "combat")
+            aligned_z, weight = _to_moments(
+                expr_z.astype(np.float64),
+                len(model.provenance.training_donors),
+                method == "combat",
+            )
             if weight == 0:
                 done, reason = "none", "they differ no more than people do"
         if done != "none":
@@ -158,21 +162,23 @@ def align_to_training(
     return samples.with_expression(expr_tpm), tuple(told)
 
 
-def _to_moments(expr_z: np.ndarray, with_sd: bool) -> tuple[np.ndarray, float]:
+def _to_moments(expr_z: np.ndarray, n_training: int, with_sd: bool) -> tuple[np.ndarray, float]:
     """Shift, and perhaps stretch, genes towards mean 0 and sd 1 (methods 6.23)."""
     n = len(expr_z)
+    share = 1 / n + 1 / max(n_training, 1)
     mean = expr_z.mean(0)
     centred = expr_z - mean
     variance = centred.var(0) * n / (n - 1)
-    typical = variance.mean()
-    # Where no laboratory differs, n mean(m^2) / typical has mean 1 and, as genes go together, this
+    # Of few people the training's variance, 1, is the better guess.
+    typical = (variance.mean() * (n - 1) + PRIOR_FREEDOM) / (n - 1 + PRIOR_FREEDOM)
+    # Where no laboratory differs, mean(m^2) / (typical share) has mean 1 and, as genes go together, this
     # sd.
     spread = _relative_spread(centred)
-    beyond = (mean**2).mean() - typical / n * (1 + SURE * spread)
+    beyond = (mean**2).mean() - typical * share * (1 + SURE * spread)
     if beyond <= 0:
         return expr_z, 0.0
     noise = (variance * (n - 1) + typical * PRIOR_FREEDOM) / (n - 1 + PRIOR_FREEDOM)
-    weight = beyond / (beyond + noise / n)
+    weight = beyond / (beyond + noise * share)
     stretch = _stretch(variance, n) if with_sd and n >= LEAST_FOR_SD else np.ones_like(mean)
     return (centred * stretch + (1 - weight) * mean).astype(np.float32), float(weight.mean())
 

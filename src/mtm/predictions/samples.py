@@ -279,6 +279,8 @@ def samples_of_matrix(
         One row a sample: ``sample_id``, ``donor``, ``tissue``, and covariates.
     """
     gene_ids = list(gene_ids)
+    if "tissue" not in table:
+        raise InputError(where, "no tissue of its samples", "source, or a column tissue of obs")
     joined = _checked(model, table.reset_index(drop=True), where, [])
     dense = expr.toarray() if hasattr(expr, "toarray") else np.asarray(expr)
     values = to_tpm(dense, units, where, list(joined["sample_id"]))
