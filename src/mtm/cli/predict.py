@@ -68,7 +68,15 @@ def add(commands: argparse._SubParsersAction) -> None:
         help="covariates for models that use them: .tsv with columns sample_id, sex, age, ...",
     )
     predict.add_argument(
-        "--force", action="store_true", help="replace the file of --out where there is one"
+        "--qc", type=Path, metavar="FILE", help="file to write the checks of all samples to (.tsv)"
+    )
+    predict.add_argument(
+        "--strict",
+        action="store_true",
+        help="predict nothing (exit code 2) if a sample is not like the training donors'",
+    )
+    predict.add_argument(
+        "--force", action="store_true", help="replace the files of --out and --qc that are there"
     )
     predict.set_defaults(run=run)
 
@@ -90,22 +98,27 @@ def _check_files(options: argparse.Namespace) -> None:
         "--expression": (options.expression, "a file of expression"),
         "--traits": (options.traits, "a tab-separated table"),
     }
-    out = options.out
-    for option, (path, expected) in inputs.items():
-        if path is None:
-            continue
+    given = {option: pair for option, pair in inputs.items() if pair[0] is not None}
+    for path, expected in given.values():
         require_file(path, expected)
-        if out.exists() and os.path.samefile(out, path):
-            raise InputError(f"--out {out}", f"the file of {option}", "a file of its own")
-    if out.is_dir():
-        raise InputError(f"--out {out}", "a folder", "a file")
-    if os.path.lexists(out) and not options.force:
-        hint = "Name another file, or add --force to replace it."
-        raise InputError(f"--out {out}", "a file that is there already", "a new file", hint)
+    outputs = {"--out": options.out, "--qc": options.qc}
+    for name, out in outputs.items():
+        if out is None:
+            continue
+        for option, (path, _) in given.items():
+            if out.exists() and os.path.samefile(out, path):
+                raise InputError(f"{name} {out}", f"the file of {option}", "a file of its own")
+        if out.is_dir():
+            raise InputError(f"{name} {out}", "a folder", "a file")
+        if os.path.lexists(out) and not options.force:
+            hint = "Name another file, or add --force to replace it."
+            raise InputError(f"{name} {out}", "a file that is there already", "a new file", hint)
+    if options.qc is not None and options.qc.resolve() == options.out.resolve():
+        raise InputError(f"--qc {options.qc}", "the file of --out", "a file of its own")
 
 
-def run(options: argparse.Namespace) -> None:
-    """Run ``mtm predict``."""
+def run(options: argparse.Namespace) -> int:
+    """Run ``mtm predict``; return 2 where ``--strict`` keeps it from predicting."""
     from mtm.cohort.scaling import UNITS
     from mtm.cohort.units import to_tpm
     from mtm.models.registry import load
@@ -141,6 +154,10 @@ def run(options: argparse.Namespace) -> None:
     inputs = new_people.new_inputs(
         model, aligned, sample_ids, options.source, traits, options.expression, options.traits
     )
+    warned = _check_samples(options, model, inputs, gene_ids)
+    if warned and options.strict:
+        say(f"{warned} of {len(sample_ids)} samples with a warning: nothing predicted (--strict)")
+        return 2
     scale, units = {
         "z": (model.scale, UNITS[model.scale]),
         "log2": ("log2", "log2(1+TPM)"),
@@ -160,6 +177,23 @@ def run(options: argparse.Namespace) -> None:
         raise _of_traits(error, options.traits) from error
     say(f"{options.out}: {len(sample_ids)} samples x {len(targets)} tissues, {units}")
     say(new_people.trust(model, options.source))
+    return 0
+
+
+def _check_samples(options: argparse.Namespace, model, inputs, gene_ids: list[str]) -> int:
+    """Say of each sample whether it is like the training donors'; return how many are not."""
+    from mtm.io import write_tsv
+    from mtm.predictions.checks import WARNED, check_samples, in_words
+    from mtm.predictions.gene_overlap import match_genes
+
+    found = match_genes(model.genes, gene_ids, options.min_overlap)[0] >= 0
+    sample_ids, sex = list(inputs.samples.index), inputs.samples.get("sex")
+    table = check_samples(model, inputs.expr_tpm, sample_ids, options.source, found, sex)
+    for line in in_words(table):
+        say(line)
+    if options.qc is not None:
+        write_tsv(table, options.qc)
+    return int((table["status"] == WARNED).sum())
 
 
 def _read_traits(path: Path):
