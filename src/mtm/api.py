@@ -16,6 +16,7 @@ from mtm.predictions.gene_overlap import GeneChoice, find_genes
 from mtm.predictions.samples import (
     TISSUE_COLUMNS,
     NewSamples,
+    checks_of,
     fill_missing,
     samples_of_matrix,
 )
@@ -122,6 +123,36 @@ class Model:
         answers, _ = ask(model, samples, targets, choice)
         said = provenance(model, self.bundle, moved, genes_set_to_training_mean=filled)
         return to_anndata(answers, said)
+
+    def check(
+        self,
+        adata: anndata.AnnData,
+        *,
+        source: str | None = None,
+        layer: str | None = None,
+        units: Units | None = None,
+        min_overlap: float = MIN_OVERLAP,
+    ) -> pd.DataFrame:
+        """Hold samples against what the training donors' are like.
+
+        Parameters
+        ----------
+        adata, source, layer, units, min_overlap
+            As in `predict`. ``obs["sex"]`` (1 male, 2 female) is held against the sex genes.
+
+        Returns
+        -------
+        pandas.DataFrame
+            A row a sample, indexed by it: ``status`` ("pass", "warn", "unchecked"), ``says``
+            (why, in words) and the figures behind it.
+
+        Raises
+        ------
+        mtm.errors.InputError
+            The samples, a name or a value are not what they should be.
+        """
+        samples = self._samples(adata, source, layer, units, min_overlap)
+        return checks_of(self.predictor, samples).set_index("sample_id")
 
     def _samples(
         self,

@@ -5,11 +5,9 @@ import os
 from pathlib import Path
 from typing import get_args
 
-from mtm.cli.say import duration, progress, say
 from mtm.errors import InputError, shown
 from mtm.settings.transfer import MIN_OVERLAP
 from mtm.vocabulary import (
-    COVARIATES,
     NEW_ALIGNMENTS,
     OUTPUT_SCALES,
     OUTPUT_SUFFIXES,
@@ -18,7 +16,6 @@ from mtm.vocabulary import (
 )
 
 DEFAULT_ALIGNMENT = "shift"
-MOST_NAMED = 10
 
 
 def add(commands: argparse._SubParsersAction) -> None:
@@ -123,6 +120,14 @@ def _add_answers(group: argparse._ArgumentGroup) -> None:
         "--report", type=Path, metavar="HTML", help="page to write, for a few people"
     )
     group.add_argument(
+        "--qc", type=Path, metavar="FILE", help="file to write the checks of all samples to (.tsv)"
+    )
+    group.add_argument(
+        "--strict",
+        action="store_true",
+        help="predict nothing (exit code 2) if a sample is not like the training donors'",
+    )
+    group.add_argument(
         "--force", action="store_true", help="replace the files to write where they are"
     )
 
@@ -173,11 +178,13 @@ def _check_files(options: argparse.Namespace, files: list[tuple[Path, str | None
 
 def _outputs(options: argparse.Namespace) -> dict[str, Path]:
     """Files to write, by option."""
-    outputs = {"--out": options.out, "--report": options.report}
-    resolved = [path.resolve() for path in outputs.values() if path is not None]
-    if len(set(resolved)) < len(resolved):
-        raise InputError("--report", "the file of --out", "a file of its own")
-    return {option: path for option, path in outputs.items() if path is not None}
+    given = {"--out": options.out, "--report": options.report, "--qc": options.qc}
+    outputs = {option: path for option, path in given.items() if path is not None}
+    for option, path in outputs.items():
+        for other, same in outputs.items():
+            if other != option and path.resolve() == same.resolve():
+                raise InputError(f"{option} {path}", f"the file of {other}", "a file of its own")
+    return outputs
 
 
 def _files(options: argparse.Namespace) -> list[tuple[Path, str | None]]:
@@ -202,14 +209,10 @@ def _files(options: argparse.Namespace) -> list[tuple[Path, str | None]]:
     return files
 
 
-def run(options: argparse.Namespace) -> None:
-    """Run ``mtm predict``."""
-    from mtm.models.registry import load
-    from mtm.page.person import demand_few
-    from mtm.predictions.alignment import align_to_training
-    from mtm.predictions.answer_files import output_suffix, provenance
-    from mtm.predictions.answers import ask, targets_for
-    from mtm.predictions.samples import fill_missing
+def run(options: argparse.Namespace) -> int:
+    """Run ``mtm predict``; return 2 where ``--strict`` keeps it from predicting."""
+    from mtm.cli.predicting import predict
+    from mtm.predictions.answer_files import output_suffix
 
     suffix = output_suffix(options.out)
     if options.scale and not options.wide:
@@ -218,159 +221,4 @@ def run(options: argparse.Namespace) -> None:
         raise InputError("--wide", "AnnData to write", "a table, .tsv or .parquet")
     files = _files(options)
     _check_files(options, files)
-    model = load(options.bundle)
-    choice = _choose_genes(options, model)
-    samples = _read(options, model, files)
-    targets = targets_for(model, samples, options.target)
-    samples, moved = align_to_training(model, samples, options.align)
-    for done in moved:
-        if options.align != "none":
-            say(str(done))
-    filled = fill_missing(model, samples)
-    _say_missing(model, samples, filled)
-    if options.report is not None:
-        demand_few(samples.table["donor"].nunique())
-    answers, silent = ask(model, samples, targets, choice)
-    _say_unused(model, samples, silent)
-    said = provenance(
-        model, options.bundle, moved, inputs=[path.name for path, _ in files],
-        genes_set_to_training_mean=filled,
-    )  # fmt: skip
-    try:
-        _write(options, answers, said, samples)
-        if options.report is not None:
-            _report(options.report, answers, said, moved)
-    except InputError as error:
-        raise _of_traits(error, options.traits or options.samples) from error
-
-
-def _choose_genes(options: argparse.Namespace, model):
-    """Return the genes that are told; say which names are ambiguous or unknown."""
-    from mtm.predictions.gene_overlap import GeneChoice, find_genes, gene_names
-
-    choice = GeneChoice.every(len(model.genes))
-    if options.genes is not None:
-        named = find_genes(model.genes, gene_names(options.genes))
-        for name, ids in named.ambiguous.items():
-            say(f"--genes: {shown(name)} is the name of {len(ids)} genes: {', '.join(ids)}")
-        if named.unknown:
-            more = ", ..." * (len(named.unknown) > MOST_NAMED)
-            names = ", ".join(map(shown, named.unknown[:MOST_NAMED]))
-            say(f"--genes: {len(named.unknown)} unknown to the model: {names}{more}")
-        choice = GeneChoice(named.columns)
-    if options.min_reliability is not None:
-        choice = choice.least(model.certificate, options.min_reliability)
-    return choice
-
-
-def _read(options: argparse.Namespace, model, files: list[tuple[Path, str | None]]):
-    """Read the samples and say what they are."""
-    from mtm.predictions.samples import counted, read_samples, with_traits
-
-    traits = _read_traits(options.traits)
-    table = _read_traits(options.samples)
-    if table is not None:
-        table = table.reset_index()
-    samples = read_samples(
-        model, files, table, options.units, options.min_overlap, options.samples or "--samples"
-    )
-    samples = with_traits(samples, traits, options.traits)
-    units = "log2(1+TPM)" if options.units == "log2" else "TPM"
-    said = set()
-    for source in samples.sources:
-        say(f"{source.where}: {len(source.rows)} samples of {source.tissue}, read as {units}")
-        if source.where not in said:
-            say(str(source.overlap))
-        said.add(source.where)
-    if table is not None and len(table) > len(samples.table):
-        absent = len(table) - len(samples.table)
-        say(f"{options.samples}: {absent} samples are in no file of expression, and left out")
-    if len(counted(samples)) > 1:
-        say(f"{samples.table['donor'].nunique()} people with {len(samples.table)} samples")
-    return samples
-
-
-def _say_missing(model, samples, filled: int) -> None:
-    """Say what becomes of genes that files lack."""
-    for source in samples.sources:
-        lacks = source.overlap.n_model - source.overlap.n_found
-        if lacks and filled:
-            say(
-                f"{lacks} genes that the data lack are set to the training mean of {source.tissue}"
-            )
-        elif lacks:
-            say(f"{lacks} genes that the data of {source.tissue} lack are left out, not made up")
-
-
-def _say_unused(model, samples, silent: list[str]) -> None:
-    """Say whose samples are not used, and who is told nothing."""
-    source = model.provenance.source
-    others = samples.table["tissue"] != source
-    if not model.several_sources and others.any():
-        say(
-            f"model {model.name} predicts from {source} alone: {int(others.sum())} samples of "
-            "other tissues are not used"
-        )
-    if silent:
-        more = ", ..." * (len(silent) > MOST_NAMED)
-        names = ", ".join(silent[:MOST_NAMED])
-        say(f"{len(silent)} people have no sample to predict from: {names}{more}")
-
-
-def _write(options: argparse.Namespace, answers, said: dict, samples) -> None:
-    """Write what was asked for, and say what it is."""
-    import time
-
-    from mtm.predictions.answer_files import write_answers
-    from mtm.predictions.answers import trust
-
-    start, n_rows = time.monotonic(), len(answers.rows)
-    wide = (options.scale or "tpm") if options.wide else None
-    write_answers(
-        options.out, answers, said, wide=wide, progress=progress(n_rows, "people x tissues")
-    )
-    seconds = time.monotonic() - start
-    people, used = answers.rows["donor"].nunique(), answers.inputs.n_samples
-    who = f"{people} samples" if people == used else f"{people} people with {used} samples"
-    rate = f", {n_rows / seconds:,.0f} a second" if seconds > 5 else ""
-    say(
-        f"{options.out}: {who} x {len(answers.targets)} tissues, {len(answers.genes)} genes, in "
-        f"{duration(seconds).removeprefix('about ')}{rate}"
-    )
-    say(trust(answers))
-
-
-def _report(path: Path, answers, said: dict, moved) -> None:
-    """Write the page about a few people."""
-    from mtm.io import atomic_path
-    from mtm.page.person import build_person_page
-
-    with atomic_path(path) as temporary:
-        page = build_person_page(answers, said, [f"{done}." for done in moved])
-        temporary.write_text(page, encoding="utf-8")
-    say(f"{path}: {answers.rows['donor'].nunique()} people")
-
-
-def _read_traits(path: Path | None):
-    """Read covariates of new samples, which must be what people can have."""
-    if path is None:
-        return None
-    from mtm.cohort.fields import check_traits
-    from mtm.io import read_tsv
-
-    table = read_tsv(path, ["sample_id"], dtype={"sample_id": str, "donor": str, "tissue": str})
-    for name in ("sample_id", "donor", "tissue"):
-        if name in table and table[name].isna().any():
-            row = int(table[name].isna().to_numpy().argmax()) + 1
-            raise InputError(f"{path}, row {row}", f"no {name}", "one in every row")
-    return check_traits(table.set_index("sample_id"), path)
-
-
-def _of_traits(error: InputError, traits: Path | None) -> InputError:
-    """Return an error about covariates as one of the table of traits, others as they are."""
-    if error.where == COVARIATES:
-        hint = (
-            "Give a table with a row a sample and these columns as --traits; fields may be empty."
-        )
-        return InputError(traits or "--traits", error.found, error.expected, hint)
-    return error.within(traits) if traits and error.where.startswith("covariate ") else error
+    return predict(options, files)

@@ -9,7 +9,7 @@ from scipy.stats import rankdata
 from mtm.cohort.scaling import TissueScaler, log2_tpm
 from mtm.errors import InputError
 from mtm.models.base import Predictor
-from mtm.predictions.samples import NewSamples
+from mtm.predictions.samples import NewSamples, Source
 from mtm.settings.transfer import Alignment
 from mtm.vocabulary import NEW_ALIGNMENTS, NewAlignment
 
@@ -21,6 +21,8 @@ LEAST_SPREAD, FEW_SPREAD = 0.3, 1.0
 # Samples that a gene's variance is drawn to all genes' by.
 PRIOR_FREEDOM = 4
 LEAST_FOR_SD, LARGEST_STRETCH = 8, 4.0
+# Statistics of a single tissue have one row, which broadcasts over samples.
+ONE = np.zeros(1, np.int64)
 
 
 def align_moments(
@@ -130,36 +132,53 @@ def align_to_training(
     if method != "none":
         expr_tpm = expr_tpm.copy()
     for source in samples.sources:
-        tissue = model.tissues.index(source.tissue)
-        genes = np.flatnonzero(~np.isnan(expr_tpm[source.rows[0]]))
-        scaler = replace(
-            model.scaler,
-            mean=model.scaler.mean[tissue : tissue + 1, genes].astype(np.float64),
-            sd=model.scaler.sd[tissue : tissue + 1, genes].astype(np.float64),
-            clip=None,
+        scaler, genes = _scaler_of(model, samples, source)
+        expr_z = scaler.transform(samples.expr_tpm[np.ix_(source.rows, genes)], ONE)
+        aligned_z, weight, reason = _aligned(
+            expr_z, scaler, method, len(model.provenance.training_donors)
         )
-        one = np.zeros(1, np.int64)
-        expr_z = scaler.transform(samples.expr_tpm[np.ix_(source.rows, genes)], one)
-        aligned_z, weight, done, reason = expr_z, 0.0, method, ""
-        if len(source.rows) == 1 and method != "none":
-            done, reason = "none", "one sample alone tells people and laboratory not apart"
-        elif method == "quantile":
-            aligned_z, weight = _to_quantiles(expr_z, scaler), 1.0
-        elif method != "none":
-            aligned_z, weight = _to_moments(
-                expr_z.astype(np.float64),
-                len(model.provenance.training_donors),
-                method == "combat",
-            )
-            if weight == 0:
-                done, reason = "none", "they differ no more than people do"
-        if done != "none":
-            expr_tpm[np.ix_(source.rows, genes)] = scaler.inverse(aligned_z, one)
+        if weight:
+            expr_tpm[np.ix_(source.rows, genes)] = scaler.inverse(aligned_z, ONE)
         distance = tuple(float(np.median(np.abs(z.mean(0)))) for z in (expr_z, aligned_z))
+        done = method if weight else "none"
         told.append(
             Moved(source.where, source.tissue, len(source.rows), done, weight, distance, reason)
         )
     return samples.with_expression(expr_tpm), tuple(told)
+
+
+def _scaler_of(
+    model: Predictor, samples: NewSamples, source: Source
+) -> tuple[TissueScaler, np.ndarray]:
+    """Return the scaler of one tissue, not clipped, on the genes that its samples have."""
+    tissue = model.tissues.index(source.tissue)
+    genes = np.flatnonzero(~np.isnan(samples.expr_tpm[source.rows[0]]))
+    mean, sd = (
+        values[tissue : tissue + 1, genes].astype(np.float64)
+        for values in (model.scaler.mean, model.scaler.sd)
+    )
+    return replace(model.scaler, mean=mean, sd=sd, clip=None), genes
+
+
+def _aligned(
+    expr_z: np.ndarray, scaler: TissueScaler, method: NewAlignment, n_training: int
+) -> tuple[np.ndarray, float, str]:
+    """Align samples of one tissue.
+
+    Returns
+    -------
+    np.ndarray, float, str
+        z-scores; the share of the difference that was taken away, 0 where nothing was done; and
+        why not.
+    """
+    if method == "none":
+        return expr_z, 0.0, ""
+    if len(expr_z) == 1:
+        return expr_z, 0.0, "one sample alone tells people and laboratory not apart"
+    if method == "quantile":
+        return _to_quantiles(expr_z, scaler), 1.0, ""
+    aligned_z, weight = _to_moments(expr_z.astype(np.float64), n_training, method == "combat")
+    return aligned_z, weight, "" if weight else "they differ no more than people do"
 
 
 def _to_moments(expr_z: np.ndarray, n_training: int, with_sd: bool) -> tuple[np.ndarray, float]:
@@ -171,8 +190,8 @@ def _to_moments(expr_z: np.ndarray, n_training: int, with_sd: bool) -> tuple[np.
     variance = centred.var(0) * n / (n - 1)
     # Of few people the training's variance, 1, is the better guess.
     typical = (variance.mean() * (n - 1) + PRIOR_FREEDOM) / (n - 1 + PRIOR_FREEDOM)
-    # Where no laboratory differs, mean(m^2) / (typical share) has mean 1 and, as genes go together, this
-    # sd.
+    # Where no laboratory differs, mean(m^2) / (typical share) has mean 1 and this sd, as genes go
+    # together.
     spread = _relative_spread(centred)
     beyond = (mean**2).mean() - typical * share * (1 + SURE * spread)
     if beyond <= 0:

@@ -15,6 +15,7 @@ from mtm.cohort.units import SampleTotals, to_tpm
 from mtm.errors import InputError, shown
 from mtm.io import read_apart
 from mtm.models.base import Predictor
+from mtm.predictions.checks import check_samples
 from mtm.predictions.gene_overlap import GeneOverlap, match_genes
 from mtm.predictions.new_people import check_source, tissue_of
 from mtm.settings.transfer import MIN_OVERLAP
@@ -25,6 +26,8 @@ SAMPLE_COLUMNS = ("sample_id", "donor", "tissue")
 # Columns of an AnnData file's obs in which tissues of samples are looked for.
 TISSUE_COLUMNS = ("tissue", "target")
 AN_H5AD = "an AnnData h5ad file"
+# Samples checked at a time.
+CHECKED = 1024
 
 
 @dataclass(frozen=True)
@@ -317,6 +320,38 @@ def with_traits(
     return replace(samples, table=pd.concat([told, added], axis=1))
 
 
+def checks_of(model: Predictor, samples: NewSamples) -> pd.DataFrame:
+    """Hold samples, as they came, against what training donors' samples are like.
+
+    Returns
+    -------
+    pd.DataFrame
+        A row a sample, as `mtm.predictions.checks.check_samples` returns it.
+    """
+    sex, parts = samples.table.get("sex"), []
+    for source in samples.sources:
+        found = ~np.isnan(samples.expr_tpm[source.rows[0]])
+        mean_tpm = _mean_tpm(model, source.tissue)
+        for start in range(0, len(source.rows), CHECKED):
+            rows = source.rows[start : start + CHECKED]
+            table = check_samples(
+                model,
+                np.where(found, samples.expr_tpm[rows], mean_tpm),
+                list(samples.table["sample_id"].iloc[rows]),
+                source.tissue,
+                found,
+                None if sex is None else sex.iloc[rows],
+            )
+            parts.append(table.set_axis(rows))
+    return pd.concat(parts).sort_index()
+
+
+def _mean_tpm(model: Predictor, tissue: str) -> np.ndarray:
+    """Training mean of a tissue on the model's scale, as TPM, ``(n_genes,)``."""
+    at_mean = np.zeros((1, len(model.genes)), np.float32)
+    return model.scaler.inverse(at_mean, np.array([model.tissues.index(tissue)]))[0]
+
+
 def fill_missing(model: Predictor, samples: NewSamples) -> int:
     """Set genes that files lack to the training mean of the tissue, where a model needs them.
 
@@ -333,9 +368,7 @@ def fill_missing(model: Predictor, samples: NewSamples) -> int:
     for source in samples.sources:
         missing = np.flatnonzero(np.isnan(samples.expr_tpm[source.rows[0]]))
         if len(missing):
-            tissue = model.tissues.index(source.tissue)
-            at_mean = np.zeros((1, len(model.genes)), np.float32)
-            mean_tpm = model.scaler.inverse(at_mean, np.array([tissue]))[0]
+            mean_tpm = _mean_tpm(model, source.tissue)
             samples.expr_tpm[np.ix_(source.rows, missing)] = mean_tpm[missing]
         most = max(most, len(missing))
     return most
