@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from mtm import __version__, cli
+from mtm.cli.say import progress
 from mtm.cohort.cohort import Cohort
 from mtm.models.base import Requests, Training
 from mtm.models.certificate import Certificate
@@ -565,3 +566,26 @@ def test_help_comes_without_slow_imports(arguments):
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "usage: mtm" in done.stdout
     assert done.stderr.strip() == "[]"
+
+
+def test_how_far_it_is_and_how_long_it_will_take_is_said_now_and_then(capsys):
+    seconds = iter([0, 1, 11, 12, 40])
+    done = progress(400, "people x tissues", lambda: next(seconds))
+    for n in (10, 100, 110, 400):
+        done(n)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line == "mtm: 100 of 400 people x tissues (25%), 9 a second, about 33 s left"
+
+
+def test_a_page_about_a_person(tmp_path, capsys, certified, expr_tpm):
+    expression = write_expression(tmp_path / "x.tsv", expr_tpm)
+    code, _, err = predict(
+        capsys, certified, expression, tmp_path / "y.tsv", "--report", tmp_path / "r.html"
+    )
+    assert code == 0, err
+    assert "a page about 4 people" in err
+    assert '<h2 id="person-0-title">person-b</h2>' in (tmp_path / "r.html").read_text()
+    again = predict(capsys, certified, expression, tmp_path / "z.tsv", "--report", expression,
+                    "--force")  # fmt: skip
+    assert again[0] == 1
+    assert "the file of --expression" in again[2]

@@ -28,10 +28,10 @@ def progress(n_all: int, what: str, now: Callable[[], float] = time.monotonic):
 
     def done(n: int) -> None:
         nonlocal last
-        passed = now() - start
-        if now() - last < EVERY_SECONDS or not 0 < n < n_all:
+        passed = (time_now := now()) - start
+        if time_now - last < EVERY_SECONDS or not 0 < n < n_all:
             return
-        last = now()
+        last = time_now
         left = duration(passed * (n_all - n) / n)
         say(
             f"{n:,} of {n_all:,} {what} ({n / n_all:.0%}), {n / passed:,.0f} a second, {left} left"

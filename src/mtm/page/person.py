@@ -16,7 +16,7 @@ MOST_PEOPLE, MOST_GENES = 10, 50
 # Genes of these classes are told.
 RELIABLE = RELIABILITY.index("moderate")
 # Half of what the picture of an interval is wide of, in sds, and its width and height on the page.
-REACH, WIDTH, HEIGHT = 5.0, 160, 14
+REACH, WIDTH, HEIGHT = 3.0, 160, 14
 NOT_A_DIAGNOSIS = (
     "Not a diagnosis. These are estimates of what samples of these tissues would show, made for "
     "research from people who had died; no decision on anybody's health may rest on them."

@@ -137,10 +137,10 @@ def align_to_training(
         aligned_z, weight, reason = _aligned(
             expr_z, scaler, method, len(model.provenance.training_donors)
         )
-        if weight:
+        if not reason:
             expr_tpm[np.ix_(source.rows, genes)] = scaler.inverse(aligned_z, ONE)
         distance = tuple(float(np.median(np.abs(z.mean(0)))) for z in (expr_z, aligned_z))
-        done = method if weight else "none"
+        done = "none" if reason else method
         told.append(
             Moved(source.where, source.tissue, len(source.rows), done, weight, distance, reason)
         )
@@ -168,21 +168,26 @@ def _aligned(
     Returns
     -------
     np.ndarray, float, str
-        z-scores; the share of the difference that was taken away, 0 where nothing was done; and
-        why not.
+        z-scores; the share of the difference that was taken away; and why nothing was done,
+        empty where something was.
     """
     if method == "none":
-        return expr_z, 0.0, ""
+        return expr_z, 0.0, "not asked for"
     if len(expr_z) == 1:
         return expr_z, 0.0, "one sample alone tells people and laboratory not apart"
     if method == "quantile":
         return _to_quantiles(expr_z, scaler), 1.0, ""
-    aligned_z, weight = _to_moments(expr_z.astype(np.float64), n_training, method == "combat")
-    return aligned_z, weight, "" if weight else "they differ no more than people do"
+    moved = _to_moments(expr_z.astype(np.float64), n_training, method == "combat")
+    return (expr_z, 0.0, "they differ no more than people do") if moved is None else (*moved, "")
 
 
-def _to_moments(expr_z: np.ndarray, n_training: int, with_sd: bool) -> tuple[np.ndarray, float]:
-    """Shift, and perhaps stretch, genes towards mean 0 and sd 1 (methods 6.23)."""
+def _to_moments(
+    expr_z: np.ndarray, n_training: int, with_sd: bool
+) -> tuple[np.ndarray, float] | None:
+    """Shift, and perhaps stretch, genes towards mean 0 and sd 1 (methods 6.23).
+
+    Returns z-scores and the mean weight; None where nothing is to do.
+    """
     n = len(expr_z)
     share = 1 / n + 1 / max(n_training, 1)
     mean = expr_z.mean(0)
@@ -194,11 +199,13 @@ def _to_moments(expr_z: np.ndarray, n_training: int, with_sd: bool) -> tuple[np.
     # together.
     spread = _relative_spread(centred)
     beyond = (mean**2).mean() - typical * share * (1 + SURE * spread)
-    if beyond <= 0:
-        return expr_z, 0.0
     noise = (variance * (n - 1) + typical * PRIOR_FREEDOM) / (n - 1 + PRIOR_FREEDOM)
-    weight = beyond / (beyond + noise * share)
-    stretch = _stretch(variance, n) if with_sd and n >= LEAST_FOR_SD else np.ones_like(mean)
+    weight = max(beyond, 0) / (max(beyond, 0) + noise * share)
+    stretch = np.ones_like(mean)
+    if with_sd and n >= LEAST_FOR_SD:
+        stretch = _stretch(variance, n, spread / np.sqrt(n - 1))
+    if beyond <= 0 and (stretch == 1).all():
+        return None
     return (centred * stretch + (1 - weight) * mean).astype(np.float32), float(weight.mean())
 
 
@@ -217,14 +224,21 @@ def _relative_spread(centred: np.ndarray) -> float:
     return max(float(np.sqrt(2 * max(square, 0)) / max(total, 1e-12)), LEAST_SPREAD)
 
 
-def _stretch(variance: np.ndarray, n: int) -> np.ndarray:
-    """Factors that bring sds of genes to 1, drawn to their common factor as in ComBat."""
+def _stretch(variance: np.ndarray, n: int, noise_of_all: float) -> np.ndarray:
+    """Factors that bring sds of genes to 1, drawn to their common factor as in ComBat.
+
+    `noise_of_all` is the sd of the logarithm of their common variance, as people vary together.
+    """
     freedom = n - 1
     varies = variance > 1e-8
+    if not varies.any():
+        return np.ones_like(variance)
     log_variance = np.log(variance[varies]) - (digamma(freedom / 2) - np.log(freedom / 2))
     noise = float(polygamma(1, freedom / 2))
     common, between = log_variance.mean(), max(log_variance.var() - noise, 0)
-    drawn = common + between / (between + noise) * (log_variance - common)
+    away = between / (between + noise) * (log_variance - common)
+    # James and Stein: nothing of a factor that people alone may give.
+    drawn = away + common * max(0.0, 1 - (SURE * noise_of_all / common) ** 2)
     stretch = np.ones_like(variance)
     stretch[varies] = np.exp(-drawn / 2)
     return np.clip(stretch, 1 / LARGEST_STRETCH, LARGEST_STRETCH)

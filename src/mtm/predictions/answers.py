@@ -286,9 +286,12 @@ def trust(answers: Answers) -> str:
     names = ", ".join(known.sources)
     if answers.certificate is None:
         return f"no intervals and no reliability: the certificate is of predictions from {names}"
+    spoken = set(answers.rows["source"][answers.certified])
     beside = ""
-    if not all(known.covers(source) for source in set(answers.rows["source"])):
+    if not all(known.covers(source) for source in spoken):
         beside = f"; reliability is what {names} alone gives, more samples tell no less on average"
+    if not answers.certified.all():
+        beside += f"; none of predictions without {names}"
     return (
         f"{known.levels[-1]:.0%} intervals and reliability from up to {known.n_donors.max()} "
         f"held-out donors a tissue{beside}"
