@@ -114,7 +114,8 @@ def read_samples(
         parts.append(rows)
         places.append((path, columns, slice(start, start + len(rows))))
         start += len(rows)
-    joined = _checked(model, pd.concat(parts, ignore_index=True), where_table, files)
+    place = where_table if table is not None else files[0][0] if len(files) == 1 else "--source"
+    joined = _checked(model, pd.concat(parts, ignore_index=True), place)
     expr_tpm = shared_array((len(model.genes), len(joined)))
     sources = []
     for path, columns, part in places:
@@ -197,17 +198,17 @@ def _said_by_file(path: Path, n_samples: int) -> pd.DataFrame:
     return pd.DataFrame({name: texts for name, texts in of.items() if texts is not None})
 
 
-def _checked(
-    model: Predictor, rows: pd.DataFrame, where: object, files: Sequence[tuple[Path, str | None]]
-) -> pd.DataFrame:
+def _checked(model: Predictor, rows: pd.DataFrame, place: object) -> pd.DataFrame:
     """Return the table of all samples, its tissues by the model's names."""
-    place = where if len(files) != 1 else files[0][0]
     for column in ("sample_id", "donor"):
         for name in rows[column].astype(str):
             if not name.strip() or not name.isprintable():
                 found = f"a {column.removesuffix('_id')} named {shown(name)}"
                 raise InputError(place, found, "names that can be printed")
-    known = {name: model.tissues[tissue_of(model, name)] for name in rows["tissue"].unique()}
+    try:
+        known = {name: model.tissues[tissue_of(model, name)] for name in rows["tissue"].unique()}
+    except InputError as error:
+        raise error.within(place) from error
     rows = rows.assign(
         sample_id=rows["sample_id"].astype(str),
         donor=rows["donor"].astype(str),
@@ -284,7 +285,7 @@ def samples_of_matrix(
     gene_ids = list(gene_ids)
     if "tissue" not in table:
         raise InputError(where, "no tissue of its samples", "source, or a column tissue of obs")
-    joined = _checked(model, table.reset_index(drop=True), where, [])
+    joined = _checked(model, table.reset_index(drop=True), where)
     dense = expr.toarray() if hasattr(expr, "toarray") else np.asarray(expr)
     values = to_tpm(dense, units, where, list(joined["sample_id"]))
     columns, overlap = match_genes(model.genes, gene_ids, min_overlap, where)
