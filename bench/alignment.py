@@ -49,11 +49,12 @@ def aligned(model: Predictor, expr_tpm: np.ndarray, n: int, method: str) -> np.n
     """Align samples as laboratories of `n` people each, in order."""
     done = np.empty_like(expr_tpm)
     for start in range(0, len(expr_tpm), n):
-        lab = expr_tpm[start : start + n]
+        lab = expr_tpm[start : start + n].copy()
         overlap = GeneOverlap(lab.shape[1], lab.shape[1], lab.shape[1], 0)
         source = Source("lab", SOURCE, np.arange(len(lab)), overlap)
         samples = NewSamples(lab, pd.DataFrame({"tissue": [SOURCE] * len(lab)}), (source,))
-        done[start : start + n] = align_to_training(model, samples, method)[0].expr_tpm
+        align_to_training(model, samples, method)
+        done[start : start + n] = lab
     return done
 
 

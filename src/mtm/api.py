@@ -118,7 +118,7 @@ class Model:
             choice = choice.least(model.certificate, str(min_reliability))
         samples = self._samples(adata, source, layer, units, min_overlap)
         targets = targets_for(model, samples, [target] if isinstance(target, str) else target)
-        samples, moved = align_to_training(model, samples, align)
+        moved = align_to_training(model, samples, align)
         filled = fill_missing(model, samples)
         answers, _ = ask(model, samples, targets, choice)
         said = provenance(model, self.bundle, moved, genes_set_to_training_mean=filled)

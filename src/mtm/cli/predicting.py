@@ -49,7 +49,7 @@ def predict(options: argparse.Namespace, files: list[tuple[Path, str | None]]) -
     if warned and options.strict:
         say(f"{warned} of {len(checks)} samples with a warning: nothing predicted (--strict)")
         return 2
-    samples, moved = align_to_training(model, samples, options.align)
+    moved = align_to_training(model, samples, options.align)
     for done in moved if options.align != "none" else ():
         say(str(done))
     filled = fill_missing(model, samples)

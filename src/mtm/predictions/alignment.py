@@ -1,5 +1,6 @@
 """Expression measured elsewhere, brought to the level and spread of the training samples."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -21,6 +22,10 @@ LEAST_SPREAD, FEW_SPREAD = 0.3, 1.0
 # Samples that a gene's variance is drawn to all genes' by.
 PRIOR_FREEDOM = 4
 LEAST_FOR_SD, LARGEST_STRETCH = 8, 4.0
+# Training sds that a gene counts as off by, at most.
+FARTHEST = 5.0
+# Samples that say how genes go together, at most, and values held at a time.
+MOST_OF_GRAM, HELD_VALUES = 300, 1 << 22
 # Statistics of a single tissue have one row, which broadcasts over samples.
 ONE = np.zeros(1, np.int64)
 
@@ -100,11 +105,11 @@ class Moved:
 
 def align_to_training(
     model: Predictor, samples: NewSamples, method: NewAlignment
-) -> tuple[NewSamples, tuple[Moved, ...]]:
+) -> tuple[Moved, ...]:
     """Bring new samples to what training samples of their tissue are like (methods 6.23).
 
-    Samples of one file and tissue are aligned together; one alone is left as it is. Genes a file
-    lacks stay NaN.
+    Works in place. Samples of one file and tissue are aligned together; one alone is left as it
+    is. Genes a file lacks stay NaN.
 
     Parameters
     ----------
@@ -121,104 +126,146 @@ def align_to_training(
 
     Returns
     -------
-    NewSamples
-        Aligned; `samples` itself stays.
     tuple of Moved
         What was done, one a file and tissue.
     """
     if method not in NEW_ALIGNMENTS:
         raise InputError("alignment", repr(method), f"one of {', '.join(NEW_ALIGNMENTS)}")
-    expr_tpm, told = samples.expr_tpm, []
-    if method != "none":
-        expr_tpm = expr_tpm.copy()
-    for source in samples.sources:
-        scaler, genes = _scaler_of(model, samples, source)
-        expr_z = scaler.transform(samples.expr_tpm[np.ix_(source.rows, genes)], ONE)
-        aligned_z, weight, reason = _aligned(
-            expr_z, scaler, method, len(model.provenance.training_donors)
-        )
-        if not reason:
-            expr_tpm[np.ix_(source.rows, genes)] = scaler.inverse(aligned_z, ONE)
-        distance = tuple(float(np.median(np.abs(z.mean(0)))) for z in (expr_z, aligned_z))
-        done = "none" if reason else method
-        told.append(
-            Moved(source.where, source.tissue, len(source.rows), done, weight, distance, reason)
-        )
-    return samples.with_expression(expr_tpm), tuple(told)
+    return tuple(_align(_Together(model, samples, source), method) for source in samples.sources)
 
 
-def _scaler_of(
-    model: Predictor, samples: NewSamples, source: Source
-) -> tuple[TissueScaler, np.ndarray]:
-    """Return the scaler of one tissue, not clipped, on the genes that its samples have."""
-    tissue = model.tissues.index(source.tissue)
-    genes = np.flatnonzero(~np.isnan(samples.expr_tpm[source.rows[0]]))
-    mean, sd = (
-        values[tissue : tissue + 1, genes].astype(np.float64)
-        for values in (model.scaler.mean, model.scaler.sd)
-    )
-    return replace(model.scaler, mean=mean, sd=sd, clip=None), genes
+def _align(lab: "_Together", method: NewAlignment) -> Moved:
+    """Align samples that came together."""
+    n, reason = len(lab.rows), ""
+    mean = lab.mean()
+    after, weight = mean, 0.0
+    if method != "none" and n == 1:
+        reason = "one sample alone tells people and laboratory not apart"
+    elif method == "quantile":
+        after, weight = lab.to_quantiles(), 1.0
+    elif method != "none":
+        moments = _Moments.of(lab, mean, method == "combat")
+        if moments is None:
+            reason = "they differ no more than people do"
+        else:
+            lab.to_moments(moments)
+            after, weight = (1 - moments.weight) * mean, float(moments.weight.mean())
+    distance = tuple(float(np.median(np.abs(m))) if len(m) else 0.0 for m in (mean, after))
+    done = "none" if reason else method
+    return Moved(lab.where, lab.tissue, n, done, weight, distance, reason)
 
 
-def _aligned(
-    expr_z: np.ndarray, scaler: TissueScaler, method: NewAlignment, n_training: int
-) -> tuple[np.ndarray, float, str]:
-    """Align samples of one tissue.
+class _Together:
+    """Samples of one file and tissue as z-scores, not clipped, some of them at a time."""
 
-    Returns
-    -------
-    np.ndarray, float, str
-        z-scores; the share of the difference that was taken away; and why nothing was done,
-        empty where something was.
+    def __init__(self, model: Predictor, samples: NewSamples, source: Source):
+        tissue = model.tissues.index(source.tissue)
+        self.where, self.tissue, self.rows = source.where, source.tissue, source.rows
+        self.expr_tpm = samples.expr_tpm
+        self.genes = np.flatnonzero(~np.isnan(self.expr_tpm[self.rows[0]]))
+        self.n_training = max(len(model.provenance.training_donors), 1)
+        self.mean_sd = [
+            values[tissue : tissue + 1, self.genes].astype(np.float64)
+            for values in (model.scaler.mean, model.scaler.sd)
+        ]
+        self.scaler = model.scaler
+
+    def _scaler_of(self, genes: slice) -> TissueScaler:
+        mean, sd = (values[:, genes] for values in self.mean_sd)
+        return replace(self.scaler, mean=mean, sd=sd, clip=None)
+
+    def by_genes(self) -> Iterator[tuple[slice, np.ndarray]]:
+        """Yield all samples' z-scores of some genes, float64."""
+        step = max(1, HELD_VALUES // len(self.rows))
+        for start in range(0, len(self.genes), step):
+            part = slice(start, start + step)
+            values = self.expr_tpm[np.ix_(self.rows, self.genes[part])]
+            yield part, self._scaler_of(part).transform(values, ONE).astype(np.float64)
+
+    def mean(self) -> np.ndarray:
+        """Return the mean of every gene, ``(n_genes,)``."""
+        return np.concatenate([np.empty(0), *(expr_z.mean(0) for _, expr_z in self.by_genes())])
+
+    def to_moments(self, moments: "_Moments") -> None:
+        """Shift and stretch."""
+        for part, expr_z in self.by_genes():
+            mean, weight, stretch = (
+                values[part] for values in (moments.mean, moments.weight, moments.stretch)
+            )
+            aligned_z = (expr_z - mean) * stretch + (1 - weight) * mean
+            aligned_tpm = self._scaler_of(part).inverse(aligned_z, ONE)
+            self.expr_tpm[np.ix_(self.rows, self.genes[part])] = aligned_tpm
+
+    def to_quantiles(self) -> np.ndarray:
+        """Give samples the training's distribution over genes; return the mean of every gene."""
+        scaler, total = self._scaler_of(slice(None)), np.zeros(len(self.genes))
+        step = max(1, HELD_VALUES // max(len(self.genes), 1))
+        for start in range(0, len(self.rows), step):
+            cells = np.ix_(self.rows[start : start + step], self.genes)
+            aligned_z = _to_quantiles(scaler.transform(self.expr_tpm[cells], ONE), scaler)
+            self.expr_tpm[cells] = scaler.inverse(aligned_z, ONE)
+            total += aligned_z.sum(0)
+        return total / len(self.rows)
+
+
+@dataclass(frozen=True)
+class _Moments:
+    """How samples are shifted and stretched, each ``(n_genes,)``.
+
+    Parameters
+    ----------
+    mean
+        Of the samples, in training sds.
+    weight
+        Share of it that is taken away.
+    stretch
+        Factor of the differences from it.
     """
-    if method == "none":
-        return expr_z, 0.0, "not asked for"
-    if len(expr_z) == 1:
-        return expr_z, 0.0, "one sample alone tells people and laboratory not apart"
-    if method == "quantile":
-        return _to_quantiles(expr_z, scaler), 1.0, ""
-    moved = _to_moments(expr_z.astype(np.float64), n_training, method == "combat")
-    return (expr_z, 0.0, "they differ no more than people do") if moved is None else (*moved, "")
+
+    mean: np.ndarray
+    weight: np.ndarray
+    stretch: np.ndarray
+
+    @classmethod
+    def of(cls, lab: _Together, mean: np.ndarray, with_sd: bool) -> "_Moments | None":
+        """Find what is to be done (methods 6.23); None where nothing is."""
+        n = len(lab.rows)
+        kept = np.linspace(0, n - 1, min(n, MOST_OF_GRAM)).astype(int)
+        variance, gram = np.empty(len(mean)), np.zeros((len(kept), len(kept)))
+        for part, expr_z in lab.by_genes():
+            variance[part] = expr_z.var(0) * n / (n - 1)
+            # No single gene, far off, shall speak for all.
+            few = np.clip(expr_z[kept], -FARTHEST, FARTHEST)
+            few -= few.mean(0)
+            gram += few @ few.T / (len(kept) - 1)
+        share = 1 / n + 1 / lab.n_training
+        # Of few people the training's variance, 1, is the better guess.
+        typical = np.minimum(variance, FARTHEST**2).mean() if len(mean) else 1.0
+        typical = (typical * (n - 1) + PRIOR_FREEDOM) / (n - 1 + PRIOR_FREEDOM)
+        # Where no laboratory differs, mean(m^2) / (typical share) has mean 1 and this sd, as genes
+        # go together.
+        spread = _relative_spread(gram)
+        found = np.minimum(mean**2, FARTHEST**2).mean() if len(mean) else 0.0
+        beyond = max(found - typical * share * (1 + SURE * spread), 0)
+        noise = (variance * (n - 1) + typical * PRIOR_FREEDOM) / (n - 1 + PRIOR_FREEDOM)
+        stretch = np.ones_like(mean)
+        if with_sd and n >= LEAST_FOR_SD:
+            stretch = _stretch(variance, n, spread / np.sqrt(n - 1))
+        if beyond == 0 and (stretch == 1).all():
+            return None
+        return cls(mean, beyond / (beyond + noise * share), stretch)
 
 
-def _to_moments(
-    expr_z: np.ndarray, n_training: int, with_sd: bool
-) -> tuple[np.ndarray, float] | None:
-    """Shift, and perhaps stretch, genes towards mean 0 and sd 1 (methods 6.23).
-
-    Returns z-scores and the mean weight; None where nothing is to do.
-    """
-    n = len(expr_z)
-    share = 1 / n + 1 / max(n_training, 1)
-    mean = expr_z.mean(0)
-    centred = expr_z - mean
-    variance = centred.var(0) * n / (n - 1)
-    # Of few people the training's variance, 1, is the better guess.
-    typical = (variance.mean() * (n - 1) + PRIOR_FREEDOM) / (n - 1 + PRIOR_FREEDOM)
-    # Where no laboratory differs, mean(m^2) / (typical share) has mean 1 and this sd, as genes go
-    # together.
-    spread = _relative_spread(centred)
-    beyond = (mean**2).mean() - typical * share * (1 + SURE * spread)
-    noise = (variance * (n - 1) + typical * PRIOR_FREEDOM) / (n - 1 + PRIOR_FREEDOM)
-    weight = max(beyond, 0) / (max(beyond, 0) + noise * share)
-    stretch = np.ones_like(mean)
-    if with_sd and n >= LEAST_FOR_SD:
-        stretch = _stretch(variance, n, spread / np.sqrt(n - 1))
-    if beyond <= 0 and (stretch == 1).all():
-        return None
-    return (centred * stretch + (1 - weight) * mean).astype(np.float32), float(weight.mean())
-
-
-def _relative_spread(centred: np.ndarray) -> float:
+def _relative_spread(gram: np.ndarray) -> float:
     """Sd of a mean square over genes, relative to it: sqrt(2 tr(S^2)) / tr(S).
 
-    tr(S^2) is freed from its bias (Bai and Saranadasa 1996); of few samples it is hardly known,
-    and no less than `LEAST_SPREAD` is taken.
+    `gram` has the trace and the square of the samples' covariance S over genes. tr(S^2) is freed
+    from its bias (Bai and Saranadasa 1996); of few samples it is hardly known, and no less than
+    `LEAST_SPREAD` is taken.
     """
-    n = len(centred)
+    n = len(gram)
     if n < 4:
         return FEW_SPREAD
-    gram = centred @ centred.T / (n - 1)
     total = np.trace(gram)
     square = (n - 1) ** 2 / ((n - 2) * (n + 1)) * ((gram**2).sum() - total**2 / (n - 1))
     return max(float(np.sqrt(2 * max(square, 0)) / max(total, 1e-12)), LEAST_SPREAD)

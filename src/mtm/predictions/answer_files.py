@@ -33,8 +33,8 @@ LONG = (*PERSON, "gene_id", "symbol", *VALUES, "reliability", "reliability_class
 # Layers of an AnnData file beside X, which is TPM, as is `tpm`.
 LAYERS = {"z": "z", "log2": "log2", "low": "low_tpm", "high": "high_tpm"}
 DIGITS = 6
-# Values of a wide table that are turned at a time.
-TURNED = 1 << 22
+# Values of a wide table that are turned at a time, and rows of a long one.
+TURNED, TOLD = 1 << 22, 1 << 19
 Progress = Callable[[int], None]
 
 
@@ -125,9 +125,11 @@ def write_answers(
         if suffix == ".h5ad":
             _write_anndata(temporary, answers, said, progress)
         else:
-            tables = _turned(answers, wide, path.parent, progress) if wide else None
+            tables = (
+                _turned(answers, wide, path.parent, progress) if wide else _told(answers, progress)
+            )
             with _writer(temporary, said, _needs_quotes(answers)) as write:
-                for table in tables or map(_told(answers, progress), answers.blocks()):
+                for table in tables:
                     write(table)
 
 
@@ -179,7 +181,9 @@ class _Parquet:
     def write(self, table: pa.Table) -> None:
         table = table.replace_schema_metadata(self.metadata)
         if self.file is None:
-            self.file = pa.parquet.ParquetWriter(self.path, table.schema)
+            # Numbers hardly repeat.
+            texts = [field.name for field in table.schema if field.type == pa.string()]
+            self.file = pa.parquet.ParquetWriter(self.path, table.schema, use_dictionary=texts)
         self.file.write_table(table)
 
     def __exit__(self, *_: object) -> None:
@@ -208,34 +212,57 @@ def _texts(values: np.ndarray, index: np.ndarray) -> pa.Array:
     return pa.DictionaryArray.from_arrays(index, pa.array(values, pa.string())).cast(pa.string())
 
 
-def _told(answers: Answers, progress: Progress) -> Callable[[Block], pa.Table]:
-    """Return what makes a long table of a block."""
-    n_genes = len(answers.choice.columns)
-    rho, classes = answers.reliability(answers.targets)
-    of_target = pd.Index(answers.targets).get_indexer(answers.rows["target"])
+def _told(answers: Answers, progress: Progress) -> Iterator[pa.Table]:
+    """Yield the long table, some rows at a time."""
     genes = {"gene_id": answers.genes.index.to_numpy().astype(str),
              "symbol": answers.genes["symbol"].to_numpy().astype(str)}  # fmt: skip
-
-    def table(block: Block) -> pa.Table:
-        n_rows = len(block.z)
-        row, gene = np.repeat(np.arange(n_rows), n_genes), np.tile(np.arange(n_genes), n_rows)
-        target = of_target[block.part].repeat(n_genes)
-        known = answers.certified[block.part].repeat(n_genes)
-        people = answers.rows.iloc[block.part]
-        columns = {name: _texts(people[name].to_numpy(), row) for name in PERSON}
-        columns |= {name: _texts(texts, gene) for name, texts in genes.items()}
-        for name, kind in VALUES.items():
-            columns[name] = pa.array(getattr(block, kind).ravel(), pa.float32())
-        columns["reliability"] = pa.array(np.where(known, rho[target, gene], np.float32("nan")))
-        code = np.where(known, classes[target, gene], -1)
-        columns["reliability_class"] = _texts(of_class(np.arange(-1, len(RELIABILITY))), code + 1)
-        told = pa.table(columns)
+    reliability = answers.reliability(answers.targets)
+    of_target = pd.Index(answers.targets).get_indexer(answers.rows["target"])
+    step = max(1, TOLD // max(len(answers.genes), 1))
+    for block in answers.blocks():
+        for start in range(0, len(block.z), step):
+            part = slice(start, min(start + step, len(block.z)))
+            rows = np.arange(block.part.start + part.start, block.part.start + part.stop)
+            known = [values[of_target[rows]] for values in reliability]
+            yield _long(answers, block, part, rows, genes, known)
         progress(block.part.stop)
-        if answers.choice.shown is not None:
-            told = told.filter(pa.array(~np.isnan(block.z.ravel())))
-        return told
 
-    return table
+
+def _long(
+    answers: Answers,
+    block: Block,
+    part: slice,
+    rows: np.ndarray,
+    genes: Mapping[str, np.ndarray],
+    known: list[np.ndarray],
+) -> pa.Table:
+    """Make the long table of some rows of a block.
+
+    Parameters
+    ----------
+    part, rows
+        Of the block, and the same among all.
+    genes
+        Ids and symbols.
+    known
+        Correlation to expect, and class, each ``(n_rows, n_genes)``.
+    """
+    n_genes = len(answers.genes)
+    row, gene = np.repeat(np.arange(len(rows)), n_genes), np.tile(np.arange(n_genes), len(rows))
+    columns = {name: _texts(answers.rows[name].to_numpy()[rows], row) for name in PERSON}
+    columns |= {name: _texts(texts, gene) for name, texts in genes.items()}
+    for name, kind in VALUES.items():
+        columns[name] = pa.array(getattr(block, kind)[part].ravel(), pa.float32())
+    certified = answers.certified[rows][:, None]
+    rho, classes = (np.where(certified, k, e) for k, e in zip(known, (np.nan, -1), strict=True))
+    columns["reliability"] = pa.array(rho.ravel().astype(np.float32))
+    columns["reliability_class"] = _texts(
+        of_class(np.arange(-1, len(RELIABILITY))), classes.ravel() + 1
+    )
+    told = pa.table(columns)
+    if answers.choice.shown is not None:
+        told = told.filter(pa.array(~np.isnan(block.z[part].ravel())))
+    return told
 
 
 def _turned(

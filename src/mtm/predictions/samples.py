@@ -71,10 +71,6 @@ class NewSamples:
     table: pd.DataFrame
     sources: tuple[Source, ...]
 
-    def with_expression(self, expr_tpm: np.ndarray) -> "NewSamples":
-        """Return the same samples with other values."""
-        return replace(self, expr_tpm=expr_tpm)
-
 
 def read_samples(
     model: Predictor,

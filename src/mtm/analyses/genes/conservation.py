@@ -20,7 +20,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pyBigWig
 
 from mtm.analyses.genes.matching import UNMATCHED, gene_values, is_second_copy
 from mtm.cohort.genes import gene_key, gtf_records
@@ -133,7 +132,12 @@ def merge_exons(exons: pd.DataFrame) -> pd.DataFrame:
 
 
 def _open(source: str | Path):
-    """Open a bigWig."""
+    """Open a bigWig, whose reader is of the pipeline's installation alone."""
+    try:
+        import pyBigWig
+    except ModuleNotFoundError as error:
+        hint = "Install mtm with its pipeline: pip install 'mtm[workflow]'."
+        raise InputError(source, "a bigWig, and no pyBigWig", "pyBigWig", hint) from error
     if is_remote(source) and not pyBigWig.remote:
         raise InputError(
             source,
