@@ -124,11 +124,19 @@ def run(options: argparse.Namespace) -> int:
     from mtm.models.registry import load
     from mtm.predictions import new_people
     from mtm.predictions.files import output_suffix, write_new_predictions
+    from mtm.predictions.tissue_names import named_tissue
 
     output_suffix(options.out)
     _check_files(options)
     model = load(options.bundle)
+    options.source = named_tissue(options.source, model.tissues)
+    options.target = [named_tissue(name, model.tissues) for name in options.target or ()]
     new_people.check_source(model, options.source)
+    if model.provenance.fold not in ("", "all"):
+        say(
+            f"warning: the bundle is of fold {model.provenance.fold}, fitted without that fold's "
+            "donors to measure accuracy; give new people one of all donors (all.safetensors)"
+        )
     targets = list(dict.fromkeys(options.target or new_people.targets_of(model, options.source)))
     for name in targets:
         new_people.tissue_of(model, name)
@@ -192,6 +200,8 @@ def _check_samples(options: argparse.Namespace, model, inputs, gene_ids: list[st
     for line in in_words(table):
         say(line)
     if options.qc is not None:
+        numbers = table.select_dtypes("number").columns
+        table[numbers] = table[numbers].map("{:.6g}".format)
         write_tsv(table, options.qc)
     return int((table["status"] == WARNED).sum())
 
