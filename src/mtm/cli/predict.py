@@ -120,11 +120,11 @@ def _check_files(options: argparse.Namespace) -> None:
 def run(options: argparse.Namespace) -> int:
     """Run ``mtm predict``; return 2 where ``--strict`` keeps it from predicting."""
     from mtm.cohort.scaling import UNITS
+    from mtm.cohort.tissue_names import named_tissue
     from mtm.cohort.units import to_tpm
     from mtm.models.registry import load
     from mtm.predictions import new_people
     from mtm.predictions.files import output_suffix, write_new_predictions
-    from mtm.predictions.tissue_names import named_tissue
 
     output_suffix(options.out)
     _check_files(options)
@@ -132,11 +132,7 @@ def run(options: argparse.Namespace) -> int:
     options.source = named_tissue(options.source, model.tissues)
     options.target = [named_tissue(name, model.tissues) for name in options.target or ()]
     new_people.check_source(model, options.source)
-    if model.provenance.fold not in ("", "all"):
-        say(
-            f"warning: the bundle is of fold {model.provenance.fold}, fitted without that fold's "
-            "donors to measure accuracy; give new people one of all donors (all.safetensors)"
-        )
+    _say_of_fold(model.provenance.fold)
     targets = list(dict.fromkeys(options.target or new_people.targets_of(model, options.source)))
     for name in targets:
         new_people.tissue_of(model, name)
@@ -186,6 +182,15 @@ def run(options: argparse.Namespace) -> int:
     say(f"{options.out}: {len(sample_ids)} samples x {len(targets)} tissues, {units}")
     say(new_people.trust(model, options.source))
     return 0
+
+
+def _say_of_fold(fold: str) -> None:
+    """Warn of a bundle that some donors were left out of."""
+    if fold not in ("", "all"):
+        say(
+            f"warning: the bundle is of fold {fold}, fitted without that fold's donors to measure "
+            "accuracy; give new people one of all donors (all.safetensors)"
+        )
 
 
 def _check_samples(options: argparse.Namespace, model, inputs, gene_ids: list[str]) -> int:
