@@ -62,6 +62,15 @@ def add(commands: argparse._SubParsersAction) -> None:
         help="smallest share of the model's genes that the expression must have "
         "(default: %(default)s)",
     )
+    _add_checks(predict)
+    predict.add_argument(
+        "--force", action="store_true", help="replace the files of --out and --qc that are there"
+    )
+    predict.set_defaults(run=run)
+
+
+def _add_checks(predict: argparse.ArgumentParser) -> None:
+    """Add what is known of people, and what is done about those unlike the training donors."""
     predict.add_argument(
         "--traits",
         type=Path,
@@ -75,10 +84,6 @@ def add(commands: argparse._SubParsersAction) -> None:
         action="store_true",
         help="predict nothing (exit code 2) if a sample is not like the training donors'",
     )
-    predict.add_argument(
-        "--force", action="store_true", help="replace the files of --out and --qc that are there"
-    )
-    predict.set_defaults(run=run)
 
 
 def _fraction(text: str) -> float:
@@ -120,7 +125,6 @@ def _check_files(options: argparse.Namespace) -> None:
 def run(options: argparse.Namespace) -> int:
     """Run ``mtm predict``; return 2 where ``--strict`` keeps it from predicting."""
     from mtm.cohort.scaling import UNITS
-    from mtm.cohort.tissue_names import named_tissue
     from mtm.cohort.units import to_tpm
     from mtm.models.registry import load
     from mtm.predictions import new_people
@@ -129,16 +133,8 @@ def run(options: argparse.Namespace) -> int:
     output_suffix(options.out)
     _check_files(options)
     model = load(options.bundle)
-    options.source = named_tissue(options.source, model.tissues)
-    options.target = [named_tissue(name, model.tissues) for name in options.target or ()]
-    new_people.check_source(model, options.source)
+    targets = _tissues(options, model)
     _say_of_fold(model.provenance.fold)
-    targets = list(dict.fromkeys(options.target or new_people.targets_of(model, options.source)))
-    for name in targets:
-        new_people.tissue_of(model, name)
-    if not targets:
-        found = f"no tissue but {options.source}"
-        raise InputError(options.bundle, found, "a model of several tissues")
     traits = None if options.traits is None else _read_traits(options.traits)
     sample_ids, gene_ids, values = new_people.read_new_expression(options.expression)
     expr_tpm = to_tpm(values, options.units, options.expression, sample_ids)
@@ -182,6 +178,23 @@ def run(options: argparse.Namespace) -> int:
     say(f"{options.out}: {len(sample_ids)} samples x {len(targets)} tissues, {units}")
     say(new_people.trust(model, options.source))
     return 0
+
+
+def _tissues(options: argparse.Namespace, model) -> list[str]:
+    """Put the model's own name of the source into the options; return those of the targets."""
+    from mtm.cohort.tissue_names import named_tissue
+    from mtm.predictions import new_people
+
+    options.source = named_tissue(options.source, model.tissues)
+    new_people.check_source(model, options.source)
+    asked = [named_tissue(name, model.tissues) for name in options.target or ()]
+    targets = list(dict.fromkeys(asked or new_people.targets_of(model, options.source)))
+    for name in targets:
+        new_people.tissue_of(model, name)
+    if not targets:
+        found = f"no tissue but {options.source}"
+        raise InputError(options.bundle, found, "a model of several tissues")
+    return targets
 
 
 def _say_of_fold(fold: str) -> None:
