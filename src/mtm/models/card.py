@@ -55,9 +55,8 @@ def card_of(
         )
         for tissue, row in table[numbers].iterrows()
     ]
-    return CardHeader(
-        licence=said.licence, citation=said.citation, level=level, accuracy=tuple(rows)
-    )
+    words = {"licence": said.licence or "", "citation": said.citation or ""}
+    return CardHeader(**words, level=level, accuracy=tuple(rows))
 
 
 def _headline(by_tissue: pd.DataFrame) -> pd.DataFrame:
@@ -110,6 +109,7 @@ def told(model: Predictor, header: dict) -> dict:
         "seed": provenance.seed,
         "n_donors": len(provenance.training_donors),
         "n_genes": len(model.genes),
+        "first_genes": list(model.genes.index[:3]),
         "tissues": [
             {"tissue": name, "n_samples": counts[i] if counts else None}
             for i, name in enumerate(model.tissues)
@@ -169,8 +169,8 @@ def in_words(card: dict) -> dict[str, list[str]]:
         "cohort": [card["cohort"] or "not recorded"],
         "fold": [fold],
         "training donors": [str(card["n_donors"])],
-        "tissues, samples": [f"{len(sizes)}: {'; '.join(sizes)}"],
-        "genes": [str(card["n_genes"])],
+        "tissues": [f"{len(sizes)} (samples): {'; '.join(sizes)}"],
+        "genes": [f"{card['n_genes']} ({', '.join(card['first_genes'])}, ...)"],
         "scale": [card["scale"]],
         "sources": [several + "; ".join(card["sources"])],
         "accuracy": _accuracy_words(card),

@@ -11,5 +11,5 @@ class ModelCard(Section):
 
     section: ClassVar = "model_card"
 
-    licence: str = key("", "Terms under which the bundle, and the data it was fitted on, may be used.", max_length=2000)
-    citation: str = key("", "What to cite where predictions of the bundle are used: the cohort's own paper.", max_length=2000)
+    licence: str | None = key(None, "Terms under which the bundle, and the data it was fitted on, may be used.", max_length=2000)
+    citation: str | None = key(None, "What to cite where predictions of the bundle are used: the cohort's own paper.", max_length=2000)
