@@ -42,6 +42,7 @@ def predict(options: argparse.Namespace, files: list[tuple[Path, str | None]]) -
     """
     model = load(options.bundle)
     choice = _choose_genes(options, model)
+    _say_of_fold(model.provenance.fold)
     samples = _read(options, model, files)
     targets = targets_for(model, samples, options.target)
     checks = _check(options, model, samples)
@@ -78,8 +79,18 @@ def _check(options: argparse.Namespace, model: Predictor, samples: NewSamples) -
     for line in in_words(table):
         say(line)
     if options.qc is not None:
-        write_tsv(table, options.qc)
+        numbers = table.select_dtypes("number").columns
+        write_tsv(table.assign(**table[numbers].map("{:.6g}".format)), options.qc)
     return table
+
+
+def _say_of_fold(fold: str) -> None:
+    """Warn of a bundle that some donors were left out of."""
+    if fold not in ("", "all"):
+        say(
+            f"warning: the bundle is of fold {fold}, fitted without that fold's donors to measure "
+            "accuracy; give new people one of all donors (all.safetensors)"
+        )
 
 
 def _choose_genes(options: argparse.Namespace, model: Predictor) -> GeneChoice:

@@ -14,6 +14,7 @@ from mtm.cohort.scaling import TissueScaler
 from mtm.errors import InputError
 from mtm.models.bundle import write_bundle
 from mtm.models.certificate import PREFIX, Certificate
+from mtm.models.header import CardHeader
 from mtm.models.layout import Array, Layout, check_scaler
 from mtm.models.reference import PREFIX as REFERENCE
 from mtm.models.reference import Reference
@@ -117,6 +118,7 @@ class Training:
 class Provenance:
     """Where a fitted model comes from; travels in its bundle."""
 
+    name: str = ""
     cohort: str = ""
     fold: str = ""
     seed: int = 0
@@ -133,7 +135,7 @@ class Predictor(ABC):
     in ``mtm.settings.models`` under the same name and named here as `Parameters`. It fills the
     four methods below (`Untrained` needs `predict` alone). After `fit` or `load`, `tissues`,
     `genes`, `scaler` and `provenance` are set and `predict` needs nothing but the input.
-    `certificate` and `reference` are set in bundles that have them.
+    `certificate`, `reference` and `card` are set in bundles that have them.
 
     Parameters
     ----------
@@ -154,6 +156,7 @@ class Predictor(ABC):
         self.provenance = Provenance()
         self.certificate: Certificate | None = None
         self.reference: Reference | None = None
+        self.card: CardHeader | None = None
         # What a bundle's header says of a certificate whose arrays are still to be read, and
         # whether it has a reference.
         self.certified: dict | None = None
@@ -260,6 +263,8 @@ class Predictor(ABC):
         """Everything that a bundle holds beside arrays, of plain values."""
         parts = {"certificate": self.certificate, "reference": self.reference}
         known = {name: part.header() for name, part in parts.items() if part is not None}
+        if self.card is not None:
+            known["card"] = self.card.model_dump()
         return known | {
             "model": self.name,
             "scale": self.scale,
@@ -314,6 +319,8 @@ class Predictor(ABC):
         )
         self.certified = header.get("certificate")
         self.referred = header.get("reference") is not None
+        card = header.get("card")
+        self.card = None if card is None else CardHeader.of(card)
 
     def take_over(self, header: dict, arrays: dict[str, np.ndarray]) -> None:
         """Become the model that gave `header` and `arrays`; it is described already."""

@@ -1,4 +1,4 @@
-"""What samples of training donors are like, kept in a bundle: limits for new ones (methods 6.22).
+"""What samples of training donors are like, kept in a bundle: limits for new ones (methods 6.20).
 
 Summary statistics alone: medians and limits of a few measures of a sample in each tissue, and the
 genes that tell the sexes apart there.
@@ -29,8 +29,10 @@ PREFIX = "reference/"
 FALSE_ALARMS = 0.02
 FOLDS = 5
 # Samples' worth of all other tissues that stand beside a tissue's own.
-COMMON_SAMPLES = 100.0
-FEWEST_SAMPLES = 20
+COMMON_SAMPLES = 300.0
+# Limits of n samples lie farther from the median by this over n.
+WIDENED = 5.0
+FEWEST_SAMPLES = 25
 # What samples of a tissue are taken to differ by at least, in units of `to_badness`.
 LEAST_SPREAD = np.array([0.1, 0.002, 0.05, 0.05, 0.2, 0.05, 0.1])
 
@@ -185,6 +187,8 @@ def limits_of(
         mine = (tissue == index)[everyone]
         others = COMMON_SAMPLES / max((~mine).sum(), 1)
         beyond = _common_level(alike[everyone], np.where(mine, 1.0, others), false_alarms)
+        # Median and spread are estimates, and the rarer the samples the rougher.
+        beyond *= 1 + WIDENED / mine.sum()
         limits[place] = medians[place] + beyond * spreads[place]
     return medians, limits
 
@@ -195,14 +199,15 @@ def _common_level(values: np.ndarray, weights: np.ndarray, false_alarms: float) 
     for column, of_measure in enumerate(values.T):
         order = np.argsort(of_measure, kind="stable")
         ranked, below = of_measure[order], np.append(0, np.cumsum(weights[order]))
-        # Samples as bad or worse; the one to come may be worse than all of these, and weighs 1.
-        worse = below[-1] - below[np.searchsorted(ranked, of_measure, side="left")]
-        p[:, column] = (worse + 1) / (below[-1] + 1)
+        as_bad = below[-1] - below[np.searchsorted(ranked, of_measure, side="left")]
+        p[:, column] = as_bad / below[-1]
     least = p.min(axis=1)
     by_p = np.argsort(least, kind="stable")
-    share = np.cumsum(weights[by_p]) / weights.sum()
+    # The sample to come weighs 1.
+    share = np.cumsum(weights[by_p]) / (weights.sum() + 1)
     refused = int(np.searchsorted(share, false_alarms, side="right"))
     level = least[by_p[refused - 1]] if refused else 0.0
-    # The worst sample that is still accepted is the limit.
-    accepted = np.where(p > level, values, -np.inf).max(axis=0)
-    return np.where(np.isfinite(accepted), accepted, np.nan)
+    # The mildest of those counted as refused is the limit: without it, it would be beyond.
+    limits = np.where(p <= level, values, np.inf).min(axis=0)
+    limits = np.where(np.isfinite(limits), limits, values.max(axis=0))
+    return np.where(np.isfinite(limits), limits, np.nan)

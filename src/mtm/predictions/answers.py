@@ -14,7 +14,7 @@ from mtm.models.base import Predictor, Requests
 from mtm.models.certificate import Certificate
 from mtm.models.requests import predict_in_blocks
 from mtm.predictions.gene_overlap import GeneChoice
-from mtm.predictions.new_people import targets_of, tissue_of
+from mtm.predictions.new_people import targets_of, tissue_called, tissue_of
 from mtm.predictions.samples import SAMPLE_COLUMNS, NewSamples
 from mtm.vocabulary import RELIABILITY
 
@@ -207,7 +207,7 @@ def targets_for(model: Predictor, samples: NewSamples, asked: Sequence[str] | No
             found = f"no tissue but {alone}"
             raise InputError(f"model {model.name}", found, "a model of several tissues")
         return targets
-    targets = list(dict.fromkeys(model.tissues[tissue_of(model, name)] for name in asked))
+    targets = list(dict.fromkeys(tissue_called(model, name) for name in asked))
     if alone in targets:
         raise InputError("target", repr(alone), "a tissue other than the source")
     return targets
@@ -234,14 +234,14 @@ def ask(
         Nobody is told anything.
     """
     inputs = inputs_of(model, samples)
-    row_of = inputs.row_of()
+    given = np.unique(inputs.tissue)
     if not model.several_sources:
-        other = np.arange(len(model.tissues)) != model.tissues.index(model.provenance.source)
-        row_of[:, other] = -1
+        given = np.array([model.tissues.index(model.provenance.source)])
+    row_of = inputs.row_of()[:, given]
     indices = np.array([tissue_of(model, name) for name in targets])
     source_rows = np.repeat(row_of, len(indices), axis=0)
     target = np.tile(indices, len(row_of))
-    source_rows[np.arange(len(target)), target] = -1
+    source_rows[given == target[:, None]] = -1
     kept = (source_rows >= 0).any(1)
     order = np.argsort(source_rows < 0, axis=1, kind="stable")
     packed = np.take_along_axis(source_rows, order, 1)[kept]

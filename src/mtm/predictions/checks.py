@@ -1,14 +1,15 @@
-"""New samples held against a model's training donors before they are answered (methods 6.22)."""
+"""New samples held against a model's training donors before they are answered (methods 6.20)."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pandas as pd
 
 from mtm.cohort.units import LARGEST_LOG2
-from mtm.errors import InputError, printable
+from mtm.errors import InputError, printable, shown
 from mtm.models.base import Predictor
 from mtm.models.measures import BEYOND, LIMITS, MEASURES, Measured, measure, sexes_of
+from mtm.models.reference import Reference
 from mtm.models.requests import BLOCK
 
 PASSED, WARNED, UNCHECKED = "pass", "warn", "unchecked"
@@ -25,8 +26,8 @@ WARNINGS = {
 TRAINED = "training_donor"
 SEXES = {1: "male", 2: "female"}
 SAID = 20
-# A factor from which on a wrong sum is called by it.
-FACTOR = 1.5
+# A factor that a sum is wrong by whatever the tissue.
+LARGE = 5.0
 
 
 def check_samples(
@@ -114,7 +115,7 @@ def _of_block(
             "clipped": measured.clipped,
             "distance": measured.distance,
             "sex_given": [SEXES.get(code, "") for code in sex],
-            "sex_found": _sex_words(measured.sex_score),
+            "sex_found": _sex_words(measured.sex_score, known, tissue),
             "training_donor": donors,
         }
     )
@@ -142,8 +143,10 @@ def _training_donors(model: Predictor, sample_ids: Sequence[str]) -> list[str]:
     return named
 
 
-def _sex_words(score: np.ndarray) -> list[str]:
-    """Sex that the score speaks for; "" where it is not known."""
+def _sex_words(score: np.ndarray, known: Reference | None, tissue: int) -> list[str]:
+    """Sex that the score speaks for; "" where training donors' sexes cannot be told by it."""
+    if known is None or np.isnan(known.limits[tissue, LIMITS.index("sex_high")]):
+        return [""] * len(score)
     return ["" if np.isnan(s) else SEXES[2 if s > 0 else 1] for s in score]
 
 
@@ -165,7 +168,7 @@ def _beyond(
 
 
 class _Words:
-    """Sentences about samples, each with the figures it rests on."""
+    """Sentences about samples, each with the figures that it rests on."""
 
     def __init__(self, model, measured, tissue, beyond, expr_tpm, sex, donors):
         self.model, self.measured, self.tissue, self.beyond = model, measured, tissue, beyond
@@ -177,60 +180,63 @@ class _Words:
 
     def of(self, i: int) -> str:
         """Return what is to be said of sample `i`."""
-        said = [word for say in self._sayings() for word in say(i)]
-        fits = f"fits {self.name} (rank correlation {self.measured.rho[i]:.2f})"
-        if self.model.reference is None or np.isnan(self.typical["rho"]):
-            fits += ", not checked: the bundle has no limits for this tissue"
-        return "; ".join(said) if said else fits
+        ways = self._of_tissue, self._of_units, self._of_distance, self._of_sex, self._of_donor
+        said = [word for way in ways for word in way(i)]
+        if said:
+            return "; ".join(said)
+        rho = f"{self.measured.rho[i]:.3f}"
+        if np.isnan(self.typical["rho"]):
+            return (
+                f"not checked, the bundle has no limits for {self.name} (rank correlation {rho})"
+            )
+        return f"fits {self.name} (rank correlation {rho})"
 
-    def _sayings(self) -> list[Callable[[int], Iterator[str]]]:
-        return [self._of_tissue, self._of_units, self._of_distance, self._of_sex, self._of_donor]
+    def _is_another(self, i: int) -> bool:
+        """Whether it fits another tissue as that tissue's own samples do, and better."""
+        m = self.measured
+        apart = self.beyond["rho_low"][i] or self.beyond["margin_low"][i]
+        if not apart or not m.rho_best[i] > m.rho[i]:
+            return False
+        return not m.rho_best[i] < self.model.reference.limits[m.best[i], LIMITS.index("rho_low")]
 
     def _of_tissue(self, i: int) -> Iterator[str]:
         m, beyond = self.measured, self.beyond
-        if not (beyond["rho_low"][i] or beyond["margin_low"][i]):
-            return
-        mine = f"{self.name} ({m.rho[i]:.2f}, typically {self.typical['rho']:.2f})"
-        other = f"{self.model.tissues[m.best[i]]} ({m.rho_best[i]:.2f})" if m.best[i] >= 0 else ""
-        limits = self.model.reference.limits[m.best[i]] if other else [np.nan]
-        if other and m.rho_best[i] > m.rho[i] and not m.rho_best[i] < limits[0]:
-            yield f"looks like {other}, not {mine}, by rank correlation"
+        mine = f"{self.name} ({m.rho[i]:.3f}, typically {self.typical['rho']:.3f})"
+        best = f"{self.model.tissues[m.best[i]]} ({m.rho_best[i]:.3f})"
+        if self._is_another(i):
+            yield f"looks like {best}, not {mine}, by rank correlation"
         elif beyond["rho_low"][i]:
-            nor = f", nor of {other}" if other else ""
+            nor = f", nor of {best}" if m.best[i] >= 0 else ""
             yield f"has not the order of genes of {mine}{nor}: check gene ids and sample quality"
-        else:
-            yield f"fits {mine} no better than {other}, by rank correlation"
+        elif beyond["margin_low"][i]:
+            yield f"fits {best} as well as {mine}, by rank correlation"
 
     def _of_units(self, i: int) -> Iterator[str]:
         if not (self.beyond["tpm_sum_low"][i] or self.beyond["tpm_sum_high"][i]):
             return
-        total, typical = self.measured.tpm_sum[i], self.typical["tpm_sum"]
+        total, typical = self.measured.tpm_sum[i], float(self.typical["tpm_sum"])
         values = self.expr_tpm[i]
-        factor = max(total, 1e-9) / typical
-        if values.max() <= LARGEST_LOG2 and factor < 1:
-            why = "they look like logarithms"
-        elif (values == np.floor(values)).all():
-            why = "they look like counts"
-        elif FACTOR > factor > 1 / FACTOR:
-            why = "are they TPM?"
-        else:
-            times = (
-                f"{factor:.3g} times too large"
-                if factor > 1
-                else f"{1 / factor:.3g} times too small"
-            )
-            why = f"{times}; are they TPM?"
-        yield f"values add up to {total:.4g}, typically {typical:.4g}: {why}"
+        factor = max(total / typical, typical / max(total, 1e-9 * typical))
+        if self._is_another(i) and factor < LARGE:
+            return
+        why = f"{factor:.3g} times too {'large' if total > typical else 'small'}; are they TPM"
+        if total > typical and (values == np.floor(values)).all():
+            why += ", or counts"
+        elif total < typical and values.max() <= LARGEST_LOG2:
+            why += ", or logarithms"
+        yield f"values add up to {total:.4g}, typically {typical:.4g}, {why}?"
 
     def _of_distance(self, i: int) -> Iterator[str]:
-        m = self.measured
+        if self._is_another(i):
+            return
+        m, typical = self.measured, self.typical
         if self.beyond["clipped_high"][i]:
-            typical = self.typical["clipped"]
-            yield f"{m.clipped[i]:.1%} of genes beyond {BEYOND:g} sd, typically {typical:.1%}"
+            usual = abs(typical["clipped"])
+            yield f"{m.clipped[i]:.1%} of genes beyond {BEYOND:g} sd, typically {usual:.1%}"
         if self.beyond["distance_high"][i]:
             yield (
                 f"farther from the training donors than they are from each other "
-                f"({m.distance[i]:.2f} sd, typically {self.typical['distance']:.2f})"
+                f"({m.distance[i]:.2f} sd, typically {typical['distance']:.2f})"
             )
 
     def _of_sex(self, i: int) -> Iterator[str]:
@@ -240,7 +246,7 @@ class _Words:
 
     def _of_donor(self, i: int) -> Iterator[str]:
         if self.donors[i]:
-            yield f"is of {self.donors[i]}, a training donor: the model has seen this person"
+            yield f"is of {shown(self.donors[i])}, a training donor, whom the model has seen"
 
 
 def in_words(table: pd.DataFrame, most: int = SAID) -> list[str]:

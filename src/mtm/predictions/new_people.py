@@ -9,6 +9,7 @@ import pandas as pd
 from mtm.cohort.cohort import Cohort
 from mtm.cohort.matrices import iter_expression_blocks, read_expression_header
 from mtm.cohort.scaling import log2_tpm
+from mtm.cohort.tissue_names import named_tissue
 from mtm.errors import InputError, shown
 from mtm.io import read_apart
 from mtm.models.base import Predictor, Requests
@@ -82,6 +83,18 @@ def tissue_of(model: Predictor, name: str) -> int:
             "a tissue with training samples",
         )
     return index
+
+
+def tissue_called(model: Predictor, name: str) -> str:
+    """Return the model's name of a tissue that may be called by another.
+
+    Raises
+    ------
+    InputError
+        As `tissue_of`.
+    """
+    known = named_tissue(str(name), model.tissues)
+    return model.tissues[tissue_of(model, known)]
 
 
 def check_source(model: Predictor, name: str) -> int:

@@ -17,7 +17,7 @@ from mtm.io import read_apart
 from mtm.models.base import Predictor
 from mtm.predictions.checks import check_samples
 from mtm.predictions.gene_overlap import GeneOverlap, match_genes
-from mtm.predictions.new_people import check_source, tissue_of
+from mtm.predictions.new_people import check_source, tissue_called
 from mtm.settings.transfer import MIN_OVERLAP
 from mtm.vocabulary import Units
 
@@ -202,7 +202,7 @@ def _checked(model: Predictor, rows: pd.DataFrame, place: object) -> pd.DataFram
                 found = f"a {column.removesuffix('_id')} named {shown(name)}"
                 raise InputError(place, found, "names that can be printed")
     try:
-        known = {name: model.tissues[tissue_of(model, name)] for name in rows["tissue"].unique()}
+        known = {name: tissue_called(model, name) for name in rows["tissue"].unique()}
     except InputError as error:
         raise error.within(place) from error
     rows = rows.assign(
