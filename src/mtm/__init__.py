@@ -5,23 +5,20 @@
 >>> lung = model.predict(blood, source="Whole Blood", target="Lung")  # AnnData in and out
 """
 
-# Made where they are first asked for, so that ``import mtm`` is quick.
-_OF_API = ("Model", "load")
+
+def load(path):
+    """Load a bundle, as `mtm.api.load`; nothing is imported before, so that `mtm` is quick."""
+    from importlib import import_module
+
+    return import_module("mtm.api").load(path)
 
 
 def __getattr__(name: str):
-    from importlib import import_module
-
-    if name in _OF_API:
-        return getattr(import_module("mtm.api"), name)
     if name != "__version__":
         raise AttributeError(f"module 'mtm' has no attribute {name!r}")
-    metadata = import_module("importlib.metadata")
+    from importlib.metadata import PackageNotFoundError, version
+
     try:
-        return metadata.version("mtm")
-    except metadata.PackageNotFoundError:  # run from a checkout through PYTHONPATH
+        return version("mtm")
+    except PackageNotFoundError:  # run from a checkout through PYTHONPATH, as on a cluster
         return "0+checkout"
-
-
-def __dir__() -> list[str]:
-    return [*globals(), *_OF_API, "__version__"]

@@ -7,6 +7,8 @@ import numpy as np
 import pandas as pd
 
 from mtm.errors import InputError
+from mtm.models.card import accuracy_of
+from mtm.models.header import TargetAccuracy
 from mtm.page.parts import rendered
 from mtm.page.words import between, count, listed, number
 from mtm.predictions.answers import Answers, Block, of_class, trust
@@ -98,18 +100,19 @@ def _sources(answers: Answers) -> list[str]:
 
 def _tissues(answers: Answers) -> list[dict]:
     """Return how well each target is told, the best first."""
-    known = answers.certificate
-    rho, classes = answers.reliability(answers.targets)
+    measured = {row.target: row for row in accuracy_of(answers.model)}
+    _, classes = answers.reliability(answers.targets)
     rows = []
     for place, name in enumerate(answers.targets):
         counts = [int((classes[place] == code).sum()) for code in range(len(RELIABILITY))]
-        n_donors = 0 if known is None else known.n_donors[answers.model.tissues.index(name)]
-        expected = np.nan if np.isnan(rho[place]).all() else float(np.nanmean(rho[place]))
+        row = measured.get(name, TargetAccuracy(target=name, n_samples=0, n_genes=0))
+        limits = between(row.ci_low, row.ci_high)
         rows.append(
             {
                 "name": name,
-                "n": count(n_donors),
-                "rho": number(expected),
+                "n": count(row.n_samples),
+                "rho": number(row.rho) + (f" ({limits})" if limits else ""),
+                "covariates": number(row.covariates_rho),
                 "counts": [count(n) for n in reversed(counts)],
                 "order": sum(counts[RELIABLE:]),
             }

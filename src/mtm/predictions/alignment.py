@@ -106,7 +106,7 @@ class Moved:
 def align_to_training(
     model: Predictor, samples: NewSamples, method: NewAlignment
 ) -> tuple[Moved, ...]:
-    """Bring new samples to what training samples of their tissue are like (methods 6.23).
+    """Bring new samples to what training samples of their tissue are like (methods 6.21).
 
     Works in place. Samples of one file and tissue are aligned together; one alone is left as it
     is. Genes a file lacks stay NaN.
@@ -228,7 +228,7 @@ class _Moments:
 
     @classmethod
     def of(cls, lab: _Together, mean: np.ndarray, with_sd: bool) -> "_Moments | None":
-        """Find what is to be done (methods 6.23); None where nothing is."""
+        """Find what is to be done (methods 6.21); None where nothing is."""
         n = len(lab.rows)
         kept = np.linspace(0, n - 1, min(n, MOST_OF_GRAM)).astype(int)
         variance, gram = np.empty(len(mean)), np.zeros((len(kept), len(kept)))

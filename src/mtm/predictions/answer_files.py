@@ -65,7 +65,8 @@ def provenance(
     return {
         "bundle": "" if bundle is None else bundle.name,
         "bundle_sha256": digest,
-        "model": model.name,
+        "model": model.provenance.name or model.name,
+        "class": model.name,
         "training_cohort": model.provenance.cohort,
         "training_donors": len(model.provenance.training_donors),
         "training_fold": model.provenance.fold,
