@@ -24,6 +24,8 @@ PRIOR_FREEDOM = 4
 LEAST_FOR_SD, LARGEST_STRETCH = 8, 4.0
 # Training sds that a gene counts as off by, at most.
 FARTHEST = 5.0
+# Squared errors that a gene must stand out by to be judged by itself.
+FAR = 16.0
 # Samples that say how genes go together, at most, and values held at a time.
 MOST_OF_GRAM, HELD_VALUES = 300, 1 << 22
 # Statistics of a single tissue have one row, which broadcasts over samples.
@@ -231,29 +233,35 @@ class _Moments:
         """Find what is to be done (methods 6.21); None where nothing is."""
         n = len(lab.rows)
         kept = np.linspace(0, n - 1, min(n, MOST_OF_GRAM)).astype(int)
-        variance, gram = np.empty(len(mean)), np.zeros((len(kept), len(kept)))
+        gram = np.zeros((len(kept), len(kept)))
+        variance, near, spread_of = (np.empty(len(mean)) for _ in range(3))
         for part, expr_z in lab.by_genes():
             variance[part] = expr_z.var(0) * n / (n - 1)
             # No single gene, far off, shall speak for all.
-            few = np.clip(expr_z[kept], -FARTHEST, FARTHEST)
-            few -= few.mean(0)
+            expr_z = np.clip(expr_z, -FARTHEST, FARTHEST)
+            near[part], spread_of[part] = expr_z.mean(0), expr_z.var(0) * n / (n - 1)
+            few = expr_z[kept] - expr_z[kept].mean(0)
             gram += few @ few.T / (len(kept) - 1)
         share = 1 / n + 1 / lab.n_training
         # Of few people the training's variance, 1, is the better guess.
-        typical = np.minimum(variance, FARTHEST**2).mean() if len(mean) else 1.0
+        typical = spread_of.mean() if len(mean) else 1.0
         typical = (typical * (n - 1) + PRIOR_FREEDOM) / (n - 1 + PRIOR_FREEDOM)
         # Where no laboratory differs, mean(m^2) / (typical share) has mean 1 and this sd, as genes
         # go together.
         spread = _relative_spread(gram)
-        found = np.minimum(mean**2, FARTHEST**2).mean() if len(mean) else 0.0
+        found = (near**2).mean() if len(mean) else 0.0
         beyond = max(found - typical * share * (1 + SURE * spread), 0)
-        noise = (variance * (n - 1) + typical * PRIOR_FREEDOM) / (n - 1 + PRIOR_FREEDOM)
+        noise = (variance * (n - 1) + typical * PRIOR_FREEDOM) / (n - 1 + PRIOR_FREEDOM) * share
+        # A gene that stands out by itself is of a wider kind than the rest.
+        own = np.maximum(mean**2 - FAR * noise, 0) if beyond else 0.0
+        beyond = np.maximum(beyond, own)
         stretch = np.ones_like(mean)
         if with_sd and n >= LEAST_FOR_SD:
             stretch = _stretch(variance, n, spread / np.sqrt(n - 1))
-        if beyond == 0 and (stretch == 1).all():
+        weight = beyond / (beyond + noise)
+        if not weight.any() and (stretch == 1).all():
             return None
-        return cls(mean, beyond / (beyond + noise * share), stretch)
+        return cls(mean, weight, stretch)
 
 
 def _relative_spread(gram: np.ndarray) -> float:
