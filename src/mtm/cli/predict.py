@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 from typing import get_args
 
+from mtm.cli.output import add_out, demand_free
 from mtm.cli.say import say
 from mtm.errors import InputError
 from mtm.settings.transfer import MIN_OVERLAP
@@ -35,12 +36,8 @@ def add(commands: argparse._SubParsersAction) -> None:
         metavar="TISSUE",
         help="tissue to predict; repeat for several (default: all others of the model)",
     )
-    predict.add_argument(
-        "--out",
-        required=True,
-        type=Path,
-        help=f"file to write, by its name {', '.join(OUTPUT_SUFFIXES)}: a row a sample and target",
-    )
+    meaning = f"file to write, by its name {', '.join(OUTPUT_SUFFIXES)}: a row a sample and target"
+    add_out(predict, meaning, required=True)
     predict.add_argument(
         "--scale",
         choices=OUTPUT_SCALES,
@@ -63,9 +60,6 @@ def add(commands: argparse._SubParsersAction) -> None:
         "(default: %(default)s)",
     )
     _add_checks(predict)
-    predict.add_argument(
-        "--force", action="store_true", help="replace the files of --out and --qc that are there"
-    )
     predict.set_defaults(run=run)
 
 
@@ -103,21 +97,16 @@ def _check_files(options: argparse.Namespace) -> None:
         "--expression": (options.expression, "a file of expression"),
         "--traits": (options.traits, "a tab-separated table"),
     }
+    outputs = {"--out": options.out, "--qc": options.qc}
     given = {option: pair for option, pair in inputs.items() if pair[0] is not None}
     for path, expected in given.values():
         require_file(path, expected)
-    outputs = {"--out": options.out, "--qc": options.qc}
+    outputs = {name: out for name, out in outputs.items() if out is not None}
     for name, out in outputs.items():
-        if out is None:
-            continue
         for option, (path, _) in given.items():
             if out.exists() and os.path.samefile(out, path):
                 raise InputError(f"{name} {out}", f"the file of {option}", "a file of its own")
-        if out.is_dir():
-            raise InputError(f"{name} {out}", "a folder", "a file")
-        if os.path.lexists(out) and not options.force:
-            hint = "Name another file, or add --force to replace it."
-            raise InputError(f"{name} {out}", "a file that is there already", "a new file", hint)
+        demand_free(out, options.force, name)
     if options.qc is not None and options.qc.resolve() == options.out.resolve():
         raise InputError(f"--qc {options.qc}", "the file of --out", "a file of its own")
 
