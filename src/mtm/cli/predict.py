@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 from typing import get_args
 
+from mtm.cli.output import add_out, demand_free
 from mtm.errors import InputError, shown
 from mtm.settings.transfer import MIN_OVERLAP
 from mtm.vocabulary import (
@@ -90,13 +91,11 @@ def _add_answers(group: argparse._ArgumentGroup) -> None:
         metavar="TISSUE",
         help="tissue to predict; repeat for several (default: all others of the model)",
     )
-    group.add_argument(
-        "--out",
-        required=True,
-        type=Path,
-        help=f"file to write, by its name {', '.join(OUTPUT_SUFFIXES)}: a row a person, target "
-        "and gene; AnnData: a row a person and target, X in TPM",
+    meaning = (
+        f"file to write, by its name {', '.join(OUTPUT_SUFFIXES)}: a row a person, target and "
+        "gene; AnnData: a row a person and target, X in TPM"
     )
+    add_out(group, meaning, required=True)
     group.add_argument(
         "--wide", action="store_true", help="write genes as rows, people as columns"
     )
@@ -126,9 +125,6 @@ def _add_answers(group: argparse._ArgumentGroup) -> None:
         "--strict",
         action="store_true",
         help="predict nothing (exit code 2) if a sample is not like the training donors'",
-    )
-    group.add_argument(
-        "--force", action="store_true", help="replace the files to write where they are"
     )
 
 
@@ -168,11 +164,7 @@ def _check_files(options: argparse.Namespace, files: list[tuple[Path, str | None
         for of, path in given:
             if out.exists() and os.path.samefile(out, path):
                 raise InputError(f"{option} {out}", f"the file of {of}", "a file of its own")
-        if out.is_dir():
-            raise InputError(f"{option} {out}", "a folder", "a file")
-        if os.path.lexists(out) and not options.force:
-            hint = "Name another file, or add --force to replace it."
-            raise InputError(f"{option} {out}", "a file that is there already", "a new file", hint)
+        demand_free(out, options.force, option)
         given.append((option, out))
 
 
@@ -180,10 +172,11 @@ def _outputs(options: argparse.Namespace) -> dict[str, Path]:
     """Files to write, by option."""
     given = {"--out": options.out, "--report": options.report, "--qc": options.qc}
     outputs = {option: path for option, path in given.items() if path is not None}
+    options_of: dict[Path, str] = {}
     for option, path in outputs.items():
-        for other, same in outputs.items():
-            if other != option and path.resolve() == same.resolve():
-                raise InputError(f"{option} {path}", f"the file of {other}", "a file of its own")
+        other = options_of.setdefault(path.resolve(), option)
+        if other != option:
+            raise InputError(f"{option} {path}", f"the file of {other}", "a file of its own")
     return outputs
 
 

@@ -173,3 +173,26 @@ def test_genes_that_a_sample_lacks_are_left_out():
     mean = model.scaler.inverse(np.zeros((1, 12), np.float32), new.tissue[rows[:1]])
     filled.expr_tpm[rows[1:4], 6:] = mean[0, 6:]
     assert np.abs(model.predict(filled, requests)[1:4] - told[1:4]).max() > 1e-3
+
+
+@pytest.mark.parametrize("n_left", [0, 4])
+def test_a_tissue_of_few_samples_tells_nothing_and_gets_its_mean(n_left):
+    cohort = simulated_cohort(n_donors=60)
+    lung = np.flatnonzero(cohort.tissue == cohort.tissue_index("Lung"))
+    kept = np.setdiff1d(np.arange(cohort.n_samples), lung[4:])
+    few = replace(
+        cohort,
+        **{name: getattr(cohort, name)[kept] for name in ("expr_tpm", "donor", "tissue")},
+        samples=cohort.samples.iloc[kept],
+    )
+    if n_left:
+        few = few.of_donors(few.donors.index[:n_left])
+    model, _ = fitted(few)
+    requests, _ = requested(cohort, 1, "Lung")
+    assert not model.predict(cohort, requests).any()
+    blood, lung, liver = (cohort.tissue_index(name) for name in ("Whole Blood", "Lung", "Liver"))
+    assert (model.expected_variance([blood], [lung]) == 1).all()
+    with_lung = model.expected_variance([blood, lung], [liver])
+    assert (with_lung == model.expected_variance([blood], [liver])).all()
+    # Of four donors, none of whose tissues has samples enough, nothing is told at all.
+    assert (model.expected_variance([blood], [liver]) == 1).all() == bool(n_left)
