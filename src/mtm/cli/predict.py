@@ -89,7 +89,7 @@ def _add_answers(group: argparse._ArgumentGroup) -> None:
         "--target",
         action="append",
         metavar="TISSUE",
-        help="tissue to predict; repeat for several (default: all others of the model)",
+        help="tissue to predict, or all; repeat for several (default: all others of the model)",
     )
     meaning = (
         f"file to write, by its name {', '.join(OUTPUT_SUFFIXES)}: a row a person, target and "

@@ -14,9 +14,10 @@ from mtm.models.base import Predictor
 from mtm.models.registry import load
 from mtm.predictions.alignment import Moved, align_to_training
 from mtm.predictions.answer_files import provenance, write_answers
-from mtm.predictions.answers import Answers, ask, targets_for, trust
+from mtm.predictions.answers import ALL, Answers, ask, targets_for, trust
 from mtm.predictions.checks import WARNED, in_words
 from mtm.predictions.gene_overlap import GeneChoice, find_genes, gene_names
+from mtm.predictions.new_people import tissue_called
 from mtm.predictions.samples import (
     NewSamples,
     checks_of,
@@ -41,6 +42,10 @@ def predict(options: argparse.Namespace, files: list[tuple[Path, str | None]]) -
         Expression files, each with the tissue of its samples; None where a table says it.
     """
     model = load(options.bundle)
+    for name in options.target or ():
+        # Files may take long to read.
+        if name != ALL:
+            tissue_called(model, name)
     choice = _choose_genes(options, model)
     _say_of_fold(model.provenance.fold)
     samples = _read(options, model, files)

@@ -24,6 +24,8 @@ LARGEST_BLOCK = 8192
 # What stands for a person and tissue.
 PERSON = ("donor", "sample_id", "source", "target")
 BETWEEN = ";"
+# What stands for every tissue that can be told.
+ALL = "all"
 
 
 @dataclass(frozen=True)
@@ -201,7 +203,7 @@ def targets_for(model: Predictor, samples: NewSamples, asked: Sequence[str] | No
     if not model.several_sources:
         given = [model.provenance.source]
     alone = given[0] if len(given) == 1 else None
-    if not asked or list(asked) == ["all"]:
+    if not asked or ALL in asked:
         targets = targets_of(model, alone)
         if not targets:
             found = f"no tissue but {alone}"
