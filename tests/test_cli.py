@@ -1,4 +1,5 @@
 import gzip
+import json
 import subprocess
 import sys
 from dataclasses import replace
@@ -10,11 +11,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from mtm import __version__, cli
+from mtm.cli.say import progress
 from mtm.cohort.cohort import Cohort
 from mtm.models.base import Requests, Training
 from mtm.models.certificate import Certificate
 from mtm.models.registry import build, load
-from mtm.predictions.new_people import QUANTITIES
+from mtm.predictions.answer_files import LONG
+from mtm.vocabulary import RELIABILITY
 
 TISSUES = ("Liver", "Lung", "Whole Blood")
 N_GENES, N_NEW = 20, 4
@@ -127,6 +130,13 @@ def run(capsys, *arguments):
     return code, captured.out, captured.err
 
 
+def turned(table, value="z"):
+    """Return one kind of values of a long table: Lung of all people, then Liver."""
+    wide = table.pivot(index=["target", "sample_id"], columns="gene_id", values=value)
+    rows = [(target, sample) for target in ("Lung", "Liver") for sample in SAMPLES]
+    return wide.loc[rows, IDS].to_numpy()
+
+
 def predict(capsys, bundle, expression, out, *more, targets=("Lung", "Liver")):
     asked = [word for name in targets for word in ("--target", name)]
     return run(
@@ -141,6 +151,8 @@ def predict(capsys, bundle, expression, out, *more, targets=("Lung", "Liver")):
         *asked,
         "--out",
         out,
+        "--align",
+        "none",
         *more,
     )
 
@@ -153,14 +165,15 @@ def test_every_input_format_gives_the_models_own_predictions(
     code, _, err = predict(capsys, bundle, expression, tmp_path / "y.tsv")
     assert code == 0, err
     table = pd.read_csv(tmp_path / "y.tsv", sep="\t")
-    assert list(table.columns) == ["sample_id", "source", "target", "scale", "quantity", *IDS]
-    assert list(table["sample_id"]) == SAMPLES * 2
-    assert list(table["target"]) == ["Lung"] * 4 + ["Liver"] * 4
-    assert set(table["scale"]) == {"log2_z"}
-    np.testing.assert_allclose(table[IDS], expected_z, rtol=1e-4, atol=1e-5)
+    assert tuple(table.columns) == LONG
+    people = table[["sample_id", "target"]].drop_duplicates()
+    assert list(people["sample_id"]) == [name for name in SAMPLES for _ in range(2)]
+    assert list(people["target"]) == ["Lung", "Liver"] * 4
+    assert list(table["gene_id"][:N_GENES]) == IDS
+    assert (table["symbol"] == "SYM" + (table.index % N_GENES).astype(str)).all()
+    np.testing.assert_allclose(turned(table), expected_z, rtol=1e-4, atol=1e-5)
     assert "4 samples of Whole Blood, read as TPM" in err
     assert "20 of the model's 20 genes found (100.0%)" in err
-    assert "z-score of log2(1+TPM)" in err
 
 
 @pytest.mark.parametrize("name", ["y.tsv.gz", "y.parquet", "y.h5ad"])
@@ -170,33 +183,66 @@ def test_every_output_format_holds_the_same(tmp_path, capsys, bundle, expr_tpm, 
     assert code == 0, err
     if name == "y.h5ad":
         data = anndata.read_h5ad(tmp_path / name)
-        rows, values = data.obs, data.X
-        assert data.obs_names[0] == "person-b|Lung"
-        assert data.uns["scale"] == "log2_z"
+        assert list(data.obs_names[:2]) == ["person-b|Lung", "person-b|Liver"]
+        assert (data.uns["scale"], data.uns["units"]) == ("tpm", "TPM")
+        assert len(data.uns["mtm"]["bundle_sha256"]) == 64
+        assert data.uns["mtm"]["training_donors"] == 6
         assert list(data.var_names) == IDS
+        assert set(data.layers) == {"z", "log2", "tpm"}
+        np.testing.assert_array_equal(data.layers["tpm"], data.X)
+        np.testing.assert_allclose(data.layers["log2"], np.log2(1 + data.X), rtol=1e-5)
+        values = np.concatenate([data.layers["z"][0::2], data.layers["z"][1::2]])
     elif name == "y.parquet":
-        rows = pd.read_parquet(tmp_path / name)
-        values = rows[IDS].to_numpy()
-        assert pq.read_schema(tmp_path / name).metadata[b"scale"] == b"log2_z"
+        values = turned(pd.read_parquet(tmp_path / name))
+        said = json.loads(pq.read_schema(tmp_path / name).metadata[b"mtm"])
+        assert (said["model"], said["units"]["tpm"]) == ("mtm", "TPM")
     else:
-        rows = pd.read_csv(tmp_path / name, sep="\t")
-        values = rows[IDS].to_numpy()
-    assert list(rows["sample_id"]) == SAMPLES * 2
+        values = turned(pd.read_csv(tmp_path / name, sep="\t"))
     np.testing.assert_allclose(values, expected_z, rtol=1e-4, atol=1e-5)
     assert sorted(p.name for p in tmp_path.iterdir()) == sorted(["x.tsv", name])
 
 
-@pytest.mark.parametrize("scale", ["tpm", "log2"])
-def test_output_in_expression_units(tmp_path, capsys, bundle, model, expr_tpm, expected_z, scale):
+@pytest.mark.parametrize("scale", ["z", "tpm", "log2", None])
+@pytest.mark.parametrize("name", ["y.tsv", "y.parquet"])
+def test_genes_as_rows(tmp_path, capsys, bundle, model, expr_tpm, expected_z, name, scale):
     expression = write_expression(tmp_path / "x.tsv", expr_tpm)
-    code, _, err = predict(capsys, bundle, expression, tmp_path / "y.tsv", "--scale", scale)
+    asked = ["--wide"] + (["--scale", scale] if scale else [])
+    code, _, err = predict(capsys, bundle, expression, tmp_path / name, *asked)
     assert code == 0, err
-    table = pd.read_csv(tmp_path / "y.tsv", sep="\t")
-    mean, sd = model.scaler.mean[[1, 0]].repeat(4, 0), model.scaler.sd[[1, 0]].repeat(4, 0)
-    expr_log2 = np.clip(expected_z * sd + mean, 0, None)
-    expected = expr_log2 if scale == "log2" else 2**expr_log2 - 1
-    np.testing.assert_allclose(table[IDS], expected, rtol=1e-3, atol=1e-3)
-    assert set(table["scale"]) == {scale}
+    is_text = name == "y.tsv"
+    table = pd.read_csv(tmp_path / name, sep="\t") if is_text else pd.read_parquet(tmp_path / name)
+    assert list(table["gene_id"]) == IDS
+    columns = [f"{sample}|{target}" for target in ("Lung", "Liver") for sample in SAMPLES]
+    expected = expected_z
+    if scale != "z":
+        mean, sd = model.scaler.mean[[1, 0]].repeat(4, 0), model.scaler.sd[[1, 0]].repeat(4, 0)
+        expr_log2 = np.clip(expected_z * sd + mean, 0, None)
+        expected = expr_log2 if scale == "log2" else 2**expr_log2 - 1
+    np.testing.assert_allclose(table[columns].T, expected, rtol=1e-3, atol=1e-3)
+    assert sorted(p.name for p in tmp_path.iterdir()) == sorted(["x.tsv", name])
+
+
+@pytest.mark.parametrize("name", ["y.h5ad", "y.tsv"])
+def test_answers_in_tpm_can_be_brought_as_expression(tmp_path, capsys, bundle, expr_tpm, name):
+    expression = write_expression(tmp_path / "x.tsv", expr_tpm)
+    wide = [] if name == "y.h5ad" else ["--wide"]
+    code, _, _ = predict(capsys, bundle, expression, tmp_path / name, *wide, targets=("Lung",))
+    assert code == 0
+    again = ["predict", "--bundle", bundle, "--expression", tmp_path / name, "--units", "tpm",
+             "--out", tmp_path / "z.tsv", "--target", "Liver"]  # fmt: skip
+    code, _, err = run(capsys, *again, *([] if name == "y.h5ad" else ["--source", "Lung"]))
+    assert code == 0, err
+    assert "4 samples of Lung, read as TPM" in err
+    assert "20 of the model's 20 genes found" in err
+    assert set(pd.read_csv(tmp_path / "z.tsv", sep="\t")["source"]) == {"Lung"}
+
+
+def test_numbers_have_six_digits(tmp_path, capsys, bundle, expr_tpm):
+    expression = write_expression(tmp_path / "x.tsv", expr_tpm)
+    predict(capsys, bundle, expression, tmp_path / "y.tsv")
+    texts = pd.read_csv(tmp_path / "y.tsv", sep="\t", dtype=str)["tpm"]
+    digits = texts.str.split("e").str[0].str.replace(".", "").str.strip("0-").str.len()
+    assert digits.max() == 6
 
 
 def test_all_other_tissues_by_default(tmp_path, capsys, bundle, expr_tpm):
@@ -207,33 +253,136 @@ def test_all_other_tissues_by_default(tmp_path, capsys, bundle, expr_tpm):
 
 
 @pytest.mark.parametrize("name", ["y.tsv", "y.parquet", "y.h5ad"])
-@pytest.mark.parametrize("scale", ["z", "tpm"])
 def test_a_certified_bundle_says_how_far_to_trust_it(
-    tmp_path, capsys, certified, certificate, model, expr_tpm, expected_z, name, scale
+    tmp_path, capsys, certified, certificate, model, expr_tpm, expected_z, name
 ):
     expression = write_expression(tmp_path / "x.tsv", expr_tpm)
     out = tmp_path / name
-    code, _, err = predict(capsys, certified, expression, out, "--scale", scale)
+    code, _, err = predict(capsys, certified, expression, out)
     assert code == 0, err
-    assert "90% intervals (low, high) and reliability from up to 90 held-out donors" in err
-    if name == "y.h5ad":
-        data = anndata.read_h5ad(out)
-        found = {"prediction": data.X, **data.layers}
-    else:
-        table = pd.read_csv(out, sep="\t") if name == "y.tsv" else pd.read_parquet(out)
-        found = {kind: part[IDS].to_numpy() for kind, part in table.groupby("quantity")}
-        assert list(table["sample_id"][table["quantity"] == "low"]) == SAMPLES * 2
-    assert set(found) == set(QUANTITIES)
+    assert "90% intervals and reliability from up to 90 held-out donors" in err
     targets = np.repeat([1, 0], N_NEW)
     half = np.stack([certificate.half_width(target) for target in targets])
-    for kind, ends in {"prediction": 0, "low": -1, "high": 1}.items():
-        expected = expected_z + ends * half
-        if scale == "tpm":
-            expected = model.scaler.inverse(expected, targets)
-        np.testing.assert_allclose(found[kind], expected, rtol=2e-3, atol=2e-3)
-    assert (found["low"] <= found["high"]).all()
-    np.testing.assert_allclose(found["reliability"], certificate.expected_rho[targets], rtol=1e-4)
-    np.testing.assert_array_equal(found["reliability_class"], certificate.reliability[targets])
+    low, high = (model.scaler.inverse(expected_z + end * half, targets) for end in (-1, 1))
+    if name == "y.h5ad":
+        data = anndata.read_h5ad(out)
+        found = [np.concatenate([data.layers[end][0::2], data.layers[end][1::2]])
+                 for end in ("low", "high")]  # fmt: skip
+        assert list(data.uns["mtm"]["targets"]) == ["Lung", "Liver"]
+        rho, classes = data.varm["reliability"].T, data.varm["reliability_class"].T
+        np.testing.assert_allclose(rho, certificate.expected_rho[[1, 0]])
+        np.testing.assert_array_equal(classes, certificate.reliability[[1, 0]])
+    else:
+        table = pd.read_csv(out, sep="\t") if name == "y.tsv" else pd.read_parquet(out)
+        found = [turned(table, value) for value in ("tpm_low", "tpm_high")]
+        for value, end in (("z_low", -1), ("z_high", 1)):
+            np.testing.assert_allclose(
+                turned(table, value), expected_z + end * half, rtol=2e-3, atol=1e-4
+            )
+        rho, classes = turned(table, "reliability"), turned(table, "reliability_class")
+        np.testing.assert_allclose(rho, certificate.expected_rho[targets], rtol=1e-4)
+        assert (classes == np.array(RELIABILITY)[certificate.reliability[targets]]).all()
+    np.testing.assert_allclose(found, [low, high], rtol=2e-3, atol=2e-3)
+
+
+@pytest.mark.parametrize("least", ["moderate", "0.6"])
+def test_genes_that_are_hardly_told_are_left_out(
+    tmp_path, capsys, certified, certificate, expr_tpm, least
+):
+    expression = write_expression(tmp_path / "x.tsv", expr_tpm)
+    out = tmp_path / "y.tsv"
+    code, _, err = predict(capsys, certified, expression, out, "--min-reliability", least)
+    assert code == 0, err
+    table = pd.read_csv(out, sep="\t")
+    told = certificate.reliability >= 2 if least == "moderate" else certificate.expected_rho >= 0.6
+    for name, tissue in (("Lung", 1), ("Liver", 0)):
+        of_tissue = table[table["target"] == name]
+        assert list(of_tissue["gene_id"]) == list(np.array(IDS)[told[tissue]]) * N_NEW
+
+
+def test_reliability_is_not_made_up(tmp_path, capsys, bundle, expr_tpm):
+    expression = write_expression(tmp_path / "x.tsv", expr_tpm)
+    code, _, err = predict(
+        capsys, bundle, expression, tmp_path / "y.tsv", "--min-reliability", "low"
+    )
+    assert_refused(tmp_path, code, err, "--min-reliability", "certified bundle")
+
+
+def test_genes_are_asked_for_by_any_name(tmp_path, capsys, bundle, expr_tpm):
+    expression = write_expression(tmp_path / "x.tsv", expr_tpm)
+    names = tmp_path / "genes.txt"
+    names.write_text("gene\nsym3\nENSG00000000001.77\nNOPE\n")
+    for given in ("sym3,ensg00000000001.77,NOPE", names):
+        out = tmp_path / "y.tsv"
+        code, _, err = predict(capsys, bundle, expression, out, "--genes", given, "--force")
+        assert code == 0, err
+        assert "1 unknown to the model: 'NOPE'" in err
+        assert set(pd.read_csv(out, sep="\t")["symbol"]) == {"SYM1", "SYM3"}
+    out.unlink()
+    code, _, err = predict(capsys, bundle, expression, out, "--genes", "NOPE,NEITHER")
+    assert_refused(tmp_path, code, err, "no gene of the model", "SYM0")
+
+
+def test_several_samples_of_a_person(tmp_path, capsys, bundle, model, expr_tpm):
+    blood = write_expression(tmp_path / "blood.tsv", expr_tpm)
+    liver_tpm = expr_tpm[::-1].copy()
+    liver = write_expression(tmp_path / "liver.tsv", liver_tpm)
+    asked = ["predict", "--bundle", bundle, "--target", "Lung", "--align", "none"]
+    code, _, err = run(capsys, *asked, "--source", f"Whole Blood={blood}", "--source",
+                       f"Liver={liver}", "--out", tmp_path / "y.tsv")  # fmt: skip
+    assert code == 0, err
+    assert "4 people with 8 samples x 1 tissues" in err
+    both = pd.read_csv(tmp_path / "y.tsv", sep="\t")
+    assert set(both["source"]) == {"Liver;Whole Blood"}
+    inputs = Cohort(
+        np.concatenate([expr_tpm, liver_tpm]),
+        pd.DataFrame(index=range(8)),
+        np.tile(np.arange(4), 2),
+        np.repeat([2, 0], 4),
+        pd.DataFrame(index=range(4)),
+        TISSUES,
+        model.genes,
+    )
+    rows = np.stack([np.arange(4), np.arange(4, 8)], axis=1)
+    expected = model.predict(inputs, Requests(rows, np.full(4, 1)))
+    np.testing.assert_allclose(
+        both["z"].to_numpy().reshape(4, N_GENES), expected, rtol=1e-4, atol=1e-5
+    )
+    # The same of one file and a table of its samples.
+    names = [f"{sample}-{tissue}" for tissue in ("b", "l") for sample in SAMPLES]
+    table = pd.DataFrame({"sample_id": names, "donor": SAMPLES * 2,
+                          "tissue": ["Whole Blood"] * 4 + ["Liver"] * 4})  # fmt: skip
+    table.to_csv(tmp_path / "samples.tsv", sep="\t", index=False)
+    values = pd.DataFrame(inputs.expr_tpm.T, index=pd.Index(IDS, name="gene_id"), columns=names)
+    values.to_csv(tmp_path / "all.tsv", sep="\t", float_format="%.9g")
+    code, _, err = run(capsys, *asked, "--expression", tmp_path / "all.tsv", "--samples",
+                       tmp_path / "samples.tsv", "--out", tmp_path / "z.tsv")  # fmt: skip
+    assert code == 0, err
+    again = pd.read_csv(tmp_path / "z.tsv", sep="\t")
+    np.testing.assert_allclose(again["z"], both["z"], rtol=1e-4, atol=1e-5)
+    assert again["sample_id"][0] == "person-b-l;person-b-b"
+    assert list(again["donor"].unique()) == SAMPLES
+
+
+def test_where_no_tissue_is_said(tmp_path, capsys, bundle, expr_tpm):
+    expression = write_expression(tmp_path / "x.tsv", expr_tpm)
+    asked = ["predict", "--bundle", bundle, "--out", tmp_path / "y.tsv"]
+    given = {
+        "no tissue of its samples": ["--expression", expression],
+        "TISSUE=FILE": ["--source", "Whole Blood"],
+        "2 tissues of one file": [
+            "--expression",
+            expression,
+            "--source",
+            "Liver",
+            "--source",
+            "Lung",
+        ],
+        "found none": [],
+    }
+    for says, more in given.items():
+        code, _, err = run(capsys, *asked, *more)
+        assert_refused(tmp_path, code, err, says)
 
 
 def test_a_certificate_of_other_sources_is_not_applied(
@@ -246,7 +395,8 @@ def test_a_certificate_of_other_sources_is_not_applied(
     code, _, err = predict(capsys, tmp_path / "others.safetensors", expression, tmp_path / "y.tsv")
     assert code == 0
     assert "the certificate is of predictions from Liver, Lung, Whole Blood" in err
-    assert set(pd.read_csv(tmp_path / "y.tsv", sep="\t")["quantity"]) == {"prediction"}
+    table = pd.read_csv(tmp_path / "y.tsv", sep="\t")
+    assert table[["tpm_low", "z_high", "reliability", "reliability_class"]].isna().all(axis=None)
 
 
 def test_log2_input_needs_its_flag(tmp_path, capsys, bundle, expr_tpm, expected_z):
@@ -258,7 +408,7 @@ def test_log2_input_needs_its_flag(tmp_path, capsys, bundle, expr_tpm, expected_
     assert code == 0
     assert "read as log2(1+TPM)" in err
     table = pd.read_csv(tmp_path / "y.tsv", sep="\t")
-    np.testing.assert_allclose(table[IDS], expected_z, rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(turned(table), expected_z, rtol=1e-3, atol=1e-4)
 
 
 def test_other_versions_and_missing_genes_are_reported(tmp_path, capsys, bundle, expr_tpm):
@@ -325,10 +475,10 @@ def test_a_failure_while_writing_leaves_the_old_file(
     out.write_text("old")
 
     def fail(*_):
-        yield "Lung", slice(0, 4), np.zeros((4, N_GENES), np.float32)
+        yield np.zeros((4, N_GENES), np.float32)
         raise OSError("no space left on device")
 
-    monkeypatch.setattr("mtm.predictions.new_people.predict_new", fail)
+    monkeypatch.setattr("mtm.predictions.answers.predict_in_blocks", fail)
     code, _, err = predict(capsys, bundle, expression, out, "--force")
     assert code == 1
     assert "no space left" in err
@@ -366,13 +516,23 @@ def test_info(capsys, bundle):
     assert lines["model"] == "mtm"
     assert lines["scale"] == "log2_z"
     assert lines["genes"].startswith("20 (ENSG00000000000.3,")
-    assert lines["tissues"] == "3: Liver; Lung; Whole Blood"
+    assert lines["tissues"] == "3 (samples): Liver 6; Lung 6; Whole Blood 6"
     assert lines["training donors"] == "6"
-    assert lines["source"] == "Whole Blood"
+    assert lines["sources"] == "any, several at once: Liver; Lung; Whole Blood"
     assert lines["certificate"] == "none"
     assert "checksum ok" in lines["bundle"]
     assert '"code_width": 4' in lines["parameters"]
     assert __version__ in lines["versions"]
+
+
+def test_info_as_json(capsys, bundle, certified):
+    told = json.loads(run(capsys, "info", bundle, "--json")[1])
+    assert told["model"] == "mtm"
+    assert told["tissues"][0] == {"tissue": "Liver", "n_samples": 6}
+    assert told["accuracy"] == []
+    told = json.loads(run(capsys, "info", certified, "--json")[1])
+    assert {row["n_samples"] for row in told["accuracy"]} <= {70, 80, 90}
+    assert told["certified_sources"] == ["Whole Blood"]
 
 
 def test_info_tells_of_a_certificate(capsys, certified):
@@ -416,3 +576,26 @@ def test_help_comes_without_slow_imports(arguments):
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "usage: mtm" in done.stdout
     assert done.stderr.strip() == "[]"
+
+
+def test_how_far_it_is_and_how_long_it_will_take_is_said_now_and_then(capsys):
+    seconds = iter([0, 1, 11, 12, 40])
+    done = progress(400, "people x tissues", lambda: next(seconds))
+    for n in (10, 100, 110, 400):
+        done(n)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line == "mtm: 100 of 400 people x tissues (25%), 9 a second, about 33 s left"
+
+
+def test_a_page_about_a_person(tmp_path, capsys, certified, expr_tpm):
+    expression = write_expression(tmp_path / "x.tsv", expr_tpm)
+    code, _, err = predict(
+        capsys, certified, expression, tmp_path / "y.tsv", "--report", tmp_path / "r.html"
+    )
+    assert code == 0, err
+    assert "a page about 4 people" in err
+    assert '<h2 id="person-0-title">person-b</h2>' in (tmp_path / "r.html").read_text()
+    again = predict(capsys, certified, expression, tmp_path / "z.tsv", "--report", expression,
+                    "--force")  # fmt: skip
+    assert again[0] == 1
+    assert "the file of --expression" in again[2]

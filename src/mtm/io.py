@@ -39,7 +39,8 @@ def read_apart(read: Callable[..., Result], path: str | Path, expected: str) -> 
     Parameters
     ----------
     read
-        Takes the path; what it returns, or raises, comes back.
+        Takes the path; what it returns, or raises, comes back. It is handed over as it is, and
+        so may fill shared memory.
     path, expected
         The file, and what it should be.
 
@@ -53,12 +54,25 @@ def read_apart(read: Callable[..., Result], path: str | Path, expected: str) -> 
     from concurrent.futures import ProcessPoolExecutor
     from concurrent.futures.process import BrokenProcessPool
 
-    with ProcessPoolExecutor(1, multiprocessing.get_context("fork")) as pool:
+    context = multiprocessing.get_context("fork")
+    with ProcessPoolExecutor(1, context, _be_given, (read,)) as pool:
         try:
-            return pool.submit(read, path).result()
+            return pool.submit(_read_given, path).result()
         except BrokenProcessPool:
             hint = "It is damaged: download or copy it again."
             raise InputError(path, "content that crashes its reader", expected, hint) from None
+
+
+_given: list[Callable] = []
+
+
+def _be_given(read: Callable) -> None:
+    """Keep, in the process of its own, what it shall read with."""
+    _given[:] = [read]
+
+
+def _read_given(path: str | Path):
+    return _given[0](path)
 
 
 def require_file(path: str | Path, expected: str) -> Path:

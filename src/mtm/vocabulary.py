@@ -30,6 +30,9 @@ COVARIATES = "covariates of the input"
 # Scales and files that `mtm predict` writes.
 OutputScale = Literal["z", "log2", "tpm", "own"]
 OUTPUT_SCALES: tuple[str, ...] = get_args(OutputScale)
+# How `mtm predict` brings new samples to the training distribution.
+NewAlignment = Literal["none", "shift", "quantile", "combat"]
+NEW_ALIGNMENTS: tuple[str, ...] = get_args(NewAlignment)
 OUTPUT_SUFFIXES = (".tsv", ".tsv.gz", ".parquet", ".h5ad")
 
 

@@ -146,4 +146,5 @@ def copied(folder: Path, name: str) -> Path:
 def predict(bundle: object, *more: object, expression: object = "blood.tsv") -> list[object]:
     """Return the command that predicts new people's tissues from blood."""
     command = ["mtm", "predict", "--bundle", bundle, "--expression", expression]
-    return [*command, "--source", SOURCE, "--out", "told.tsv", *more]
+    source = [] if "--source" in more else ["--source", SOURCE]
+    return [*command, *source, "--out", "told.tsv", *more]

@@ -4,6 +4,7 @@ import gzip
 import os
 
 import anndata
+import h5py
 import numpy as np
 import pandas as pd
 from tests.hostile.bundles import answer, no_answer
@@ -21,6 +22,9 @@ from tests.hostile.models import (
 N_GENES = 12
 GENES = [f"ENSG{i:011d}.1" for i in range(N_GENES)]
 TRAITS = "sample_id\tsex\tage\thardy\trin\n"
+PEOPLE_OF_BLOOD = "sample_id\tdonor\ttissue\n" + "".join(
+    f"person-{number}\t{donor}\t{SOURCE}\n" for number, donor in enumerate("xyz")
+)
 prepare = write_models
 
 
@@ -120,6 +124,76 @@ def still_earlier(folder, outcome):
     assert (folder / "told.tsv").read_text() == "earlier\n"
 
 
+def samples_row(name, says, text, verdict="refuse"):
+    """Return the row of a table of samples beside good expression."""
+
+    def make(folder):
+        data = text if isinstance(text, bytes) else text.encode()
+        (folder / "samples.tsv").write_bytes(data)
+        return without_source(predict(bundle(folder, "joint"), "--samples", "samples.tsv"))
+
+    good = verdict != "refuse"
+    return Case("predict", name, verdict, make, says, "" if good else "samples.tsv",
+                then=answer if good else no_answer)  # fmt: skip
+
+
+def without_source(command):
+    """Return a command that says no tissue."""
+    at = command.index("--source")
+    return [*command[:at], *command[at + 2 :]]
+
+
+def sources(*given, of="joint"):
+    """Return the command whose sources are files of their own."""
+
+    def make(folder):
+        write_people(folder / "lung.tsv", GENES, new_expression(N_GENES)[::-1])
+        command = without_source(predict(bundle(folder, of)))
+        at = command.index("--expression")
+        named = [word for text in given for word in ("--source", text)]
+        return [*command[:at], *command[at + 2 :], *named]
+
+    return make
+
+
+def obs_row(name, says, tissues, verdict="refuse", change=None):
+    """Return the row of AnnData whose obs says the tissues."""
+
+    def make(folder):
+        h5ad(change, obs={"tissue": tissues})(folder / "new.h5ad")
+        return without_source(predict(bundle(folder, "joint"), expression="new.h5ad"))
+
+    good = verdict != "refuse"
+    return Case(
+        "predict", name, verdict, make, says, "new.h5ad", then=answer if good else no_answer
+    )
+
+
+def genes_row(name, says, content, verdict="refuse"):
+    """Return the row of a file of genes to tell."""
+
+    def make(folder):
+        (folder / "genes.txt").write_bytes(content)
+        return predict(bundle(folder), "--genes", "genes.txt")
+
+    good = verdict != "refuse"
+    return Case("predict", name, verdict, make, says, then=answer if good else no_answer)
+
+
+def crowd(folder):
+    """Ask for a page about eleven people."""
+    write_people(folder / "crowd.tsv", GENES, new_expression(N_GENES, 11))
+    return predict(bundle(folder, "certified_same_gene"), "--report", "told.html",
+                   expression="crowd.tsv")  # fmt: skip
+
+
+def linked_column(path):
+    """Let the column of tissues be another file's."""
+    with h5py.File(path, "r+") as file:
+        del file["obs/tissue"]
+        file["obs/tissue"] = h5py.ExternalLink("/etc/hostname", "x")
+
+
 def in_place_of_a_folder(folder):
     """Name a folder as output."""
     (folder / "told.d.tsv").mkdir()
@@ -141,12 +215,12 @@ def mixed(path):
     write_people(path, [f"ENSG{i:011d}.1" for i in range(N_WIDE)], values)
 
 
-def h5ad(change=None):
+def h5ad(change=None, obs=None):
     """Return what writes new people as AnnData."""
 
     def write(path):
         data = anndata.AnnData(new_expression(N_GENES).T.astype(np.float32),
-                               obs=pd.DataFrame(index=["a", "b", "c"]),
+                               obs=pd.DataFrame(obs or {}, index=["a", "b", "c"]),
                                var=pd.DataFrame(index=GENES))  # fmt: skip
         data.write_h5ad(path)
         if change is not None:
@@ -246,11 +320,46 @@ CASES = [
     Case("predict", "a model of covariates without traits", "refuse", lambda f: predict(bundle(f, "covariates")), "--traits", "age", then=no_answer),
     Case("predict", "a pipe of traits", "refuse", lambda f: (os.mkfifo(f / "traits.tsv"), predict(bundle(f), "--traits", "traits.tsv"))[1], "found a pipe", "traits.tsv", then=no_answer),
     # Options.
-    option("an unknown source", "one of|trained to predict from", "--source", "Brain"),
+    Case("predict", "an unknown source", "refuse", lambda f: ["Brain" if word == SOURCE else word for word in predict(bundle(f))], "one of|trained to predict from", then=no_answer),
     option("an unknown target", "one of", "--target", "Brain", names="'Brain'"),
     option("the source as target", "other than the source", "--target", SOURCE),
     option("a target with terminal escapes", "one of", "--target", "\x1b[2J"),
     option("a target twice", "3 samples x 1 tissues", "--target", "Lung", "--target", "Lung", verdict="accept"),
+    samples_row("a table of samples", "3 samples x 3 tissues", PEOPLE_OF_BLOOD, "accept"),
+    samples_row("a table of samples, one of them of no file", "1 samples are in no file", PEOPLE_OF_BLOOD + "nobody\tx\tLung\n", "warn"),
+    samples_row("two samples of a person and tissue", "a second sample of donor x", PEOPLE_OF_BLOOD.replace("\ty\t", "\tx\t")),
+    samples_row("a table of samples with an unknown tissue", "one of", PEOPLE_OF_BLOOD.replace(SOURCE, "Spleens", 1)),
+    samples_row("a table of samples with an empty tissue", "no tissue", PEOPLE_OF_BLOOD.replace(SOURCE, "", 1)),
+    samples_row("a table of samples without tissues", "no tissue of its samples", "sample_id\tdonor\nperson-0\tx\n"),
+    samples_row("a sample twice in the table of samples", "several rows", PEOPLE_OF_BLOOD.replace("person-1", "person-0")),
+    samples_row("a donor named by terminal escapes", "found", PEOPLE_OF_BLOOD.replace("\ty\t", "\t\x1b[2J\t")),
+    samples_row("a table of samples of other people", "no sample of", PEOPLE_OF_BLOOD.replace("person", "nobody")),
+    samples_row("a table of samples of random bytes", "found", np.random.default_rng(1).bytes(3000)),
+    samples_row("an age of 500 among the samples", "0 to 120", PEOPLE_OF_BLOOD.replace("tissue\n", "tissue\tage\n").replace("Blood\n", "Blood\t500\n")),
+    Case("predict", "two files of one person's samples", "accept", sources(f"{SOURCE}=blood.tsv", "Lung=lung.tsv"), "3 people with 6 samples x 4 tissues", then=answer),
+    Case("predict", "two files, one of which the model does not use", "warn", sources(f"{SOURCE}=blood.tsv", "Lung=lung.tsv", of="ridge"), "3 samples of other tissues are not used", then=answer),
+    Case("predict", "one file for two tissues", "accept", sources(f"{SOURCE}=blood.tsv", "Lung=blood.tsv"), "3 people with 6 samples", then=answer),
+    Case("predict", "a tissue twice", "refuse", sources(f"{SOURCE}=blood.tsv", f"{SOURCE}=lung.tsv"), "a second sample of donor person-0", then=no_answer),
+    Case("predict", "a source without a file", "refuse", sources(SOURCE), "TISSUE=FILE", then=no_answer),
+    Case("predict", "a source whose file is missing", "refuse", sources(f"{SOURCE}=none.tsv"), "no such file", "none.tsv", then=no_answer),
+    Case("predict", "samples of the target alone", "refuse", lambda folder: [*sources("Lung=lung.tsv")(folder), "--target", "Lung"], "other than the source", then=no_answer),
+    obs_row("AnnData that says its tissues", "3 people with 3 samples|3 samples x", [SOURCE, SOURCE, "Lung"], "accept"),
+    obs_row("AnnData with an unknown tissue", "one of", [SOURCE, SOURCE, "Spleens"]),
+    obs_row("AnnData whose tissues are numbers", "one of", [1, 2, 3]),
+    obs_row("AnnData whose tissues are another file's", "a link to", [SOURCE] * 3, change=linked_column),
+    genes_row("a file of genes", "3 samples x 3 tissues, 2 genes", f"gene_id\n{GENES[1]}\n{GENES[2][:-2].lower()}.99\n".encode(), "accept"),
+    genes_row("a file of genes, some unknown", "1 unknown to the model", f"{GENES[1]}\n\x1b[2J\n".encode(), "warn"),
+    genes_row("a file of no gene", "no gene of the model", b"TP53\nBRCA1\n"),
+    genes_row("an empty file of genes", "no gene of the model", b""),
+    genes_row("a file of genes of random bytes", "found", np.random.default_rng(1).bytes(3000)),
+    option("a gene of no model", "no gene of the model", "--genes", "\x1b[2J,NOPE"),
+    option("reliable genes of a bundle that knows none", "certified bundle", "--min-reliability", "high"),
+    option("--min-reliability 7", "--min-reliability", "--min-reliability", "7", status=2),
+    option("--align harmony", "--align", "--align", "harmony", status=2),
+    option("a scale of a long table", "--wide", "--scale", "log2"),
+    option("genes as rows of AnnData", "a table", "--wide", "--out", "told.h5ad"),
+    option("a page in place of the table", "the file of --", "--report", "told.tsv"),
+    Case("predict", "a page about a crowd", "refuse", crowd, "11 people", "--report", then=no_answer),
     *(option(f"--min-overlap {given}", "--min-overlap", f"--min-overlap={given}", status=2) for given in ("2", "-1", "nan", "much")),
     option("--scale fpkm", "--scale", "--scale", "fpkm", status=2),
     option("an unknown option", "--shell", "--shell", "sh", status=2),

@@ -11,13 +11,10 @@ from mtm.cohort.scaling import TissueScaler
 from mtm.errors import InputError
 from mtm.io import read_apart
 from mtm.models.base import Requests, Training
-from mtm.models.certificate import Certificate
 from mtm.predictions.new_people import (
     align_expression,
-    answers,
     new_inputs,
     predict_new,
-    quantities,
     targets_of,
     tissue_of,
 )
@@ -90,46 +87,6 @@ def test_predictions_come_back_in_expression_units(cohort, model, scale):
     expr_log2 = np.clip(expr_z * lung.std(0) + lung.mean(0), 0, None)
     expected = expr_log2 if scale == "log2" else 2**expr_log2 - 1
     np.testing.assert_allclose(values, expected, rtol=1e-3, atol=1e-3)
-
-
-class WithSd(SameGene):
-    """Says 0.5 of who is predicted from the first row, 1 from the second, and so on."""
-
-    own_sd = True
-
-    def predict_sd(self, inputs, requests):
-        sd = 0.5 * (1 + requests.source_rows[:, :1])
-        return np.repeat(sd, len(self.genes), axis=1).astype(np.float32)
-
-
-@pytest.mark.parametrize("own_sd", [False, True])
-def test_intervals_are_the_certificate_s_times_the_model_s_own_sd(cohort, own_sd):
-    model = WithSd()
-    model.fit(Training(cohort, source=3))
-    shape = len(model.tissues), len(model.genes)
-    of_genes = ("sd", "rho", "ci_low", "ci_high", "q", "expected_rho")
-    model.certificate = Certificate(
-        sources=(BLOOD,),
-        levels=(0.5, 0.9),
-        own_sd=own_sd,
-        thresholds={},
-        n_donors=np.full(4, 30, np.int32),
-        quantiles=np.full((4, 3, 2), [1, 2], np.float32),
-        tertile=np.zeros(shape, np.uint8),
-        reliability=np.full(shape, 2, np.uint8),
-        **{name: np.full(shape, 0.25, np.float32) for name in of_genes},
-    )
-    inputs = new_inputs(model, cohort.expr_tpm[:3], list("abc"), BLOOD)
-    told = list(answers(model, inputs, ["Lung"], block=2))
-    assert [len(block["low"]) for block in told] == [2, 1]
-    whole = {name: np.concatenate([block[name] for block in told]) for name in told[0]}
-    assert tuple(whole) == quantities(model, BLOOD)
-    half = np.full((3, 7), 0.5) * (np.array([[0.5], [1], [1.5]]) if own_sd else 1)
-    np.testing.assert_allclose(whole["high"] - whole["prediction"], half, rtol=1e-4)
-    np.testing.assert_allclose(whole["prediction"] - whole["low"], half, rtol=1e-4)
-    assert (whole["reliability"] == 0.25).all()
-    assert (whole["reliability_class"] == 2).all()
-    assert quantities(model, "Lung") == ("prediction",)
 
 
 def test_new_people_refusals(cohort, model):

@@ -1,4 +1,4 @@
-"""``mtm info``: what a bundle holds."""
+"""``mtm info``: what a bundle says of itself."""
 
 import argparse
 import json
@@ -11,33 +11,32 @@ def add(commands: argparse._SubParsersAction) -> None:
     """Add the command and its options."""
     info = commands.add_parser("info", help="say what a bundle holds and check it")
     info.add_argument("bundle", type=Path, help="model (.safetensors)")
+    info.add_argument("--json", action="store_true", help="as JSON")
     info.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> None:
     """Run ``mtm info``."""
     from mtm.models.bundle import read_header
+    from mtm.models.card import in_words, told
     from mtm.models.registry import load
 
     header = read_header(options.bundle)
-    model = load(options.bundle)
-    known, provenance = model.certificate, model.provenance
+    card = told(load(options.bundle), header)
+    if options.json:
+        print(json.dumps(card, indent=1))
+        return
+    versions = ", ".join(f"{name} {text}" for name, text in card["versions"].items())
     lines = {
-        "bundle": f"version {header['bundle_version']}, checksum ok",
-        "model": header["model"],
-        "scale": header["scale"],
-        "genes": f"{len(header['gene_ids'])} ({', '.join(header['gene_ids'][:3])}, ...)",
-        "tissues": f"{len(header['tissues'])}: {'; '.join(header['tissues'])}",
-        "cohort": provenance.cohort or "not recorded",
-        "source": provenance.source,
-        "training donors": len(provenance.training_donors),
-        "fold": provenance.fold or "not recorded",
-        "seed": provenance.seed,
-        **({"certificate": "none"} if known is None else known.in_words()),
-        "versions": ", ".join(f"{name} {text}" for name, text in header["versions"].items()),
-        "parameters": json.dumps(header["parameters"], sort_keys=True),
-        "notes": json.dumps(provenance.notes, sort_keys=True),
+        "bundle": [f"version {card['bundle_version']}, checksum ok"],
+        **in_words(card),
+        "seed": [str(card["seed"])],
+        "versions": [versions],
+        "parameters": [json.dumps(card["parameters"], sort_keys=True)],
+        "notes": [json.dumps(card["notes"], sort_keys=True)],
     }
     width = max(map(len, lines)) + 2
-    for name, text in lines.items():
-        print(printable(f"{name + ':':<{width}}{text}"))
+    for name, (first, *further) in lines.items():
+        print(printable(f"{name + ':':<{width}}{first}"))
+        for line in further:
+            print(printable(f"{'':<{width}}{line}"))

@@ -6,10 +6,17 @@ from pathlib import Path
 from typing import get_args
 
 from mtm.cli.output import add_out, demand_free
-from mtm.cli.say import say
-from mtm.errors import InputError
+from mtm.errors import InputError, shown
 from mtm.settings.transfer import MIN_OVERLAP
-from mtm.vocabulary import COVARIATES, OUTPUT_SCALES, OUTPUT_SUFFIXES, Units
+from mtm.vocabulary import (
+    NEW_ALIGNMENTS,
+    OUTPUT_SCALES,
+    OUTPUT_SUFFIXES,
+    RELIABILITY,
+    Units,
+)
+
+DEFAULT_ALIGNMENT = "shift"
 
 
 def add(commands: argparse._SubParsersAction) -> None:
@@ -17,42 +24,48 @@ def add(commands: argparse._SubParsersAction) -> None:
     predict = commands.add_parser(
         "predict",
         help="predict tissues of new people",
-        description="Predict tissues from one sample a person of the source tissue.",
+        description="Predict tissues of people from samples of others.",
     )
     predict.add_argument("--bundle", required=True, type=Path, help="model (.safetensors)")
-    predict.add_argument(
+    _add_samples(predict.add_argument_group("samples"))
+    _add_answers(predict.add_argument_group("answers"))
+    predict.set_defaults(run=run)
+
+
+def _add_samples(group: argparse._ArgumentGroup) -> None:
+    """Add what says what is predicted from."""
+    group.add_argument(
         "--expression",
-        required=True,
         type=Path,
         help="TPM of all genes: .tsv, .gct (genes as rows, samples as columns; .gz too) or .h5ad "
         "(samples as rows); Ensembl gene ids, versions may differ",
     )
-    predict.add_argument(
-        "--source", required=True, metavar="TISSUE", help='tissue of the samples, "Whole Blood"'
-    )
-    predict.add_argument(
-        "--target",
+    group.add_argument(
+        "--source",
         action="append",
-        metavar="TISSUE",
-        help="tissue to predict; repeat for several (default: all others of the model)",
+        default=[],
+        metavar="TISSUE[=FILE]",
+        help='tissue of the samples, "Whole Blood"; or, in place of --expression, tissue and '
+        "file, repeated: samples of one name are one person's",
     )
-    meaning = f"file to write, by its name {', '.join(OUTPUT_SUFFIXES)}: a row a sample and target"
-    add_out(predict, meaning, required=True)
-    predict.add_argument(
-        "--scale",
-        choices=OUTPUT_SCALES,
-        default="z",
-        help="z-scores within the target tissue on the model's own scale, log2(1+TPM) or TPM; "
-        "of a model trained on values on a scale of their own, z-scores or these values, own "
-        "(default: %(default)s)",
+    group.add_argument(
+        "--samples",
+        type=Path,
+        help="where samples of several tissues are in the files: .tsv with columns sample_id, "
+        "donor, tissue, and perhaps covariates (.h5ad: obs may say them)",
     )
-    predict.add_argument(
+    group.add_argument(
+        "--traits",
+        type=Path,
+        help="covariates for models that use them: .tsv with columns sample_id, sex, age, ...",
+    )
+    group.add_argument(
         "--units",
         choices=get_args(Units),
         help="units of the expression: TPM, log2(1+TPM), RPKM, or what else the model was trained "
         "on (default: as the model's, TPM refused where the values cannot be TPM)",
     )
-    predict.add_argument(
+    group.add_argument(
         "--min-overlap",
         type=_fraction,
         default=MIN_OVERLAP,
@@ -60,12 +73,60 @@ def add(commands: argparse._SubParsersAction) -> None:
         help="smallest share of the model's genes that the expression must have "
         "(default: %(default)s)",
     )
-    predict.add_argument(
-        "--traits",
-        type=Path,
-        help="covariates for models that use them: .tsv with columns sample_id, sex, age, ...",
+    group.add_argument(
+        "--align",
+        choices=NEW_ALIGNMENTS,
+        default=DEFAULT_ALIGNMENT,
+        help="bring samples of one file and tissue to the mean of the training samples, as far as "
+        "they differ by more than people do (shift), to mean and sd (combat), each to their "
+        "distribution over genes (quantile), or not at all (default: %(default)s)",
     )
-    predict.set_defaults(run=run)
+
+
+def _add_answers(group: argparse._ArgumentGroup) -> None:
+    """Add what says what is predicted, and how it is written."""
+    group.add_argument(
+        "--target",
+        action="append",
+        metavar="TISSUE",
+        help="tissue to predict, or all; repeat for several (default: all others of the model)",
+    )
+    meaning = (
+        f"file to write, by its name {', '.join(OUTPUT_SUFFIXES)}: a row a person, target and "
+        "gene; AnnData: a row a person and target, X in TPM"
+    )
+    add_out(group, meaning, required=True)
+    group.add_argument(
+        "--wide", action="store_true", help="write genes as rows, people as columns"
+    )
+    group.add_argument(
+        "--scale",
+        choices=OUTPUT_SCALES,
+        help="with --wide: TPM, log2(1+TPM), or z-scores within the target tissue on the model's "
+        "own scale; of a model trained on values on a scale of their own, z-scores or, as own, "
+        "these values (default: tpm, own)",
+    )
+    group.add_argument(
+        "--genes", metavar="NAMES", help="genes to tell: symbols or ids with commas, or a file"
+    )
+    group.add_argument(
+        "--min-reliability",
+        type=_reliability,
+        metavar="LEAST",
+        help=f"tell genes of this class at least ({', '.join(RELIABILITY[1:])}), or with this "
+        "correlation to expect",
+    )
+    group.add_argument(
+        "--report", type=Path, metavar="HTML", help="page to write, for a few people"
+    )
+    group.add_argument(
+        "--qc", type=Path, metavar="FILE", help="file to write the checks of all samples to (.tsv)"
+    )
+    group.add_argument(
+        "--strict",
+        action="store_true",
+        help="predict nothing (exit code 2) if a sample is not like the training donors'",
+    )
 
 
 def _fraction(text: str) -> float:
@@ -76,100 +137,82 @@ def _fraction(text: str) -> float:
     return value
 
 
-def _check_files(options: argparse.Namespace) -> None:
-    """Refuse inputs that cannot be read, and an output that would replace anything unasked."""
+def _reliability(text: str) -> str:
+    """Class of reliability, or a correlation."""
+    if text not in RELIABILITY:
+        _fraction(text)
+    return text
+
+
+def _check_files(options: argparse.Namespace, files: list[tuple[Path, str | None]]) -> None:
+    """Refuse inputs that cannot be read, and outputs that would replace anything unasked."""
     from mtm.io import require_file
 
-    inputs = {
-        "--bundle": (options.bundle, "a model bundle (.safetensors)"),
-        "--expression": (options.expression, "a file of expression"),
-        "--traits": (options.traits, "a tab-separated table"),
-    }
-    out = options.out
-    for option, (path, expected) in inputs.items():
-        if path is None:
-            continue
-        require_file(path, expected)
-        if out.exists() and os.path.samefile(out, path):
-            raise InputError(f"--out {out}", f"the file of {option}", "a file of its own")
-    demand_free(out, options.force)
+    of_file = "--expression" if options.expression else "--source"
+    inputs = [
+        ("--bundle", options.bundle, "a model bundle (.safetensors)"),
+        *((of_file, path, "a file of expression") for path, _ in files),
+        ("--traits", options.traits, "a tab-separated table"),
+        ("--samples", options.samples, "a tab-separated table"),
+    ]
+    if options.genes is not None and Path(options.genes).is_file():
+        inputs.append(("--genes", Path(options.genes), "names of genes, one a line"))
+    given = [(option, path) for option, path, _ in inputs if path is not None]
+    for _, path, expected in inputs:
+        if path is not None:
+            require_file(path, expected)
+    for option, out in _outputs(options).items():
+        for of, path in given:
+            if out.exists() and os.path.samefile(out, path):
+                raise InputError(f"{option} {out}", f"the file of {of}", "a file of its own")
+        demand_free(out, options.force, option)
+        given.append((option, out))
 
 
-def run(options: argparse.Namespace) -> None:
-    """Run ``mtm predict``."""
-    from mtm.cohort.units import to_tpm
-    from mtm.models.registry import load
-    from mtm.predictions import new_people
-    from mtm.predictions.files import output_suffix, write_new_predictions
-
-    output_suffix(options.out)
-    _check_files(options)
-    model = load(options.bundle)
-    new_people.check_source(model, options.source)
-    targets = list(dict.fromkeys(options.target or new_people.targets_of(model, options.source)))
-    for name in targets:
-        new_people.tissue_of(model, name)
-    if not targets:
-        found = f"no tissue but {options.source}"
-        raise InputError(options.bundle, found, "a model of several tissues")
-    traits = None if options.traits is None else _read_traits(options.traits)
-    new_people.check_scale(model, options.scale)
-    own = model.measure == "own"
-    sample_ids, gene_ids, values = new_people.read_new_expression(options.expression, signed=own)
-    expr_tpm = to_tpm(values, options.units, options.expression, sample_ids, model.measure)
-    read_as = {"log2": "log2(1+TPM)", "rpkm": "RPKM"}.get(options.units, "TPM")
-    say(
-        f"{options.expression}: {len(sample_ids)} samples of {options.source}, read as "
-        f"{'values as the model was trained on' if own else read_as}"
-    )
-    aligned, overlap = new_people.align_expression(
-        model, expr_tpm, gene_ids, options.source, options.min_overlap, options.expression
-    )
-    say(str(overlap))
-    if overlap.n_found < overlap.n_model:
-        say(
-            f"{overlap.n_model - overlap.n_found} genes that the data lack are set to the "
-            f"training mean of {options.source}"
-        )
-    inputs = new_people.new_inputs(
-        model, aligned, sample_ids, options.source, traits, options.expression, options.traits
-    )
-    scale, units = {
-        "z": (model.scale, model.scaler.units),
-        "log2": ("log2", "log2(1+TPM)"),
-        "tpm": ("tpm", "TPM"),
-        "own": ("own", "values as the model was trained on"),
-    }[options.scale]
-    said = new_people.quantities(model, options.source)
-    try:
-        write_new_predictions(
-            options.out,
-            new_people.answers(model, inputs, targets, options.scale),
-            new_people.new_rows(sample_ids, options.source, targets, scale),
-            model.genes,
-            {"scale": scale, "units": units, "model": model.name},
-            said,
-        )
-    except InputError as error:
-        raise _of_traits(error, options.traits) from error
-    say(f"{options.out}: {len(sample_ids)} samples x {len(targets)} tissues, {units}")
-    say(new_people.trust(model, options.source))
+def _outputs(options: argparse.Namespace) -> dict[str, Path]:
+    """Files to write, by option."""
+    given = {"--out": options.out, "--report": options.report, "--qc": options.qc}
+    outputs = {option: path for option, path in given.items() if path is not None}
+    options_of: dict[Path, str] = {}
+    for option, path in outputs.items():
+        other = options_of.setdefault(path.resolve(), option)
+        if other != option:
+            raise InputError(f"{option} {path}", f"the file of {other}", "a file of its own")
+    return outputs
 
 
-def _read_traits(path: Path):
-    """Read covariates of new people, which must be what people can have."""
-    from mtm.cohort.fields import check_traits
-    from mtm.io import read_tsv
+def _files(options: argparse.Namespace) -> list[tuple[Path, str | None]]:
+    """Return expression files, each with the tissue of its samples where the options say it."""
+    if options.expression is not None:
+        if len(options.source) > 1:
+            found = f"{len(options.source)} tissues of one file"
+            hint = "Give --source TISSUE=FILE for each in place of --expression, or --samples."
+            raise InputError("--source", found, "one", hint)
+        if not options.source and not options.samples and options.expression.suffix != ".h5ad":
+            hint = 'Say --source "Whole Blood", or give a table as --samples.'
+            raise InputError(options.expression, "no tissue of its samples", "their tissue", hint)
+        return [(options.expression, options.source[0] if options.source else None)]
+    if not options.source:
+        raise InputError("samples", "none", "--expression, or --source TISSUE=FILE")
+    files = []
+    for text in options.source:
+        tissue, between, path = text.partition("=")
+        if not between or not tissue.strip() or not path:
+            raise InputError("--source", shown(text), "TISSUE=FILE where there is no --expression")
+        files.append((Path(path), tissue.strip()))
+    return files
 
-    table = read_tsv(path, ["sample_id"], dtype={"sample_id": str})
-    return check_traits(table.set_index("sample_id"), path)
 
+def run(options: argparse.Namespace) -> int:
+    """Run ``mtm predict``; return 2 where ``--strict`` keeps it from predicting."""
+    from mtm.cli.predicting import predict
+    from mtm.predictions.answer_files import output_suffix
 
-def _of_traits(error: InputError, traits: Path | None) -> InputError:
-    """Return an error about covariates as one of the table of traits, others as they are."""
-    if error.where == COVARIATES:
-        hint = (
-            "Give a table with a row a sample and these columns as --traits; fields may be empty."
-        )
-        return InputError(traits or "--traits", error.found, error.expected, hint)
-    return error.within(traits) if traits and error.where.startswith("covariate ") else error
+    suffix = output_suffix(options.out)
+    if options.scale and not options.wide:
+        raise InputError("--scale", options.scale, "--wide beside it; other files have all scales")
+    if options.wide and suffix == ".h5ad":
+        raise InputError("--wide", "AnnData to write", "a table, .tsv or .parquet")
+    files = _files(options)
+    _check_files(options, files)
+    return predict(options, files)

@@ -215,6 +215,26 @@ def read_h5ad_header(path: str | Path) -> ExpressionHeader:
         return _header(path, file)[0]
 
 
+def read_h5ad_columns(path: str | Path, names: Sequence[str]) -> dict[str, np.ndarray]:
+    """Read those columns of obs that are there, as text, one value a sample.
+
+    Raises
+    ------
+    InputError
+        As `read_h5ad_header`.
+    """
+    path = Path(path)
+    with _open(path) as file:
+        header, _ = _header(path, file)
+        columns = {name: _texts(path, file["obs"], name) for name in names if name in file["obs"]}
+        for name, texts in columns.items():
+            if len(texts) != len(header.sample_ids):
+                raise InputError(
+                    f"{path}, obs/{name}", f"{len(texts)} values", f"{len(header.sample_ids)}"
+                )
+        return columns
+
+
 def _genes(path: Path, file: h5py.File, n_genes: int) -> tuple[np.ndarray, np.ndarray]:
     """Ids and symbols of the genes."""
     gene_ids = _names(path, file, "var", n_genes)

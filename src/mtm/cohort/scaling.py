@@ -12,6 +12,7 @@ UNITS = {
     "tpm_z": "z-score of TPM within tissue, training donors' mean and sd",
     "log2_z": "z-score of log2(1+TPM) within tissue, training donors' mean and sd",
 }
+OWN_VALUES_TEXT = "values as the model was trained on"
 OWN_UNITS_TEXT = "z-score of the values within tissue, training donors' mean and sd"
 
 

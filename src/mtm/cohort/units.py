@@ -252,6 +252,30 @@ def to_tpm(
         in some, of which the first is named; or the model was trained on others.
     """
     values = np.asarray(values, dtype=np.float32)
+    units = units_of_new(units, where, measure)
+    _check_values(values, where, signed=measure == "own")
+    totals = SampleTotals(sample_ids or [str(i + 1) for i in range(len(values))])
+    totals.add(values.T)
+    totals.demand(units, where)
+    if units in ("log2", "rpkm"):
+        values = values.copy()
+        store_new(values, units, totals)
+    return values
+
+
+def units_of_new(units: Units | None, where: object, measure: Measure = "tpm") -> Units | None:
+    """Return the units that values of new people are taken for.
+
+    Parameters
+    ----------
+    units, where, measure
+        As of `to_tpm`.
+
+    Raises
+    ------
+    InputError
+        They are unknown, or a model that was trained on `measure` cannot take them.
+    """
     if units not in (None, *get_args(Units)):
         raise InputError("units", repr(units), f"one of {', '.join(get_args(Units))}")
     if units == "counts":
@@ -261,15 +285,26 @@ def to_tpm(
     if units is not None and (units in OWN_UNITS) != (measure == "own"):
         trained = {"tpm": "TPM, as", "own": "values on the scale that"}[measure]
         raise InputError(f"units of {where}", repr(units), f"{trained} the model was trained on")
-    if measure == "own":
-        units = units or "intensity"
-    _check_values(values, where, signed=measure == "own")
-    totals = SampleTotals(sample_ids or [str(i + 1) for i in range(len(values))])
-    totals.add(values.T)
-    totals.demand(units, where)
-    if units == "rpkm" and values.shape[1] >= MANY_GENES:
-        values = values * (1e6 / values.sum(1, keepdims=True, dtype=np.float64)).astype(np.float32)
-    return np.exp2(values) - 1 if units == "log2" else values
+    return units or ("intensity" if measure == "own" else None)
+
+
+def store_new(values: np.ndarray, units: Units | None, totals: SampleTotals) -> None:
+    """Turn new people's values, samples as rows, into what a model takes, in place.
+
+    Parameters
+    ----------
+    values
+        Shape ``(n_samples, n_genes)``: all genes of the data, or some of them.
+    units
+        From `units_of_new`.
+    totals
+        Of all genes of the data.
+    """
+    if units == "rpkm" and totals.n_genes >= MANY_GENES:
+        values *= (1e6 / totals.total[:, None]).astype(np.float32)
+    if units == "log2":
+        np.exp2(values, out=values)
+        values -= 1
 
 
 @dataclass(frozen=True)

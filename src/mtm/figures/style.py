@@ -1,8 +1,6 @@
 """One look for all figures: sizes, fonts, colours, and how a figure is written."""
 
 from collections.abc import Iterable
-from functools import cache
-from importlib.resources import files
 from pathlib import Path
 
 import matplotlib as mpl
@@ -10,6 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
+from mtm.cohort.tissue_names import gtex_tissues
 from mtm.io import atomic_path, write_tsv
 from mtm.vocabulary import OWN_UNITS, in_units
 
@@ -99,14 +98,6 @@ def save_figure(
         with atomic_path(png) as temporary:
             figure.savefig(temporary, format="png", dpi=PNG_DPI, metadata={"Software": None})
     write_tsv(table, tsv)
-
-
-@cache
-def gtex_tissues() -> pd.DataFrame:
-    """GTEx's tissues, indexed by SMTSD name; columns ``abbreviation`` and ``color`` (hex)."""
-    with files("mtm.figures").joinpath("gtex_tissues.tsv").open() as handle:
-        table = pd.read_csv(handle, sep="\t", keep_default_na=False, na_values=[""])
-    return table.set_index("tissue")
 
 
 def abbreviation(tissue: str) -> str:

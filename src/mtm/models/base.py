@@ -14,7 +14,10 @@ from mtm.cohort.scaling import TissueScaler
 from mtm.errors import InputError
 from mtm.models.bundle import write_bundle
 from mtm.models.certificate import PREFIX, Certificate
+from mtm.models.header import CardHeader
 from mtm.models.layout import Array, Layout, check_scaler
+from mtm.models.reference import PREFIX as REFERENCE
+from mtm.models.reference import Reference
 from mtm.settings.models.base import ModelParameters
 from mtm.settings.scaling import Scaling
 from mtm.vocabulary import Measure, Scale, SourceChoice
@@ -96,6 +99,8 @@ class Training:
         figures for the training table. It must not change what is learned.
     monitor_every
         In optimiser steps; 0 never calls `monitor`.
+    for_others
+        Whether new people will be predicted, so that `Reference` is wanted.
     """
 
     cohort: Cohort
@@ -109,12 +114,14 @@ class Training:
     members: Mapping[str, Path] = field(default_factory=dict)
     monitor: Callable[["Predictor"], dict[str, float]] | None = None
     monitor_every: int = 0
+    for_others: bool = True
 
 
 @dataclass
 class Provenance:
     """Where a fitted model comes from; travels in its bundle."""
 
+    name: str = ""
     cohort: str = ""
     fold: str = ""
     seed: int = 0
@@ -131,7 +138,7 @@ class Predictor(ABC):
     in ``mtm.settings.models`` under the same name and named here as `Parameters`. It fills the
     four methods below (`Untrained` needs `predict` alone). After `fit` or `load`, `tissues`,
     `genes`, `scaler` and `provenance` are set and `predict` needs nothing but the input.
-    `certificate` is set in bundles that have one.
+    `certificate`, `reference` and `card` are set in bundles that have them.
 
     Parameters
     ----------
@@ -141,6 +148,8 @@ class Predictor(ABC):
 
     Parameters: ClassVar[type[ModelParameters]]
     name: ClassVar[str]
+    # Whether `predict` leaves out genes that an input has as NaN.
+    takes_missing: ClassVar[bool] = False
 
     def __init__(self, parameters=None):
         self.parameters = self.Parameters() if parameters is None else parameters
@@ -149,10 +158,14 @@ class Predictor(ABC):
         self.scaler: TissueScaler | None = None
         self.provenance = Provenance()
         self.certificate: Certificate | None = None
-        # What a bundle's header says of a certificate whose arrays are still to be read.
+        self.reference: Reference | None = None
+        self.card: CardHeader | None = None
+        # What a bundle's header says of a certificate whose arrays are still to be read, and
+        # whether it has a reference.
         self.certified: dict | None = None
         # What expression is measured in.
         self.measure: Measure = "tpm"
+        self.referred = False
 
     @property
     def scale(self) -> Scale:
@@ -187,6 +200,8 @@ class Predictor(ABC):
             training.scaling,
             cohort.measure,
         )
+        if training.for_others:
+            self.reference = Reference.fit(cohort, self.scale, training.scaling)
         return self._fit(training)
 
     @abstractmethod
@@ -252,8 +267,11 @@ class Predictor(ABC):
 
     def header(self) -> dict:
         """Everything that a bundle holds beside arrays, of plain values."""
-        certified = {} if self.certificate is None else {"certificate": self.certificate.header()}
-        return certified | {
+        parts = {"certificate": self.certificate, "reference": self.reference}
+        known = {name: part.header() for name, part in parts.items() if part is not None}
+        if self.card is not None:
+            known["card"] = self.card.model_dump()
+        return known | {
             "model": self.name,
             "scale": self.scale,
             "clip": self.scaler.clip,
@@ -266,10 +284,11 @@ class Predictor(ABC):
         }
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """All arrays of a bundle: what was learned, the scaler, and the certificate."""
-        scaler = {"scaler/mean": self.scaler.mean, "scaler/sd": self.scaler.sd}
-        certified = {} if self.certificate is None else self.certificate.arrays()
-        return self.state() | scaler | certified
+        """All arrays of a bundle: what was learned, the scaler, certificate and reference."""
+        arrays = self.state() | {"scaler/mean": self.scaler.mean, "scaler/sd": self.scaler.sd}
+        for part in (self.certificate, self.reference):
+            arrays |= {} if part is None else part.arrays()
+        return arrays
 
     def save(self, path: str | Path) -> None:
         """Write the bundle; prediction needs nothing else."""
@@ -295,7 +314,8 @@ class Predictor(ABC):
             "scaler/sd": Array(shape, above=0.0, high=most, missing=True),
         }
         certified = {} if self.certified is None else Certificate.layout(shape, self.certified)
-        return dict(self.layout()) | scaler | certified
+        referred = Reference.layout(shape) if self.referred else {}
+        return dict(self.layout()) | scaler | certified | referred
 
     def describe(self, header: dict) -> None:
         """Take over what a header says."""
@@ -309,6 +329,9 @@ class Predictor(ABC):
         )
         self.certified = header.get("certificate")
         self.measure = header.get("measure", "tpm")
+        self.referred = header.get("reference") is not None
+        card = header.get("card")
+        self.card = None if card is None else CardHeader.of(card)
 
     def take_over(self, header: dict, arrays: dict[str, np.ndarray]) -> None:
         """Become the model that gave `header` and `arrays`; it is described already."""
@@ -316,7 +339,9 @@ class Predictor(ABC):
         check_scaler(mean, sd)
         self.scaler = TissueScaler(header["scale"], mean, sd, header["clip"], self.measure)
         self.certificate = Certificate.of(header, arrays)
-        self.restore({k: v for k, v in arrays.items() if not k.startswith(("scaler/", PREFIX))})
+        self.reference = Reference.of(header, arrays)
+        apart = "scaler/", PREFIX, REFERENCE
+        self.restore({k: v for k, v in arrays.items() if not k.startswith(apart)})
 
 
 class Untrained(Predictor):

@@ -22,6 +22,7 @@ def _plain(name: str) -> str:
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=300), AfterValidator(_plain)]
 Text = Annotated[str, StringConstraints(max_length=300)]
+Prose = Annotated[str, StringConstraints(max_length=2000)]
 Share = Annotated[float, Field(gt=0, lt=1)]
 Correlation = Annotated[float, Field(ge=-1, le=1)]
 Names = Annotated[tuple[Name, ...], Field(min_length=1)]
@@ -36,6 +37,7 @@ class _Part(Section):
 class ProvenanceHeader(_Part):
     """Where a fitted model comes from."""
 
+    name: Text = ""
     cohort: Text = ""
     fold: Text = ""
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
@@ -58,6 +60,36 @@ class CertificateHeader(_Part):
             yield InputError("levels", str(list(self.levels)), "shares from the smallest on")
 
 
+class ReferenceHeader(_Part):
+    """What limits of new samples are."""
+
+    false_alarms: Share
+
+
+class TargetAccuracy(_Part):
+    """How well held-out donors' samples of a tissue were told: gene-wise rho, mean over genes."""
+
+    target: Name
+    n_samples: Annotated[int, Field(ge=0)]
+    n_genes: Annotated[int, Field(ge=0)]
+    rho: Correlation | None = None
+    ci_low: Correlation | None = None
+    ci_high: Correlation | None = None
+    null_low: Correlation | None = None
+    null_high: Correlation | None = None
+    covariates_rho: Correlation | None = None
+    coverage: Annotated[float, Field(ge=0, le=1)] | None = None
+
+
+class CardHeader(_Part):
+    """What cross-validation and whoever trained a model say of it."""
+
+    licence: Prose = ""
+    citation: Prose = ""
+    level: Share | None = None
+    accuracy: tuple[TargetAccuracy, ...] = ()
+
+
 class ModelHeader(_Part):
     """What a bundle holds of a model beside its arrays."""
 
@@ -73,6 +105,8 @@ class ModelHeader(_Part):
     symbols: tuple[Text, ...]
     provenance: ProvenanceHeader
     certificate: CertificateHeader | None = None
+    reference: ReferenceHeader | None = None
+    card: CardHeader | None = None
     members: dict[Name, "ModelHeader"] = {}
 
     @classmethod
@@ -103,6 +137,9 @@ class ModelHeader(_Part):
         for name in self.certificate.sources if self.certificate else ():
             if name not in self.tissues:
                 yield InputError("certificate.sources", shown(name), "tissues of the bundle")
+        for row in self.card.accuracy if self.card else ():
+            if row.target not in self.tissues:
+                yield InputError("card.accuracy", shown(row.target), "tissues of the bundle")
         if self.scale == "tpm_z" and self.clip is not None:
             yield InputError("clip", f"{self.clip:g}", "nothing (null) on the scale tpm_z")
         if self.scale not in SCALES_OF[self.measure]:

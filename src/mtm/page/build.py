@@ -2,19 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
-from importlib.resources import files
 from pathlib import Path
 
 import pandas as pd
 import yaml
-from jinja2 import Environment, StrictUndefined
-from markupsafe import Markup
 
 from mtm.page import overview
 from mtm.page.cards import cards
 from mtm.page.genes import gene_blocks
-from mtm.page.packing import pack_json, security_hash
+from mtm.page.packing import pack_json
+from mtm.page.parts import asset, rendered
 from mtm.page.pictures import Picture, pictures
 from mtm.page.results import Results
 from mtm.page.tissues import models_and_tissues, target_tissues
@@ -46,17 +43,6 @@ class Places:
     citation: Path
 
 
-@cache
-def asset(name: str) -> str:
-    """Text of a file that pages are made with."""
-    return files("mtm.page").joinpath("assets", name).read_text(encoding="utf-8")
-
-
-def _words(name: str, results: Results) -> str:
-    """Text of an asset as it is of the cohort's units."""
-    return in_units(asset(name), results.config["inputs"]["units"])
-
-
 def build_page(
     results: Results, figures: Mapping[str, dict], symbols: pd.Series, places: Places
 ) -> str:
@@ -80,17 +66,16 @@ def build_page(
     """
     drawn = pictures(results, dict(figures), places.captions)
     cost = overview.cost(places.benchmarks)
-    style = asset("page.css")
-    parts = "".join(_words(f"{name}.js", results) for name in SCRIPTS)
-    script = f'"use strict";\n(() => {{\n{parts}}})();\n'
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    return environment.from_string(_words("page.html.jinja", results)).render(
-        policy="default-src 'none'; base-uri 'none'; form-action 'none'; img-src data:; "
-        f"style-src '{security_hash(style)}'; script-src '{security_hash(script)}'",
-        style=Markup(style),
-        script=Markup(script),
+
+    def words(name: str) -> str:
+        """Text of an asset as it is of the cohort's units."""
+        return in_units(asset(name), results.config["inputs"]["units"])
+
+    parts = "".join(words(f"{name}.js") for name in SCRIPTS)
+    return rendered(
+        "page.html.jinja",
+        f'"use strict";\n(() => {{\n{parts}}})();\n',
+        words,
         blocks=_blocks(results, drawn, symbols),
         config=results.config,
         first_line=overview.first_line(results),

@@ -1,26 +1,18 @@
-"""Files of predictions: those of held-out donors for the analyses, and those of new people."""
+"""Files of predictions: those of held-out donors for the analyses."""
 
-import gzip
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import anndata
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 from anndata.io import write_elem
 
 from mtm.cohort.cohort import Cohort
 from mtm.cohort.h5_files import new_h5_file
 from mtm.cohort.scaling import OWN_UNITS_TEXT, UNITS
-from mtm.errors import InputError
 from mtm.io import atomic_path
 from mtm.models.base import Requests
-from mtm.vocabulary import OUTPUT_SUFFIXES
-
-# Columns of a table of new people before those of the genes.
-NEW_ROW = ("sample_id", "source", "target", "scale", "quantity")
 
 
 def write_predictions(
@@ -88,8 +80,11 @@ def write_matrix(
     blocks: Iterable[np.ndarray] | Iterable[tuple[np.ndarray, ...]],
     obs: pd.DataFrame,
     var: pd.DataFrame,
-    uns: dict[str, str],
+    uns: Mapping,
     layers: Sequence[str] = (),
+    *,
+    varm: Mapping[str, np.ndarray] | None = None,
+    x_layer: str | None = None,
 ) -> None:
     """Write an AnnData file whose X arrives in blocks of rows; only one block is in memory.
 
@@ -103,12 +98,16 @@ def write_matrix(
     obs, var
         Row and column tables.
     uns
-        Texts that describe the whole.
+        What describes the whole.
     layers
         Names of matrices beside X.
+    varm
+        Arrays of one row a column of X.
+    x_layer
+        Layer that X is under a second name; None for none.
     """
     with new_h5_file(path) as file:
-        write_elem(file, "/", anndata.AnnData(obs=obs, var=var, uns=uns))
+        write_elem(file, "/", anndata.AnnData(obs=obs, var=var, uns=uns, varm=varm))
         if "X" in file:
             del file["X"]
         places = ["X", *(f"layers/{name}" for name in layers)]
@@ -125,102 +124,7 @@ def write_matrix(
             for matrix, rows in zip(matrices, parts, strict=True):
                 matrix[done:stop] = rows
             done = stop
+        if x_layer is not None:
+            file[f"layers/{x_layer}"] = matrices[0]
     if done != len(obs):
         raise ValueError(f"{done} rows where {len(obs)} were announced")
-
-
-def output_suffix(path: Path) -> str:
-    """Return the one of `OUTPUT_SUFFIXES` that `path` ends with."""
-    for suffix in OUTPUT_SUFFIXES:
-        if path.name.endswith(suffix):
-            return suffix
-    raise InputError(path, f"the ending {path.suffix!r}", f"one of {', '.join(OUTPUT_SUFFIXES)}")
-
-
-def write_new_predictions(
-    path: Path,
-    blocks: Iterable[Mapping[str, np.ndarray]],
-    rows: pd.DataFrame,
-    genes: pd.DataFrame,
-    uns: dict[str, str],
-    quantities: Sequence[str],
-) -> None:
-    """Write predictions of new people block by block, in the format that `path` asks for.
-
-    Parameters
-    ----------
-    path
-        The file; its name ends in one of `OUTPUT_SUFFIXES`.
-    blocks
-        What is said of some rows: every one of `quantities`, arrays of shape
-        ``(any, n_genes)``, together ``len(rows)`` rows.
-    rows
-        From `mtm.predictions.new_people.new_rows`.
-    genes
-        `Predictor.genes`.
-    uns
-        Texts that describe the whole.
-    quantities
-        The prediction first. In a table each has a row of its own, named in the column
-        ``quantity``; in an AnnData file all but the first are layers.
-
-    Raises
-    ------
-    InputError
-        No format has that name.
-    """
-    suffix, gene_ids = output_suffix(path), list(genes.index)
-    with atomic_path(path) as temporary:
-        if suffix == ".h5ad":
-            named = rows.set_index(rows["sample_id"] + "|" + rows["target"]).rename_axis("row")
-            layers = quantities[1:]
-            parts = (tuple(block[name] for name in quantities) for block in blocks)
-            matrices = parts if layers else (x for (x,) in parts)
-            write_matrix(temporary, matrices, named, genes[["symbol"]], uns, layers)
-        elif suffix == ".parquet":
-            _write_parquet(temporary, _named(blocks, rows, quantities), gene_ids, uns)
-        else:
-            _write_tsv(temporary, _named(blocks, rows, quantities), gene_ids)
-
-
-def _named(
-    blocks: Iterable[Mapping[str, np.ndarray]], rows: pd.DataFrame, quantities: Sequence[str]
-) -> Iterator[tuple[pd.DataFrame, np.ndarray]]:
-    """Yield rows, each block's once a quantity, with their values."""
-    done = 0
-    for block in blocks:
-        size = len(block[quantities[0]])
-        part = rows.iloc[done : done + size].reset_index(drop=True)
-        for name in quantities:
-            yield part.assign(quantity=name), block[name]
-        done += size
-
-
-def _write_tsv(
-    path: Path, named: Iterable[tuple[pd.DataFrame, np.ndarray]], genes: list[str]
-) -> None:
-    """Write rows and one column a gene as text, gzipped where the name of `path` says so."""
-    header = True
-    with (gzip.open if path.suffix == ".gz" else open)(path, "wt", encoding="utf-8") as text:
-        for part, values in named:
-            pd.concat([part, pd.DataFrame(values, columns=genes)], axis=1).to_csv(
-                text, sep="\t", index=False, header=header, float_format="%.6g"
-            )
-            header = False
-
-
-def _write_parquet(
-    path: Path,
-    named: Iterable[tuple[pd.DataFrame, np.ndarray]],
-    genes: list[str],
-    metadata: dict[str, str],
-) -> None:
-    """Write rows and one float32 column a gene; `metadata` goes into the schema."""
-    fields = [(name, pa.string()) for name in NEW_ROW]
-    fields += [(gene, pa.float32()) for gene in genes]
-    schema = pa.schema(fields, metadata=metadata)
-    with pq.ParquetWriter(path, schema) as writer:
-        for part, values in named:
-            columns = [pa.array(part[name], pa.string()) for name in NEW_ROW]
-            columns += [pa.array(column) for column in np.ascontiguousarray(values.T, np.float32)]
-            writer.write_table(pa.Table.from_arrays(columns, schema=schema))

@@ -1,14 +1,23 @@
-"""Genes of new data matched to a model's."""
+"""Genes of new data matched to a model's, and those of a model that are told."""
 
 from collections.abc import Iterable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from mtm.cohort.blocks import SYMBOL_COLUMNS
 from mtm.cohort.genes import gene_key
-from mtm.errors import InputError
+from mtm.cohort.lines import text_lines
+from mtm.errors import InputError, shown
+from mtm.models.certificate import Certificate
 from mtm.settings.transfer import MIN_OVERLAP
+from mtm.vocabulary import RELIABILITY
+
+# First line of a file of genes that is no gene.
+NAMES_OF_GENES = ("gene", "gene_id", "ensembl_gene_id", "name", *SYMBOL_COLUMNS)
 
 
 def unversioned(gene_ids: Iterable[str]) -> pd.Index:
@@ -102,11 +111,11 @@ def match_genes(
     return columns.astype(np.int64), overlap
 
 
-def _refuse_repeats(keys: pd.Index, shown: pd.Index, where: object) -> None:
+def _refuse_repeats(keys: pd.Index, given: pd.Index, where: object) -> None:
     """Raise if a gene stands twice."""
     repeated = keys.duplicated(keep=False)
     if repeated.any():
-        names = shown[keys == keys[repeated][0]]
+        names = given[keys == keys[repeated][0]]
         raise InputError(
             where,
             f"gene {names[0]} {len(names)} times ({', '.join(names.unique()[:3])})",
@@ -153,3 +162,117 @@ def _refuse_overlap(
         f"at least {min_overlap:.0%} of genes named like {', '.join(model_genes.index[:3])}",
         hint,
     )
+
+
+@dataclass(frozen=True)
+class GeneChoice:
+    """Genes of a model that are told.
+
+    Parameters
+    ----------
+    columns
+        Positions of those told in any tissue, int64, in the model's order.
+    shown
+        Which are told in each tissue, ``(n_tissues, n_model_genes)``; None for `columns` in all.
+    """
+
+    columns: np.ndarray
+    shown: np.ndarray | None = None
+
+    @classmethod
+    def every(cls, n_genes: int) -> "GeneChoice":
+        """Tell all genes."""
+        return cls(np.arange(n_genes))
+
+    def least(self, certificate: Certificate | None, least: str) -> "GeneChoice":
+        """Tell of these the ones that are as reliable in a tissue, by what the bundle knows.
+
+        Parameters
+        ----------
+        certificate
+            Of the bundle.
+        least
+            The least class, one of `RELIABILITY`, or the least correlation to expect.
+
+        Raises
+        ------
+        InputError
+            There is no certificate, or no gene as reliable in any tissue.
+        """
+        if certificate is None:
+            raise InputError(
+                "--min-reliability", "a bundle that knows nothing of it", "a certified bundle"
+            )
+        if least in RELIABILITY:
+            reliable = certificate.reliability >= RELIABILITY.index(least)
+            reliable &= ~np.isnan(certificate.expected_rho)
+        else:
+            reliable = np.nan_to_num(certificate.expected_rho, nan=-2) >= float(least)
+        columns = self.columns[reliable[:, self.columns].any(0)]
+        if not len(columns):
+            most = np.nanmax(certificate.expected_rho[:, self.columns])
+            raise InputError(
+                "--min-reliability", least, f"what some gene reaches, at most {most:.2f} expected"
+            )
+        return GeneChoice(columns, reliable)
+
+
+@dataclass(frozen=True)
+class NamedGenes:
+    """Genes found by their names.
+
+    Parameters
+    ----------
+    columns
+        Positions among the model's, int64, in its order.
+    ambiguous
+        Symbols of several genes, with the ids of all, which are all taken.
+    unknown
+        Names of none.
+    """
+
+    columns: np.ndarray
+    ambiguous: dict[str, list[str]]
+    unknown: list[str]
+
+
+def find_genes(
+    model_genes: pd.DataFrame, names: Sequence[str], where: object = "--genes"
+) -> NamedGenes:
+    """Find genes by id or symbol; versions and case do not matter.
+
+    Raises
+    ------
+    InputError
+        None of the names is one.
+    """
+    keys = [gene_key(str(gene).upper()) for gene in model_genes.index]
+    by_id = {key: [place] for place, key in enumerate(keys)}
+    by_symbol: dict[str, list[int]] = {}
+    for place, symbol in enumerate(model_genes["symbol"].astype(str)):
+        by_symbol.setdefault(symbol.upper(), []).append(place)
+    found, ambiguous, unknown = [], {}, []
+    for name in dict.fromkeys(names):
+        places = by_id.get(gene_key(name.upper())) or by_symbol.get(name.upper(), [])
+        found += places
+        if not places:
+            unknown.append(name)
+        elif len(places) > 1:
+            ambiguous[name] = list(model_genes.index[places])
+    if not found:
+        raise InputError(
+            where,
+            f"no gene of the model ({', '.join(map(shown, unknown[:5]))})",
+            f"symbols or ids as {', '.join(map(shown, [*by_symbol][:2]))}, {model_genes.index[0]}",
+        )
+    return NamedGenes(np.unique(found).astype(np.int64), ambiguous, unknown)
+
+
+def gene_names(given: str) -> list[str]:
+    """Return names of genes: of a file, one a line, or as they stand, with commas between them."""
+    if not Path(given).is_file():
+        return [name for name in (part.strip() for part in given.split(",")) if name]
+    with closing(text_lines(Path(given))) as lines:
+        first = (line.split("\t")[0].strip() for line in lines if not line.startswith("#"))
+        names = [name for name in first if name]
+    return names[1:] if names and names[0].lower() in NAMES_OF_GENES else names

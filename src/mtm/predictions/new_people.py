@@ -10,6 +10,7 @@ import pandas as pd
 from mtm.cohort.cohort import Cohort
 from mtm.cohort.matrices import iter_expression_blocks, read_expression_header
 from mtm.cohort.scaling import log2_tpm
+from mtm.cohort.tissue_names import named_tissue
 from mtm.errors import InputError, shown
 from mtm.io import read_apart
 from mtm.models.base import Predictor, Requests
@@ -17,9 +18,6 @@ from mtm.models.requests import BLOCK, predict_in_blocks
 from mtm.predictions.gene_overlap import GeneOverlap, match_genes
 from mtm.settings.transfer import MIN_OVERLAP
 from mtm.vocabulary import OUTPUT_SCALES, OutputScale
-
-# What is said of each sample and target; the first alone without a certificate.
-QUANTITIES = ("prediction", "low", "high", "reliability", "reliability_class")
 
 
 def align_expression(
@@ -86,6 +84,18 @@ def tissue_of(model: Predictor, name: str) -> int:
             "a tissue with training samples",
         )
     return index
+
+
+def tissue_called(model: Predictor, name: str) -> str:
+    """Return the model's name of a tissue that may be called by another.
+
+    Raises
+    ------
+    InputError
+        As `tissue_of`.
+    """
+    known = named_tissue(str(name), model.tissues)
+    return model.tissues[tissue_of(model, known)]
 
 
 def check_source(model: Predictor, name: str) -> int:
@@ -281,93 +291,3 @@ def _to_scale(model: Predictor, expr_z: np.ndarray, target: int, scale: OutputSc
         return model.scaler.inverse(expr_z, np.array([target]))
     expr_tpm = model.scaler.inverse(expr_z, np.array([target]))
     return log2_tpm(expr_tpm) if scale == "log2" else expr_tpm
-
-
-def quantities(model: Predictor, source: str) -> tuple[str, ...]:
-    """Name what `answers` says of each sample and target.
-
-    Returns
-    -------
-    tuple of str
-        ``"prediction"``; where the bundle has a certificate for predictions from `source`, also
-        the ends ``"low"`` and ``"high"`` of its widest interval, ``"reliability"`` (the
-        correlation to expect over people) and ``"reliability_class"`` (0 none, 1 low, 2 moderate,
-        3 high).
-    """
-    certified = model.certificate is not None and model.certificate.covers(source)
-    return QUANTITIES if certified else QUANTITIES[:1]
-
-
-def answers(
-    model: Predictor,
-    inputs: Cohort,
-    targets: Sequence[str],
-    scale: OutputScale = "z",
-    block: int = BLOCK,
-) -> Iterator[dict[str, np.ndarray]]:
-    """Predict as `predict_new`, and say how far to trust it.
-
-    Parameters
-    ----------
-    model, inputs, targets, scale, block
-        As in `predict_new`.
-
-    Yields
-    ------
-    dict
-        Each of `quantities`, shape ``(at most block, n_genes)``, float32; intervals in `scale`.
-        A tissue without held-out donors has NaN.
-    """
-    said = quantities(model, model.tissues[inputs.tissue[0]]) if inputs.n_samples else QUANTITIES
-    if len(said) == 1:
-        for _, _, values in predict_new(model, inputs, targets, scale, block):
-            yield {said[0]: values}
-        return
-    known = model.certificate
-    for name, part, expr_z in predict_new(model, inputs, targets, "z", block):
-        target = tissue_of(model, name)
-        half = known.half_width(target)
-        if known.own_sd:
-            rows = np.arange(part.start, part.stop)[:, None]
-            half = half * model.predict_sd(inputs, Requests(rows, np.full(len(rows), target)))
-        ends = [
-            _to_scale(model, values, target, scale)
-            for values in (expr_z, expr_z - half, expr_z + half)
-        ]
-        of_genes = np.stack([known.expected_rho[target], known.reliability[target]])
-        repeated = np.broadcast_to(of_genes[:, None], (2, *expr_z.shape))
-        yield dict(zip(said, (*ends, *repeated), strict=True))
-
-
-def trust(model: Predictor, source: str) -> str:
-    """Say in a line what intervals and reliability rest on, or why there are none."""
-    known = model.certificate
-    if known is None:
-        return "no intervals and no reliability: the bundle has no certificate"
-    if not known.covers(source):
-        names = ", ".join(known.sources)
-        return f"no intervals and no reliability: the certificate is of predictions from {names}"
-    return (
-        f"{known.levels[-1]:.0%} intervals (low, high) and reliability from up to "
-        f"{known.n_donors.max()} held-out donors a tissue"
-    )
-
-
-def new_rows(
-    sample_ids: Sequence[str], source: str, targets: Sequence[str], scale: str
-) -> pd.DataFrame:
-    """Describe the rows that `predict_new` yields, in its order.
-
-    Returns
-    -------
-    pd.DataFrame
-        Columns ``sample_id``, ``source``, ``target``, ``scale``; one row a target and sample.
-    """
-    return pd.DataFrame(
-        {
-            "sample_id": np.tile(np.asarray(sample_ids, dtype=object), len(targets)),
-            "source": source,
-            "target": np.repeat(np.asarray(targets, dtype=object), len(sample_ids)),
-            "scale": scale,
-        }
-    )

@@ -148,6 +148,33 @@ def test_trials_take_some_genes_and_the_fits_all(monkeypatch):
     assert [samples.expr_z.shape[1] for samples in widths] == [cohort.n_genes, 7, 7]
 
 
+def test_genes_that_a_sample_lacks_are_left_out():
+    cohort = simulated_cohort(n_donors=120)
+    ids = cohort.donors.index
+    model, _ = fitted(cohort.of_donors(ids[:60]))
+    new = cohort.of_donors(ids[60:])
+    requests, _ = requested(new, 1, "Lung")
+    plain, plain_sd = model.predict(new, requests), model.predict_sd(new, requests)
+    lacking = replace(new, expr_tpm=new.expr_tpm.copy())
+    rows = requests.source_rows[:, 0]
+    lacking.expr_tpm[rows[0]] = np.nan
+    lacking.expr_tpm[rows[1:4], 6:] = np.nan
+    told, sd = model.predict(lacking, requests), model.predict_sd(lacking, requests)
+    # Whoever lacks nothing is told as before, and who lacks all as one without a sample.
+    np.testing.assert_allclose(told[4:], plain[4:], rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(sd[4:], plain_sd[4:], rtol=1e-5)
+    nobody = Requests(np.array([[-1]]), requests.target[:1], new.donor[rows[:1]])
+    np.testing.assert_allclose(told[:1], model.predict(new, nobody), rtol=1e-4, atol=1e-5)
+    assert (sd[1:4] > plain_sd[1:4]).mean() > 0.9
+    assert (sd[0] > sd[1]).mean() > 0.9
+    # Half of the genes say more than as many at their mean.
+    filled = replace(new, expr_tpm=lacking.expr_tpm.copy())
+    assert np.abs(told[1:4] - plain[1:4]).max() > 1e-3
+    mean = model.scaler.inverse(np.zeros((1, 12), np.float32), new.tissue[rows[:1]])
+    filled.expr_tpm[rows[1:4], 6:] = mean[0, 6:]
+    assert np.abs(model.predict(filled, requests)[1:4] - told[1:4]).max() > 1e-3
+
+
 @pytest.mark.parametrize("n_left", [0, 4])
 def test_a_tissue_of_few_samples_tells_nothing_and_gets_its_mean(n_left):
     cohort = simulated_cohort(n_donors=60)

@@ -20,7 +20,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pyBigWig
 
 from mtm.analyses.genes.matching import UNMATCHED, gene_values, is_second_copy
 from mtm.cohort.genes import exon_records, gene_key, merge_exons
@@ -101,7 +100,12 @@ def _build_of(gene_model: Path) -> str:
 
 
 def _open(source: str | Path):
-    """Open a bigWig."""
+    """Open a bigWig, whose reader is of the pipeline's installation alone."""
+    try:
+        import pyBigWig
+    except ModuleNotFoundError as error:
+        hint = "Install mtm with its pipeline: pip install 'mtm[workflow]'."
+        raise InputError(source, "a bigWig, and no pyBigWig", "pyBigWig", hint) from error
     if is_remote(source) and not pyBigWig.remote:
         raise InputError(
             source,

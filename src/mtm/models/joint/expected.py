@@ -14,6 +14,7 @@ def expected_variance(
     sources: Sequence[int],
     targets: Sequence[int],
     with_covariates: bool = True,
+    observed: torch.Tensor | None = None,
 ) -> np.ndarray:
     """Variance of new samples of `targets` given samples of `sources`, mean over fits.
 
@@ -27,6 +28,8 @@ def expected_variance(
         Tissues.
     with_covariates
         Whether the person's covariates are known.
+    observed
+        Which genes each sample has, ``(n_sources, n_genes)``; None for all.
 
     Returns
     -------
@@ -38,7 +41,7 @@ def expected_variance(
         expr_z = loadings.factors.new_zeros((1, len(sources), loadings.variance.shape[1]))
         covariates = loadings.covariates.new_zeros((1, len(loadings.covariates)))
         known = condition(
-            loadings, list(sources), expr_z, None, covariates if with_covariates else None
+            loadings, list(sources), expr_z, observed, covariates if with_covariates else None
         )
         total += torch.stack([read_out(loadings, target, known)[1] for target in targets])
     return (total / len(fits)).cpu().numpy()

@@ -37,6 +37,18 @@ def organs(tissues: tuple[str, ...]) -> np.ndarray:
     return np.unique(names, return_inverse=True)[1]
 
 
+def _patterns_of_missing(inputs: Cohort, rows: np.ndarray) -> np.ndarray:
+    """Give a number to the genes that each sample lacks, ``(n_samples,)``; 0 where it has all."""
+    patterns = np.zeros(inputs.n_samples + 1, np.int64)
+    used = np.unique(rows[rows >= 0])
+    missing = np.isnan(inputs.expr_tpm[used])
+    some = missing.any(1)
+    if some.any():
+        packed = np.packbits(missing[some], axis=1)
+        patterns[used[some]] = 1 + np.unique(packed, axis=0, return_inverse=True)[1]
+    return patterns
+
+
 def _some_genes(training: Training) -> Training:
     """Leave `MOST_GENES` genes, drawn at random, in file order."""
     cohort = training.cohort
@@ -50,11 +62,12 @@ def _some_genes(training: Training) -> Training:
 class Joint(Predictor):
     """Predict from any set of a donor's samples by the Gaussian conditional (methods 8).
 
-    Fitted on every sample of every training donor. Genes a sample lacks are left out of the
-    conditional (NaN after scaling); so are covariates that the input has not.
+    Fitted on every sample of every training donor. Genes a sample lacks (NaN) are left out of the
+    conditional; so are covariates that the input has not.
     """
 
     Parameters = JointParameters
+    takes_missing = True
 
     def __init__(self, parameters=None):
         super().__init__(parameters)
@@ -181,13 +194,13 @@ class Joint(Predictor):
         """Predict from the samples of each request, averaged over fits."""
         result = np.zeros((len(requests), len(self.genes)), np.float32)
         covariates = self._covariates_of(inputs, requests)
-        for tissues, members, rows in self._same_sources(inputs, requests):
+        for tissues, members, rows, observed in self._same_sources(inputs, requests):
             expr_z = self.scaler.transform(
                 inputs.expr_tpm[rows.ravel()], inputs.tissue[rows.ravel()]
             ).reshape(*rows.shape, len(self.genes))
             given = None if covariates is None else covariates[members]
             for loadings in self.fits:
-                known = condition(loadings, tissues, torch.from_numpy(expr_z), None, given)
+                known = condition(loadings, tissues, torch.from_numpy(expr_z), observed, given)
                 for target in np.unique(requests.target[members]):
                     of_target = np.flatnonzero(requests.target[members] == target)
                     mean, _ = read_out(loadings, int(target), known.of_donors(of_target))
@@ -204,9 +217,11 @@ class Joint(Predictor):
         """As every model's: by which samples and covariates are given, not by what they hold."""
         result = np.empty((len(requests), len(self.genes)), np.float32)
         with_covariates = self._covariates_of(inputs, requests) is not None
-        for tissues, members, _ in self._same_sources(inputs, requests):
+        for tissues, members, _, observed in self._same_sources(inputs, requests):
             targets, place = np.unique(requests.target[members], return_inverse=True)
-            variance = expected_variance(self.fits, tissues, targets.tolist(), with_covariates)
+            variance = expected_variance(
+                self.fits, tissues, targets.tolist(), with_covariates, observed
+            )
             result[members] = np.sqrt(variance)[place]
         return result
 
@@ -222,10 +237,11 @@ class Joint(Predictor):
 
     def _same_sources(
         self, inputs: Cohort, requests: Requests
-    ) -> Iterator[tuple[list[int], np.ndarray, np.ndarray]]:
-        """Yield source tissues, the requests that have exactly these, and their samples' rows.
+    ) -> Iterator[tuple[list[int], np.ndarray, np.ndarray, torch.Tensor | None]]:
+        """Yield source tissues, requests that have exactly these, samples' rows, observed genes.
 
-        A sample of a tissue that training never saw tells nothing and is left out.
+        A sample of a tissue that training never saw tells nothing and is left out. Genes are
+        ``(n_samples, n_genes)``, the same in all requests; None where none is missing.
         """
         none = len(self.tissues)
         seen = np.isfinite(self.scaler.mean).all(1)
@@ -234,10 +250,17 @@ class Joint(Predictor):
         tissue = np.where(np.append(seen, False)[tissue], tissue, none)
         order = np.argsort(tissue, axis=1, kind="stable")
         tissue, rows = np.take_along_axis(tissue, order, 1), np.take_along_axis(rows, order, 1)
-        sets, member_of = np.unique(tissue, axis=0, return_inverse=True)
-        for index, tissues in enumerate(sets):
+        lacks = _patterns_of_missing(inputs, rows)[rows]
+        lacks = np.where(tissue < none, lacks, 0)
+        sets, member_of = np.unique(np.hstack([tissue, lacks]), axis=0, return_inverse=True)
+        for index, described in enumerate(sets):
+            tissues = described[: tissue.shape[1]]
             given, members = tissues[tissues < none], np.flatnonzero(member_of == index)
-            yield given.tolist(), members, rows[members, : len(given)]
+            used = rows[members, : len(given)]
+            observed = None
+            if described[tissue.shape[1] :].any():
+                observed = torch.from_numpy(~np.isnan(inputs.expr_tpm[used[0]]))
+            yield given.tolist(), members, used, observed
 
     def state(self) -> dict[str, np.ndarray]:
         """Return the loadings of every fit, and how covariates are standardised."""

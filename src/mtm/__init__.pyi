@@ -1,0 +1,3 @@
+from mtm.api import load as load
+
+__version__: str

@@ -1,0 +1,196 @@
+"""For Python: a bundle loaded, samples checked and predicted, AnnData in and out."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import anndata
+import pandas as pd
+
+from mtm.cohort.fields import FIELDS, check_traits
+from mtm.models.base import Predictor
+from mtm.models.registry import load as load_predictor
+from mtm.predictions.alignment import align_to_training
+from mtm.predictions.answer_files import provenance, to_anndata
+from mtm.predictions.answers import ask, targets_for
+from mtm.predictions.gene_overlap import GeneChoice, find_genes
+from mtm.predictions.samples import (
+    TISSUE_COLUMNS,
+    NewSamples,
+    checks_of,
+    fill_missing,
+    samples_of_matrix,
+)
+from mtm.settings.transfer import MIN_OVERLAP
+from mtm.vocabulary import NewAlignment, Units
+
+
+class Model:
+    """A fitted model of a bundle; made by `load`.
+
+    Parameters
+    ----------
+    predictor
+        The model itself, for whoever wants more of it than is here.
+    bundle
+        The file it is from; None for none.
+    """
+
+    def __init__(self, predictor: Predictor, bundle: Path | None = None):
+        self.predictor = predictor
+        self.bundle = bundle
+
+    def __repr__(self) -> str:
+        return (
+            f"<mtm.Model {self.predictor.name}: {len(self.tissues)} tissues, "
+            f"{len(self.genes):,} genes>"
+        )
+
+    @property
+    def tissues(self) -> tuple[str, ...]:
+        """Names of the tissues that it knows."""
+        return self.predictor.tissues
+
+    @property
+    def genes(self) -> pd.DataFrame:
+        """Its genes, indexed by Ensembl id: ``symbol``."""
+        return self.predictor.genes
+
+    # Long as it says what AnnData has on both sides.
+    def predict(
+        self,
+        adata: anndata.AnnData,
+        *,
+        source: str | None = None,
+        target: str | Sequence[str] | None = None,
+        layer: str | None = None,
+        units: Units | None = None,
+        align: NewAlignment = "shift",
+        genes: Sequence[str] | None = None,
+        min_reliability: str | float | None = None,
+        min_overlap: float = MIN_OVERLAP,
+    ) -> anndata.AnnData:
+        """Predict tissues of people.
+
+        Parameters
+        ----------
+        adata
+            Samples as observations, genes as variables, named by Ensembl id with or without
+            version; TPM in X. ``obs`` may have ``donor`` (samples of one donor are used together
+            by models that can), ``tissue``, and covariates (``sex``, ``age``, ...).
+        source
+            Tissue of the samples; None where ``obs["tissue"]`` says it.
+        target
+            Tissues to predict; None for all others of the model.
+        layer
+            Take values from this layer in place of X.
+        units
+            ``"tpm"`` or ``"log2"``, log2(1+TPM); None takes TPM and refuses what cannot be TPM.
+        align
+            How samples are brought to what training samples are like: ``"shift"``, ``"combat"``,
+            ``"quantile"`` or ``"none"``.
+        genes
+            Symbols or ids of genes to tell; None for all.
+        min_reliability
+            Tell genes of this class at least (``"low"``, ``"moderate"``, ``"high"``), or of this
+            expected correlation; elsewhere values are NaN.
+        min_overlap
+            Smallest share of the model's genes that the samples must have.
+
+        Returns
+        -------
+        anndata.AnnData
+            One observation a person and target. X and layer ``tpm`` are TPM, ``log2`` is
+            log2(1+TPM), ``z`` the z-score in the target among training samples; with a certified
+            bundle ``low`` and ``high`` are the ends of the widest interval, in TPM, and
+            ``varm["reliability"]`` and ``varm["reliability_class"]`` have a column for each of
+            ``uns["mtm"]["targets"]``. ``uns["mtm"]`` says what was done with what.
+
+        Raises
+        ------
+        mtm.errors.InputError
+            The samples, a name or a value are not what they should be.
+        """
+        model = self.predictor
+        choice = GeneChoice.every(len(model.genes))
+        if genes is not None:
+            choice = GeneChoice(find_genes(model.genes, list(genes), "genes").columns)
+        if min_reliability is not None:
+            choice = choice.least(model.certificate, str(min_reliability))
+        samples = self._samples(adata, source, layer, units, min_overlap)
+        targets = targets_for(model, samples, [target] if isinstance(target, str) else target)
+        moved = align_to_training(model, samples, align)
+        filled = fill_missing(model, samples)
+        answers, _ = ask(model, samples, targets, choice)
+        said = provenance(model, self.bundle, moved, genes_set_to_training_mean=filled)
+        return to_anndata(answers, said)
+
+    def check(
+        self,
+        adata: anndata.AnnData,
+        *,
+        source: str | None = None,
+        layer: str | None = None,
+        units: Units | None = None,
+        min_overlap: float = MIN_OVERLAP,
+    ) -> pd.DataFrame:
+        """Hold samples against what the training donors' are like.
+
+        Parameters
+        ----------
+        adata, source, layer, units, min_overlap
+            As in `predict`. ``obs["sex"]`` (1 male, 2 female) is held against the sex genes.
+
+        Returns
+        -------
+        pandas.DataFrame
+            A row a sample, indexed by it: ``status`` ("pass", "warn", "unchecked"), ``says``
+            (why, in words) and the figures behind it.
+
+        Raises
+        ------
+        mtm.errors.InputError
+            The samples, a name or a value are not what they should be.
+        """
+        samples = self._samples(adata, source, layer, units, min_overlap)
+        return checks_of(self.predictor, samples).set_index("sample_id")
+
+    def _samples(
+        self,
+        adata: anndata.AnnData,
+        source: str | None,
+        layer: str | None,
+        units: Units | None,
+        min_overlap: float,
+    ) -> NewSamples:
+        """Take samples and what is known of them out of AnnData."""
+        obs = adata.obs
+        table = pd.DataFrame({"sample_id": adata.obs_names.astype(str)})
+        donor = obs["donor"] if "donor" in obs else adata.obs_names
+        table["donor"] = pd.Series(donor).astype(str).to_numpy()
+        said = next((obs[name] for name in TISSUE_COLUMNS if name in obs), None)
+        if source is not None or said is not None:
+            table["tissue"] = source if source is not None else said.astype(str).to_numpy()
+        covariates = obs[[name for name in obs if name not in (*table, *TISSUE_COLUMNS)]]
+        checked = [name for name in covariates if name in FIELDS]
+        check_traits(covariates[checked], "obs")
+        table = pd.concat([table, covariates.astype(object).reset_index(drop=True)], axis=1)
+        values = adata.X if layer is None else adata.layers[layer]
+        return samples_of_matrix(
+            self.predictor, values, adata.var_names, table, units, min_overlap, "adata"
+        )
+
+
+def load(path: str | Path) -> Model:
+    """Load a bundle; no code in the file is ever run.
+
+    Parameters
+    ----------
+    path
+        A bundle (.safetensors).
+
+    Raises
+    ------
+    mtm.errors.InputError
+        The file is no bundle, or a damaged one.
+    """
+    return Model(load_predictor(path), Path(path))

@@ -1,0 +1,222 @@
+"""What ``mtm predict`` does once its options are sound, and what it says meanwhile."""
+
+import argparse
+import time
+from pathlib import Path
+
+import pandas as pd
+
+from mtm.cli.say import duration, progress, say
+from mtm.cohort.fields import check_traits
+from mtm.cohort.scaling import OWN_VALUES_TEXT
+from mtm.errors import InputError, shown
+from mtm.io import atomic_path, read_tsv, write_tsv
+from mtm.models.base import Predictor
+from mtm.models.registry import load
+from mtm.predictions.alignment import Moved, align_to_training
+from mtm.predictions.answer_files import provenance, write_answers
+from mtm.predictions.answers import ALL, Answers, ask, targets_for, trust
+from mtm.predictions.checks import WARNED, in_words
+from mtm.predictions.gene_overlap import GeneChoice, find_genes, gene_names
+from mtm.predictions.new_people import check_scale, tissue_called
+from mtm.predictions.samples import (
+    NewSamples,
+    checks_of,
+    counted,
+    fill_missing,
+    read_samples,
+    with_traits,
+)
+from mtm.vocabulary import COVARIATES
+
+MOST_NAMED = 10
+
+
+def predict(options: argparse.Namespace, files: list[tuple[Path, str | None]]) -> int:
+    """Predict and write; return the exit code.
+
+    Parameters
+    ----------
+    options
+        Of the command.
+    files
+        Expression files, each with the tissue of its samples; None where a table says it.
+    """
+    model = load(options.bundle)
+    for name in options.target or ():
+        # Files may take long to read.
+        if name != ALL:
+            tissue_called(model, name)
+    choice = _choose_genes(options, model)
+    _say_of_fold(model.provenance.fold)
+    samples = _read(options, model, files)
+    targets = targets_for(model, samples, options.target)
+    checks = _check(options, model, samples)
+    warned = int((checks["status"] == WARNED).sum())
+    if warned and options.strict:
+        say(f"{warned} of {len(checks)} samples with a warning: nothing predicted (--strict)")
+        return 2
+    moved = align_to_training(model, samples, options.align)
+    for done in moved if options.align != "none" else ():
+        say(str(done))
+    filled = fill_missing(model, samples)
+    _say_missing(samples, filled)
+    answers, silent = ask(model, samples, targets, choice)
+    _say_unused(model, samples, silent)
+    said = provenance(
+        model, options.bundle, moved, inputs=[path.name for path, _ in files],
+        genes_set_to_training_mean=filled, samples_with_a_warning=warned,
+    )  # fmt: skip
+    try:
+        page = None if options.report is None else _page(answers, said, moved, checks)
+        _write(options, answers, said)
+    except InputError as error:
+        raise _of_traits(error, options.traits or options.samples) from error
+    if page is not None:
+        with atomic_path(options.report) as temporary:
+            temporary.write_text(page, encoding="utf-8")
+        say(f"{options.report}: a page about {answers.rows['donor'].nunique()} people")
+    return 0
+
+
+def _check(options: argparse.Namespace, model: Predictor, samples: NewSamples) -> pd.DataFrame:
+    """Say of each sample whether it is like the training donors'."""
+    table = checks_of(model, samples)
+    for line in in_words(table):
+        say(line)
+    if options.qc is not None:
+        numbers = table.select_dtypes("number").columns
+        write_tsv(table.assign(**table[numbers].map("{:.6g}".format)), options.qc)
+    return table
+
+
+def _say_of_fold(fold: str) -> None:
+    """Warn of a bundle that some donors were left out of."""
+    if fold not in ("", "all"):
+        say(
+            f"warning: the bundle is of fold {fold}, fitted without that fold's donors to measure "
+            "accuracy; give new people one of all donors (all.safetensors)"
+        )
+
+
+def _choose_genes(options: argparse.Namespace, model: Predictor) -> GeneChoice:
+    """Return the genes that are told; say which names are ambiguous or unknown."""
+    choice = GeneChoice.every(len(model.genes))
+    if options.genes is not None:
+        named = find_genes(model.genes, gene_names(options.genes))
+        for name, ids in named.ambiguous.items():
+            say(f"--genes: {shown(name)} is the name of {len(ids)} genes: {', '.join(ids)}")
+        if named.unknown:
+            more = ", ..." * (len(named.unknown) > MOST_NAMED)
+            names = ", ".join(map(shown, named.unknown[:MOST_NAMED]))
+            say(f"--genes: {len(named.unknown)} unknown to the model: {names}{more}")
+        choice = GeneChoice(named.columns)
+    if options.min_reliability is not None:
+        choice = choice.least(model.certificate, options.min_reliability)
+    return choice
+
+
+def _read(
+    options: argparse.Namespace, model: Predictor, files: list[tuple[Path, str | None]]
+) -> NewSamples:
+    """Read the samples and say what they are."""
+    traits = _read_traits(options.traits)
+    table = _read_traits(options.samples)
+    if table is not None:
+        table = table.reset_index()
+    samples = read_samples(
+        model, files, table, options.units, options.min_overlap, options.samples or "--samples"
+    )
+    samples = with_traits(samples, traits, options.traits)
+    units = {"log2": "log2(1+TPM)", "rpkm": "RPKM"}.get(options.units, "TPM")
+    if model.measure == "own":
+        units = OWN_VALUES_TEXT
+    said = set()
+    for source in samples.sources:
+        say(f"{source.where}: {len(source.rows)} samples of {source.tissue}, read as {units}")
+        if source.where not in said:
+            say(str(source.overlap))
+        said.add(source.where)
+    if table is not None and len(table) > len(samples.table):
+        absent = len(table) - len(samples.table)
+        say(f"{options.samples}: {absent} samples are in no file of expression, and left out")
+    if len(counted(samples)) > 1:
+        say(f"{samples.table['donor'].nunique()} people with {len(samples.table)} samples")
+    return samples
+
+
+def _say_missing(samples: NewSamples, filled: int) -> None:
+    """Say what becomes of genes that files lack."""
+    for source in samples.sources:
+        lacks = source.overlap.n_model - source.overlap.n_found
+        if lacks and filled:
+            say(
+                f"{lacks} genes that the data lack are set to the training mean of {source.tissue}"
+            )
+        elif lacks:
+            say(f"{lacks} genes that the data of {source.tissue} lack are left out, not made up")
+
+
+def _say_unused(model: Predictor, samples: NewSamples, silent: list[str]) -> None:
+    """Say whose samples are not used, and who is told nothing."""
+    source = model.provenance.source
+    others = samples.table["tissue"] != source
+    if not model.several_sources and others.any():
+        say(
+            f"model {model.name} predicts from {source} alone: {int(others.sum())} samples of "
+            "other tissues are not used"
+        )
+    if silent:
+        more = ", ..." * (len(silent) > MOST_NAMED)
+        names = ", ".join(silent[:MOST_NAMED])
+        say(f"{len(silent)} people have no sample to predict from: {names}{more}")
+
+
+def _write(options: argparse.Namespace, answers: Answers, said: dict) -> None:
+    """Write what was asked for, and say what it is."""
+    start, n_rows = time.monotonic(), len(answers.rows)
+    default = "tpm" if answers.in_tpm else "own"
+    wide = (options.scale or default) if options.wide else None
+    if wide is not None:
+        check_scale(answers.model, wide)
+    write_answers(
+        options.out, answers, said, wide=wide, progress=progress(n_rows, "people x tissues")
+    )
+    seconds = time.monotonic() - start
+    people, used = answers.rows["donor"].nunique(), answers.inputs.n_samples
+    who = f"{people} samples" if people == used else f"{people} people with {used} samples"
+    rate = f", {n_rows / seconds:,.0f} a second" if seconds > 5 else ""
+    say(
+        f"{options.out}: {who} x {len(answers.targets)} tissues, {len(answers.genes)} genes, in "
+        f"{duration(seconds).removeprefix('about ')}{rate}"
+    )
+    say(trust(answers))
+
+
+def _page(answers: Answers, said: dict, moved: tuple[Moved, ...], checks: pd.DataFrame) -> str:
+    """Make the page about a few people."""
+    from mtm.page.person import build_person_page
+
+    return build_person_page(answers, said, [f"{done}." for done in moved], checks)
+
+
+def _read_traits(path: Path | None) -> pd.DataFrame | None:
+    """Read covariates of new samples, which must be what people can have."""
+    if path is None:
+        return None
+    table = read_tsv(path, ["sample_id"], dtype={"sample_id": str, "donor": str, "tissue": str})
+    for name in ("sample_id", "donor", "tissue"):
+        if name in table and table[name].isna().any():
+            row = int(table[name].isna().to_numpy().argmax()) + 1
+            raise InputError(f"{path}, row {row}", f"no {name}", "one in every row")
+    return check_traits(table.set_index("sample_id"), path)
+
+
+def _of_traits(error: InputError, traits: Path | None) -> InputError:
+    """Return an error about covariates as one of the table of traits, others as they are."""
+    if error.where == COVARIATES:
+        hint = (
+            "Give a table with a row a sample and these columns as --traits; fields may be empty."
+        )
+        return InputError(traits or "--traits", error.found, error.expected, hint)
+    return error.within(traits) if traits and error.where.startswith("covariate ") else error

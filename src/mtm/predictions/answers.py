@@ -1,0 +1,313 @@
+"""What a model says of new people: who is told which tissue from what, and how far to trust it."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+
+from mtm.cohort.cohort import Cohort
+from mtm.cohort.scaling import log2_tpm
+from mtm.errors import InputError
+from mtm.models.base import Predictor, Requests
+from mtm.models.certificate import Certificate
+from mtm.models.requests import predict_in_blocks
+from mtm.predictions.gene_overlap import GeneChoice
+from mtm.predictions.new_people import targets_of, tissue_called, tissue_of
+from mtm.predictions.samples import SAMPLE_COLUMNS, NewSamples
+from mtm.vocabulary import RELIABILITY
+
+# Values of one kind that are held at a time.
+BLOCK_VALUES = 1 << 23
+LARGEST_BLOCK = 8192
+# What stands for a person and tissue.
+PERSON = ("donor", "sample_id", "source", "target")
+BETWEEN = ";"
+# What stands for every tissue that can be told.
+ALL = "all"
+
+
+@dataclass(frozen=True)
+class Block:
+    """Answers of some persons and tissues, genes as columns.
+
+    Parameters
+    ----------
+    part
+        Rows of `Answers.rows`.
+    z, low_z, high_z
+        z-scores in the target tissue on the model's scale, and the ends of the widest interval,
+        ``(n_rows, n_genes)``, float32; NaN where there is none.
+    log2, tpm, low_tpm, high_tpm
+        The same as log2(1+TPM) and as TPM; of a model trained on values on a scale of their own,
+        as such values, all of them.
+    """
+
+    part: slice
+    z: np.ndarray
+    log2: np.ndarray
+    tpm: np.ndarray
+    low_z: np.ndarray
+    high_z: np.ndarray
+    low_tpm: np.ndarray
+    high_tpm: np.ndarray
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Everything that is asked of a model about new people.
+
+    Parameters
+    ----------
+    model
+        A fitted model.
+    inputs
+        Their samples.
+    requests
+        What is predicted from what, people one after the other.
+    rows
+        One row a request: `PERSON`; several samples and sources stand in one field.
+    choice
+        Genes that are told.
+    """
+
+    model: Predictor
+    inputs: Cohort
+    requests: Requests
+    rows: pd.DataFrame
+    choice: GeneChoice
+
+    @property
+    def genes(self) -> pd.DataFrame:
+        """Genes that are told in any tissue, indexed by id: ``symbol``."""
+        return self.model.genes.iloc[self.choice.columns]
+
+    @property
+    def in_tpm(self) -> bool:
+        """Whether predictions are TPM; else values on the scale that the model was trained on."""
+        return self.model.measure == "tpm"
+
+    @cached_property
+    def targets(self) -> list[str]:
+        """Tissues that are told, in order."""
+        return list(dict.fromkeys(self.rows["target"]))
+
+    @cached_property
+    def certified(self) -> np.ndarray:
+        """Of which rows the bundle's certificate speaks, ``(n_rows,)``, bool."""
+        sources = self.rows["source"]
+        spoken = {text: speaks_of(self.model, text) for text in sources.unique()}
+        return sources.map(spoken).to_numpy(bool)
+
+    @property
+    def certificate(self) -> Certificate | None:
+        """What is known of the reliability of these predictions; None where nothing is."""
+        return self.model.certificate if self.certified.any() else None
+
+    def reliability(self, targets: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+        """Correlation to expect and class of each gene.
+
+        Returns
+        -------
+        np.ndarray, np.ndarray
+            Each ``(n_targets, n_genes)``: float32, NaN where unknown; int8, position in
+            `RELIABILITY`, -1 where unknown.
+        """
+        indices = [tissue_of(self.model, name) for name in targets]
+        shape = len(indices), len(self.choice.columns)
+        if self.certificate is None:
+            return np.full(shape, np.nan, np.float32), np.full(shape, -1, np.int8)
+        cells = np.ix_(indices, self.choice.columns)
+        rho = self.certificate.expected_rho[cells]
+        classes = self.certificate.reliability[cells].astype(np.int8)
+        return rho, np.where(np.isnan(rho), np.int8(-1), classes)
+
+    def blocks(self) -> Iterator[Block]:
+        """Predict, some persons and tissues at a time.
+
+        Raises
+        ------
+        InputError
+            A prediction is not finite.
+        """
+        size = max(1, min(LARGEST_BLOCK, BLOCK_VALUES // max(len(self.model.genes), 1)))
+        start = 0
+        for expr_z in predict_in_blocks(self.model, self.inputs, self.requests, size):
+            part = slice(start, start + len(expr_z))
+            yield self._block(part, expr_z)
+            start = part.stop
+
+    def _block(self, part: slice, expr_z: np.ndarray) -> Block:
+        """Bring predictions to all scales, with their intervals."""
+        columns, requests = self.choice.columns, self.requests.of(part)
+        low_z = high_z = np.full_like(expr_z, np.nan)
+        if self.certificate is not None:
+            told, place = np.unique(requests.target, return_inverse=True)
+            half = np.stack([self.certificate.half_width(target) for target in told])[place]
+            if self.certificate.own_sd:
+                half = half * self.model.predict_sd(self.inputs, requests)
+            half = np.where(self.certified[part, None], half, np.nan)
+            low_z, high_z = expr_z - half, expr_z + half
+        in_tpm = [
+            self.model.scaler.inverse(values, requests.target)[:, columns]
+            for values in (expr_z, low_z, high_z)
+        ]
+        z = [values[:, columns] for values in (expr_z, low_z, high_z)]
+        if self.choice.shown is not None:
+            hidden = ~self.choice.shown[requests.target][:, columns] | ~self.certified[part, None]
+            for values in (*z, *in_tpm):
+                values[hidden] = np.nan
+        log2 = log2_tpm(in_tpm[0], self.model.measure)
+        return Block(part, z[0], log2, in_tpm[0], z[1], z[2], *in_tpm[1:])
+
+
+def speaks_of(model: Predictor, source: str) -> bool:
+    """Whether the bundle's certificate speaks of predictions from these sources.
+
+    It speaks of those it is of. Of a model with an sd of its own it also speaks where samples are
+    added to that of its one tissue: the sd says what they tell, and reliability is at least that
+    without them (methods 6.11).
+
+    Parameters
+    ----------
+    source
+        Tissues of a person's samples, as a field of `Answers.rows`.
+    """
+    known = model.certificate
+    if known is None:
+        return False
+    added = known.own_sd and len(known.sources) == 1
+    return known.covers(source) or (added and known.sources[0] in source.split(BETWEEN))
+
+
+def inputs_of(model: Predictor, samples: NewSamples) -> Cohort:
+    """Wrap new samples as input of a model; donors in order of their first sample."""
+    table = samples.table
+    donors = pd.Index(table["donor"].unique(), name="donor")
+    covariates = table.drop(columns=list(SAMPLE_COLUMNS))
+    first = table["donor"].drop_duplicates().index
+    return Cohort(
+        expr_tpm=samples.expr_tpm,
+        samples=covariates.set_index(pd.Index(table["sample_id"], name="sample_id")),
+        donor=donors.get_indexer(table["donor"]).astype(np.int64),
+        tissue=pd.Index(model.tissues).get_indexer(table["tissue"]).astype(np.int64),
+        donors=covariates.loc[first].set_index(donors),
+        tissues=model.tissues,
+        genes=model.genes,
+        measure=model.measure,
+    )
+
+
+def targets_for(model: Predictor, samples: NewSamples, asked: Sequence[str] | None) -> list[str]:
+    """Names of the tissues to tell: those asked for, or all that somebody has a sample beside.
+
+    Raises
+    ------
+    InputError
+        One is unknown, or nobody has a sample of another tissue to tell it from.
+    """
+    given = [*dict.fromkeys(samples.table["tissue"])]
+    if not model.several_sources:
+        given = [model.provenance.source]
+    alone = given[0] if len(given) == 1 else None
+    if not asked or ALL in asked:
+        targets = targets_of(model, alone)
+        if not targets:
+            found = f"no tissue but {alone}"
+            raise InputError(f"model {model.name}", found, "a model of several tissues")
+        return targets
+    targets = list(dict.fromkeys(tissue_called(model, name) for name in asked))
+    if alone in targets:
+        raise InputError("target", repr(alone), "a tissue other than the source")
+    return targets
+
+
+def ask(
+    model: Predictor, samples: NewSamples, targets: Sequence[str], choice: GeneChoice
+) -> tuple[Answers, list[str]]:
+    """Ask for every target of every person who has a sample to tell it from.
+
+    A model that takes several samples is given all of a person's but that of the target; any
+    other that of the tissue it was trained to predict from.
+
+    Returns
+    -------
+    Answers
+        To be computed.
+    list of str
+        Who is told nothing.
+
+    Raises
+    ------
+    InputError
+        Nobody is told anything.
+    """
+    inputs = inputs_of(model, samples)
+    given = np.unique(inputs.tissue)
+    if not model.several_sources:
+        given = np.array([model.tissues.index(model.provenance.source)])
+    row_of = inputs.row_of()[:, given]
+    indices = np.array([tissue_of(model, name) for name in targets])
+    source_rows = np.repeat(row_of, len(indices), axis=0)
+    target = np.tile(indices, len(row_of))
+    source_rows[given == target[:, None]] = -1
+    kept = (source_rows >= 0).any(1)
+    order = np.argsort(source_rows < 0, axis=1, kind="stable")
+    packed = np.take_along_axis(source_rows, order, 1)[kept]
+    width = max(int((packed >= 0).sum(1).max(initial=0)), 1)
+    requests = Requests(packed[:, :width], target[kept])
+    donors = np.repeat(np.arange(len(row_of)), len(indices))[kept]
+    silent = np.setdiff1d(np.arange(len(row_of)), donors)
+    if not len(requests):
+        raise InputError(
+            "samples", "no sample to tell a target from", "a sample of another tissue a person"
+        )
+    rows = _describe(inputs, requests, donors, np.array(model.tissues, dtype=object))
+    return Answers(model, inputs, requests, rows, choice), list(inputs.donors.index[silent])
+
+
+def _describe(
+    inputs: Cohort, requests: Requests, donors: np.ndarray, names: np.ndarray
+) -> pd.DataFrame:
+    """Return `PERSON` of each request."""
+    used, place = np.unique(requests.source_rows, axis=0, return_inverse=True)
+    sample_ids = inputs.samples.index.to_numpy()
+    of_set = [rows[rows >= 0] for rows in used]
+    return pd.DataFrame(
+        {
+            "donor": inputs.donors.index.to_numpy()[donors],
+            "sample_id": np.array(
+                [BETWEEN.join(dict.fromkeys(sample_ids[rows])) for rows in of_set], dtype=object
+            )[place],
+            "source": np.array(
+                [BETWEEN.join(names[inputs.tissue[rows]]) for rows in of_set], dtype=object
+            )[place],
+            "target": names[requests.target],
+        }
+    )
+
+
+def trust(answers: Answers) -> str:
+    """Say in a line what intervals and reliability rest on, or why there are none."""
+    known = answers.model.certificate
+    if known is None:
+        return "no intervals and no reliability: the bundle has no certificate"
+    names = ", ".join(known.sources)
+    if answers.certificate is None:
+        return f"no intervals and no reliability: the certificate is of predictions from {names}"
+    spoken = set(answers.rows["source"][answers.certified])
+    beside = ""
+    if not all(known.covers(source) for source in spoken):
+        beside = f"; reliability is what {names} alone gives, more samples tell no less on average"
+    if not answers.certified.all():
+        beside += f"; none of predictions without {names}"
+    return (
+        f"{known.levels[-1]:.0%} intervals and reliability from up to {known.n_donors.max()} "
+        f"held-out donors a tissue{beside}"
+    )
+
+
+def of_class(codes: np.ndarray) -> np.ndarray:
+    """Name of each class of reliability, None where it is not known."""
+    return np.array([*RELIABILITY, None], dtype=object)[codes]

@@ -1,0 +1,375 @@
+"""Samples of new people, from files and tables to a model's genes."""
+
+import mmap
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from mtm.cohort.genes import gene_key
+from mtm.cohort.h5ad_matrices import read_h5ad_columns
+from mtm.cohort.matrices import iter_expression_blocks, read_expression_header
+from mtm.cohort.units import SampleTotals, store_new, to_tpm, units_of_new
+from mtm.errors import InputError, shown
+from mtm.io import read_apart
+from mtm.models.base import Predictor
+from mtm.predictions.checks import check_samples
+from mtm.predictions.gene_overlap import GeneOverlap, match_genes
+from mtm.predictions.new_people import check_source, tissue_called
+from mtm.settings.transfer import MIN_OVERLAP
+from mtm.vocabulary import Units
+
+# What a table of samples says beside covariates.
+SAMPLE_COLUMNS = ("sample_id", "donor", "tissue")
+# Columns of an AnnData file's obs in which tissues of samples are looked for.
+TISSUE_COLUMNS = ("tissue", "target")
+AN_H5AD = "an AnnData h5ad file"
+# Samples checked at a time.
+CHECKED = 1024
+
+
+@dataclass(frozen=True)
+class Source:
+    """Samples that come together: of one file and tissue.
+
+    Parameters
+    ----------
+    where
+        File they are of.
+    tissue
+        Name of their tissue.
+    rows
+        Their rows among all new samples.
+    overlap
+        How the file's genes meet the model's.
+    """
+
+    where: str
+    tissue: str
+    rows: np.ndarray
+    overlap: GeneOverlap
+
+
+@dataclass(frozen=True)
+class NewSamples:
+    """Samples of new people on the genes of a model.
+
+    Parameters
+    ----------
+    expr_tpm
+        Shape ``(n_samples, n_model_genes)``, float32, TPM; NaN where a file lacks the gene.
+    table
+        One row a sample: ``sample_id``, ``donor``, ``tissue`` (the model's name of it), and
+        covariates.
+    sources
+        Which samples came together.
+    """
+
+    expr_tpm: np.ndarray
+    table: pd.DataFrame
+    sources: tuple[Source, ...]
+
+
+def read_samples(
+    model: Predictor,
+    files: Sequence[tuple[Path, str | None]],
+    table: pd.DataFrame | None = None,
+    units: Units | None = None,
+    min_overlap: float = MIN_OVERLAP,
+    where_table: object = "samples",
+) -> NewSamples:
+    """Read new people's samples.
+
+    Parameters
+    ----------
+    model
+        A fitted model.
+    files
+        Expression files, each with the tissue of all its samples; None where `table`, or obs of
+        an AnnData file, says the tissue of each.
+    table
+        One row a sample: ``sample_id``, perhaps ``donor`` (else each sample is a donor of its own
+        name), ``tissue`` where `files` do not say it, and covariates. Samples of the files that it
+        lacks are left out.
+    units, min_overlap
+        As in `mtm.cohort.units.to_tpm` and `mtm.predictions.gene_overlap.match_genes`.
+    where_table
+        File named in errors.
+
+    Raises
+    ------
+    InputError
+        A file, a value, a name or the table is not what it should be.
+    """
+    parts, places, start = [], [], 0
+    for path, tissue in files:
+        sample_ids = _apart(path, _header)
+        rows, columns = _rows_of(path, sample_ids, tissue, table, where_table)
+        parts.append(rows)
+        places.append((path, columns, slice(start, start + len(rows))))
+        start += len(rows)
+    place = where_table if table is not None else files[0][0] if len(files) == 1 else "--source"
+    joined = _checked(model, pd.concat(parts, ignore_index=True), place)
+    expr_tpm = shared_array((len(model.genes), len(joined)))
+    sources = []
+    for path, columns, part in places:
+        overlap = _read_into(expr_tpm[:, part], path, columns, model, units, min_overlap)
+        of_file = joined["tissue"].iloc[part]
+        for tissue in dict.fromkeys(of_file):
+            rows = part.start + np.flatnonzero(of_file == tissue)
+            sources.append(Source(str(path), tissue, rows, overlap))
+    return NewSamples(expr_tpm.T, joined, tuple(sources))
+
+
+def shared_array(shape: tuple[int, int]) -> np.ndarray:
+    """Return float32 NaN in memory that a forked process can fill."""
+    memory = mmap.mmap(-1, max(4 * shape[0] * shape[1], 1))
+    array = np.frombuffer(memory, np.float32, shape[0] * shape[1]).reshape(shape)
+    array.fill(np.nan)
+    return array
+
+
+def _apart(path: Path, read):
+    """Read in a process of its own where a file could crash its reader."""
+    if Path(path).suffix.lower() == ".h5ad":
+        return read_apart(read, path, AN_H5AD)
+    return read(path)
+
+
+def _header(path: Path) -> tuple[str, ...]:
+    return read_expression_header(path).sample_ids
+
+
+def _rows_of(
+    path: Path,
+    sample_ids: tuple[str, ...],
+    tissue: str | None,
+    table: pd.DataFrame | None,
+    where_table: object,
+) -> tuple[pd.DataFrame, np.ndarray | None]:
+    """Return what is known of a file's samples, and their columns; None for all of them."""
+    names = pd.Index(sample_ids)
+    if table is None:
+        rows = pd.DataFrame({"sample_id": names})
+        if tissue is None:
+            rows = pd.concat([rows, _said_by_file(path, len(names))], axis=1)
+        columns = None
+    else:
+        given = table.set_index("sample_id", drop=False)
+        for sample in given.index[given.index.duplicated()][:1]:
+            raise InputError(where_table, f"several rows for sample {sample}", "one row a sample")
+        columns = np.flatnonzero(names.isin(given.index))
+        if not len(columns):
+            example = ", ".join(map(shown, names[:3]))
+            raise InputError(where_table, f"no sample of {path} ({example}, ...)", "their rows")
+        rows = given.loc[names[columns]].reset_index(drop=True)
+    if tissue is not None:
+        if "tissue" in rows and (rows["tissue"].astype(str) != tissue).any():
+            raise InputError(
+                where_table, f"tissues beside --source {shown(tissue)}", "one place that says them"
+            )
+        rows = rows.assign(tissue=tissue)
+    if "tissue" not in rows:
+        raise InputError(
+            where_table if table is not None else path,
+            "no tissue of its samples",
+            "a column tissue",
+            "Or say one tissue for all, as --source.",
+        )
+    if "donor" not in rows:
+        rows = rows.assign(donor=rows["sample_id"])
+    return rows, columns
+
+
+def _said_by_file(path: Path, n_samples: int) -> pd.DataFrame:
+    """Return tissue and donor of each sample as obs of an AnnData file says them."""
+    if Path(path).suffix.lower() != ".h5ad":
+        return pd.DataFrame(index=range(n_samples))
+    wanted = ("donor", *TISSUE_COLUMNS)
+    columns = read_apart(lambda file: read_h5ad_columns(file, wanted), path, AN_H5AD)
+    of = {"donor": columns.get("donor")}
+    of["tissue"] = next((columns[name] for name in TISSUE_COLUMNS if name in columns), None)
+    return pd.DataFrame({name: texts for name, texts in of.items() if texts is not None})
+
+
+def _checked(model: Predictor, rows: pd.DataFrame, place: object) -> pd.DataFrame:
+    """Return the table of all samples, its tissues by the model's names."""
+    for column in ("sample_id", "donor"):
+        for name in rows[column].astype(str):
+            if not name.strip() or not name.isprintable():
+                found = f"a {column.removesuffix('_id')} named {shown(name)}"
+                raise InputError(place, found, "names that can be printed")
+    try:
+        known = {name: tissue_called(model, name) for name in rows["tissue"].unique()}
+    except InputError as error:
+        raise error.within(place) from error
+    rows = rows.assign(
+        sample_id=rows["sample_id"].astype(str),
+        donor=rows["donor"].astype(str),
+        tissue=rows["tissue"].map(known),
+    )
+    repeated = rows.duplicated(["donor", "tissue"])
+    if repeated.any():
+        first = rows[repeated].iloc[0]
+        raise InputError(
+            place,
+            f"a second sample of donor {first['donor']} in {first['tissue']}",
+            "one sample for a donor and tissue",
+            "Let each be a donor of its own name, or average them.",
+        )
+    if not model.several_sources and model.provenance.source not in set(rows["tissue"]):
+        check_source(model, rows["tissue"].iloc[0])
+    return rows
+
+
+def _read_into(
+    expr_tpm: np.ndarray,
+    path: Path,
+    columns: np.ndarray | None,
+    model: Predictor,
+    units: Units | None,
+    min_overlap: float,
+) -> GeneOverlap:
+    """Fill ``(n_model_genes, n_samples)`` from a file, block by block; return the overlap."""
+    place_of = {gene_key(gene): place for place, gene in enumerate(model.genes.index)}
+
+    def read(file: Path) -> tuple[list[str], SampleTotals]:
+        sample_ids = read_expression_header(file).sample_ids
+        taken = sample_ids if columns is None else [sample_ids[i] for i in columns]
+        totals, gene_ids = SampleTotals(taken), []
+        for block in iter_expression_blocks(file, columns, signed=model.measure == "own"):
+            totals.add(block.expr_tpm)
+            gene_ids += block.gene_ids
+            places = [place_of.get(gene_key(gene), -1) for gene in block.gene_ids]
+            found = np.flatnonzero(np.array(places) >= 0)
+            expr_tpm[np.array(places)[found]] = block.expr_tpm[found]
+        return gene_ids, totals
+
+    units = units_of_new(units, path, model.measure)
+    gene_ids, totals = _apart(path, read)
+    if not gene_ids:
+        raise InputError(path, "no gene", "one row a gene")
+    totals.demand(units, path)
+    _, overlap = match_genes(model.genes, gene_ids, min_overlap, path)
+    store_new(expr_tpm.T, units, totals)
+    return overlap
+
+
+def samples_of_matrix(
+    model: Predictor,
+    expr: np.ndarray,
+    gene_ids: Iterable[str],
+    table: pd.DataFrame,
+    units: Units | None = None,
+    min_overlap: float = MIN_OVERLAP,
+    where: str = "expression",
+) -> NewSamples:
+    """As `read_samples`, of values in memory.
+
+    Parameters
+    ----------
+    expr
+        Shape ``(n_samples, n_data_genes)``, dense or sparse, in `units`.
+    gene_ids
+        Of the columns.
+    table
+        One row a sample: ``sample_id``, ``donor``, ``tissue``, and covariates.
+    """
+    gene_ids = list(gene_ids)
+    if "tissue" not in table:
+        raise InputError(where, "no tissue of its samples", "source, or a column tissue of obs")
+    joined = _checked(model, table.reset_index(drop=True), where)
+    dense = expr.toarray() if hasattr(expr, "toarray") else np.asarray(expr)
+    values = to_tpm(dense, units, where, list(joined["sample_id"]), model.measure)
+    columns, overlap = match_genes(model.genes, gene_ids, min_overlap, where)
+    expr_tpm = np.full((len(joined), len(columns)), np.nan, np.float32)
+    expr_tpm[:, columns >= 0] = values[:, columns[columns >= 0]]
+    sources = tuple(
+        Source(where, tissue, np.flatnonzero(joined["tissue"] == tissue), overlap)
+        for tissue in dict.fromkeys(joined["tissue"])
+    )
+    return NewSamples(expr_tpm, joined, sources)
+
+
+def with_traits(
+    samples: NewSamples, traits: pd.DataFrame | None, where: object = "traits"
+) -> NewSamples:
+    """Add covariates of samples, indexed by sample id, in place of what the samples' table says.
+
+    Raises
+    ------
+    InputError
+        A sample has no row, or several.
+    """
+    if traits is None:
+        return samples
+    names = pd.Index(samples.table["sample_id"])
+    for sample in names[~names.isin(traits.index)][:1]:
+        raise InputError(where, f"no row for sample {sample}", "a row for every sample")
+    for sample in traits.index[traits.index.duplicated()][:1]:
+        raise InputError(where, f"several rows for sample {sample}", "one row a sample")
+    kept = traits.drop(columns=[name for name in SAMPLE_COLUMNS if name in traits])
+    told = samples.table.drop(columns=[name for name in kept if name in samples.table])
+    added = kept.loc[names].reset_index(drop=True)
+    return replace(samples, table=pd.concat([told, added], axis=1))
+
+
+def checks_of(model: Predictor, samples: NewSamples) -> pd.DataFrame:
+    """Hold samples, as they came, against what training donors' samples are like.
+
+    Returns
+    -------
+    pd.DataFrame
+        A row a sample, as `mtm.predictions.checks.check_samples` returns it.
+    """
+    sex, parts = samples.table.get("sex"), []
+    for source in samples.sources:
+        found = ~np.isnan(samples.expr_tpm[source.rows[0]])
+        mean_tpm = _mean_tpm(model, source.tissue)
+        for start in range(0, len(source.rows), CHECKED):
+            rows = source.rows[start : start + CHECKED]
+            table = check_samples(
+                model,
+                np.where(found, samples.expr_tpm[rows], mean_tpm),
+                list(samples.table["sample_id"].iloc[rows]),
+                source.tissue,
+                found,
+                None if sex is None else sex.iloc[rows],
+            )
+            parts.append(table.set_axis(rows))
+    return pd.concat(parts).sort_index()
+
+
+def _mean_tpm(model: Predictor, tissue: str) -> np.ndarray:
+    """Training mean of a tissue on the model's scale, as TPM, ``(n_genes,)``."""
+    at_mean = np.zeros((1, len(model.genes)), np.float32)
+    return model.scaler.inverse(at_mean, np.array([model.tissues.index(tissue)]))[0]
+
+
+def fill_missing(model: Predictor, samples: NewSamples) -> int:
+    """Set genes that files lack to the training mean of the tissue, where a model needs them.
+
+    Works in place.
+
+    Returns
+    -------
+    int
+        Genes that were set, of the source with most; 0 where the model leaves missing ones out.
+    """
+    if model.takes_missing:
+        return 0
+    most = 0
+    for source in samples.sources:
+        missing = np.flatnonzero(np.isnan(samples.expr_tpm[source.rows[0]]))
+        if len(missing):
+            mean_tpm = _mean_tpm(model, source.tissue)
+            samples.expr_tpm[np.ix_(source.rows, missing)] = mean_tpm[missing]
+        most = max(most, len(missing))
+    return most
+
+
+def counted(samples: NewSamples) -> Mapping[str, int]:
+    """Count the samples of each tissue."""
+    return samples.table["tissue"].value_counts(sort=False).to_dict()

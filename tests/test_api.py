@@ -1,0 +1,129 @@
+"""What Python code sees: the example of docs/new_people.md, and AnnData in and out."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import anndata
+import numpy as np
+import pandas as pd
+import pytest
+from cohorts import simulated_cohort
+from tests.hostile.models import certificate
+
+import mtm
+from mtm.errors import InputError
+from mtm.models.base import Training
+from mtm.models.registry import build
+
+ROOT = Path(__file__).parents[1]
+BLOOD = "Whole Blood"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Hold ``joint.safetensors``, certified, and ``blood.h5ad`` of nine new people."""
+    path = tmp_path_factory.mktemp("new")
+    cohort = simulated_cohort(n_donors=40)
+    ids = cohort.donors.index
+    small = {"n_factors": 2, "noise_rank": 2, "noise_freedom": 0, "fits": 1, "iterations": 8}
+    model = build("joint", small)
+    training = cohort.of_donors(ids[:31])
+    model.fit(Training(training, source=cohort.tissue_index(BLOOD), device="cpu"))
+    model.certificate = certificate((len(model.tissues), len(model.genes)), own_sd=True)
+    model.save(path / "joint.safetensors")
+    new = cohort.of_donors(ids[31:])
+    rows = np.flatnonzero(new.tissue == new.tissue_index(BLOOD))
+    obs = pd.DataFrame({"sex": new.donors["sex"].to_numpy()[new.donor[rows]]},
+                       index=new.donors.index[new.donor[rows]])  # fmt: skip
+    data = anndata.AnnData(new.expr_tpm[rows], obs=obs, var=pd.DataFrame(index=new.genes.index))
+    data.write_h5ad(path / "blood.h5ad")
+    return path
+
+
+@pytest.fixture
+def model(folder):
+    return mtm.load(folder / "joint.safetensors")
+
+
+@pytest.fixture
+def blood(folder):
+    return anndata.read_h5ad(folder / "blood.h5ad")
+
+
+def test_the_example_runs_as_it_stands(folder):
+    page = (ROOT / "docs/new_people.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    done = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "status" in done.stdout
+    told = anndata.read_h5ad(folder / "told.h5ad")
+    assert list(told.obs["target"].unique()) == ["Lung", "Liver"]
+
+
+def test_the_package_is_imported_at_once():
+    code = "import sys, mtm\nprint(sorted({'torch', 'numpy', 'pandas'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+    assert mtm.__version__
+    with pytest.raises(AttributeError, match="no attribute 'fit'"):
+        mtm.fit  # noqa: B018
+
+
+def test_told_is_annotated(model, blood):
+    told = model.predict(blood, source=BLOOD, target="Lung", align="none")
+    assert list(told.obs.columns) == ["donor", "sample_id", "source", "target", "certified"]
+    assert list(told.obs["donor"]) == list(blood.obs_names)
+    assert list(told.var_names) == list(model.genes.index)
+    assert set(told.layers) == {"z", "log2", "tpm", "low", "high"}
+    assert (told.layers["low"] <= told.X).all()
+    assert told.varm["reliability"].shape == (told.n_vars, 1)
+    assert told.uns["mtm"]["bundle"] == "joint.safetensors"
+    assert told.uns["mtm"]["alignment"]["method"] == ["none"]
+    everything = model.predict(blood, source=BLOOD)
+    assert set(everything.obs["target"]) == set(model.tissues) - {BLOOD}
+    assert repr(model) == "<mtm.Model joint: 4 tissues, 12 genes>"
+
+
+def test_told_can_be_brought_again(model, blood):
+    told = model.predict(blood, source=BLOOD, target="Lung")
+    again = model.predict(told, target=BLOOD, units="tpm")
+    assert list(again.obs["source"].unique()) == ["Lung"]
+    assert list(again.obs["donor"]) == list(blood.obs_names)
+
+
+def test_obs_says_whose_samples_are_of_what(model, blood):
+    blood.obs["donor"] = [f"P{i // 2}" for i in range(blood.n_obs)]
+    blood.obs["tissue"] = pd.Categorical([BLOOD, "Liver"] * 4 + [BLOOD])
+    told = model.predict(blood, target="Lung")
+    assert list(told.obs["source"][:2]) == ["Liver;Whole Blood"] * 2
+    assert told.n_obs == 5
+    with pytest.raises(InputError, match="a second sample of donor P0"):
+        model.predict(blood, source=BLOOD)
+
+
+def test_values_of_a_layer_and_of_other_units(model, blood):
+    plain = model.predict(blood, source=BLOOD, target="Lung", genes=["g3", "ENSG00000000005"])
+    assert list(plain.var["symbol"]) == ["G3", "G5"]
+    blood.layers["log2"] = np.log2(1 + blood.X)
+    blood.X[:] = 0
+    same = model.predict(blood, source=BLOOD, target="Lung", layer="log2", units="log2",
+                         genes=["G3", "G5"])  # fmt: skip
+    np.testing.assert_allclose(same.X, plain.X, rtol=1e-3)
+
+
+def test_what_cannot_be(model, blood):
+    with pytest.raises(InputError, match="no tissue of its samples"):
+        model.predict(blood)
+    with pytest.raises(InputError, match="'Spleen'"):
+        model.predict(blood, source=BLOOD, target="Spleen")
+    blood.obs["sex"] = 7
+    with pytest.raises(InputError, match="1 male, 2 female"):
+        model.check(blood, source=BLOOD)
+
+
+def test_checks_are_by_sample(model, blood):
+    table = model.check(blood, source=BLOOD)
+    assert list(table.index) == list(blood.obs_names)
+    assert {"status", "says"} <= set(table.columns)
