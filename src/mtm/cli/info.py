@@ -26,6 +26,7 @@ def run(options: argparse.Namespace) -> None:
         "bundle": f"version {header['bundle_version']}, checksum ok",
         "model": header["model"],
         "scale": header["scale"],
+        **({"measure": "a scale of its own, no TPM"} if model.measure == "own" else {}),
         "genes": f"{len(header['gene_ids'])} ({', '.join(header['gene_ids'][:3])}, ...)",
         "tissues": f"{len(header['tissues'])}: {'; '.join(header['tissues'])}",
         "cohort": provenance.cohort or "not recorded",
