@@ -30,6 +30,7 @@ def run(options: argparse.Namespace) -> None:
     lines = {
         "bundle": [f"version {card['bundle_version']}, checksum ok"],
         **in_words(card),
+        **({"measure": ["a scale of its own, no TPM"]} if header.get("measure") == "own" else {}),
         "seed": [str(card["seed"])],
         "versions": [versions],
         "parameters": [json.dumps(card["parameters"], sort_keys=True)],

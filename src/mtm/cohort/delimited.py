@@ -2,7 +2,7 @@
 
 import csv
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -24,26 +24,41 @@ def is_csv(path: str | Path) -> bool:
     return str(path).lower().endswith(CSV)
 
 
-def fields_of(line: str, with_commas: bool) -> list[str]:
-    """Split a line into fields, without the quotes around them and the blanks around these."""
-    if with_commas:
-        return next(csv.reader([line], skipinitialspace=True), [""])
-    if '"' not in line:
-        return line.split("\t")
-    return next(csv.reader([line], delimiter="\t"), [""])
+def comma_fields(line: str) -> list[str]:
+    """Split a line at its commas, those within quotes left out."""
+    return next(csv.reader([line], skipinitialspace=True), [""])
+
+
+def tab_fields(line: str) -> list[str]:
+    """Split a line at its tabs; quotes around whole fields are left out."""
+    fields = line.split("\t")
+    return [_unquoted(field) for field in fields] if '"' in line else fields
+
+
+def _unquoted(field: str) -> str:
+    """Return a field without the quotes around it."""
+    whole = len(field) > 1 and field[0] == field[-1] == '"'
+    return field[1:-1].replace('""', '"') if whole else field
+
+
+def _splitting(path: Path, header: str) -> Callable[[str], list[str]]:
+    """Return how lines become fields; quotes mean something where the header has them."""
+    if is_csv(path):
+        return comma_fields
+    return tab_fields if header.startswith('"') else lambda line: line.split("\t")
 
 
 def table_columns(path: str | Path) -> list[str]:
     """Columns of a table, as its header has them."""
     with closing(text_lines(Path(path))) as lines:
-        return _header(Path(path), enumerate(lines, 1))
+        header = _header(enumerate(lines, 1))
+    return [name.strip() for name in _splitting(Path(path), header)(header)]
 
 
-def _header(path: Path, numbered: Iterator[tuple[int, str]]) -> list[str]:
+def _header(numbered: Iterator[tuple[int, str]]) -> str:
     """Take the header from the lines; what is empty or begins with # before it is passed over."""
     filled = (line for _, line in numbered if line.strip() and not line.startswith("#"))
-    header = next(filled, "").removeprefix("\ufeff")
-    return [name.strip() for name in fields_of(header, is_csv(path))]
+    return next(filled, "").removeprefix("\ufeff")
 
 
 def strict_table(path: str | Path, id_column: str, columns: Iterable[str] = ()) -> pd.DataFrame:
@@ -78,9 +93,11 @@ def text_table(path: str | Path, columns: Iterable[str] = ()) -> pd.DataFrame:
     path = Path(path)
     with closing(text_lines(path)) as lines:
         numbered = enumerate(lines, 1)
-        names = _header(path, numbered)
+        header = _header(numbered)
+        split = _splitting(path, header)
+        names = [name.strip() for name in split(header)]
         _demand_columns(path, names, list(columns))
-        rows = list(_rows(path, len(names), numbered))
+        rows = list(_rows(path, len(names), numbered, split))
     if not rows:
         raise InputError(path, "a header and no row", "one row for each")
     table = pd.DataFrame(rows, columns=names, dtype=object)
@@ -109,14 +126,19 @@ def _demand_columns(path: Path, names: list[str], wanted: list[str]) -> None:
         raise InputError(path, f"columns {shown}", f"a column named {' and '.join(missing)}", hint)
 
 
-def _rows(path: Path, n_columns: int, numbered: Iterator[tuple[int, str]]) -> Iterator[list[str]]:
+def _rows(
+    path: Path,
+    n_columns: int,
+    numbered: Iterator[tuple[int, str]],
+    split: Callable[[str], list[str]],
+) -> Iterator[list[str]]:
     """Yield the fields of every row, of which there must be one a column."""
-    n_bytes, bad, with_commas = 0, [], is_csv(path)
+    n_bytes, bad = 0, []
     for number, line in numbered:
         if not line.strip():
             continue
         n_bytes += len(line)
-        fields = fields_of(line, with_commas)
+        fields = split(line)
         if n_bytes > _MOST_BYTES:
             raise InputError(
                 path, f"more than {_MOST_BYTES:,} bytes", "a table of people or samples"

@@ -22,7 +22,7 @@ from mtm.cohort.blocks import (
     GeneBlock,
     checked_samples,
 )
-from mtm.cohort.delimited import fields_of
+from mtm.cohort.delimited import comma_fields, tab_fields
 from mtm.cohort.genes import GeneKey, gene_key
 from mtm.cohort.lines import byte_lines, readable
 from mtm.errors import InputError, shown
@@ -38,7 +38,7 @@ def _fields(path: Path, line: bytes) -> list[str]:
     """Split a header line into text fields, quotes around them left out."""
     with readable(path, "UTF-8 text"):
         text = line.decode().removeprefix("\ufeff")
-    return fields_of(text, with_commas=False)
+    return tab_fields(text)
 
 
 def _lines(path: Path, form: str) -> Generator[bytes, None, None]:
@@ -52,7 +52,7 @@ def _lines(path: Path, form: str) -> Generator[bytes, None, None]:
                 yield line.replace(b"\t", b" ").replace(b",", b"\t")
                 continue
             with readable(path, "UTF-8 text"):
-                fields = fields_of(line.decode(), with_commas=True)
+                fields = comma_fields(line.decode())
             if line.count(b'"') % 2:
                 raise InputError(
                     f"{path}, line {number}", "a quote without its end", "one line a gene"
