@@ -313,6 +313,20 @@ def read_folds(
             where = f"{path}, row {row + 1}, column {column}"
             raise InputError(where, repr(table[column][row]), expected)
     fold = fold.astype(np.int64).set_axis(pd.Index(donor))
+    _demand_every_fold(path, fold, n_folds)
+    for names, found in (
+        (pd.Index(donors or []).difference(fold.index), "no row for {} donors, first {}"),
+        (fold.index.difference(donors or fold.index), "{} donors of no sample, first {}"),
+    ):
+        if len(names):
+            raise InputError(
+                path, found.format(len(names), names[0]), "one row for each donor of the cohort"
+            )
+    return fold
+
+
+def _demand_every_fold(path: str | Path, fold: pd.Series, n_folds: int | None) -> None:
+    """Refuse folds without donors, and others than the run has."""
     empty = np.setdiff1d(np.arange(fold.max() + 1), fold)
     if len(empty):
         row = int(np.argmax(fold > empty[0]))
@@ -328,15 +342,6 @@ def read_folds(
             f"{fold.max()} as the highest",
             f"folds 0 to {n_folds - 1}, as folds.n_folds says",
         )
-    for names, found in (
-        (pd.Index(donors or []).difference(fold.index), "no row for {} donors, first {}"),
-        (fold.index.difference(donors or fold.index), "{} donors of no sample, first {}"),
-    ):
-        if len(names):
-            raise InputError(
-                path, found.format(len(names), names[0]), "one row for each donor of the cohort"
-            )
-    return fold
 
 
 def some_donors(donors: pd.Index, n_donors: int, seed: int) -> pd.Index:
