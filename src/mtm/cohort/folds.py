@@ -313,7 +313,7 @@ def read_folds(
             where = f"{path}, row {row + 1}, column {column}"
             raise InputError(where, repr(table[column][row]), expected)
     fold = fold.astype(np.int64).set_axis(pd.Index(donor))
-    _demand_all_folds(path, fold, n_folds)
+    _demand_every_fold(path, fold, n_folds)
     for names, found in (
         (pd.Index(donors or []).difference(fold.index), "no row for {} donors, first {}"),
         (fold.index.difference(donors or fold.index), "{} donors of no sample, first {}"),
@@ -325,8 +325,8 @@ def read_folds(
     return fold
 
 
-def _demand_all_folds(path: str | Path, fold: pd.Series, n_folds: int | None) -> None:
-    """Refuse folds that nobody is in, and other folds than the run's."""
+def _demand_every_fold(path: str | Path, fold: pd.Series, n_folds: int | None) -> None:
+    """Refuse folds without donors, and others than the run has."""
     empty = np.setdiff1d(np.arange(fold.max() + 1), fold)
     if len(empty):
         row = int(np.argmax(fold > empty[0]))
