@@ -1,14 +1,14 @@
 """The external files by name: origin, checksum, and which of them a configuration needs."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal
 
 from mtm.errors import InputError
-from mtm.io import read_tsv
+from mtm.io import demand_gzip, read_tsv
 from mtm.settings.evaluation import OF_ANOTHER_COHORT
 
 # The inputs that make the cohort; the others belong to single analyses.
@@ -21,10 +21,13 @@ COHORT_INPUTS = (
     "controlled_phenotypes",
 )
 
+# What stands in the rows of files that every GEO series has: its accession, the same with what
+# tells its platform, and the folder on GEO's server.
+FILLED_IN = ("{accession}", "{matrix}", "{folder}")
 PATTERNS = {
-    "name": r"[a-z][a-z0-9_]*",
+    "name": r"({accession}_)?[a-z][a-z0-9_]*",
     "version": r".+",
-    "file": r"[A-Za-z0-9][A-Za-z0-9._-]*",
+    "file": r"({accession}|{matrix}|[A-Za-z0-9])[A-Za-z0-9._-]*",
     "url": r"https?://\S+",
     "bytes": r"([1-9][0-9]*)?",
     "checksum": r"(sha256:[0-9a-f]{64}|md5:[0-9a-f]{32})?",
@@ -75,18 +78,24 @@ class Dataset:
     description: str
 
 
-def read_manifest(path: str | Path) -> dict[str, Dataset]:
+def read_manifest(
+    path: str | Path, series: Iterable[tuple[str, str | None]] = ()
+) -> dict[str, Dataset]:
     """Read the table of external files.
 
     Parameters
     ----------
     path
         Tab-separated, with exactly the columns of `PATTERNS`; `bytes` and `checksum` may be empty.
+    series
+        GEO series whose files are wanted: accession, and platform where a series has a matrix for
+        each of several.
 
     Returns
     -------
     dict
-        Dataset name to `Dataset`, in the order of the file.
+        Dataset name to `Dataset`, in the order of the file; rows of GEO series once a series of
+        `series`, see `series_dataset`.
 
     Raises
     ------
@@ -111,6 +120,10 @@ def read_manifest(path: str | Path) -> dict[str, Dataset]:
         if len(repeated):
             where = f"{path}, line {repeated.index[0] + 2}, column {column}"
             raise InputError(where, f"{repeated.iloc[0]!r} more than once", "one row each")
+    series, rows = list(series), []
+    for row in table.to_dict("records"):
+        of_series = any(mark in row["name"] for mark in FILLED_IN)
+        rows += [_filled(row, *one) for one in series] if of_series else [row]
     return {
         row["name"]: Dataset(
             **row
@@ -120,8 +133,38 @@ def read_manifest(path: str | Path) -> dict[str, Dataset]:
                 "verified": row["verified"] == "yes",
             }
         )
-        for row in table.to_dict("records")
+        for row in rows
     }
+
+
+def _filled(row: Mapping[str, str], accession: str, platform: str | None) -> dict[str, str]:
+    """Fill a row of all GEO series in for one of them."""
+    values = {
+        "{accession}": accession,
+        "{matrix}": f"{accession}-{platform}" if platform else accession,
+        "{folder}": f"{accession[:-3] if len(accession) > 6 else 'GSE'}nnn/{accession}",
+    }
+
+    def filled(text: str) -> str:
+        for mark, value in values.items():
+            text = text.replace(mark, value)
+        return text
+
+    return {column: filled(text) for column, text in row.items()} | {
+        "name": series_dataset(row["name"].removeprefix("{accession}_"), accession, platform)
+    }
+
+
+def series_dataset(kind: str, accession: str, platform: str | None = None) -> str:
+    """Name of the dataset that is a file of a GEO series.
+
+    Parameters
+    ----------
+    kind
+        ``series_matrix``, ``ncbi_tpm`` or ``ncbi_counts``.
+    """
+    of_platform = f"_{platform}" if platform and kind == "series_matrix" else ""
+    return f"{accession}{of_platform}_{kind}".lower()
 
 
 def unknown_dataset(
@@ -270,7 +313,7 @@ def verify(dataset: Dataset, path: str | Path, hint: str = "") -> None:
     Raises
     ------
     InputError
-        Either differs; `hint` is its advice.
+        Either differs, or a file called .gz is no gzip file; `hint` is its advice.
     """
     size = Path(path).stat().st_size
     if dataset.bytes is not None and size != dataset.bytes:
@@ -279,3 +322,5 @@ def verify(dataset: Dataset, path: str | Path, hint: str = "") -> None:
         found = checksum_of(path, dataset.checksum.partition(":")[0])
         if found != dataset.checksum:
             raise InputError(path, found, dataset.checksum, hint)
+    elif dataset.file.endswith(".gz"):
+        demand_gzip(path, f"the gzipped file {dataset.file}", hint)

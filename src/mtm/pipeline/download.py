@@ -8,7 +8,7 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
@@ -61,6 +61,7 @@ def fetch(
     session: requests.Session | None = None,
     backoff: float = 1.0,
     allow_http: bool = False,
+    check: Callable[[Path], None] | None = None,
 ) -> None:
     """Put the file of `dataset` at `destination`, downloading it if it is not there.
 
@@ -87,6 +88,8 @@ def fetch(
         Seconds before the first retry, doubled for each further one.
     allow_http
         Accept plain http without a checksum. For tests.
+    check
+        Called with the file, in place or as downloaded; refuses by an InputError what it is not.
 
     Raises
     ------
@@ -98,12 +101,22 @@ def fetch(
     """
     destination = Path(destination)
     if _in_place(dataset, destination):
+        if check is not None:
+            check(destination)
         return
     destination.parent.mkdir(parents=True, exist_ok=True)
     with nullcontext(session) if session is not None else requests.Session() as opened:
         transfer = _Transfer(dataset, destination, opened, timeout, progress, allow_http)
         transfer.require_secure([dataset.url])
         transfer.complete_and_verify(retries, backoff)
+    if check is not None:
+        try:
+            check(transfer.part)
+        except InputError as error:
+            transfer.part.unlink()
+            raise InputError(
+                dataset.url, error.found, error.expected, f"Nothing was kept. {error.hint}".strip()
+            ) from error
     demand_first_seen(dataset, transfer.part, destination)
     os.replace(transfer.part, destination)
     logger.info("%s is in place at %s", dataset.name, destination)
@@ -237,7 +250,9 @@ class _Transfer:
                     self.dataset,
                     self.part,
                     f"Nothing was kept. If this comes back, the file behind {self.dataset.url} "
-                    "has changed: compare it with what its publisher states.",
+                    "has changed, or is given to browsers alone: compare it with what its "
+                    f"publisher states, and put it at {self.destination} or name it in "
+                    f"local_files.{self.dataset.name}.",
                 )
                 return
             except InputError:
@@ -386,7 +401,7 @@ class _Transfer:
         file, known = self.dataset.file, self.dataset.bytes
         kind = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
         if kind == "text/html":
-            raise self.unreachable("a web page (of a log-in or a proxy?)")
+            raise self.unreachable("a web page (a captcha, or of a log-in or a proxy?)")
         encoding = response.headers.get("Content-Encoding", "identity").lower()
         # Many servers label a .gz file that is stored so as an encoding: its bytes are the file.
         if encoding != "identity" and not file.endswith(".gz"):
