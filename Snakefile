@@ -46,7 +46,9 @@ rule accuracy:
 rule figures:
     input:
         results_of(
-            "figures/{figure}.{suffix}", figure=FIGURES, suffix=["pdf", "png", "tsv"]
+            "{place}.{suffix}",
+            place=[drawn["place"] for drawn in FIGURES.values()],
+            suffix=["pdf", "png", "tsv"],
         ),
 
 

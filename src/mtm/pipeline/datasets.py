@@ -21,6 +21,8 @@ COHORT_INPUTS = (
     "controlled_phenotypes",
 )
 
+# Which genes NCBI's matrices have.
+GENE_TABLE = "ncbi_gene_table"
 # What stands in the rows of files that every GEO series has: its accession, the same with what
 # tells its platform, and the folder on GEO's server.
 FILLED_IN = ("{accession}", "{matrix}", "{folder}")
@@ -167,6 +169,42 @@ def series_dataset(kind: str, accession: str, platform: str | None = None) -> st
     return f"{accession}{of_platform}_{kind}".lower()
 
 
+def series_of(config: Mapping[str, Any]) -> list[tuple[str, str | None]]:
+    """Return the GEO series of a checked configuration, for `read_manifest`."""
+    cohorts = (config["external"] or {}).values()
+    return list(dict.fromkeys((one["geo"], one["platform"]) for one in cohorts if one["geo"]))
+
+
+def external_roles(external: Mapping[str, Any]) -> dict[str, str]:
+    """Return what stands for the expression and the samples of an external cohort.
+
+    Parameters
+    ----------
+    external
+        One of the section ``external`` of a checked configuration.
+
+    Returns
+    -------
+    dict
+        ``expression`` and, where there is one, ``samples``: datasets or paths.
+    """
+    series = external["geo"], external["platform"]
+    if external["geo"]:
+        kinds = {"expression": "ncbi_tpm", "samples": "series_matrix"}
+        return {role: series_dataset(kind, *series) for role, kind in kinds.items()}
+    return {role: external[role] for role in ("expression", "samples") if external[role]}
+
+
+def gene_names_dataset(config: Mapping[str, Any]) -> str | None:
+    """Return what tells names of genes: ``inputs.gene_identifiers``, HGNC's where GEO needs it."""
+    return config["inputs"]["gene_identifiers"] or ("hgnc" if series_of(config) else None)
+
+
+def optional_files(accession: str) -> list[str]:
+    """Names of the datasets that a series can do without: NCBI's gene table and counts."""
+    return [GENE_TABLE, series_dataset("ncbi_counts", accession)]
+
+
 def unknown_dataset(
     key: str, name: str, expected: str, manifest: Mapping[str, Dataset]
 ) -> InputError:
@@ -235,6 +273,11 @@ def input_files(config: Mapping[str, Any], manifest: Mapping[str, Dataset]) -> d
         for role in COHORT_INPUTS:
             if other.get(role):
                 named[f"evaluation.external.{name}.{role}"] = other[role]
+    for name, external in (config["external"] or {}).items():
+        for role, value in external_roles(external).items():
+            named[f"external.{name}.{role}"] = value
+    if config["transfer"]["reference"]:
+        named["transfer.reference"] = config["transfer"]["reference"]
     local = config["local_files"]
     files = {key: resolve_file(key, value, manifest, local) for key, value in named.items()}
     # A bigWig may be read where it is published.
@@ -252,13 +295,17 @@ def needed_files(
         As `read_manifest` returns it.
     config
         The configuration, its defaults filled in: files are named by `inputs` and by other
-        cohorts under `evaluation.external`; `local_files` are those that the user has a copy of.
+        cohorts under `evaluation.external` and `external`; `local_files` are those that the user
+        has a copy of.
     folder
         The resources folder.
     """
     used = set(config["inputs"].values())
     for other in config["evaluation"]["external"].values():
         used.update(other[role] for role in OF_ANOTHER_COHORT)
+    for external in (config["external"] or {}).values():
+        used.update(external_roles(external).values())
+    used.add(gene_names_dataset(config))
     return {
         name: Path(folder) / dataset.file
         for name, dataset in manifest.items()

@@ -152,6 +152,11 @@ def rule_resources(size: CohortSize, n_models: int) -> Mapping[str, dict[str, in
         # Each process has one tissue's samples; together they are no more than a few matrices.
         "predict_status": _asked(10 * matrix + 8000, 20),
         "contrast_reference": _asked(3 * matrix + 10 * genes_mb, genes_mb),
+        # External cohorts of as many samples as there are of a tissue.
+        "simulate_series": _asked(1000, 100),
+        "name_genes": _asked(1000, 20),
+        "read_external": _asked(matrix + 10 * genes_mb + 1000, 20),
+        "predict_differences": _asked(4 * matrix + 10 * genes_mb + 2000, 4 * genes_mb),
         "transfer_model": _asked(4 * matrix + 10 * genes_mb + 2000, 2 * genes_mb),
         **dict.fromkeys(
             (

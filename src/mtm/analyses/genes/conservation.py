@@ -132,6 +132,12 @@ def merge_exons(exons: pd.DataFrame) -> pd.DataFrame:
     )  # fmt: skip
 
 
+def gene_lengths(gene_model: str | Path, gene_ids: Sequence[str]) -> pd.Series:
+    """Bases of the merged exons of genes, indexed by gene id; those the model lacks are absent."""
+    exons = merge_exons(read_exons(gene_model, gene_ids)[0])
+    return (exons["end"] - exons["start"]).groupby(exons["gene_id"]).sum()
+
+
 def _open(source: str | Path):
     """Open a bigWig."""
     if is_remote(source) and not pyBigWig.remote:

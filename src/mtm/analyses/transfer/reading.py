@@ -115,9 +115,7 @@ def read_people(
         files differ; values do not look like their units.
     """
     source = _Expression.of(files.expression, settings)
-    table = _table(settings, files, source.sample_ids)
-    where = files.samples or files.expression
-    described = describe_people(table, settings, source.sample_ids, where, said_by, min_per_group)
+    described = _described(settings, files, source, min_per_group, said_by)
     used = described.loc[described["visit"].notna(), SAMPLE]
     columns = pd.Index(source.sample_ids).get_indexer(used)
     row_names = [name for block in source.blocks(columns[:1]) for name in block.gene_ids]
@@ -144,6 +142,37 @@ def read_people(
     for row in report.itertuples():
         log.info("%s: %s: %d %s", files.expression, row.step, row.n, row.detail)
     return Reading(values[reached].T.copy(), described, genes.index[reached], report)
+
+
+def check_people(
+    settings: External, files: Files, *, min_per_group: int, said_by: Callable[[str], str]
+) -> None:
+    """Check samples, their fields and the units of their expression, whatever the genes.
+
+    Parameters and errors are those of `read_people`.
+    """
+    source = _Expression.of(files.expression, settings)
+    described = _described(settings, files, source, min_per_group, said_by)
+    used = described.loc[described["visit"].notna(), SAMPLE]
+    columns = pd.Index(source.sample_ids).get_indexer(used)
+    totals = SampleTotals(list(used))
+    for block in source.blocks(columns):
+        totals.add(block.expr_tpm)
+    if settings.units != "counts":
+        totals.demand(settings.units, source.path, f"{said_by('units')}:")
+
+
+def _described(
+    settings: External,
+    files: Files,
+    source: "_Expression",
+    min_per_group: int,
+    said_by: Callable[[str], str],
+) -> pd.DataFrame:
+    """Choose the samples that are compared."""
+    table = _table(settings, files, source.sample_ids)
+    where = files.samples or files.expression
+    return describe_people(table, settings, source.sample_ids, where, said_by, min_per_group)
 
 
 def _table(settings: External, files: Files, measured: tuple[str, ...]) -> pd.DataFrame:
