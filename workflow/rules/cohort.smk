@@ -68,6 +68,7 @@ if SIMULATED_SERIES and SIMULATED_EXTERNAL:
             **RULE_RESOURCES["simulate_series"],
             runtime=30,
         params:
+            accession=SIMULATED_SERIES[0][0],
             code=code_of("simulate_series.py"),
         message:
             "Writing the external cohort of {wildcards.cohort} as a GEO series"

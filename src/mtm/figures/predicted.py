@@ -77,8 +77,7 @@ def predicted_figure(table: pd.DataFrame) -> Figure:
         _explained(pair[0], rows, color)
         _change(pair[1], rows, color)
         counts = " / ".join(marks.case_counts(rows))
-        title = DRAWN[comparison].replace(", ", ",\n")
-        pair[0].set_title(f"{title}\n(n = {counts})", loc="left")
+        pair[0].set_title(f"{DRAWN[comparison]}\n(n = {counts})", loc="left")
         for ax in pair:
             ax.axhline((rows["role"] != SOURCE).sum() - 0.5, color=MUTED, lw=0.5)
     beside = table["covariates"].dropna()

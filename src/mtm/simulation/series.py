@@ -6,6 +6,7 @@ sample; at the second, cases have moved further the way that they differ from co
 
 import gzip
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -19,20 +20,37 @@ FURTHER, VISIT_NOISE = 0.5, 0.15
 FIRST_GSM = 9000001
 READS_PER_TPM = 25.0
 CAPTCHA = b"<!DOCTYPE html><html><head><title>reCAPTCHA</title></head><body>Robot?</body></html>"
-MATRIX = "{}_series_matrix.txt.gz"
-TPM = "{}_norm_counts_TPM_GRCh38.p13_NCBI.tsv.gz"
-COUNTS = "{}_raw_counts_GRCh38.p13_NCBI.tsv.gz"
-GENE_TABLE = "Human.GRCh38.p13.annot.tsv.gz"
+
+
+@dataclass(frozen=True)
+class SeriesFiles:
+    """Files of a series: its matrix, NCBI's TPM, counts and gene table."""
+
+    matrix: Path
+    tpm: Path
+    counts: Path
+    gene_table: Path
+
+    @classmethod
+    def below(cls, folder: str | Path, accession: str) -> "SeriesFiles":
+        """Name the files as GEO does."""
+        ncbi = "GRCh38.p13_NCBI.tsv.gz"
+        return cls(
+            Path(folder, f"{accession}_series_matrix.txt.gz"),
+            Path(folder, f"{accession}_norm_counts_TPM_{ncbi}"),
+            Path(folder, f"{accession}_raw_counts_{ncbi}"),
+            Path(folder, "Human.GRCh38.p13.annot.tsv.gz"),
+        )
 
 
 def write_series(
     expression: str | Path,
     samples: str | Path,
     entrez: pd.Series,
-    folder: str | Path,
+    written: SeriesFiles,
     accession: str = "GSE900000001",
     *,
-    gene_table: bool = True,
+    captcha: bool = False,
     unknown: Sequence[int] = (),
     seed: int = 0,
 ) -> list[str]:
@@ -44,10 +62,10 @@ def write_series(
         As `mtm.simulation.external.write_external` writes them.
     entrez
         Entrez id of each gene, indexed by Ensembl id without version.
-    folder, accession
+    written, accession
         Where the files go, and the name of the series.
-    gene_table
-        Write NCBI's gene table; otherwise the page that a script is given in its place.
+    captcha
+        In place of NCBI's gene table write the page that a script is given.
     unknown
         Further Entrez ids, whose genes nobody knows.
     seed
@@ -58,7 +76,7 @@ def write_series(
     list of str
         Samples of the first visit, in the order of the files given.
     """
-    folder, rng = Path(folder), np.random.default_rng(seed)
+    rng = np.random.default_rng(seed)
     table = read_tsv(expression, ["gene_id"], dtype={"gene_id": str}).set_index("gene_id")
     people = read_tsv(samples, ["sample", "group"], dtype={"sample": str})
     people = people.set_index("sample").loc[table.columns]
@@ -74,17 +92,17 @@ def write_series(
     ids = np.concatenate([ids[known].astype(np.int64), np.asarray(unknown, np.int64)])
     values = np.concatenate([values[known], np.ones((len(unknown), len(gsm)))])
     order = np.argsort(ids, kind="stable")
-    _write(folder / MATRIX.format(accession), _matrix(accession, people, gsm, rng))
-    _write(folder / TPM.format(accession), _rows(ids[order], values[order], gsm, "%.6g"))
+    _write(written.matrix, _matrix(accession, people, gsm, rng))
+    _write(written.tpm, _rows(ids[order], values[order], gsm, "%.6g"))
     counts = np.round(READS_PER_TPM * values[order])
-    _write(folder / COUNTS.format(accession), _rows(ids[order], counts, gsm, "%d"))
-    if gene_table:
+    _write(written.counts, _rows(ids[order], counts, gsm, "%d"))
+    if not captcha:
         genes = pd.DataFrame({"GeneID": entrez.to_numpy(), "Symbol": "S" + entrez.astype(str),
                               "EnsemblGeneID": entrez.index})  # fmt: skip
         text = genes.to_csv(sep="\t", index=False).splitlines()
-        _write(folder / GENE_TABLE, iter(text))
+        _write(written.gene_table, iter(text))
     else:
-        with atomic_path(folder / GENE_TABLE) as temporary:
+        with atomic_path(written.gene_table) as temporary:
             temporary.write_bytes(CAPTCHA)
     return gsm[::2]
 
