@@ -81,7 +81,7 @@ class Dataset:
 
 
 def read_manifest(
-    path: str | Path, series: Iterable[tuple[str, str | None]] = ()
+    path: str | Path, series: Iterable[tuple[str, str | None]] | None = None
 ) -> dict[str, Dataset]:
     """Read the table of external files.
 
@@ -91,7 +91,7 @@ def read_manifest(
         Tab-separated, with exactly the columns of `PATTERNS`; `bytes` and `checksum` may be empty.
     series
         GEO series whose files are wanted: accession, and platform where a series has a matrix for
-        each of several.
+        each of several. None leaves the rows of all series as they stand.
 
     Returns
     -------
@@ -122,9 +122,9 @@ def read_manifest(
         if len(repeated):
             where = f"{path}, line {repeated.index[0] + 2}, column {column}"
             raise InputError(where, f"{repeated.iloc[0]!r} more than once", "one row each")
-    series, rows = list(series), []
+    rows = []
     for row in table.to_dict("records"):
-        of_series = any(mark in row["name"] for mark in FILLED_IN)
+        of_series = series is not None and any(mark in row["name"] for mark in FILLED_IN)
         rows += [_filled(row, *one) for one in series] if of_series else [row]
     return {
         row["name"]: Dataset(
@@ -171,7 +171,7 @@ def series_dataset(kind: str, accession: str, platform: str | None = None) -> st
 
 def series_of(config: Mapping[str, Any]) -> list[tuple[str, str | None]]:
     """Return the GEO series of a checked configuration, for `read_manifest`."""
-    cohorts = (config["external"] or {}).values()
+    cohorts = (config.get("external") or {}).values()
     return list(dict.fromkeys((one["geo"], one["platform"]) for one in cohorts if one["geo"]))
 
 
@@ -197,7 +197,7 @@ def external_roles(external: Mapping[str, Any]) -> dict[str, str]:
 
 def gene_names_dataset(config: Mapping[str, Any]) -> str | None:
     """Return what tells names of genes: ``inputs.gene_identifiers``, HGNC's where GEO needs it."""
-    return config["inputs"]["gene_identifiers"] or ("hgnc" if series_of(config) else None)
+    return config["inputs"].get("gene_identifiers") or ("hgnc" if series_of(config) else None)
 
 
 def optional_files(accession: str) -> list[str]:
@@ -273,10 +273,10 @@ def input_files(config: Mapping[str, Any], manifest: Mapping[str, Dataset]) -> d
         for role in COHORT_INPUTS:
             if other.get(role):
                 named[f"evaluation.external.{name}.{role}"] = other[role]
-    for name, external in (config["external"] or {}).items():
+    for name, external in (config.get("external") or {}).items():
         for role, value in external_roles(external).items():
             named[f"external.{name}.{role}"] = value
-    if config["transfer"]["reference"]:
+    if config.get("transfer", {}).get("reference"):
         named["transfer.reference"] = config["transfer"]["reference"]
     local = config["local_files"]
     files = {key: resolve_file(key, value, manifest, local) for key, value in named.items()}
@@ -303,7 +303,7 @@ def needed_files(
     used = set(config["inputs"].values())
     for other in config["evaluation"]["external"].values():
         used.update(other[role] for role in OF_ANOTHER_COHORT)
-    for external in (config["external"] or {}).values():
+    for external in (config.get("external") or {}).values():
         used.update(external_roles(external).values())
     used.add(gene_names_dataset(config))
     return {

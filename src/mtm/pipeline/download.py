@@ -109,17 +109,22 @@ def fetch(
         transfer = _Transfer(dataset, destination, opened, timeout, progress, allow_http)
         transfer.require_secure([dataset.url])
         transfer.complete_and_verify(retries, backoff)
-    if check is not None:
-        try:
-            check(transfer.part)
-        except InputError as error:
-            transfer.part.unlink()
-            raise InputError(
-                dataset.url, error.found, error.expected, f"Nothing was kept. {error.hint}".strip()
-            ) from error
+    _check_part(dataset, transfer.part, check)
     demand_first_seen(dataset, transfer.part, destination)
     os.replace(transfer.part, destination)
     logger.info("%s is in place at %s", dataset.name, destination)
+
+
+def _check_part(dataset: Dataset, part: Path, check: Callable[[Path], None] | None) -> None:
+    """Delete a download that is refused by its check, and say so."""
+    if check is None:
+        return
+    try:
+        check(part)
+    except InputError as error:
+        part.unlink()
+        hint = f"Nothing was kept. {error.hint}".strip()
+        raise InputError(dataset.url, error.found, error.expected, hint) from error
 
 
 def _in_place(dataset: Dataset, destination: Path) -> bool:

@@ -138,7 +138,7 @@ def rule_resources(size: CohortSize, n_models: int) -> Mapping[str, dict[str, in
         "measure_expression_level": _asked(2 * matrix, genes_mb),
         # The gene model, whose size is not the cohort's.
         **dict.fromkeys(("check_inputs", "measure_conservation"), _asked(3000, 10)),
-        "measure_connectivity": _asked(1000, 10),
+        **dict.fromkeys(("measure_connectivity", "name_genes", "simulate_series"), _asked(1000, 50)),
         "compare_tissue_similarity": _asked(
             2 * matrix + 10 * n_models * genes_mb, n_models * pairs_mb
         ),
@@ -153,11 +153,9 @@ def rule_resources(size: CohortSize, n_models: int) -> Mapping[str, dict[str, in
         "predict_status": _asked(10 * matrix + 8000, 20),
         "contrast_reference": _asked(3 * matrix + 10 * genes_mb, genes_mb),
         # External cohorts of as many samples as there are of a tissue.
-        "simulate_series": _asked(1000, 100),
-        "name_genes": _asked(1000, 20),
         "read_external": _asked(matrix + 10 * genes_mb + 1000, 20),
-        "predict_differences": _asked(4 * matrix + 10 * genes_mb + 2000, 4 * genes_mb),
-        "transfer_model": _asked(4 * matrix + 10 * genes_mb + 2000, 2 * genes_mb),
+        **dict.fromkeys(("transfer_model", "predict_differences"),
+                        _asked(4 * matrix + 10 * genes_mb + 2000, 4 * genes_mb)),
         **dict.fromkeys(
             (
                 "summarise_accuracy", "summarise_external", "summarise_intervals",

@@ -98,6 +98,9 @@ class Config(Section):
                 "A simulated cohort's own oracle takes this name.",
             )
         for name, external in (self.external or {}).items():
+            for problem in external.problems():
+                where = f"external.{name}.{problem.where}"
+                yield InputError(where, problem.found, problem.expected)
             if external.source not in (None, self.source) and not self._any_source():
                 yield InputError(
                     f"external.{name}.source",

@@ -14,6 +14,7 @@ Accession = Annotated[str, StringConstraints(pattern=r"^GSE[1-9][0-9]{0,8}$")]
 Platform = Annotated[str, StringConstraints(pattern=r"^GPL[1-9][0-9]{0,8}$")]
 # One value or several; text may have * and ? for any letters, capitals do not count.
 Values = str | int | Annotated[tuple[str | int, ...], Field(min_length=1), Once]
+OfField = Annotated[Values, Field(description="Its value, or values, in the samples that count; `*` and `?` stand for any letters.")]
 ExternalUnits = Literal["tpm", "log2", "counts"]
 SEX, AGE = "sex", "age"
 
@@ -40,15 +41,15 @@ class External(Section):
     units: ExternalUnits | None = key(None, "Units of `expression`. null takes TPM and refuses what cannot be TPM; `counts`, normalised or not, become TPM by the lengths of genes in `inputs.gene_model`.")
     source: Label | None = key(None, "Tissue of the samples; null is the key `source`.")
     group: Groups = Groups()
-    keep: dict[str, Values] = key({}, "Samples that are compared - a value, or several, of one or more fields; of a person with several such samples the first counts.")
-    follow_up: dict[str, Values] = key({}, "Later samples of the same people, likewise - the change within a person is compared, too. Needs `donor`.")
+    keep: dict[str, OfField] = key({}, "Samples that are compared - a value, or several, of one or more fields; of a person with several such samples the first counts.")
+    follow_up: dict[str, OfField] = key({}, "Later samples of the same people, likewise - the change within a person is compared, too. Needs `donor`.")
     donor: str | None = key(None, "Field that names the person; null takes every sample for a person.")
     sex: str | None = key(SEX, "Field of the sex; people of one sex are permuted among themselves. null where none is to count.")
     age: str | None = key(AGE, "Field of the age in years, a covariate. null where none is to count.")
     contrast: Label | None = key(None, "Contrast of this cohort that the groups stand for; null is `transfer.contrast`.")
 
-    def disagreements(self) -> Iterator[InputError]:
-        """Demand a series or a file, and people where they come twice."""
+    def problems(self) -> Iterator[InputError]:
+        """Demand a series or a file, and people where they come twice; `where` is the key."""
         if (self.geo is None) == (self.expression is None):
             yield InputError("geo", "a series and files" if self.geo else "neither a series nor files", "`geo`, or `expression` and perhaps `samples`")
         for name in ("samples", "units"):

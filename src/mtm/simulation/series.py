@@ -80,31 +80,35 @@ def write_series(
     table = read_tsv(expression, ["gene_id"], dtype={"gene_id": str}).set_index("gene_id")
     people = read_tsv(samples, ["sample", "group"], dtype={"sample": str})
     people = people.set_index("sample").loc[table.columns]
-    case = (people["group"] == "case").to_numpy()
-    log2 = np.log2(1 + table.to_numpy(float))
-    further = FURTHER * (log2[:, case].mean(1) - log2[:, ~case].mean(1))
-    later = log2 + further[:, None] * case + VISIT_NOISE * rng.standard_normal(log2.shape)
-    gsm = [f"GSM{FIRST_GSM + i}" for i in range(2 * len(people))]
-    values = np.empty((len(table), len(gsm)))
-    values[:, ::2], values[:, 1::2] = table.to_numpy(float), np.exp2(np.maximum(later, 0)) - 1
+    values = _two_visits(table.to_numpy(float), (people["group"] == "case").to_numpy(), rng)
+    gsm = [f"GSM{FIRST_GSM + i}" for i in range(values.shape[1])]
     ids = entrez.reindex(table.index).to_numpy(float)
     known = np.isfinite(ids)
     ids = np.concatenate([ids[known].astype(np.int64), np.asarray(unknown, np.int64)])
     values = np.concatenate([values[known], np.ones((len(unknown), len(gsm)))])
     order = np.argsort(ids, kind="stable")
+    ids, values = ids[order], values[order]
     _write(written.matrix, _matrix(accession, people, gsm, rng))
-    _write(written.tpm, _rows(ids[order], values[order], gsm, "%.6g"))
-    counts = np.round(READS_PER_TPM * values[order])
-    _write(written.counts, _rows(ids[order], counts, gsm, "%d"))
-    if not captcha:
-        genes = pd.DataFrame({"GeneID": entrez.to_numpy(), "Symbol": "S" + entrez.astype(str),
-                              "EnsemblGeneID": entrez.index})  # fmt: skip
-        text = genes.to_csv(sep="\t", index=False).splitlines()
-        _write(written.gene_table, iter(text))
-    else:
+    _write(written.tpm, _rows(ids, values, gsm, "%.6g"))
+    _write(written.counts, _rows(ids, np.round(READS_PER_TPM * values), gsm, "%d"))
+    if captcha:
         with atomic_path(written.gene_table) as temporary:
             temporary.write_bytes(CAPTCHA)
+    else:
+        genes = pd.DataFrame({"GeneID": entrez.to_numpy(), "Symbol": "S" + entrez.astype(str),
+                              "EnsemblGeneID": entrez.index})  # fmt: skip
+        _write(written.gene_table, iter(genes.to_csv(sep="\t", index=False).splitlines()))
     return gsm[::2]
+
+
+def _two_visits(expr_tpm: np.ndarray, case: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Put a second visit after each sample, TPM of shape ``(n_genes, 2 * n_people)``."""
+    log2 = np.log2(1 + expr_tpm)
+    further = FURTHER * (log2[:, case].mean(1) - log2[:, ~case].mean(1))
+    later = log2 + further[:, None] * case + VISIT_NOISE * rng.standard_normal(log2.shape)
+    values = np.repeat(expr_tpm, 2, axis=1)
+    values[:, 1::2] = np.exp2(np.maximum(later, 0)) - 1
+    return values
 
 
 def _write(path: Path, lines: Iterator[str]) -> None:

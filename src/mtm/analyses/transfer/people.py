@@ -60,50 +60,55 @@ def describe_people(
         are too few people in a group.
     """
     reader = _Fields(table, where, said_by)
+    described = _chosen(reader, settings, pd.Series(table.index.isin(list(measured)), table.index))
+    kept = described["visit"] == KEPT
+    of_person = pd.DataFrame(
+        {"case": described.pop("is_case").astype(int)} | reader.covariates(settings, kept)
+    )[kept]
+    of_person = of_person.set_axis(described.loc[kept, "donor"])
+    for column in of_person:
+        values = described["donor"].map(of_person[column])
+        described[column] = values.where(described["visit"].notna())
+    value = reader.text(settings.group.field, "group.field")
+    _demand_enough(described, value, where, said_by, min_per_group)
+    described["case"] = described["case"].astype("Int64")
+    rest = table.drop(columns=[name for name in PEOPLE if name in table])
+    described = described.rename_axis(SAMPLE).reset_index().reindex(columns=PEOPLE)
+    return pd.concat([described, rest.reset_index(drop=True)], axis=1)
+
+
+def _chosen(reader: "_Fields", settings: External, measured: pd.Series) -> pd.DataFrame:
+    """Say of every sample its visit, or why it has none, and whether it is a case's."""
     group = settings.group
     cases = reader.matches(group.field, group.case, "group.field")
     controls = reader.matches(group.field, group.control, "group.field")
     reader.demand_apart(cases, controls, "a case and a control", "group")
     kept = reader.all_match(settings.keep, "keep")
     later = reader.all_match(settings.follow_up, "follow_up") & bool(settings.follow_up)
-    reader.demand_apart(kept & bool(settings.keep), later, "kept and a follow-up", "follow_up")
+    if settings.keep:
+        reader.demand_apart(kept, later, "kept and a follow-up", "follow_up")
+    kept &= ~later
     donor = reader.text(settings.donor or SAMPLE, "donor")
-    reason = pd.Series("", table.index, dtype=object)
+    value = reader.text(group.field, "group.field").fillna("empty")
+    reason = pd.Series("", measured.index, dtype=object)
 
     def leave_out(rows: pd.Series, why: str | pd.Series) -> None:
         reason[:] = reason.mask((reason == "") & rows, why)
 
-    value = reader.text(group.field, "group.field")
-    leave_out(~pd.Series(table.index.isin(list(measured)), table.index), "no expression")
+    def repeated(rows: pd.Series) -> pd.Series:
+        rows = rows & (reason == "")
+        return rows & donor.where(rows).duplicated()
+
+    leave_out(~measured, "no expression")
     leave_out(~kept & ~later, "neither kept nor a follow-up")
     leave_out(donor.isna(), "nobody's sample")
-    leave_out(
-        kept & ~cases & ~controls,
-        f"neither case nor control: {group.field} " + value.fillna("empty").map(str),
-    )
-    used = reason == ""
-    leave_out(
-        used & kept & donor.where(used & kept).duplicated(), "a further sample of the person"
-    )
+    leave_out(kept & ~cases & ~controls, f"neither case nor control: {group.field} " + value)
+    leave_out(repeated(kept), "a further sample of the person")
     people = set(donor[(reason == "") & kept])
-    leave_out((reason == "") & later & ~donor.isin(people), "a follow-up of nobody who is kept")
-    used = reason == ""
-    leave_out(used & later & donor.where(used & later).duplicated(), "a further follow-up")
-    visit = pd.Series(np.where(kept, KEPT, FOLLOW_UP), table.index).where(reason == "")
-    described = pd.DataFrame({"visit": visit, "donor": donor, "reason": reason})
-    first = described["visit"] == KEPT
-    covariates = reader.covariates(settings, first)
-    of_person = pd.DataFrame({"case": cases.astype(int)} | covariates)[first]
-    of_person = of_person.set_axis(donor[first])
-    compared = described["visit"].notna()
-    for column in ("case", SEX, AGE):
-        if column in of_person:
-            described[column] = donor.map(of_person[column]).where(compared)
-    _demand_enough(described, value, where, said_by, min_per_group)
-    described["case"] = described["case"].astype("Int64")
-    rest = table.drop(columns=[name for name in PEOPLE if name in table])
-    described = described.rename_axis(SAMPLE).reset_index().reindex(columns=PEOPLE)
-    return pd.concat([described, rest.reset_index(drop=True)], axis=1)
+    leave_out(later & ~donor.isin(people), "a follow-up of nobody who is kept")
+    leave_out(repeated(later), "a further follow-up")
+    visit = pd.Series(np.where(kept, KEPT, FOLLOW_UP), measured.index).where(reason == "")
+    return pd.DataFrame({"visit": visit, "donor": donor, "reason": reason, "is_case": cases})
 
 
 def _demand_enough(

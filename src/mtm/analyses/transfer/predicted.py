@@ -8,7 +8,6 @@ sex. The blood itself stands beside the tissues, as predictions tell nothing tha
 what they add is where in the body it points.
 """
 
-import logging
 from collections.abc import Iterator
 
 import numpy as np
@@ -26,11 +25,8 @@ from mtm.statistics.correlation import row_correlation
 from mtm.statistics.testing import benjamini_hochberg
 from mtm.vocabulary import RAN, SKIPPED, SOURCE, TARGET
 
-log = logging.getLogger(__name__)
-
 CHANGE = "change"
 COMPARISONS = (KEPT, FOLLOW_UP, CHANGE)
-ANALYSIS = "predicted differences"
 TISSUES = ["model", "comparison", "tissue", "role", "status", "reason", "n_cases", "n_controls",
            "covariates", "n_genes", "change", "ci_low", "ci_high", "explained", "null_low",
            "null_high", "p", "q", "rank", "n_up", "n_down", "n_as_source", "n_beyond_source",
@@ -82,35 +78,49 @@ def predicted_differences(
     """
     rows: list[dict] = []
     genes: list[pd.DataFrame] = []
-    chosen = {} if predictable is None else dict(iter(predictable.groupby("tissue")["gene_id"]))
     for comparison, people, values_of in _comparisons(model, external, align, source, settings):
-        key = {"model": name, "comparison": comparison}
         groups, covariates = _groups(people, settings)
-        counts = {"n_cases": int(people.case.sum()), "n_controls": int((~people.case).sum()),
-                  "covariates": ", ".join(covariates)}  # fmt: skip
-        reason = _too_little(people, groups, settings)
-        if reason:
-            rows.append(key | counts | {"tissue": "", "status": SKIPPED, "reason": reason})
+        key = {"model": name, "comparison": comparison, "covariates": ", ".join(covariates)}
+        key |= {"n_cases": int(people.case.sum()), "n_controls": int((~people.case).sum())}
+        if reason := _too_little(people, groups, settings):
+            rows.append(key | {"tissue": "", "status": SKIPPED, "reason": reason})
             continue
-        of_source = None
-        for tissue, values in values_of():
-            compared = groups.differences(values)
-            role = SOURCE if tissue == source else TARGET
-            if of_source is None:
-                of_source = compared
-            row, part = _compare(groups, values, compared, of_source, role, settings)
-            rows.append(key | counts | {"tissue": tissue, "role": role, "status": RAN} | row)
-            ids = model.genes.index[part["gene"]]
-            told = np.isin(ids, chosen.get(tissue, ())) if predictable is not None else pd.NA
-            genes.append(part.assign(**key, tissue=tissue, gene_id=ids, predictable=told))
+        for row, part in _by_tissue(groups, values_of(), source, settings):
+            rows.append(key | row)
+            part["gene_id"] = model.genes.index[part.pop("gene")]
+            genes.append(part.assign(model=name, comparison=comparison, tissue=row["tissue"]))
     table = pd.DataFrame(rows, columns=TISSUES)
-    if not (table["status"] == RAN).any():
-        raise CannotDo(
-            f"{ANALYSIS} of an external cohort",
-            "; ".join(dict.fromkeys(table["reason"])),
-            "name a group that differs from sex and age, or lower transfer.min_per_group",
-        )
-    return _ranked(table), pd.concat(genes, ignore_index=True)[GENES]
+    if not genes:
+        reason = "; ".join(dict.fromkeys(table["reason"]))
+        remedy = "name a group that differs from sex and age, or lower transfer.min_per_group"
+        raise CannotDo("predicted differences of an external cohort", reason, remedy)
+    return _ranked(table), _marked(pd.concat(genes, ignore_index=True), predictable)[GENES]
+
+
+def _by_tissue(
+    groups: AdjustedGroups,
+    values_of: Iterator[tuple[str, np.ndarray]],
+    source: str,
+    settings: TransferSettings,
+) -> Iterator[tuple[dict, pd.DataFrame]]:
+    """Yield a row, and genes, of each tissue; the source comes first."""
+    of_source = None
+    for tissue, values in values_of:
+        compared = groups.differences(values)
+        of_source = of_source or compared
+        role = SOURCE if tissue == source else TARGET
+        row, part = _compare(groups, values, compared, of_source, role, settings)
+        yield {"tissue": tissue, "role": role, "status": RAN} | row, part
+
+
+def _marked(genes: pd.DataFrame, predictable: pd.DataFrame | None) -> pd.DataFrame:
+    """Add whether the model tells a gene of a tissue; missing where that is not known."""
+    if predictable is None:
+        return genes.assign(predictable=pd.array([pd.NA] * len(genes), "boolean"))
+    told = pd.MultiIndex.from_frame(predictable[["tissue", "gene_id"]])
+    return genes.assign(
+        predictable=pd.MultiIndex.from_frame(genes[["tissue", "gene_id"]]).isin(told)
+    )
 
 
 def _comparisons(

@@ -9,6 +9,7 @@ import anndata
 import numpy as np
 import pandas as pd
 
+from mtm.analyses.transfer.external import ExternalCohort
 from mtm.analyses.transfer.people import SAMPLE, describe_people
 from mtm.cohort.gene_names import PLACES, Placed, place_rows
 from mtm.cohort.geo.series import field_name, read_series_matrix
@@ -66,6 +67,12 @@ class Reading:
     gene_ids: pd.Index
     report: pd.DataFrame
 
+    def cohort(self, path: Path) -> ExternalCohort:
+        """Return the samples that are compared as a cohort; `path` is named in messages."""
+        used = self.samples[self.samples["visit"].notna()].set_index(SAMPLE)
+        used = used.assign(case=used["case"].astype(bool))
+        return ExternalCohort(self.expr_tpm, list(self.gene_ids), used, Path(path))
+
     def write(self, expression: str | Path, samples: str | Path, report: str | Path) -> None:
         """Write expression (AnnData), samples and report (tab-separated)."""
         used = self.samples.loc[self.samples["visit"].notna(), SAMPLE]
@@ -118,30 +125,41 @@ def read_people(
     described = _described(settings, files, source, min_per_group, said_by)
     used = described.loc[described["visit"].notna(), SAMPLE]
     columns = pd.Index(source.sample_ids).get_indexer(used)
+    placed = _placed(source, columns, genes, names)
+    values, notes = source.values(columns, list(used), placed, len(genes), said_by, lengths, genes)
+    if files.counts is not None:
+        described["n_reads"] = described[SAMPLE].map(_reads(files.counts))
+    unmeasured = list(described.loc[described["reason"] == "no expression", SAMPLE])
+    rows = [
+        *placed.report.itertuples(index=False),
+        *notes,
+        ("samples of the series or table", len(described), ""),
+        ("samples without expression", len(unmeasured), ", ".join(unmeasured[:20])),
+        ("samples compared", len(used), ""),
+    ]
+    report = pd.DataFrame(rows, columns=PLACES)
+    for row in report.itertuples():
+        log.info("%s: %s: %d %s", files.expression, row.step, row.n, row.detail)
+    reached = np.unique(placed.gene)
+    return Reading(values[reached].T.copy(), described, genes.index[reached], report)
+
+
+def _placed(
+    source: "_Expression", columns: np.ndarray, genes: pd.DataFrame, names: pd.DataFrame | None
+) -> Placed:
+    """Find the genes that the rows of the expression are."""
     row_names = [name for block in source.blocks(columns[:1]) for name in block.gene_ids]
     try:
         placed = place_rows(row_names, genes, names)
     except InputError as error:
-        raise error.within(files.expression) from None
+        raise error.within(source.path) from None
     if not len(placed.gene):
         raise InputError(
-            files.expression,
+            source.path,
             f"no gene of the cohort among {len(row_names)} rows ({', '.join(row_names[:3])}, ...)",
             "Ensembl ids, Entrez ids or symbols of people's genes",
         )
-    values, notes = source.values(columns, list(used), placed, len(genes), said_by, lengths, genes)
-    reached = np.unique(placed.gene)
-    if files.counts is not None:
-        described["n_reads"] = described[SAMPLE].map(_reads(files.counts))
-    unmeasured = list(described.loc[described["reason"] == "no expression", SAMPLE])
-    rows = [*placed.report.itertuples(index=False), *notes]
-    rows += [("samples of the series or table", len(described), "")]
-    rows += [("samples without expression", len(unmeasured), ", ".join(unmeasured[:20]))]
-    rows += [("samples compared", len(used), "")]
-    report = pd.DataFrame(rows, columns=PLACES)
-    for row in report.itertuples():
-        log.info("%s: %s: %d %s", files.expression, row.step, row.n, row.detail)
-    return Reading(values[reached].T.copy(), described, genes.index[reached], report)
+    return placed
 
 
 def check_people(

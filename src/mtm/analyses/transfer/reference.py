@@ -96,6 +96,19 @@ def read_reference(
         A tissue is none of the cohort; no gene is known; a gene stands twice in a tissue; a value
         is no number, or q beyond 0 to 1.
     """
+    genes = _users_genes(path, cohort)
+    rows = []
+    for tissue, part in genes.groupby("tissue", sort=True):
+        row = {"contrast": settings.contrast, "tissue": tissue, "status": RAN, "reason": "",
+               "role": SOURCE if tissue == source else TARGET}  # fmt: skip
+        rows.append(row | _counts(part, settings))
+    table = pd.DataFrame(rows, columns=REFERENCE)
+    integers = {"n_up": "Int64", "n_down": "Int64", "related": "boolean"}
+    return genes, table.astype(integers)
+
+
+def _users_genes(path: str | Path, cohort: Cohort) -> pd.DataFrame:
+    """Read fold changes of the user's own, `REFERENCE_GENES`."""
     demand_whole_rows(path)
     table = read_tsv(path, USERS_COLUMNS, dtype=str)
     for name in table["tissue"][~table["tissue"].isin(cohort.tissues)][:1]:
@@ -125,14 +138,7 @@ def read_reference(
     if twice.any():
         first = genes[twice].iloc[0]
         raise InputError(path, f"{first['gene_id']} twice in {first['tissue']}", "a gene once")
-    rows = []
-    for tissue, part in genes.groupby("tissue", sort=True):
-        row = {"contrast": settings.contrast, "tissue": tissue, "status": RAN, "reason": "",
-               "role": SOURCE if tissue == source else TARGET}  # fmt: skip
-        rows.append(row | _counts(part, settings))
-    table = pd.DataFrame(rows, columns=REFERENCE)
-    integers = {"n_up": "Int64", "n_down": "Int64", "related": "boolean"}
-    return genes.reset_index(drop=True), table.astype(integers)
+    return genes.reset_index(drop=True)
 
 
 def _counts(genes: pd.DataFrame, settings: TransferSettings) -> dict[str, object]:
