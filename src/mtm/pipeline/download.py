@@ -100,9 +100,7 @@ def fetch(
         the transfer would be open to tampering; or the disk is too small.
     """
     destination = Path(destination)
-    if _in_place(dataset, destination):
-        if check is not None:
-            check(destination)
+    if _in_place(dataset, destination, check):
         return
     destination.parent.mkdir(parents=True, exist_ok=True)
     with nullcontext(session) if session is not None else requests.Session() as opened:
@@ -127,7 +125,7 @@ def _check_part(dataset: Dataset, part: Path, check: Callable[[Path], None] | No
         raise InputError(dataset.url, error.found, error.expected, hint) from error
 
 
-def _in_place(dataset: Dataset, destination: Path) -> bool:
+def _in_place(dataset: Dataset, destination: Path, check: Callable | None) -> bool:
     """Whether the file is there, and the right one; refuse what cannot be downloaded."""
     if destination.exists():
         if not destination.is_file():
@@ -138,6 +136,8 @@ def _in_place(dataset: Dataset, destination: Path) -> bool:
             f"The file was left as it is. Move it away to download {dataset.name} again, or "
             f"correct the row of {dataset.name} in the manifest if this file is the right one.",
         )
+        if check is not None:
+            check(destination)
         demand_first_seen(dataset, destination, destination)
         logger.info("%s is in place at %s", dataset.name, destination)
         return True

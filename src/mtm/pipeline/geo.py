@@ -10,8 +10,15 @@ from mtm.cohort.gene_names import read_ncbi_table
 from mtm.cohort.geo.series import read_series_matrix
 from mtm.cohort.matrices import read_expression_header
 from mtm.errors import InputError
-from mtm.pipeline.datasets import GENE_TABLE, Dataset
-from mtm.pipeline.download import fetch
+from mtm.pipeline.datasets import (
+    GENE_TABLE,
+    Dataset,
+    optional_files,
+    read_manifest,
+    series_dataset,
+)
+from mtm.pipeline.download import Unreachable, fetch
+from mtm.registered import SOURCE_ROOT
 
 log = logging.getLogger(__name__)
 
@@ -91,3 +98,62 @@ def fetch_optional(
             missing[name] = error.found
             log.warning("%s is left out: found %s", name, error.found)
     return missing
+
+
+def fetch_series(
+    accession: str, platform: str | None, folder: Path, *, matrix_alone: bool = False, **options
+) -> tuple[Path | None, ...]:
+    """Fetch a series' files, and what says which genes they are of.
+
+    Parameters
+    ----------
+    accession, platform
+        Of the series.
+    folder
+        Where the files belong; what is there is used.
+    matrix_alone
+        Do without all but the series matrix.
+    options
+        Of `mtm.pipeline.download.fetch`.
+
+    Returns
+    -------
+    tuple of Path
+        Series matrix, NCBI's TPM, counts, HGNC's table, NCBI's gene table; None for what was not
+        asked for or can be done without.
+
+    Raises
+    ------
+    InputError
+        A needed file cannot be had; the message lists all that are missing and their places.
+    """
+    manifest = read_manifest(manifest_path(), [(accession, platform)])
+    needed = [series_dataset(kind, accession, platform) for kind in ("series_matrix", "ncbi_tpm")]
+    needed.append("hgnc")
+    needed = needed[:1] if matrix_alone else needed
+    places = {name: folder / manifest[name].file for name in needed}
+    for name, place in places.items():
+        try:
+            fetch(manifest[name], place, check=content_check(name), **options)
+        except Unreachable as error:
+            missing = [f"{manifest[other].url} to {path}" for other, path in places.items()
+                       if not path.exists()]  # fmt: skip
+            raise Unreachable(
+                error.where,
+                error.found,
+                manifest[name].description,
+                f"Get what is missing with a browser: {'; '.join(missing)}. Then run again.",
+            ) from None
+    if matrix_alone:
+        return (*places.values(), None, None, None, None)
+    optional = optional_files(accession)
+    gone = fetch_optional(manifest, optional, folder, **options)
+    table, counts = (None if name in gone else folder / manifest[name].file for name in optional)
+    matrix, tpm, hgnc = places.values()
+    return matrix, tpm, counts, hgnc, table
+
+
+def manifest_path() -> Path:
+    """Path of ``config/datasets.tsv``: here or, where there is none, of this code's checkout."""
+    here = Path("config", "datasets.tsv")
+    return here if here.exists() else SOURCE_ROOT.parent / here

@@ -29,7 +29,7 @@ from mtm.pipeline.datasets import (
     series_of,
 )
 from mtm.pipeline.failing import demand_past
-from mtm.registered import SOURCE_ROOT
+from mtm.pipeline.geo import manifest_path
 from mtm.settings.check import check_config
 from mtm.settings.comparison import Comparison
 from mtm.settings.external import External
@@ -52,9 +52,7 @@ def check_configfile(path: str | Path) -> tuple[pd.DataFrame, list[str]]:
     path = Path(path)
     config = read_values(path)
     check_config(config, [path])
-    manifest = Path("config", "datasets.tsv")
-    if not manifest.exists():
-        manifest = SOURCE_ROOT.parent / manifest
+    manifest = manifest_path()
     datasets = read_manifest(manifest, series_of(config)) if manifest.exists() else {}
     return check_inputs(config, datasets, time.time())
 
