@@ -88,9 +88,9 @@ def _named(kind: str, names: pd.Series, genes: pd.Series, source: str) -> pd.Dat
     """Rows of one kind of name; several names, or genes, of a row are taken apart."""
     table = pd.DataFrame({"kind": kind, "name": names, "gene": genes, "source": source}).dropna()
     for column in ("name", "gene"):
-        table[column] = table[column].str.strip('"').map(_SEVERAL.split)
+        table[column] = table[column].map(_SEVERAL.split)
         table = table.explode(column)
-        table[column] = table[column].str.strip()
+        table[column] = table[column].str.strip(' "')
     table = table[(table["name"] != "") & (table["gene"] != "")]
     if kind == OF_ENTREZ:
         return table

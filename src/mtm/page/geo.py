@@ -15,7 +15,7 @@ from mtm.io import atomic_path, write_parquet, write_tsv
 from mtm.page.packing import security_hash
 from mtm.page.pictures import data_image
 from mtm.page.words import between, count, number, p_value
-from mtm.settings.external import External
+from mtm.settings.external import External, Values
 from mtm.vocabulary import RAN, SOURCE
 
 COMPARISONS = {
@@ -63,6 +63,8 @@ def write_geo_page(
             series=read_series_matrix(matrix),
             today=date.today().isoformat(),
             settings=settings,
+            cases=_values(settings.group.case),
+            controls=_values(settings.group.control),
             report=report.to_dict("records"),
             comparisons=list(_comparisons(tissues)),
             image=image,
@@ -76,6 +78,11 @@ def write_geo_page(
 
 def _asset(name: str) -> str:
     return files("mtm.page").joinpath("assets", name).read_text(encoding="utf-8")
+
+
+def _values(given: Values) -> str:
+    """Write a value, or several, of a field."""
+    return " or ".join(map(str, given)) if isinstance(given, tuple) else str(given)
 
 
 def _comparisons(tissues: pd.DataFrame):
