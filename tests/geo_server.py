@@ -82,7 +82,7 @@ def matrix_text(
         return "\t".join([name, *(f'"{cell}"' for cell in cells)])
 
     lines = [
-        line("!Series_title", ["A title with ""quotes"" in it"]),
+        line("!Series_title", ["A title with quotes in it"]),
         line("!Series_geo_accession", [accession]),
         line("!Series_type", [kind]),
         *([line("!Series_relation", [relation])] if relation else []),

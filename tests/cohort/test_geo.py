@@ -66,7 +66,7 @@ def test_what_is_no_series_of_people_says_what_it_is(tmp_path, text, words):
 
 def test_a_head_without_end_is_left(tmp_path, monkeypatch):
     monkeypatch.setattr("mtm.cohort.geo.series.MOST_LINES", 100)
-    path = write(tmp_path, matrix_text() .split("!series_matrix")[0] + "!Sample_x\n" * 200)
+    path = write(tmp_path, matrix_text().split("!series_matrix")[0] + "!Sample_x\n" * 200)
     with pytest.raises(InputError, match="more than 100 lines"):
         read_series_matrix(path)
 
