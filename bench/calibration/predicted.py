@@ -13,8 +13,8 @@ from functools import lru_cache
 
 import numpy as np
 import pandas as pd
-from bench.calibration.trial import Interval, Test
 from bench.calibration.transfer import BLOOD, N_STATES, SHOWN, fitted
+from bench.calibration.trial import Interval, Test
 
 from mtm.analyses.transfer.external import ExternalCohort
 from mtm.analyses.transfer.predicted import CHANGE, predicted_differences

@@ -317,7 +317,8 @@ BAD = {
         ("samples.tsv", "0 cases (23 neither case nor control: group T2D)", "external.lab.group"),
     ),
     "no_group_column": (
-        "samples.tsv", lambda text: text.replace("group", "status"), ("fields sample, status, sex, age", "a field 'group'", "external.lab.group.field"),
+        "samples.tsv", lambda text: text.replace("group", "status"),
+        ("fields sample, status, sex, age", "a field 'group'", "external.lab.group.field"),
     ),
     "too_few_controls": (
         "samples.tsv", lambda text: text.replace("\tcontrol", "\tcase"),

@@ -41,9 +41,10 @@ def folder(tmp_path_factory):
     people = pd.DataFrame({"sample": names, "group": group, "sex": 1 + np.arange(n) % 2,
                            "age": 40 + np.arange(n)})  # fmt: skip
     people.to_csv(folder / "samples.tsv", sep="\t", index=False)
-    hgnc = pd.DataFrame({"symbol": GENES["symbol"].to_numpy(), "ensembl_gene_id": PLAIN,
-                         "entrez_id": ENTREZ.to_numpy(), "prev_symbol": [f"OLD{i}" for i in
-                                                                         range(N_GENES)]})  # fmt: skip
+    hgnc = pd.DataFrame(
+        {"symbol": GENES["symbol"].to_numpy(), "ensembl_gene_id": PLAIN,
+         "entrez_id": ENTREZ.to_numpy(), "prev_symbol": [f"OLD{i}" for i in range(N_GENES)]}
+    )  # fmt: skip
     hgnc.to_csv(folder / "hgnc.tsv", sep="\t", index=False)
     files = SeriesFiles.below(folder, SERIES["geo"])
     write_series(folder / "expression.tsv", folder / "samples.tsv", ENTREZ, files, unknown=[7, 8])
