@@ -1,6 +1,7 @@
 """Every job of a configuration run in this process: no job pays for its own imports."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -20,8 +21,8 @@ from mtm.pipeline.scripting import run
 ROOT = Path(__file__).parents[2]
 
 
-def plan(config: dict, folder: Path):
-    """Return the jobs of the default target in an order in which they can run."""
+def plan(config: dict, folder: Path, targets: Sequence[str] = ()):
+    """Return the jobs of some targets, or all, in an order in which they can run."""
     path = folder / "config.yaml"
     path.write_text(yaml.safe_dump(config, sort_keys=False))
     with SnakemakeApi(OutputSettings(quiet={Quietness.ALL})) as api:
@@ -31,16 +32,18 @@ def plan(config: dict, folder: Path):
             snakefile=ROOT / "Snakefile",
             workdir=folder,
         )
-        workflow.dag(dag_settings=DAGSettings()).execute_workflow(executor="dryrun")
+        workflow.dag(dag_settings=DAGSettings(targets=frozenset(targets))).execute_workflow(
+            executor="dryrun"
+        )
         dag = workflow._workflow.dag
         return [job for level in dag.toposorted() for job in level if job.rule.script]
 
 
-def run_all(config: dict, folder: Path) -> None:
+def run_all(config: dict, folder: Path, targets: Sequence[str] = ()) -> None:
     """Take a configuration through every rule, figures too, below `folder`."""
     before = Path.cwd()
     try:
-        jobs = plan(config, folder)
+        jobs = plan(config, folder, targets)
         os.chdir(folder)
         for job in jobs:
             snakemake = SimpleNamespace(
@@ -50,7 +53,7 @@ def run_all(config: dict, folder: Path) -> None:
                 **{name: getattr(job, name) for name in ("input", "output", "params", "log")},
                 wildcards=job.wildcards,
             )
-            with run(snakemake):
+            with run(snakemake, in_place=job.rule.name == "fetch_dataset"):
                 load_script(Path(job.rule.script).stem).main(snakemake)
     finally:
         os.chdir(before)
