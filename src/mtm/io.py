@@ -1,14 +1,18 @@
 """Tables on disk: written whole or not at all; in place of one that cannot be made, its reason."""
 
 import errno
+import glob
 import gzip
 import os
+import platform
 import re
+import secrets
 import shutil
 import stat
+import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -20,7 +24,11 @@ Result = TypeVar("Result")
 # Columns of the one row that stands in place of a table that could not be made.
 NOTE = ["not_done", "reason", "remedy"]
 
-_PARTIAL = re.compile(r"\.(\d+)\.partial\.")
+_PARTIAL = re.compile(r"\.(?P<host>[A-Za-z0-9-]*)\.(?P<pid>\d+)\.[0-9a-f]{8}\.partial\.")
+# Letters of a machine's name in that of a temporary file.
+MOST_HOST = 24
+# A temporary file of another machine that nobody has written to for so long is nobody's.
+ABANDONED_SECONDS = 24 * 3600
 # What libraries say, in words of their own, when nothing more can be written.
 _FULL = ("No space left on device", "Disk quota exceeded", "File too large")
 _FULL_CODES = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -112,47 +120,112 @@ def demand_gzip(path: str | Path, expected: str, hint: str = "") -> Path:
 def atomic_path(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; rename it to `path` on success, delete it on failure.
 
-    The temporary name keeps the suffixes of `path`, so that writers which look at them work. What
-    processes that were killed left of the same file is deleted.
+    What is renamed is on the disk first, and so is its name before this returns: a power cut
+    leaves the old file or the new one. The temporary name keeps the suffixes of `path`, so that
+    writers which look at them work; it is nobody else's, on this machine or on another that
+    shares the disk. What processes that were killed left of the same file is deleted.
     """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    mine = f".{os.getpid()}.partial."
-    _clear_leftovers(path)
-    # What is under a temporary name already is renamed by whoever gave it.
-    temporary = path if path.name.startswith(mine) else path.with_name(mine + path.name)
-    try:
+    with replaced_together([path]) as (temporary,):
         yield temporary
-        if temporary != path:
-            os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
 
 
 @contextmanager
 def replaced_together(paths: Sequence[str | Path]) -> Iterator[list[Path]]:
     """Yield temporary paths beside `paths`; rename all of them on success, delete all on failure.
 
+    As `atomic_path`, file by file: nothing is renamed before all of them are on the disk.
+
     Raises
     ------
     InputError
         One of them was not written.
     """
-    with ExitStack() as stack:
-        written = [stack.enter_context(atomic_path(path)) for path in paths]
+    paths = [Path(path) for path in paths]
+    for path in paths:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _clear_leftovers(path)
+    # What is under a temporary name already is renamed by whoever gave it.
+    written = [path if _PARTIAL.match(path.name) else _beside(path) for path in paths]
+    renamed = [pair for pair in zip(written, paths, strict=True) if pair[0] != pair[1]]
+    try:
         yield written
         for path, temporary in zip(paths, written, strict=True):
             if not temporary.exists():
                 raise InputError(path, "nothing written", "a file of every output")
+        put_in_place(renamed)
+    except BaseException:
+        for temporary in written:
+            temporary.unlink(missing_ok=True)
+        raise
+
+
+def put_in_place(pairs: Sequence[tuple[Path, Path]]) -> None:
+    """Rename files durably: none before all of them are on the disk.
+
+    Parameters
+    ----------
+    pairs
+        The name that a file has, and the one in the same folder that it gets.
+    """
+    for temporary, _ in pairs:
+        _flush(temporary)
+    for temporary, path in pairs:
+        os.replace(temporary, path)
+    for folder in dict.fromkeys(path.parent for _, path in pairs):
+        _flush(folder)
+
+
+def _beside(path: Path) -> Path:
+    """Return a name beside `path` that no other process uses, here or on another machine."""
+    mine = f"{_host()}.{os.getpid()}.{secrets.token_hex(4)}"
+    return path.with_name(f".{mine}.partial.{path.name}")
+
+
+def _host() -> str:
+    """Name of this machine as file names have it."""
+    return re.sub(r"[^A-Za-z0-9-]", "-", platform.node())[:MOST_HOST]
+
+
+def _flush(path: Path) -> None:
+    """Have a file's content, or a folder's names, written to the disk itself."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        # Some file systems keep folders safe by themselves, and have no such call for them.
+        if not (path.is_dir() and error.errno in (errno.EINVAL, errno.ENOTSUP)):
+            raise
+    finally:
+        os.close(handle)
+
+
+def clear_leftovers(folder: str | Path) -> None:
+    """Delete what killed processes left under temporary names anywhere below `folder`."""
+    for left in Path(folder).rglob(".*.partial.*"):
+        _clear(left)
 
 
 def _clear_leftovers(path: Path) -> None:
     """Delete temporary files of `path` whose process is gone."""
-    for left in path.parent.glob(f".*.partial.{path.name}"):
-        found = _PARTIAL.match(left.name)
-        if found and not _is_alive(int(found[1])):
+    for left in path.parent.glob(f".*.partial.{glob.escape(path.name)}"):
+        _clear(left)
+
+
+def _clear(left: Path) -> None:
+    """Delete a temporary file if its process is gone, or so it seems from another machine."""
+    found = _PARTIAL.match(left.name)
+    if not found:
+        return
+    try:
+        if found["host"] == _host():
+            gone = not _is_alive(int(found["pid"]))
+        else:
+            gone = time.time() - left.stat().st_mtime > ABANDONED_SECONDS
+        if gone:
             left.unlink(missing_ok=True)
+    except FileNotFoundError:
+        # Its own process, or another that clears, was faster.
+        pass
 
 
 def _is_alive(pid: int) -> bool:

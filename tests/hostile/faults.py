@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 
 import torch
 from tests.hostile import ingest
@@ -9,6 +10,8 @@ from tests.hostile.case import Case
 from tests.hostile.command import run
 from tests.hostile.files import config, write_config
 from tests.hostile.ingest import BUILD, GCT, PEOPLE, SAMPLES, column, swap, text
+
+from mtm.io import atomic_path
 
 NET = {
     "class": "mtm",
@@ -89,7 +92,10 @@ def renamed(folder):
 
 def leftover(folder):
     """Leave what a killed process leaves."""
-    (folder / "results/small/cohort/.999999999.partial.donors.tsv").write_text("half")
+    with atomic_path(folder / "results/small/cohort/donors.tsv") as mine:
+        mine.write_bytes((folder / "results/small/cohort/donors.tsv").read_bytes())
+    name = re.sub(r"\.\d+\.", ".999999999.", mine.name)
+    mine.with_name(name).write_text("half")
     text(PEOPLE, column("SEX", "2"))(folder)
     return BUILD
 

@@ -70,10 +70,16 @@ def test_commands_on_results_run_on_a_small_cohort(small_run, tmp_path):
             blood.var_names, blood.var["symbol"], blood.X.T, strict=True
         ):
             gct.write("\t".join([gene, symbol, *(f"{v:.4g}" for v in values)]) + "\n")
+    for release in ("gtex_v8", "gtex_v10"):
+        summary = (results / "accuracy/summary.tsv").read_text()
+        path = tmp_path / "results" / release / "accuracy/summary.tsv"
+        path.parent.mkdir(parents=True)
+        path.write_text(summary.replace(f"\n{config}\t", f"\n{release}\t"))
     for command in (c for c in COMMANDS if c.startswith("mtm")):
         words = shlex.split(command.replace("results/demo", str(results)))
         result = run(words, tmp_path)
         assert result.returncode == 0, result.stdout + result.stderr
+    assert (tmp_path / "both.tsv").exists()
     lines = (tmp_path / "lung.tsv").read_text().splitlines()
     assert len(lines) == 4
     assert all("Lung" in line for line in lines[1:])

@@ -19,6 +19,7 @@ from snakemake.jobs import Job
 
 from mtm.pipeline import code_digest as digest
 from mtm.errors import InputError
+from mtm.io import clear_leftovers
 from mtm.pipeline import failing
 from mtm.pipeline import resources as asked
 from mtm.pipeline.datasets import (
@@ -210,6 +211,7 @@ onstart:
         {file for job in workflow.dag.needrun_jobs() for file in job.input},
         time.time(),
     )
+    clear_leftovers(Path("results", config["cohort"]))
     if SIZE_IS_KNOWN:
         # Downloads look for themselves.
         asked.require_disk(

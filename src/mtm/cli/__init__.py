@@ -1,4 +1,4 @@
-"""Command line: ``mtm predict`` new people, ``mtm geo`` a series, ``mtm info``, ``mtm check``.
+"""Command line: predict new people, compare a GEO series, look into a bundle, check a configuration.
 
 One module a command. What takes long to import is imported by the commands that need it, where
 they need it: help and errors come at once.
@@ -9,11 +9,11 @@ import logging
 from collections.abc import Sequence
 
 from mtm import __version__
-from mtm.cli import check, geo, info, predict
+from mtm.cli import check, compare, geo, info, predict
 from mtm.cli.say import say
 from mtm.errors import InputError, printable
 
-COMMANDS = (predict, geo, info, check)
+COMMANDS = (predict, geo, info, check, compare)
 
 
 def parser() -> argparse.ArgumentParser:

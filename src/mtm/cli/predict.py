@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 from typing import get_args
 
+from mtm.cli.output import add_out, demand_free
 from mtm.cli.say import say
 from mtm.errors import InputError
 from mtm.settings.transfer import MIN_OVERLAP
@@ -35,12 +36,8 @@ def add(commands: argparse._SubParsersAction) -> None:
         metavar="TISSUE",
         help="tissue to predict; repeat for several (default: all others of the model)",
     )
-    predict.add_argument(
-        "--out",
-        required=True,
-        type=Path,
-        help=f"file to write, by its name {', '.join(OUTPUT_SUFFIXES)}: a row a sample and target",
-    )
+    meaning = f"file to write, by its name {', '.join(OUTPUT_SUFFIXES)}: a row a sample and target"
+    add_out(predict, meaning, required=True)
     predict.add_argument(
         "--scale",
         choices=OUTPUT_SCALES,
@@ -66,9 +63,6 @@ def add(commands: argparse._SubParsersAction) -> None:
         "--traits",
         type=Path,
         help="covariates for models that use them: .tsv with columns sample_id, sex, age, ...",
-    )
-    predict.add_argument(
-        "--force", action="store_true", help="replace the file of --out where there is one"
     )
     predict.set_defaults(run=run)
 
@@ -97,11 +91,7 @@ def _check_files(options: argparse.Namespace) -> None:
         require_file(path, expected)
         if out.exists() and os.path.samefile(out, path):
             raise InputError(f"--out {out}", f"the file of {option}", "a file of its own")
-    if out.is_dir():
-        raise InputError(f"--out {out}", "a folder", "a file")
-    if os.path.lexists(out) and not options.force:
-        hint = "Name another file, or add --force to replace it."
-        raise InputError(f"--out {out}", "a file that is there already", "a new file", hint)
+    demand_free(out, options.force)
 
 
 def run(options: argparse.Namespace) -> None:

@@ -43,7 +43,9 @@ def run_key(training: Training, parameters, precision: str, arrays: Iterable[Ten
     }
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
     for array in arrays:
-        digest.update(memoryview(array.cpu().numpy()).cast("B"))
+        # A view of nothing has no bytes to cast.
+        if array.numel():
+            digest.update(memoryview(array.cpu().numpy()).cast("B"))
     return digest.hexdigest()
 
 
@@ -66,12 +68,11 @@ class Checkpoint:
         """Write a state durably, in place of the one before it."""
         if self.folder is None:
             return
-        with atomic_path(self.folder / name) as temporary:
-            torch.save(state | {"key": self.key}, temporary)
-            with open(temporary, "r+b") as handle:
-                handle.write(hashlib.file_digest(handle, "sha256").digest())
-                handle.flush()
-                os.fsync(handle.fileno())
+        # By a handle: given a path, torch writes its name, which is another each time, inside.
+        with atomic_path(self.folder / name) as temporary, open(temporary, "w+b") as handle:
+            torch.save(state | {"key": self.key}, handle)
+            handle.seek(0)
+            handle.write(hashlib.file_digest(handle, "sha256").digest())
 
     def read(self, name: str, device: str = "cpu") -> dict | None:
         """Return a state, its tensors on `device`; None where there is none or of another run.

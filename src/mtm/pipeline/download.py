@@ -4,7 +4,6 @@ pooch is not used because it cannot resume by byte range, which files of several
 """
 
 import logging
-import os
 import re
 import shutil
 import time
@@ -21,7 +20,7 @@ from tqdm import tqdm
 
 from mtm import __version__
 from mtm.errors import InputError
-from mtm.io import read_tsv, write_tsv
+from mtm.io import put_in_place, read_tsv, write_tsv
 from mtm.pipeline.datasets import Dataset, checksum_of, missing_report, verify
 
 logger = logging.getLogger(__name__)
@@ -109,7 +108,7 @@ def fetch(
         transfer.complete_and_verify(retries, backoff)
     _check_part(dataset, transfer.part, check)
     demand_first_seen(dataset, transfer.part, destination)
-    os.replace(transfer.part, destination)
+    put_in_place([(transfer.part, destination)])
     logger.info("%s is in place at %s", dataset.name, destination)
 
 

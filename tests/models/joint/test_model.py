@@ -146,3 +146,26 @@ def test_trials_take_some_genes_and_the_fits_all(monkeypatch):
     cohort = simulated_cohort(n_donors=60)
     fitted(cohort, noise_freedom=[0, 20], iterations=2)
     assert [samples.expr_z.shape[1] for samples in widths] == [cohort.n_genes, 7, 7]
+
+
+@pytest.mark.parametrize("n_left", [0, 4])
+def test_a_tissue_of_few_samples_tells_nothing_and_gets_its_mean(n_left):
+    cohort = simulated_cohort(n_donors=60)
+    lung = np.flatnonzero(cohort.tissue == cohort.tissue_index("Lung"))
+    kept = np.setdiff1d(np.arange(cohort.n_samples), lung[4:])
+    few = replace(
+        cohort,
+        **{name: getattr(cohort, name)[kept] for name in ("expr_tpm", "donor", "tissue")},
+        samples=cohort.samples.iloc[kept],
+    )
+    if n_left:
+        few = few.of_donors(few.donors.index[:n_left])
+    model, _ = fitted(few)
+    requests, _ = requested(cohort, 1, "Lung")
+    assert not model.predict(cohort, requests).any()
+    blood, lung, liver = (cohort.tissue_index(name) for name in ("Whole Blood", "Lung", "Liver"))
+    assert (model.expected_variance([blood], [lung]) == 1).all()
+    with_lung = model.expected_variance([blood, lung], [liver])
+    assert (with_lung == model.expected_variance([blood], [liver])).all()
+    # Of four donors, none of whose tissues has samples enough, nothing is told at all.
+    assert (model.expected_variance([blood], [liver]) == 1).all() == bool(n_left)

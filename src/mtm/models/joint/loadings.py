@@ -150,6 +150,13 @@ class Loadings:
         names = ("factors", "noise", "own", "variance")
         return replace(self, **{name: getattr(self, name)[tissues] for name in names})
 
+    def without(self, tissues: np.ndarray) -> "Loadings":
+        """Let samples of some tissues tell nothing, and nothing be told of them."""
+        given = torch.from_numpy(tissues).to(self.factors.device)
+        moved = ("factors", "noise", "own")
+        kept = {name: getattr(self, name).index_fill(0, given, 0.0) for name in moved}
+        return replace(self, **kept, variance=self.variance.index_fill(0, given, 1.0))
+
     def values(self) -> dict[str, Tensor]:
         """Return everything by its name."""
         return {item.name: getattr(self, item.name) for item in fields(self)}

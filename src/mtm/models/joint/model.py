@@ -92,7 +92,7 @@ class Joint(Predictor):
                         STATE, done=done, table=table, state=state.to_dict(),
                         noise_freedom=self.noise_freedom,
                     )  # fmt: skip
-            fits.append(state.loadings)
+            fits.append(state.loadings.without(self._too_few(training.cohort)))
             state = None
         self.fits = [loadings.to("cpu") for loadings in fits]
         return pd.DataFrame(table)
@@ -135,14 +135,20 @@ class Joint(Predictor):
         covariates = covariate_table(cohort, first[sampled], self.parameters.covariates)
         self.design = CovariateDesign.fit(covariates)
         self.provenance.notes["covariates"] = self.design.covariates
+        kept = ~np.isin(cohort.tissue, self._too_few(cohort))
         return Samples.of(
-            self.scaler.transform(cohort.expr_tpm, cohort.tissue),
-            np.searchsorted(sampled, cohort.donor),
-            cohort.tissue,
+            self.scaler.transform(cohort.expr_tpm[kept], cohort.tissue[kept]),
+            np.searchsorted(sampled, cohort.donor[kept]),
+            cohort.tissue[kept],
             self.design.transform(covariates),
             len(self.tissues),
             choose_device(training.device),
         )
+
+    def _too_few(self, cohort: Cohort) -> np.ndarray:
+        """Tissues whose training samples are too few for z-scores of others to mean anything."""
+        counts = np.bincount(cohort.tissue, minlength=len(self.tissues))
+        return np.flatnonzero((counts > 0) & (counts < self.parameters.min_samples))
 
     def _start(self, samples: Samples, organ_of: torch.Tensor, n_factors: int, seed: int) -> State:
         p = self.parameters
@@ -160,7 +166,7 @@ class Joint(Predictor):
         p = self.parameters
         sizes = [part.stop - part.start for part in samples.parts if part.stop > part.start]
         priors = Priors(
-            p.factor_penalty * float(np.median(sizes)),
+            p.factor_penalty * float(np.median(sizes or [1])),
             p.noise_penalty,
             p.own_penalty,
             p.variance_penalty,

@@ -25,6 +25,7 @@ FreedomChoices = Annotated[tuple[Annotated[float, Field(ge=0, le=1e6)], ...], Fi
 class JointParameters(ModelParameters):
     """Donor factors and own effects of genes behind all tissues of a donor (methods 8)."""
 
+    on_card: ClassVar = True
     several_sources: ClassVar = True
     at_random: ClassVar = True
     own_sd: ClassVar = True
@@ -33,6 +34,7 @@ class JointParameters(ModelParameters):
     noise_rank: int = key(16, "Factors of a sample's own, shared by its genes.", ge=1, le=1000, unit="factors")
     noise_freedom: FreedomChoices = key((0.0, 30.0), "Degrees of freedom of a sample's noise (Student's t): fewer let odd samples weigh less; 0 for Gaussian noise. Of several the one that tells donors left out best.")
     inner_folds: int = key(5, "Parts that training donors are split into to choose; one is left out.", ge=2, le=100, unit="folds")
+    min_samples: int = key(10, "A tissue with fewer training samples tells nothing of others, and gets its training mean.", ge=2, unit="samples")
     own_effects: bool = key(True, "Give every gene of a donor an effect of its own, shared by tissues.")
     fits: int = key(2, "Fits of each number of factors, from different starts.", ge=1, le=100, unit="fits")
     factor_penalty: float = key(0.4, "Pull of a tissue's loadings towards those of its organ, as a share of the samples of a tissue (median).", gt=0, le=1e6, unit="share")

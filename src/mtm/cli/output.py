@@ -1,0 +1,24 @@
+"""Where a command writes: never over anything unasked."""
+
+import argparse
+import os
+from pathlib import Path
+
+from mtm.errors import InputError
+
+
+def add_out(command: argparse.ArgumentParser, meaning: str, required: bool = False) -> None:
+    """Add ``--out``, and ``--force`` that lets it replace a file."""
+    command.add_argument("--out", required=required, type=Path, help=meaning)
+    command.add_argument(
+        "--force", action="store_true", help="replace the file of --out where there is one"
+    )
+
+
+def demand_free(out: Path, force: bool) -> None:
+    """Refuse a folder, and a file that is there already where it may not be replaced."""
+    if out.is_dir():
+        raise InputError(f"--out {out}", "a folder", "a file")
+    if os.path.lexists(out) and not force:
+        hint = "Name another file, or add --force to replace it."
+        raise InputError(f"--out {out}", "a file that is there already", "a new file", hint)
