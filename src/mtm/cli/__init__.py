@@ -1,4 +1,4 @@
-"""Command line: predict new people, compare a GEO series, look into a bundle, check a configuration.
+"""Command line: predict people, compare a GEO series, look into a bundle, check, set side by side.
 
 One module a command. What takes long to import is imported by the commands that need it, where
 they need it: help and errors come at once.
