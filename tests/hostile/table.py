@@ -12,6 +12,7 @@ TITLES = {
     "predict": "New people (`mtm predict`)",
     "bundles": "Bundles",
     "annotation": "Annotation and pages",
+    "external": "People from elsewhere",
     "faults": "Faults in the middle",
 }
 HEAD = """# What hostile and broken input does
