@@ -23,7 +23,8 @@ from mtm.settings.transfer import TransferSettings
 
 SETTINGS = TransferSettings(permutations=199, min_per_group=3)
 EFFECTS = {"groups differ": 0.5, "groups alike": 0.0}
-N_LARGE = 4000
+# People, and cohorts of so many, whose mean is the truth.
+N_LARGE, N_TRUTH = 1000, 4
 
 
 def people(rng: np.random.Generator, n_people: int, effect: float) -> ExternalCohort:
@@ -66,9 +67,11 @@ def differences(
 @lru_cache
 def truth(effect: float) -> tuple[pd.Series, pd.Series]:
     """Change by tissue and of each gene, of very many people."""
-    rng = np.random.default_rng(23)
-    table, genes = differences(rng, N_LARGE, effect, SETTINGS.with_(permutations=1))
-    return table["change"] * bool(effect), genes["log2fc"] * bool(effect)
+    rng, once = np.random.default_rng(23), SETTINGS.with_(permutations=1)
+    found = [differences(rng, N_LARGE, effect, once) for _ in range(N_TRUTH)]
+    change = pd.concat([table["change"] for table, _ in found], axis=1).mean(axis=1)
+    log2fc = pd.concat([genes["log2fc"] for _, genes in found], axis=1).mean(axis=1)
+    return change * bool(effect), log2fc * bool(effect)
 
 
 def simulate(rng: np.random.Generator, n_donors: int) -> Iterator[Interval | Test]:

@@ -92,7 +92,7 @@ def fetch_optional(
         try:
             fetch(
                 dataset, folder / dataset.file, check=content_check(name),
-                **{"retries": 1} | options,
+                **{"retries": 1, "timeout": 20.0} | options,
             )  # fmt: skip
         except InputError as error:
             missing[name] = error.found
