@@ -16,7 +16,7 @@ from mtm.settings.comparison import Comparison
 from mtm.settings.disease import DiseaseSettings
 from mtm.settings.disease_status import StatusSettings
 from mtm.settings.evaluation import Evaluation
-from mtm.settings.external import External, ExternalName
+from mtm.settings.external import External, ExternalName, OrNull
 from mtm.settings.gene_characteristics import GeneCharacteristics
 from mtm.settings.growth import Growth
 from mtm.settings.intervals import IntervalSettings
@@ -64,7 +64,7 @@ class Config(Section):
     growth: Growth = Growth()
     intervals: IntervalSettings = IntervalSettings()
     evaluation: Evaluation = Evaluation()
-    external: dict[ExternalName, External] | None = key(None, "Cohorts from elsewhere of one tissue, cases and controls, by a name of your choice; null where there is none.")
+    external: Annotated[dict[ExternalName, External] | None, OrNull] = key(None, "Cohorts from elsewhere of one tissue, cases and controls, by a name of your choice; null where there is none.")
     simulation: SimulationSettings | None = None
     final_bundle: Switch = key(False, "Also fit every model on all donors and write `bundles/{model}.safetensors`, for predictions of new people, with intervals and reliability from the cross-validation.")
 

@@ -4,7 +4,7 @@
 from collections.abc import Iterator
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import BeforeValidator, Field, StringConstraints
 
 from mtm.errors import InputError
 from mtm.settings.base import Label, Once, Section, key
@@ -17,6 +17,14 @@ Values = str | int | Annotated[tuple[str | int, ...], Field(min_length=1), Once]
 OfField = Annotated[Values, Field(description="Its value, or values, in the samples that count; `*` and `?` stand for any letters.")]
 ExternalUnits = Literal["tpm", "log2", "counts"]
 SEX, AGE = "sex", "age"
+
+
+def _null(value: object) -> object:
+    return None if value == "null" else value
+
+
+# Snakemake's `--config external=null` makes text of null.
+OrNull = BeforeValidator(_null)
 
 
 class Groups(Section):
