@@ -1,4 +1,3 @@
-TRANSFER = config["transfer"]
 TRANSFER_MODELS = models_of(
     "transfer",
     *(
@@ -8,7 +7,6 @@ TRANSFER_MODELS = models_of(
     ),
     otherwise=[],
 )
-EXTERNAL = config["external"] or {}
 ANALYSIS = "transfer to an external cohort"
 # Those whose groups a contrast of the cohort, or a table, stands beside.
 WITH_REFERENCE = []
@@ -25,42 +23,7 @@ elif not TRANSFER_MODELS:
         "name models under transfer.models",
     )
 else:
-    EXTERNAL_FILES = {
-        name: {
-            f"external_{role}": resolve_file(
-                f"external.{name}.{role}", named, DATASETS, config["local_files"]
-            )
-            for role, named in external_roles(external).items()
-        }
-        for name, external in EXTERNAL.items()
-    }
-    GENE_NAMES = gene_names_dataset(config)
-    EXTERNAL_MODELS = {
-        "external": "|".join(EXTERNAL),
-        "model": "|".join(TRANSFER_MODELS),
-    }
-
-    def transfer_of(wildcards):
-        """Return the settings of an external cohort: its contrast, and what all share."""
-        own = EXTERNAL[wildcards.external]["contrast"]
-        return TRANSFER | ({"contrast": own} if own else {})
-
-    def source_of(wildcards):
-        """Return the tissue of an external cohort's samples."""
-        return EXTERNAL[wildcards.external]["source"] or config["source"]
-
-    def files_of_external(wildcards):
-        """Return what an external cohort is read from."""
-        files = EXTERNAL_FILES[wildcards.external]
-        files = followed(files)
-        if GENE_NAMES:
-            files["names"] = rules.name_genes.output.names
-        if EXTERNAL[wildcards.external]["units"] == "counts":
-            files |= followed(inputs_of("gene_model"))
-        return files
-
     if GENE_NAMES:
-        GENE_TABLE = config["local_files"].get("ncbi_gene_table")
 
         localrules:
             name_genes,
@@ -68,13 +31,7 @@ else:
         # Here and not on a node: NCBI's own table and counts are fetched, if they can be had.
         rule name_genes:
             input:
-                **followed({"gene_table": GENE_TABLE} if GENE_TABLE else {}),
-                hgnc=resolve_file(
-                    "inputs.gene_identifiers",
-                    GENE_NAMES,
-                    DATASETS,
-                    config["local_files"],
-                ),
+                **followed(GENE_NAME_FILES),
                 manifest=ancient(Path(workflow.basedir, "config", "datasets.tsv")),
             output:
                 names="results/{cohort}/transfer/gene_names.tsv",
@@ -100,6 +57,7 @@ else:
                     if config["simulation"] is None
                     else []
                 ),
+                contents=contents_of(GENE_NAME_FILES),
                 code=code_of("name_genes.py"),
             message:
                 "Looking up which genes Entrez ids and symbols are"
@@ -124,7 +82,7 @@ else:
         benchmark:
             "benchmarks/{cohort}/read_external/{external}.tsv"
         wildcard_constraints:
-            external=EXTERNAL_MODELS["external"],
+            external="|".join(EXTERNAL),
         conda:
             "../../envs/mtm.yaml"
         threads: 1
@@ -143,14 +101,6 @@ else:
             "Reading the external cohort {wildcards.external}"
         script:
             "../../scripts/read_external.py"
-
-    def counts_file(external):
-        """Return where NCBI's counts of a series are, should they be there."""
-        series = EXTERNAL[external]["geo"]
-        if series is None:
-            return None
-        name = series_dataset("ncbi_counts", series)
-        return config["local_files"].get(name, f"resources/{DATASETS[name].file}")
 
     rule predict_differences:
         input:
@@ -173,7 +123,8 @@ else:
         benchmark:
             "benchmarks/{cohort}/predict_differences/{external}/{model}.tsv"
         wildcard_constraints:
-            **EXTERNAL_MODELS,
+            external="|".join(EXTERNAL),
+            model="|".join(TRANSFER_MODELS),
         conda:
             "../../envs/mtm.yaml"
         threads: 4
@@ -254,7 +205,7 @@ if WITH_REFERENCE:
         benchmark:
             "benchmarks/{cohort}/contrast_reference/{external}.tsv"
         wildcard_constraints:
-            external=EXTERNAL_MODELS["external"],
+            external="|".join(EXTERNAL),
         conda:
             "../../envs/mtm.yaml"
         threads: 4
@@ -298,7 +249,8 @@ if WITH_REFERENCE:
         benchmark:
             "benchmarks/{cohort}/transfer_model/{external}/{model}.tsv"
         wildcard_constraints:
-            **EXTERNAL_MODELS,
+            external="|".join(EXTERNAL),
+            model="|".join(TRANSFER_MODELS),
         conda:
             "../../envs/mtm.yaml"
         threads: 4
