@@ -17,6 +17,7 @@ report: "workflow/report/workflow.rst"
 include: "workflow/rules/common.smk"
 include: "workflow/rules/common_models.smk"
 include: "workflow/rules/common_external.smk"
+include: "workflow/rules/common_transfer.smk"
 include: "workflow/rules/resources.smk"
 include: "workflow/rules/cohort.smk"
 include: "workflow/rules/models.smk"
@@ -46,7 +47,9 @@ rule accuracy:
 rule figures:
     input:
         results_of(
-            "figures/{figure}.{suffix}", figure=FIGURES, suffix=["pdf", "png", "tsv"]
+            "{place}.{suffix}",
+            place=[drawn["place"] for drawn in FIGURES.values()],
+            suffix=["pdf", "png", "tsv"],
         ),
 
 

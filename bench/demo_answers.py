@@ -125,7 +125,7 @@ def disease(results: Path) -> list[tuple[str, str, str]]:
 def transfer(results: Path) -> list[tuple[str, str, str]]:
     """Transfer with and without alignment."""
     rows = []
-    for path in sorted((results / "transfer/agreement").glob("*.tsv")):
+    for path in sorted((results / "transfer").glob("*/agreement/*.tsv")):
         table = read_tsv(path)
         table = table[
             (table["status"] == RAN) & (table["role"] == TARGET) & (table["genes"] == "all")
@@ -137,7 +137,8 @@ def transfer(results: Path) -> list[tuple[str, str, str]]:
         for alignment in ("none", "log2"):
             part = wide.xs(alignment, axis=1, level=1)
             rows.append(
-                (f"transfer by {path.stem}, alignment {alignment}", "alignment mends the shift",
+                (f"{path.parts[-3]} by {path.stem}, alignment {alignment}",
+                 "alignment mends the shift",
                  f"rho {part['rho_log2fc'].median():.2f}, level off by "
                  f"{part['level_error_log2'].median():.2f} log2 units"
                  + (f"; rho higher in {higher} of {len(wide)} tissues"

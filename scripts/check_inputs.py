@@ -4,7 +4,7 @@ import time
 from pathlib import Path
 
 from mtm.io import write_tsv
-from mtm.pipeline.datasets import read_manifest
+from mtm.pipeline.datasets import read_manifest, series_of
 from mtm.pipeline.input_check import check_inputs
 from mtm.pipeline.scripting import run
 
@@ -13,7 +13,9 @@ MANIFEST = Path(__file__).parents[1] / "config" / "datasets.tsv"
 
 def main(snakemake):
     """Read the files and list them, with digests of those that the cohort is made of."""
-    table, _ = check_inputs(snakemake.config, read_manifest(MANIFEST), time.time())
+    table, _ = check_inputs(
+        snakemake.config, read_manifest(MANIFEST, series_of(snakemake.config)), time.time()
+    )
     contents = snakemake.params.contents
     digests = {f"inputs.{role}": digest for role, digest in contents.items()}
     table["digest"] = table["key"].map(digests)

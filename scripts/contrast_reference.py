@@ -1,6 +1,6 @@
-"""Test the cohort's observed tissues for the contrast that an external cohort stands for."""
+"""Test observed tissues for the contrast that an external cohort stands for, or read a table."""
 
-from mtm.analyses.transfer.reference import reference_contrast
+from mtm.analyses.transfer.reference import read_reference, reference_contrast
 from mtm.cohort.cohort import Cohort
 from mtm.io import write_parquet, write_tsv
 from mtm.pipeline.scripting import run
@@ -11,12 +11,13 @@ from mtm.settings.transfer import TransferSettings
 def main(snakemake):
     """Read the cohort, write genes and tissues."""
     inputs, params = snakemake.input, snakemake.params
-    genes, tissues = reference_contrast(
-        Cohort.read(inputs.expression, inputs.donors),
-        params.source,
-        DiseaseSettings.of(params.disease),
-        TransferSettings.of(params.transfer, params.disease),
-    )
+    cohort = Cohort.read(inputs.expression, inputs.donors)
+    settings = TransferSettings.of(params.transfer, params.disease)
+    if path := getattr(inputs, "reference", None):
+        genes, tissues = read_reference(path, cohort, params.source, settings)
+    else:
+        disease = DiseaseSettings.of(params.disease)
+        genes, tissues = reference_contrast(cohort, params.source, disease, settings)
     write_parquet(genes, snakemake.output.genes)
     write_tsv(tissues, snakemake.output.tissues)
 

@@ -1,7 +1,7 @@
 """Take an external cohort through a model fitted on all donors, compare fold changes."""
 
 from mtm.analyses.transfer.agreement import transfer_agreement
-from mtm.analyses.transfer.external import read_external, training_source
+from mtm.analyses.transfer.external import ExternalCohort, training_source
 from mtm.cohort.cohort import Cohort
 from mtm.io import read_parquet, read_tsv, write_parquet, write_tsv
 from mtm.models.registry import load
@@ -14,7 +14,7 @@ def main(snakemake):
     """Read the bundle, both cohorts and the reference, write agreement, groups and genes."""
     inputs, params, output = snakemake.input, snakemake.params, snakemake.output
     settings = TransferSettings.of(params.transfer, params.disease)
-    external = read_external(inputs.external_expression, inputs.external_samples, settings)
+    external = ExternalCohort.read(inputs.external_expression, inputs.external_samples)
     model = load(inputs.bundle)
     cohort = Cohort.read(inputs.expression, inputs.donors)
     scored = read_parquet(inputs.gene_wise)

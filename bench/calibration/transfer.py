@@ -66,7 +66,7 @@ def fitted() -> tuple[Predictor, np.ndarray, pd.DataFrame, pd.DataFrame]:
     )
     model = build("ridge", {"scale": "log2_z", "covariates": "none"})
     model.fit(Training(cohort, cohort.tissue_index(BLOOD), device="cpu"))
-    disease = DiseaseSettings(min_cases=20, min_controls=20)
+    disease = DiseaseSettings(medical_history=None, min_cases=20, min_controls=20)
     return model, values[BLOOD], *reference_contrast(cohort, BLOOD, disease, SETTINGS)
 
 

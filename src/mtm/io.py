@@ -2,6 +2,7 @@
 
 import errno
 import glob
+import gzip
 import os
 import platform
 import re
@@ -9,6 +10,7 @@ import secrets
 import shutil
 import stat
 import time
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -95,6 +97,36 @@ def require_file(path: str | Path, expected: str) -> Path:
         raise InputError(path, kinds.get(stat.S_IFMT(mode), "no regular file"), expected)
     if not os.access(path, os.R_OK):
         raise InputError(path, "a file that may not be read", expected, "Change its permissions.")
+    return path
+
+
+def demand_gzip(path: str | Path, expected: str, hint: str = "") -> Path:
+    """Refuse a file that should be gzipped and is something else, and say what.
+
+    Raises
+    ------
+    InputError
+        A web page (servers give one, with a status of success, where they ask for a captcha or a
+        log-in), nothing, other content, a damaged or an empty gzip file.
+    """
+    path = require_file(path, expected)
+    with open(path, "rb") as file:
+        start = file.read(512)
+    if not start:
+        raise InputError(path, "an empty file", expected, hint)
+    if start[:2] != b"\x1f\x8b":
+        page = re.match(
+            rb"(\xef\xbb\xbf)?\s*<(!doctype|html|head|\?xml|!--)", start, re.IGNORECASE
+        )
+        found = "a web page (a captcha, or a log-in?)" if page else "content that is not gzipped"
+        raise InputError(path, found, expected, hint)
+    try:
+        with gzip.open(path) as file:
+            first = file.read(1)
+    except (OSError, EOFError, zlib.error) as error:
+        raise InputError(path, f"a damaged gzip file ({error})", expected, hint) from error
+    if not first:
+        raise InputError(path, "a gzip file with nothing in it", expected, hint)
     return path
 
 

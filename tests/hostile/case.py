@@ -13,7 +13,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Literal
 
-AREAS = ("config", "ingest", "predict", "checks", "bundles", "annotation", "faults")
+AREAS = (
+    "config", "ingest", "predict", "checks", "bundles", "annotation", "external", "faults",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

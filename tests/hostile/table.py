@@ -13,6 +13,7 @@ TITLES = {
     "checks": "Checks of new samples",
     "bundles": "Bundles",
     "annotation": "Annotation and pages",
+    "external": "People from elsewhere",
     "faults": "Faults in the middle",
 }
 HEAD = """# What hostile and broken input does

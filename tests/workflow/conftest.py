@@ -21,8 +21,12 @@ CONFIG = {
         "conservation": f"{FOLDER}/conservation.bw",
         "interactions": f"{FOLDER}/interactions.tsv",
         "gene_identifiers": f"{FOLDER}/gene_identifiers.tsv",
-        "external_expression": f"{FOLDER}/external_expression.tsv",
-        "external_samples": f"{FOLDER}/external_samples.tsv",
+    },
+    "external": {
+        "patients": {
+            "expression": f"{FOLDER}/external_expression.tsv",
+            "samples": f"{FOLDER}/external_samples.tsv",
+        },
     },
     "filters": {"min_samples_per_tissue": 15},
     "folds": {"scheme": "holdout", "n_folds": 1},

@@ -42,12 +42,28 @@ def models_of(config):
 def test_gtex_dry_run_lists_every_job(tmp_path, config):
     counts = jobs(dry_run(ROOT / config, tmp_path))
     models, fitted = models_of(config)
-    assert counts["fetch_dataset"] == 7
-    assert counts.pop("train_all", 0) == fitted * (config != "config/config.yaml")
+    # v8 has the external cohort, whose two files are fetched and which three models are taken to.
+    external = config == "config/config.yaml"
+    assert counts["fetch_dataset"] == (9 if external else 7)
+    assert counts["train_all"] == (3 if external else fitted)
+    assert counts.get("predict_differences", 0) == 3 * external
+    assert "transfer_model" not in counts
     assert counts["train_fold"] == 5 * fitted < counts["predict_fold"] == 5 * models
     assert counts["score_model"] == models
     assert counts["build_cohort"] == counts["make_folds"] == counts["summarise_accuracy"] == 1
     assert not {"simulate_cohort", "predict_oracle", "score_external"} & set(counts)
+
+
+def test_dry_run_with_controlled_data_plans_fig_4(tmp_path):
+    config = yaml.safe_load((ROOT / "config/config.yaml").read_text())
+    config["inputs"]["controlled_phenotypes"] = "gtex_v8_controlled_phenotypes"
+    config["local_files"] = {"gtex_v8_controlled_phenotypes": "phenotypes.txt.gz"}
+    (tmp_path / "phenotypes.txt.gz").touch()
+    (tmp_path / "with.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
+    run = dry_run(tmp_path / "with.yaml", tmp_path)
+    counts = jobs(run)
+    assert (counts["contrast_reference"], counts["transfer_model"]) == (1, 3)
+    assert "draw_fig4-GSE184050" in run.stdout + run.stderr
 
 
 def test_gtex_dry_run_is_fast_and_imports_nothing_heavy(tmp_path):
@@ -111,7 +127,8 @@ def test_nothing_is_trained_for_a_model_that_shares_the_fits_of_another(tmp_path
     counts, text = jobs(run), run.stdout + run.stderr
     assert (counts["train_fold"], counts["predict_fold"]) == (3 * 3, 3 * 4)
     assert counts["train_all"] == counts["train_external"] == 1
-    assert counts["score_external"] == counts["transfer_model"] == counts["score_sources"] == 1
+    assert counts["score_external"] == counts["score_sources"] == 1
+    assert counts["transfer_model"] == counts["predict_differences"] == 2
     assert "models/from_blood/" not in text
     job = text.split("Training both without the donors of fold 0")[1].split("Job ")[0]
     assert "models/joint/fold0.safetensors" in job, job

@@ -73,7 +73,7 @@ def test_training_state_is_gone_and_logs_are_in_place(small_run):
         "accuracy for people from elsewhere",
         "growth of accuracy with donors",
         "trait BMI",
-        "transfer to an external cohort",
+        "agreement of patients with a reference (Fig 4)",
         "differential expression and disease status",
         "disease/contrasts",
         "decoding paths",

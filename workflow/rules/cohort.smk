@@ -42,6 +42,40 @@ if config["simulation"] is not None:
             "../../scripts/simulate_cohort.py"
 
 
+# The external cohort once more, as GEO would serve it.
+SIMULATED_SERIES = series_of(config) if config["simulation"] is not None else []
+if SIMULATED_SERIES and SIMULATED_EXTERNAL:
+    SERIES_FILE = f"resources/simulated/{{cohort}}/{SIMULATED_SERIES[0][0]}"
+
+    rule simulate_series:
+        input:
+            expression=rules.simulate_cohort.output.external_expression,
+            samples=rules.simulate_cohort.output.external_samples,
+            gene_identifiers=rules.simulate_cohort.output.gene_identifiers,
+        output:
+            matrix=f"{SERIES_FILE}_series_matrix.txt.gz",
+            tpm=f"{SERIES_FILE}_norm_counts_TPM_GRCh38.p13_NCBI.tsv.gz",
+            counts=f"{SERIES_FILE}_raw_counts_GRCh38.p13_NCBI.tsv.gz",
+            gene_table="resources/simulated/{cohort}/Human.GRCh38.p13.annot.tsv.gz",
+        log:
+            "logs/{cohort}/simulate_series.log",
+        benchmark:
+            "benchmarks/{cohort}/simulate_series.tsv"
+        conda:
+            "../../envs/mtm.yaml"
+        threads: 1
+        resources:
+            **RULE_RESOURCES["simulate_series"],
+            runtime=30,
+        params:
+            accession=SIMULATED_SERIES[0][0],
+            code=code_of("simulate_series.py"),
+        message:
+            "Writing the external cohort of {wildcards.cohort} as a GEO series"
+        script:
+            "../../scripts/simulate_series.py"
+
+
 COHORT_FILES = inputs_of(*COHORT_INPUTS)
 # All that a cohort follows: the same for its check, which runs again where it does and nowhere else.
 COHORT_PARAMS = {

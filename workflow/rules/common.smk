@@ -24,8 +24,13 @@ from mtm.pipeline import failing
 from mtm.pipeline import resources as asked
 from mtm.pipeline.datasets import (
     COHORT_INPUTS,
+    external_roles,
+    gene_names_dataset,
+    optional_files,
     read_manifest,
     resolve_file,
+    series_dataset,
+    series_of,
     unknown_dataset,
 )
 from mtm.pipeline.input_digests import input_digests
@@ -42,7 +47,9 @@ check_config(
     workflow.config_settings.config,
 )
 
-DATASETS = read_manifest(Path(workflow.basedir, "config", "datasets.tsv"))
+DATASETS = read_manifest(
+    Path(workflow.basedir, "config", "datasets.tsv"), series_of(config)
+)
 # Files that jobs download: like every file that a job makes, they are followed by their time, too.
 MADE_FILES = {f"resources/{dataset.file}" for dataset in DATASETS.values()}
 # The hyper-parameters of each model, and with them what its class declares.
@@ -170,12 +177,21 @@ TRAININGS = []
 SKIPPED = []
 
 
-def add_figure(name, category, title, **tables):
+def add_figure(name, category, title, external=None, **tables):
     """Add a figure: its place in the report, and the tables its module takes, by name.
 
-    Its caption is workflow/report/{name}.rst.
+    Its caption is workflow/report/{name}.rst. That of an external cohort, of which there may be
+    several, stands among its tables.
     """
-    FIGURES[name] = {"category": category, "title": title, "tables": tables}
+    FIGURES[f"{name}-{external}" if external else name] = {
+        "figure": name,
+        "place": (
+            f"transfer/{external}/figures/{name}" if external else f"figures/{name}"
+        ),
+        "category": category,
+        "title": f"{title}, {external}" if external else title,
+        "tables": tables,
+    }
 
 
 def skip(analysis, reason, remedy):

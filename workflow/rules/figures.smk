@@ -8,8 +8,8 @@ for FIGURE, DRAWN in FIGURES.items():
         output:
             **{
                 suffix: report(
-                    f"results/{{cohort}}/figures/{FIGURE}.{suffix}",
-                    caption=f"../report/{FIGURE}.rst",
+                    f"results/{{cohort}}/{DRAWN['place']}.{suffix}",
+                    caption=f"../report/{DRAWN['figure']}.rst",
                     category=DRAWN["category"],
                     labels={"content": DRAWN["title"], "as": kind},
                 )
@@ -30,9 +30,9 @@ for FIGURE, DRAWN in FIGURES.items():
             **RULE_RESOURCES["draw_figure"],
             runtime=15,
         params:
-            figure=FIGURE,
+            figure=DRAWN["figure"],
             units=config["inputs"]["units"],
-            code=code_of("draw_figure.py", digest.figure_module(FIGURE)),
+            code=code_of("draw_figure.py", digest.figure_module(DRAWN["figure"])),
         message:
             "Drawing {params.figure}"
         script:

@@ -23,13 +23,13 @@ rule build_page:
         **PAGE_TABLES,
         tables=TABLES,
         drawn=expand(
-            "results/{{cohort}}/figures/{figure}.{suffix}",
-            figure=FIGURES,
+            "results/{{cohort}}/{place}.{suffix}",
+            place=[drawn["place"] for drawn in FIGURES.values()],
             suffix=["png", "tsv"],
         ),
         captions=[
-            Path(workflow.basedir, "workflow", "report", f"{figure}.rst")
-            for figure in FIGURES
+            Path(workflow.basedir, "workflow", "report", f"{drawn['figure']}.rst")
+            for drawn in FIGURES.values()
         ],
         expression=rules.build_cohort.output.expression,
     output:
@@ -46,7 +46,7 @@ rule build_page:
         runtime=30,
     params:
         figures={
-            name: {"category": drawn["category"], "title": drawn["title"]}
+            name: {key: value for key, value in drawn.items() if key != "tables"}
             for name, drawn in FIGURES.items()
         },
         captions=lambda wildcards, input: str(Path(input.captions[0]).parent),

@@ -1,4 +1,3 @@
-TRANSFER = config["transfer"]
 TRANSFER_MODELS = models_of(
     "transfer",
     *(
@@ -8,32 +7,14 @@ TRANSFER_MODELS = models_of(
     ),
     otherwise=[],
 )
-EXTERNAL = [
-    name
-    for name in ("external_expression", "external_samples")
-    if config["inputs"][name]
-]
 ANALYSIS = "transfer to an external cohort"
-
+# Those whose groups a contrast of the cohort, or a table, stands beside.
+WITH_REFERENCE = []
 if not EXTERNAL:
     skip(
         ANALYSIS,
         "no external cohort",
-        "set inputs.external_expression and inputs.external_samples (He et al. 2023: GSE184050)",
-    )
-elif len(EXTERNAL) == 1:
-    skip(
-        ANALYSIS,
-        f"inputs.{EXTERNAL[0]} alone is set",
-        "set both inputs.external_expression and inputs.external_samples",
-    )
-elif TRANSFER["contrast"].startswith("MH") and not (
-    config["inputs"]["controlled_phenotypes"]
-):
-    skip(
-        ANALYSIS,
-        f"no controlled-access phenotype file, which {TRANSFER['contrast']} is a column of",
-        "set inputs.controlled_phenotypes, or transfer.contrast to a contrast of open data",
+        "set external (docs/geo.md; He et al. 2023: GSE184050)",
     )
 elif config["inputs"]["units"] in OWN_UNITS:
     skip(ANALYSIS, *NO_TPM)
@@ -44,18 +25,189 @@ elif not TRANSFER_MODELS:
         "name models under transfer.models",
     )
 else:
+    if GENE_NAMES:
+
+        localrules:
+            name_genes,
+
+        # Here and not on a node: NCBI's own table and counts are fetched, if they can be had.
+        rule name_genes:
+            input:
+                **followed(GENE_NAME_FILES),
+                manifest=ancient(Path(workflow.basedir, "config", "datasets.tsv")),
+            output:
+                names="results/{cohort}/transfer/gene_names.tsv",
+            log:
+                "logs/{cohort}/name_genes.log",
+            benchmark:
+                "benchmarks/{cohort}/name_genes.tsv"
+            conda:
+                "../../envs/mtm.yaml"
+            threads: 1
+            resources:
+                **RULE_RESOURCES["name_genes"],
+                runtime=60,
+            params:
+                optional=(
+                    [
+                        name
+                        for external in EXTERNAL.values()
+                        if external["geo"]
+                        for name in optional_files(external["geo"])
+                        if name not in config["local_files"]
+                    ]
+                    if config["simulation"] is None
+                    else []
+                ),
+                contents=contents_of(GENE_NAME_FILES),
+                code=code_of("name_genes.py"),
+            message:
+                "Looking up which genes Entrez ids and symbols are"
+            script:
+                "../../scripts/name_genes.py"
+
+    rule read_external:
+        input:
+            unpack(files_of_external),
+            expression=rules.build_cohort.output.expression,
+        output:
+            expression="results/{cohort}/transfer/{external}/expression.h5ad",
+            samples="results/{cohort}/transfer/{external}/samples.tsv",
+            report=report(
+                "results/{cohort}/transfer/{external}/reading.tsv",
+                caption="../report/external_reading.rst",
+                category="External cohort",
+                labels={"content": "Samples and genes of {external}"},
+            ),
+        log:
+            "logs/{cohort}/read_external/{external}.log",
+        benchmark:
+            "benchmarks/{cohort}/read_external/{external}.tsv"
+        wildcard_constraints:
+            external="|".join(EXTERNAL),
+        conda:
+            "../../envs/mtm.yaml"
+        threads: 1
+        resources:
+            **RULE_RESOURCES["read_external"],
+            runtime=60,
+        params:
+            contents=lambda wildcards: contents_of(EXTERNAL_FILES[wildcards.external])(
+                wildcards
+            ),
+            external=lambda wildcards: EXTERNAL[wildcards.external],
+            counts=lambda wildcards: counts_file(wildcards.external),
+            min_per_group=TRANSFER["min_per_group"],
+            code=code_of("read_external.py"),
+        message:
+            "Reading the external cohort {wildcards.external}"
+        script:
+            "../../scripts/read_external.py"
+
+    rule predict_differences:
+        input:
+            external_expression=rules.read_external.output.expression,
+            external_samples=rules.read_external.output.samples,
+            bundle=of_its_fits(rules.train_all.output.bundle),
+            expression=rules.build_cohort.output.expression,
+            donors=rules.build_cohort.output.donors,
+            gene_wise=GENE_WISE,
+        output:
+            tissues=report(
+                "results/{cohort}/transfer/{external}/predicted/{model}.tsv",
+                caption="../report/predicted_differences.rst",
+                category="External cohort",
+                labels={"content": "Predicted differences, {external}, {model}"},
+            ),
+            genes="results/{cohort}/transfer/{external}/predicted_genes/{model}.parquet",
+        log:
+            "logs/{cohort}/predict_differences/{external}/{model}.log",
+        benchmark:
+            "benchmarks/{cohort}/predict_differences/{external}/{model}.tsv"
+        wildcard_constraints:
+            external="|".join(EXTERNAL),
+            model="|".join(TRANSFER_MODELS),
+        conda:
+            "../../envs/mtm.yaml"
+        threads: 4
+        resources:
+            mem_mb=memory_beside_bundle("predict_differences"),
+            disk_mb=RULE_RESOURCES["predict_differences"]["disk_mb"],
+            runtime=120,
+        params:
+            source=source_of,
+            transfer=transfer_of,
+            disease=config["disease"],
+            code=lambda wildcards: code_of(
+                "predict_differences.py", *model_modules(wildcards.model)
+            ),
+        message:
+            "Comparing groups of {wildcards.external} in tissues predicted by {wildcards.model}"
+        script:
+            "../../scripts/predict_differences.py"
+
+    add_trainings(rules.train_all.output.training, TRANSFER_MODELS)
+    TABLES += expand(
+        [
+            rules.read_external.output.report,
+            rules.predict_differences.output.tissues,
+        ],
+        external=EXTERNAL,
+        model=TRANSFER_MODELS,
+        allow_missing=True,
+    )
+    for NAME in EXTERNAL:
+        add_figure(
+            "fig4_predicted",
+            "External cohort",
+            "What differs between the groups in predicted tissues",
+            external=NAME,
+            differences=f"results/{{cohort}}/transfer/{NAME}/predicted/{TRANSFER_MODELS[0]}.tsv",
+        )
+        CONTRAST = EXTERNAL[NAME]["contrast"] or TRANSFER["contrast"]
+        if (
+            TRANSFER["reference"]
+            or not CONTRAST.startswith("MH")
+            or config["inputs"]["controlled_phenotypes"]
+        ):
+            WITH_REFERENCE.append(NAME)
+        else:
+            skip(
+                f"agreement of {NAME} with a reference (Fig 4)",
+                f"no controlled-access phenotype file, which {CONTRAST} is a column of",
+                "set inputs.controlled_phenotypes, transfer.reference to a table of fold "
+                f"changes, or external.{NAME}.contrast to a contrast of open data",
+            )
+
+
+if WITH_REFERENCE:
+    USERS_REFERENCE = (
+        {
+            "reference": resolve_file(
+                "transfer.reference",
+                TRANSFER["reference"],
+                DATASETS,
+                config["local_files"],
+            )
+        }
+        if TRANSFER["reference"]
+        else {}
+    )
 
     rule contrast_reference:
         input:
+            **followed(USERS_REFERENCE),
             expression=rules.build_cohort.output.expression,
             donors=rules.build_cohort.output.donors,
         output:
-            genes="results/{cohort}/transfer/reference.parquet",
-            tissues="results/{cohort}/transfer/reference.tsv",
+            genes="results/{cohort}/transfer/{external}/reference.parquet",
+            tissues="results/{cohort}/transfer/{external}/reference.tsv",
         log:
-            "logs/{cohort}/contrast_reference.log",
+            "logs/{cohort}/contrast_reference/{external}.log",
         benchmark:
-            "benchmarks/{cohort}/contrast_reference.tsv"
+            "benchmarks/{cohort}/contrast_reference/{external}.tsv"
+        wildcard_constraints:
+            external="|".join(EXTERNAL),
         conda:
             "../../envs/mtm.yaml"
         threads: 4
@@ -63,18 +215,20 @@ else:
             **RULE_RESOURCES["contrast_reference"],
             runtime=60,
         params:
-            source=config["source"],
-            transfer=TRANSFER,
+            contents=contents_of(USERS_REFERENCE),
+            source=source_of,
+            transfer=transfer_of,
             disease=config["disease"],
             code=code_of("contrast_reference.py"),
         message:
-            "Testing {params.transfer[contrast]} in observed tissues"
+            "The reference of {wildcards.external}: {params.transfer[contrast]} in observed tissues"
         script:
             "../../scripts/contrast_reference.py"
 
     rule transfer_model:
         input:
-            **followed(inputs_of("external_expression", "external_samples")),
+            external_expression=rules.read_external.output.expression,
+            external_samples=rules.read_external.output.samples,
             bundle=of_its_fits(rules.train_all.output.bundle),
             expression=rules.build_cohort.output.expression,
             donors=rules.build_cohort.output.donors,
@@ -82,21 +236,22 @@ else:
             reference=rules.contrast_reference.output.tissues,
             gene_wise=GENE_WISE,
         output:
-            agreement="results/{cohort}/transfer/agreement/{model}.tsv",
+            agreement="results/{cohort}/transfer/{external}/agreement/{model}.tsv",
             groups=report(
-                "results/{cohort}/transfer/groups/{model}.tsv",
+                "results/{cohort}/transfer/{external}/groups/{model}.tsv",
                 caption="../report/transfer_groups.rst",
                 category="External cohort",
                 labels={
-                    "content": "Tissues related to the disease and others, {model}"
+                    "content": "Tissues related to the disease and others, {external}, {model}"
                 },
             ),
-            genes="results/{cohort}/transfer/genes/{model}.parquet",
+            genes="results/{cohort}/transfer/{external}/genes/{model}.parquet",
         log:
-            "logs/{cohort}/transfer_model/{model}.log",
+            "logs/{cohort}/transfer_model/{external}/{model}.log",
         benchmark:
-            "benchmarks/{cohort}/transfer_model/{model}.tsv"
+            "benchmarks/{cohort}/transfer_model/{external}/{model}.tsv"
         wildcard_constraints:
+            external="|".join(EXTERNAL),
             model="|".join(TRANSFER_MODELS),
         conda:
             "../../envs/mtm.yaml"
@@ -106,38 +261,42 @@ else:
             disk_mb=RULE_RESOURCES["transfer_model"]["disk_mb"],
             runtime=60,
         params:
-            contents=contents_of(inputs_of("external_expression", "external_samples")),
-            source=config["source"],
-            transfer=TRANSFER,
+            source=source_of,
+            transfer=transfer_of,
             disease=config["disease"],
             code=lambda wildcards: code_of(
                 "transfer_model.py", *model_modules(wildcards.model)
             ),
         message:
-            "Taking the external cohort through {wildcards.model}"
+            "Taking {wildcards.external} through {wildcards.model}"
         script:
             "../../scripts/transfer_model.py"
 
-    add_trainings(rules.train_all.output.training, TRANSFER_MODELS)
     TABLES += expand(
-        "results/{{cohort}}/transfer/groups/{model}.tsv", model=TRANSFER_MODELS
+        rules.transfer_model.output.groups,
+        external=WITH_REFERENCE,
+        model=TRANSFER_MODELS,
+        allow_missing=True,
     )
-    add_figure(
-        "fig4",
-        "External cohort",
-        "Fold changes predicted for external patients against the reference",
-        genes=f"results/{{cohort}}/transfer/genes/{TRANSFER_MODELS[0]}.parquet",
-        agreement=f"results/{{cohort}}/transfer/agreement/{TRANSFER_MODELS[0]}.tsv",
-    )
-    add_figure(
-        "transfer",
-        "External cohort",
-        "Agreement with the reference in every tissue, by model and alignment",
-        agreement=expand(
-            "results/{{cohort}}/transfer/agreement/{model}.tsv",
-            model=TRANSFER_MODELS,
-        ),
-        groups=expand(
-            "results/{{cohort}}/transfer/groups/{model}.tsv", model=TRANSFER_MODELS
-        ),
-    )
+    for NAME in WITH_REFERENCE:
+        OF_EXTERNAL = f"results/{{cohort}}/transfer/{NAME}"
+        add_figure(
+            "fig4",
+            "External cohort",
+            "Fold changes predicted for external patients against the reference",
+            external=NAME,
+            genes=f"{OF_EXTERNAL}/genes/{TRANSFER_MODELS[0]}.parquet",
+            agreement=f"{OF_EXTERNAL}/agreement/{TRANSFER_MODELS[0]}.tsv",
+        )
+        add_figure(
+            "transfer",
+            "External cohort",
+            "Agreement with the reference in every tissue, by model and alignment",
+            external=NAME,
+            agreement=[
+                f"{OF_EXTERNAL}/agreement/{model}.tsv" for model in TRANSFER_MODELS
+            ],
+            groups=[
+                f"{OF_EXTERNAL}/groups/{model}.tsv" for model in TRANSFER_MODELS
+            ],
+        )

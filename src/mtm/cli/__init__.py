@@ -1,4 +1,4 @@
-"""Command line: a configuration made and checked, new people, bundles, cohorts compared.
+"""Command line: configurations, new people, GEO series, bundles, cohorts side by side.
 
 One module a command. What takes long to import is imported by the commands that need it, where
 they need it: help and errors come at once.
@@ -9,11 +9,11 @@ import logging
 from collections.abc import Sequence
 
 from mtm import __version__
-from mtm.cli import check, compare, info, init, predict
+from mtm.cli import check, compare, geo, info, init, predict
 from mtm.cli.say import say
 from mtm.errors import InputError, printable
 
-COMMANDS = (predict, info, init, check, compare)
+COMMANDS = (predict, geo, info, init, check, compare)
 
 
 def parser() -> argparse.ArgumentParser:

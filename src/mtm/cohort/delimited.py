@@ -41,7 +41,7 @@ def _unquoted(field: str) -> str:
     return field[1:-1].replace('""', '"') if whole else field
 
 
-def _splitting(path: Path, header: str) -> Callable[[str], list[str]]:
+def splitting(path: Path, header: str) -> Callable[[str], list[str]]:
     """Return how lines become fields; quotes mean something where the header has them."""
     if is_csv(path):
         return comma_fields
@@ -52,7 +52,7 @@ def table_columns(path: str | Path) -> list[str]:
     """Columns of a table, as its header has them."""
     with closing(text_lines(Path(path))) as lines:
         header = _header(enumerate(lines, 1))
-    return [name.strip() for name in _splitting(Path(path), header)(header)]
+    return [name.strip() for name in splitting(Path(path), header)(header)]
 
 
 def _header(numbered: Iterator[tuple[int, str]]) -> str:
@@ -94,7 +94,7 @@ def text_table(path: str | Path, columns: Iterable[str] = ()) -> pd.DataFrame:
     with closing(text_lines(path)) as lines:
         numbered = enumerate(lines, 1)
         header = _header(numbered)
-        split = _splitting(path, header)
+        split = splitting(path, header)
         names = [name.strip() for name in split(header)]
         _demand_columns(path, names, list(columns))
         rows = list(_rows(path, len(names), numbered, split))

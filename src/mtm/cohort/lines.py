@@ -72,23 +72,31 @@ def byte_lines(path: Path, longest: int = LONGEST_LINE) -> Generator[bytes, None
         yield rest
 
 
-def demand_whole_rows(path: str | Path, header: bool = True) -> None:
+def demand_whole_rows(
+    path: str | Path, header: bool = True, most_bytes: int | None = None
+) -> None:
     """Refuse a table whose rows differ in their number of fields, or with a column twice.
 
     Parameters
     ----------
     header
         Whether the first line names the columns.
+    most_bytes
+        Of the table, inflated; None for any number.
 
     Raises
     ------
     InputError
         The first such line is named; or what `text_lines` refuses.
     """
-    n_fields, seen = None, 0
+    n_fields, seen, taken = None, 0, 0
     with closing(text_lines(Path(path))) as lines:
         for number, line in enumerate(lines, 1):
             seen += bool(line)
+            taken += len(line)
+            if most_bytes is not None and taken > most_bytes:
+                found = f"more than {most_bytes:,} bytes"
+                raise InputError(f"{path}, line {number}", found, "a smaller table")
             if not line:
                 continue
             fields = line.count("\t") + 1

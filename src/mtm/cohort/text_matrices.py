@@ -109,8 +109,27 @@ def _wide_header(path: Path, lines: Iterator[bytes]) -> ExpressionHeader:
     return ExpressionHeader(sample_ids, None, symbol_column=symbol)
 
 
+def _short_header(path: Path, lines: Iterator[bytes]) -> ExpressionHeader:
+    """Take the header line of a wide table that does not name the column of its genes."""
+    return ExpressionHeader(
+        checked_samples(f"{path}, line 1", _fields(path, next(lines, b""))), None
+    )
+
+
+def is_short(path: str | Path) -> bool:
+    """Whether the header of a wide table is one cell shorter than its rows, as R writes it."""
+    with closing(byte_lines(Path(path))) as lines:
+        first, second = (next(lines, b"").count(b"\t") for _ in range(2))
+    return second == first + 1
+
+
 # How a form of text begins: the reader of its header, and the line of its first gene.
-FORMS = {"gct": (_gct_header, 4), "wide": (_wide_header, 2), "csv": (_wide_header, 2)}
+FORMS = {
+    "gct": (_gct_header, 4),
+    "wide": (_wide_header, 2),
+    "csv": (_wide_header, 2),
+    "short": (_short_header, 2),
+}
 
 
 def read_text_header(path: str | Path, form: str) -> ExpressionHeader:
@@ -123,6 +142,7 @@ def read_text_header(path: str | Path, form: str) -> ExpressionHeader:
           is passed over
         - ``"wide"``: gene ids, perhaps symbols, then one column a sample
         - ``"csv"``: the same with commas
+        - ``"short"``: the same without symbols, and without a name of the first column
 
     Raises
     ------

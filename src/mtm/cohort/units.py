@@ -364,7 +364,7 @@ class ToStored:
         for block in iter_expression_blocks(expression, columns):
             values = block.expr_tpm.astype(np.float64)
             if lengths is not None:
-                of_gene = _lengths_of(block.gene_ids, lengths)
+                of_gene = lengths_of(block.gene_ids, lengths)
                 n_unknown += int(np.isnan(of_gene).sum())
                 values = np.nan_to_num(values / of_gene[:, None])
             total += values.sum(0)
@@ -402,11 +402,11 @@ class ToStored:
             return block.expr_tpm
         values = block.expr_tpm * self.factor
         if self.lengths is not None:
-            values = np.nan_to_num(values / _lengths_of(block.gene_ids, self.lengths)[:, None])
+            values = np.nan_to_num(values / lengths_of(block.gene_ids, self.lengths)[:, None])
         return values.astype(np.float32)
 
 
-def _lengths_of(gene_ids: Sequence[str], lengths: Mapping[GeneKey, int]) -> np.ndarray:
+def lengths_of(gene_ids: Sequence[str], lengths: Mapping[GeneKey, int]) -> np.ndarray:
     """Lengths of genes, NaN where they are not known."""
     return np.array([lengths.get(gene_key(gene_id), np.nan) for gene_id in gene_ids])
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 
 import pandas as pd
 
@@ -19,11 +20,15 @@ from mtm.vocabulary import (
     NO_TISSUE,
     PREDICTED,
     PROMISED,
+    RAN,
     SAME_TISSUES,
     SOURCE,
+    TARGET,
     TRAINED,
 )
 
+# Tissues of an external cohort differ below this q.
+Q_BELOW = 0.05
 CHARACTERISTICS = {
     "expression_level": "expression",
     "conservation": "conservation",
@@ -74,10 +79,26 @@ def cards(results: Results) -> list[Card]:
          ["fig3a", "fig3b", "fig3cd", "fig_s15"]),
         ("Does it hold for people from elsewhere?", _elsewhere, ["external/headline.tsv"],
          ["external"]),
-        ("Does it carry to another cohort's patients?", _transfer, ["transfer/groups/*.tsv"],
-         ["fig4", "transfer"]),
+        *_of_external_cohorts(results),
     ]  # fmt: skip
     return [_card(results, *item) for item in asked]
+
+
+def _of_external_cohorts(results: Results) -> Iterator[tuple]:
+    """Ask of every external cohort what differs, and whether a reference agrees."""
+    for name in results.config.get("external") or [""]:
+        of = f" ({name})" if name else ""
+        if name:
+            yield (
+                f"What differs in the tissues of another cohort's patients?{of}",
+                partial(_predicted, name=name), [f"transfer/{name}/predicted/*.tsv"],
+                [f"fig4_predicted-{name}"],
+            )  # fmt: skip
+        yield (
+            f"Does it carry to another cohort's patients?{of}",
+            partial(_transfer, name=name), [f"transfer/{name}/groups/*.tsv"],
+            [f"fig4-{name}", f"transfer-{name}"],
+        )  # fmt: skip
 
 
 def _card(results: Results, question: str, answer, needed: list[str], figures: list[str]) -> Card:
@@ -348,14 +369,51 @@ def _elsewhere(results: Results) -> Iterator[str]:
         )
 
 
-def _transfer(results: Results) -> Iterator[str]:
+COMPARISONS = {
+    "kept": "Cases against controls",
+    "change": "Change within people, cases against controls",
+}
+
+
+def _predicted(results: Results, name: str) -> Iterator[str]:
+    """Tissues in which the groups of an external cohort differ, by what is predicted."""
+    table = rows(results.joined(f"transfer/{name}/predicted/*.tsv"), status=RAN)
+    model = results.leading(table) if len(table) else None
+    if model is None:
+        return
+    for comparison, words in COMPARISONS.items():
+        of_model = rows(table, model=model, comparison=comparison)
+        tissues = rows(of_model, role=TARGET).sort_values("rank")
+        if tissues.empty:
+            continue
+        source = rows(of_model, role=SOURCE)
+        first = tissues.iloc[0]
+        found = int((tissues["q"] < Q_BELOW).sum())
+        text = (
+            f"{words} ({names.title(model)}, {count(first['n_cases'])} and "
+            f"{count(first['n_controls'])} people): {found} of {len(tissues)} predicted tissues "
+            f"differ (q < {Q_BELOW}), first {first['tissue']} "
+            f"({number(first['change'])} log2 fold change over genes, "
+            f"{between(first['ci_low'], first['ci_high'])}; q {p_value(first['q'])})"
+        )
+        if len(source):
+            row = source.iloc[0]
+            text += (
+                f". The blood itself tells {count(row['n_up'] + row['n_down'])} of "
+                f"{count(row['n_genes'])} genes"
+            )
+        yield f"{text}."
+
+
+def _transfer(results: Results, name: str) -> Iterator[str]:
     """Fold changes of another cohort's patients against the reference."""
-    table = rows(results.joined("transfer/groups/*.tsv"), genes="all")
+    table = rows(results.joined(f"transfer/{name}/groups/*.tsv"), genes="all")
     model = results.leading(table) if len(table) else None
     if model is None:
         return
     row = rows(table, model=model).iloc[0]
-    contrast = contrast_label(results.config["transfer"]["contrast"])
+    own = results.config["external"][name].get("contrast")
+    contrast = contrast_label(own or results.config["transfer"]["contrast"])
     yield (
         f"{contrast}, predicted from another cohort's {results.config['source']} "
         f"({names.title(model)}, alignment "

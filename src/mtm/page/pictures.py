@@ -36,7 +36,7 @@ class Picture:
 
     Parameters
     ----------
-    name, title, category
+    name, title, category, place
         As the rule has them.
     caption
         Safe to print.
@@ -57,6 +57,7 @@ class Picture:
     name: str
     title: str
     category: str
+    place: str
     caption: Markup
     reason: str
     image: str
@@ -75,20 +76,27 @@ def pictures(results: Results, figures: dict[str, dict], captions: Path) -> list
     results
         Of the run.
     figures
-        By name, ``category`` and ``title`` of each.
+        By name, ``category`` and ``title`` of each; where they are not the name's own, ``figure``
+        (whose caption it has) and ``place`` (of its files, below the run's folder).
     captions
         Folder of the captions, templates that take ``snakemake.config``.
     """
     categories = list(dict.fromkeys(figure["category"] for figure in figures.values()))
     in_order = sorted(figures, key=lambda name: categories.index(figures[name]["category"]))
-    return [_picture(results, name, figures[name], captions / f"{name}.rst") for name in in_order]
+    return [
+        _picture(
+            results, name, figures[name], captions / f"{figures[name].get('figure', name)}.rst"
+        )
+        for name in in_order
+    ]
 
 
 def _picture(results: Results, name: str, figure: dict, caption: Path) -> Picture:
     """Read one figure."""
+    place = figure.get("place", f"figures/{name}")
     # Not `mtm.io.read_table`: the note in place of a table is what is to be said.
     table = pd.read_csv(
-        results.path(f"figures/{name}.tsv"), sep="\t", keep_default_na=False, na_values=[""]
+        results.path(f"{place}.tsv"), sep="\t", keep_default_na=False, na_values=[""]
     )
     reason = ""
     if list(table.columns) == NOTE:
@@ -96,7 +104,7 @@ def _picture(results: Results, name: str, figure: dict, caption: Path) -> Pictur
     elif table.empty:
         reason = "Nothing to draw: this cohort has no result of this analysis."
     image, width, height = ("", 0, 0) if reason else data_image(
-        results.path(f"figures/{name}.png")
+        results.path(f"{place}.png")
     )  # fmt: skip
     packed = "" if reason else pack_table(table)
     cohort = results.config["cohort"]
@@ -104,6 +112,7 @@ def _picture(results: Results, name: str, figure: dict, caption: Path) -> Pictur
         name=name,
         title=figure["title"],
         category=figure["category"],
+        place=place,
         caption=written(caption.read_text(encoding="utf-8"), results.config),
         reason=reason,
         image=image,

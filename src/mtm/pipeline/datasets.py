@@ -1,14 +1,14 @@
 """The external files by name: origin, checksum, and which of them a configuration needs."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal
 
 from mtm.errors import InputError
-from mtm.io import read_tsv
+from mtm.io import demand_gzip, read_tsv
 from mtm.settings.evaluation import OF_ANOTHER_COHORT
 
 # The inputs that make the cohort; the others belong to single analyses.
@@ -21,10 +21,15 @@ COHORT_INPUTS = (
     "controlled_phenotypes",
 )
 
+# Which genes NCBI's matrices have.
+GENE_TABLE = "ncbi_gene_table"
+# What stands in the rows of files that every GEO series has: its accession, the same with what
+# tells its platform, and the folder on GEO's server.
+FILLED_IN = ("{accession}", "{matrix}", "{folder}")
 PATTERNS = {
-    "name": r"[a-z][a-z0-9_]*",
+    "name": r"({accession}_)?[a-z][a-z0-9_]*",
     "version": r".+",
-    "file": r"[A-Za-z0-9][A-Za-z0-9._-]*",
+    "file": r"({accession}|{matrix}|[A-Za-z0-9])[A-Za-z0-9._-]*",
     "url": r"https?://\S+",
     "bytes": r"([1-9][0-9]*)?",
     "checksum": r"(sha256:[0-9a-f]{64}|md5:[0-9a-f]{32})?",
@@ -75,18 +80,24 @@ class Dataset:
     description: str
 
 
-def read_manifest(path: str | Path) -> dict[str, Dataset]:
+def read_manifest(
+    path: str | Path, series: Iterable[tuple[str, str | None]] | None = None
+) -> dict[str, Dataset]:
     """Read the table of external files.
 
     Parameters
     ----------
     path
         Tab-separated, with exactly the columns of `PATTERNS`; `bytes` and `checksum` may be empty.
+    series
+        GEO series whose files are wanted: accession, and platform where a series has a matrix for
+        each of several. None leaves the rows of all series as they stand.
 
     Returns
     -------
     dict
-        Dataset name to `Dataset`, in the order of the file.
+        Dataset name to `Dataset`, in the order of the file; rows of GEO series once a series of
+        `series`, see `series_dataset`.
 
     Raises
     ------
@@ -111,6 +122,10 @@ def read_manifest(path: str | Path) -> dict[str, Dataset]:
         if len(repeated):
             where = f"{path}, line {repeated.index[0] + 2}, column {column}"
             raise InputError(where, f"{repeated.iloc[0]!r} more than once", "one row each")
+    rows = []
+    for row in table.to_dict("records"):
+        of_series = series is not None and any(mark in row["name"] for mark in FILLED_IN)
+        rows += [_filled(row, *one) for one in series] if of_series else [row]
     return {
         row["name"]: Dataset(
             **row
@@ -120,8 +135,74 @@ def read_manifest(path: str | Path) -> dict[str, Dataset]:
                 "verified": row["verified"] == "yes",
             }
         )
-        for row in table.to_dict("records")
+        for row in rows
     }
+
+
+def _filled(row: Mapping[str, str], accession: str, platform: str | None) -> dict[str, str]:
+    """Fill a row of all GEO series in for one of them."""
+    values = {
+        "{accession}": accession,
+        "{matrix}": f"{accession}-{platform}" if platform else accession,
+        "{folder}": f"{accession[:-3] if len(accession) > 6 else 'GSE'}nnn/{accession}",
+    }
+
+    def filled(text: str) -> str:
+        for mark, value in values.items():
+            text = text.replace(mark, value)
+        return text
+
+    return {column: filled(text) for column, text in row.items()} | {
+        "name": series_dataset(row["name"].removeprefix("{accession}_"), accession, platform)
+    }
+
+
+def series_dataset(kind: str, accession: str, platform: str | None = None) -> str:
+    """Name of the dataset that is a file of a GEO series.
+
+    Parameters
+    ----------
+    kind
+        ``series_matrix``, ``ncbi_tpm`` or ``ncbi_counts``.
+    """
+    of_platform = f"_{platform}" if platform and kind == "series_matrix" else ""
+    return f"{accession}{of_platform}_{kind}".lower()
+
+
+def series_of(config: Mapping[str, Any]) -> list[tuple[str, str | None]]:
+    """Return the GEO series of a checked configuration, for `read_manifest`."""
+    cohorts = (config.get("external") or {}).values()
+    return list(dict.fromkeys((one["geo"], one["platform"]) for one in cohorts if one["geo"]))
+
+
+def external_roles(external: Mapping[str, Any]) -> dict[str, str]:
+    """Return what stands for the expression and the samples of an external cohort.
+
+    Parameters
+    ----------
+    external
+        One of the section ``external`` of a checked configuration.
+
+    Returns
+    -------
+    dict
+        ``expression`` and, where there is one, ``samples``: datasets or paths.
+    """
+    series = external["geo"], external["platform"]
+    if external["geo"]:
+        kinds = {"expression": "ncbi_tpm", "samples": "series_matrix"}
+        return {role: series_dataset(kind, *series) for role, kind in kinds.items()}
+    return {role: external[role] for role in ("expression", "samples") if external[role]}
+
+
+def gene_names_dataset(config: Mapping[str, Any]) -> str | None:
+    """Return what tells names of genes: ``inputs.gene_identifiers``, HGNC's where GEO needs it."""
+    return config["inputs"].get("gene_identifiers") or ("hgnc" if series_of(config) else None)
+
+
+def optional_files(accession: str) -> list[str]:
+    """Names of the datasets that a series can do without: NCBI's gene table and counts."""
+    return [GENE_TABLE, series_dataset("ncbi_counts", accession)]
 
 
 def unknown_dataset(
@@ -192,6 +273,11 @@ def input_files(config: Mapping[str, Any], manifest: Mapping[str, Dataset]) -> d
         for role in COHORT_INPUTS:
             if other.get(role):
                 named[f"evaluation.external.{name}.{role}"] = other[role]
+    for name, external in (config.get("external") or {}).items():
+        for role, value in external_roles(external).items():
+            named[f"external.{name}.{role}"] = value
+    if config.get("transfer", {}).get("reference"):
+        named["transfer.reference"] = config["transfer"]["reference"]
     local = config["local_files"]
     files = {key: resolve_file(key, value, manifest, local) for key, value in named.items()}
     # A bigWig may be read where it is published.
@@ -209,13 +295,17 @@ def needed_files(
         As `read_manifest` returns it.
     config
         The configuration, its defaults filled in: files are named by `inputs` and by other
-        cohorts under `evaluation.external`; `local_files` are those that the user has a copy of.
+        cohorts under `evaluation.external` and `external`; `local_files` are those that the user
+        has a copy of.
     folder
         The resources folder.
     """
     used = set(config["inputs"].values())
     for other in config["evaluation"]["external"].values():
         used.update(other[role] for role in OF_ANOTHER_COHORT)
+    for external in (config.get("external") or {}).values():
+        used.update(external_roles(external).values())
+    used.add(gene_names_dataset(config))
     return {
         name: Path(folder) / dataset.file
         for name, dataset in manifest.items()
@@ -270,7 +360,7 @@ def verify(dataset: Dataset, path: str | Path, hint: str = "") -> None:
     Raises
     ------
     InputError
-        Either differs; `hint` is its advice.
+        Either differs, or a file called .gz is no gzip file; `hint` is its advice.
     """
     size = Path(path).stat().st_size
     if dataset.bytes is not None and size != dataset.bytes:
@@ -279,3 +369,5 @@ def verify(dataset: Dataset, path: str | Path, hint: str = "") -> None:
         found = checksum_of(path, dataset.checksum.partition(":")[0])
         if found != dataset.checksum:
             raise InputError(path, found, dataset.checksum, hint)
+    elif dataset.file.endswith(".gz"):
+        demand_gzip(path, f"the gzipped file {dataset.file}", hint)

@@ -7,7 +7,7 @@ import logging
 import re
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
@@ -60,6 +60,7 @@ def fetch(
     session: requests.Session | None = None,
     backoff: float = 1.0,
     allow_http: bool = False,
+    check: Callable[[Path], None] | None = None,
 ) -> None:
     """Put the file of `dataset` at `destination`, downloading it if it is not there.
 
@@ -86,6 +87,8 @@ def fetch(
         Seconds before the first retry, doubled for each further one.
     allow_http
         Accept plain http without a checksum. For tests.
+    check
+        Called with the file, in place or as downloaded; refuses by an InputError what it is not.
 
     Raises
     ------
@@ -96,19 +99,32 @@ def fetch(
         the transfer would be open to tampering; or the disk is too small.
     """
     destination = Path(destination)
-    if _in_place(dataset, destination):
+    if _in_place(dataset, destination, check):
         return
     destination.parent.mkdir(parents=True, exist_ok=True)
     with nullcontext(session) if session is not None else requests.Session() as opened:
         transfer = _Transfer(dataset, destination, opened, timeout, progress, allow_http)
         transfer.require_secure([dataset.url])
         transfer.complete_and_verify(retries, backoff)
+    _check_part(dataset, transfer.part, check)
     demand_first_seen(dataset, transfer.part, destination)
     put_in_place([(transfer.part, destination)])
     logger.info("%s is in place at %s", dataset.name, destination)
 
 
-def _in_place(dataset: Dataset, destination: Path) -> bool:
+def _check_part(dataset: Dataset, part: Path, check: Callable[[Path], None] | None) -> None:
+    """Delete a download that is refused by its check, and say so."""
+    if check is None:
+        return
+    try:
+        check(part)
+    except InputError as error:
+        part.unlink()
+        hint = f"Nothing was kept. {error.hint}".strip()
+        raise InputError(dataset.url, error.found, error.expected, hint) from error
+
+
+def _in_place(dataset: Dataset, destination: Path, check: Callable | None) -> bool:
     """Whether the file is there, and the right one; refuse what cannot be downloaded."""
     if destination.exists():
         if not destination.is_file():
@@ -119,6 +135,8 @@ def _in_place(dataset: Dataset, destination: Path) -> bool:
             f"The file was left as it is. Move it away to download {dataset.name} again, or "
             f"correct the row of {dataset.name} in the manifest if this file is the right one.",
         )
+        if check is not None:
+            check(destination)
         demand_first_seen(dataset, destination, destination)
         logger.info("%s is in place at %s", dataset.name, destination)
         return True
@@ -236,7 +254,9 @@ class _Transfer:
                     self.dataset,
                     self.part,
                     f"Nothing was kept. If this comes back, the file behind {self.dataset.url} "
-                    "has changed: compare it with what its publisher states.",
+                    "has changed, or is given to browsers alone: compare it with what its "
+                    f"publisher states, and put it at {self.destination} or name it in "
+                    f"local_files.{self.dataset.name}.",
                 )
                 return
             except InputError:
@@ -385,7 +405,7 @@ class _Transfer:
         file, known = self.dataset.file, self.dataset.bytes
         kind = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
         if kind == "text/html":
-            raise self.unreachable("a web page (of a log-in or a proxy?)")
+            raise self.unreachable("a web page (a captcha, or of a log-in or a proxy?)")
         encoding = response.headers.get("Content-Encoding", "identity").lower()
         # Many servers label a .gz file that is stored so as an encoding: its bytes are the file.
         if encoding != "identity" and not file.endswith(".gz"):

@@ -14,19 +14,26 @@ from mtm.analyses.genes.conservation import (
     is_table,
     read_chromosomes,
 )
-from mtm.analyses.transfer.external import read_external
+from mtm.analyses.transfer.reading import Files, check_people
 from mtm.cohort.checks import CohortNames, Problems, check_cohort
 from mtm.cohort.filters import check_source
 from mtm.cohort.genes import read_gtf_genes
 from mtm.errors import InputError
 from mtm.io import require_file
-from mtm.pipeline.datasets import COHORT_INPUTS, Dataset, input_files, read_manifest
+from mtm.pipeline.datasets import (
+    COHORT_INPUTS,
+    Dataset,
+    external_roles,
+    input_files,
+    read_manifest,
+    series_of,
+)
 from mtm.pipeline.failing import demand_past
+from mtm.pipeline.geo import manifest_path
 from mtm.pipeline.tissue_names import named_tissues
-from mtm.registered import SOURCE_ROOT
 from mtm.settings.check import check_config
 from mtm.settings.cohort import Columns
-from mtm.settings.transfer import TransferSettings
+from mtm.settings.external import External
 from mtm.settings.yaml_file import read_values
 
 # Of another cohort every gene and sample that it has is taken.
@@ -52,10 +59,8 @@ def check_loaded(
 ) -> tuple[pd.DataFrame, list[str]]:
     """Check a configuration that was read from `files`; the rest as of `check_configfile`."""
     check_config(config, files)
-    manifest = Path("config", "datasets.tsv")
-    if not manifest.exists():
-        manifest = SOURCE_ROOT.parent / manifest
-    datasets = read_manifest(manifest) if manifest.exists() else {}
+    manifest = manifest_path()
+    datasets = read_manifest(manifest, series_of(config)) if manifest.exists() else {}
     return check_inputs(config, datasets, time.time())
 
 
@@ -100,6 +105,7 @@ def check_inputs(
         problems.of(demand_past, there.values(), now)
         _check_cohorts(problems, config, there, absent)
         _check_annotation(problems, config, there)
+        _check_external(problems, config, there)
     problems.demand_none()
     rows = [(key, path, Path(path).stat().st_size) for key, path in there.items()]
     return pd.DataFrame(rows, columns=["key", "file", "bytes"]), absent
@@ -167,7 +173,22 @@ def _check_annotation(
         problems.of(conservation_values, conservation, column)
     elif conservation:
         problems.of(read_chromosomes, conservation)
-    external = [files.get(f"inputs.external_{part}") for part in ("expression", "samples")]
-    if all(external):
-        settings = TransferSettings.of(config["transfer"], config["disease"])
-        problems.of(read_external, *external, settings)
+
+
+def _check_external(
+    problems: Problems, config: Mapping[str, Any], files: Mapping[str, str]
+) -> None:
+    """Note problems of external cohorts: their samples, and whose they are."""
+    for name, external in (config["external"] or {}).items():
+        roles = list(external_roles(external))
+        there = {
+            role: Path(files[key]) for role in roles if (key := f"external.{name}.{role}") in files
+        }
+        if len(there) == len(roles):
+            problems.of(
+                check_people,
+                External.of(external),
+                Files(**there),
+                min_per_group=config["transfer"]["min_per_group"],
+                said_by=f"external.{name}.{{}}".format,
+            )

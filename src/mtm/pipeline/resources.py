@@ -104,6 +104,12 @@ def _with_bundles(parts: Sequence[ModelParameters], size: CohortSize) -> ModelSi
     )
 
 
+# Rules of external cohorts, of as many samples as there are of a tissue: without the cohort's
+# expression, and with it.
+LOOKED_UP = ("name_genes", "simulate_series")
+TRANSFERRED = ("read_external", "transfer_model", "predict_differences")
+
+
 def rule_resources(size: CohortSize, n_models: int) -> Mapping[str, dict[str, int]]:
     """Return ``mem_mb`` and ``disk_mb`` of every other rule, by its name.
 
@@ -136,9 +142,9 @@ def rule_resources(size: CohortSize, n_models: int) -> Mapping[str, dict[str, in
         "estimate_ceiling": _asked(6 * matrix, 10),
         "compare_models": _asked(4 * matrix + 10 * n_models * genes_mb, n_models * genes_mb),
         "measure_expression_level": _asked(2 * matrix, genes_mb),
-        # The gene model, whose size is not the cohort's.
+        # The gene model's size is not the cohort's.
         **dict.fromkeys(("check_inputs", "measure_conservation"), _asked(3000, 10)),
-        "measure_connectivity": _asked(1000, 10),
+        **dict.fromkeys(("measure_connectivity", *LOOKED_UP), _asked(1000, 50)),
         "compare_tissue_similarity": _asked(
             2 * matrix + 10 * n_models * genes_mb, n_models * pairs_mb
         ),
@@ -152,7 +158,7 @@ def rule_resources(size: CohortSize, n_models: int) -> Mapping[str, dict[str, in
         # Each process has one tissue's samples; together they are no more than a few matrices.
         "predict_status": _asked(10 * matrix + 8000, 20),
         "contrast_reference": _asked(3 * matrix + 10 * genes_mb, genes_mb),
-        "transfer_model": _asked(4 * matrix + 10 * genes_mb + 2000, 2 * genes_mb),
+        **dict.fromkeys(TRANSFERRED, _asked(4 * matrix + 10 * genes_mb + 2000, 4 * genes_mb)),
         **dict.fromkeys(
             (
                 "summarise_accuracy", "summarise_external", "summarise_intervals",

@@ -5,7 +5,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from mtm.cohort.delimited import fields_of, is_csv
+from mtm.cohort.delimited import splitting
 from mtm.cohort.filters import check_source
 from mtm.cohort.lines import text_lines
 from mtm.errors import InputError
@@ -58,12 +58,12 @@ def _tissues(path: Path, column: str) -> set[str]:
     """Tissues of a sample table; none of one that is not there yet, large, or cannot be read."""
     if not path.is_file() or path.stat().st_size > MOST_BYTES:
         return set()
-    with_commas = is_csv(path)
     try:
         with closing(text_lines(path)) as lines:
             whole = (line for line in lines if line.strip() and not line.startswith("#"))
-            header = fields_of(next(whole, "").removeprefix("\ufeff"), with_commas)
-            place = [name.strip() for name in header].index(column)
-            return {fields_of(line, with_commas)[place].strip() for line in whole} - {""}
+            header = next(whole, "").removeprefix("\ufeff")
+            fields = splitting(path, header)
+            place = [name.strip() for name in fields(header)].index(column)
+            return {fields(line)[place].strip() for line in whole} - {""}
     except (InputError, OSError, ValueError, IndexError):
         return set()

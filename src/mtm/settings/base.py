@@ -106,6 +106,8 @@ Labels = Annotated[tuple[Label, ...], Once]
 
 
 def _tuples(value: object) -> object:
+    if isinstance(value, dict):
+        return {name: _tuples(item) for name, item in value.items()}
     return tuple(map(_tuples, value)) if isinstance(value, list | tuple) else value
 
 

@@ -16,6 +16,7 @@ from mtm.settings.comparison import Comparison
 from mtm.settings.disease import DiseaseSettings
 from mtm.settings.disease_status import StatusSettings
 from mtm.settings.evaluation import Evaluation
+from mtm.settings.external import External, ExternalName, OrNull
 from mtm.settings.gene_characteristics import GeneCharacteristics
 from mtm.settings.growth import Growth
 from mtm.settings.intervals import IntervalSettings
@@ -66,6 +67,7 @@ class Config(Section):
     growth: Growth = Growth()
     intervals: IntervalSettings = IntervalSettings()
     evaluation: Evaluation = Evaluation()
+    external: Annotated[dict[ExternalName, External] | None, OrNull] = key(None, "Cohorts from elsewhere of one tissue, cases and controls, by a name of your choice; null where there is none.")
     simulation: SimulationSettings | None = None
     final_bundle: Switch = key(False, "Also fit every model on all donors and write `bundles/{model}.safetensors`, for predictions of new people, with intervals and reliability from the cross-validation.")
     model_card: ModelCard = ModelCard()
@@ -99,6 +101,16 @@ class Config(Section):
                 "another name",
                 "A simulated cohort's own oracle takes this name.",
             )
+        for name, external in (self.external or {}).items():
+            for problem in external.problems():
+                where = f"external.{name}.{problem.where}"
+                yield InputError(where, problem.found, problem.expected)
+            if external.source not in (None, self.source) and not self._any_source():
+                yield InputError(
+                    f"external.{name}.source",
+                    repr(external.source),
+                    f"{self.source!r}, the key `source`, or transfer.models that take any tissue",
+                )
         yield from self._unknown_models()
         yield from self._without_tpm()
         yield from sharing_problems(self.models)
@@ -133,6 +145,11 @@ class Config(Section):
                     yield InputError(f"models.{name}.parameters.{where}", "tpm_z", f"log2_z, {why}")
         if self.evaluation.external and "tpm" in self.evaluation.alignments:
             yield InputError("evaluation.alignments", "tpm", f"none or log2, {why}")
+
+    def _any_source(self) -> bool:
+        """Whether all models that external cohorts are taken through can take any tissue."""
+        named = [self.models[name] for name in self.transfer.models or () if name in self.models]
+        return bool(named) and all(takes_several(model, self.models) for model in named)
 
     def _unknown_models(self) -> Iterator[InputError]:
         """Yield names that sections have for models which the run has not."""

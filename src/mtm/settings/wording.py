@@ -33,7 +33,8 @@ def resolved(schema: Mapping, root: Mapping) -> dict:
 
     Of a section that may be null it is the section.
     """
-    branches = [part for part in schema.get("anyOf", ()) if "$ref" in part]
+    branches = [part for part in schema.get("anyOf", ())
+                if "$ref" in part or of_any_name(part)]  # fmt: skip
     if branches:
         schema = schema | branches[0]
     if "$ref" not in schema:

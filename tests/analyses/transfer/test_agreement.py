@@ -10,7 +10,7 @@ from scipy import stats
 
 from mtm.analyses.disease.case_control import fold_changes, fold_changes_without
 from mtm.analyses.transfer.agreement import transfer_agreement
-from mtm.analyses.transfer.external import read_external
+from mtm.analyses.transfer.reading import Files, read_people
 from mtm.analyses.transfer.reference import reference_contrast
 from mtm.analyses.transfer.related_tissues import compare_groups
 from mtm.cohort.cohort import Cohort
@@ -19,6 +19,7 @@ from mtm.models.base import Training
 from mtm.models.registry import build
 from mtm.predictions.alignment import align_moments
 from mtm.settings.disease import DiseaseSettings
+from mtm.settings.external import External
 from mtm.settings.transfer import TransferSettings
 
 N_GENES, BLOOD = 80, "Whole Blood"
@@ -112,13 +113,22 @@ def reference(cohort):
     return reference_contrast(cohort, BLOOD, DISEASE, QUICK)
 
 
+def read_external(folder, **settings):
+    given = External(expression="expression.tsv", samples="samples.tsv", **settings)
+    files = Files(folder / "expression.tsv", folder / "samples.tsv")
+    reading = read_people(
+        given, files, GENES, None, min_per_group=5, said_by="external.lab.{}".format
+    )
+    return reading.cohort(files.expression)
+
+
 def blood_of(cohort):
     return cohort.expr_tpm[cohort.tissue == cohort.tissue_index(BLOOD)]
 
 
 @pytest.fixture(scope="module")
 def results(model, cohort, files, reference):
-    external = read_external(files / "expression.tsv", files / "samples.tsv", QUICK)
+    external = read_external(files)
     predictable = pd.DataFrame({"tissue": "Lung", "gene_id": GENES.index[:30]})
     return transfer_agreement(
         model, "ridge", external, blood_of(cohort), BLOOD, *reference, QUICK, predictable
@@ -180,7 +190,7 @@ def test_alignment_mends_what_the_batch_shift_breaks(cohort, files, reference, p
     # log2 z-scores a linear model takes the same shift from cases and controls.)
     fitted = build("ridge", {"scale": "tpm_z"})
     fitted.fit(Training(cohort, cohort.tissue_index(BLOOD), device="cpu"))
-    external = read_external(files / "expression.tsv", files / "samples.tsv", QUICK)
+    external = read_external(files)
     table, _, genes = transfer_agreement(
         fitted, "ridge", external, blood_of(cohort), BLOOD, *reference, QUICK
     )
@@ -239,7 +249,7 @@ def test_groups_of_tissues(results):
 
 
 def test_permuted_groups_are_no_better_than_the_null(model, cohort, files, reference):
-    external = read_external(files / "expression.tsv", files / "samples.tsv", QUICK)
+    external = read_external(files)
     p = []
     for seed in range(12):
         mixed = external.samples.assign(
@@ -276,7 +286,7 @@ def test_tissues_with_too_few_cases_stay_as_rows(model, cohort, files):
     )  # fmt: skip
     genes, tissues = reference_contrast(smaller, BLOOD, DISEASE, QUICK)
     assert "fewer than 20" in tissues.set_index("tissue").loc["Liver", "reason"]
-    external = read_external(files / "expression.tsv", files / "samples.tsv", QUICK)
+    external = read_external(files)
     table, groups, _ = transfer_agreement(
         model, "ridge", external, blood_of(smaller), BLOOD, genes, tissues, QUICK
     )
@@ -303,14 +313,12 @@ BAD = {
         "samples.tsv", lambda text: text + text.splitlines()[1] + "\n", ("samples.tsv", "twice"),
     ),
     "another_group": (
-        "samples.tsv", lambda text: text.replace("\tcase", "\tT2D", 1),
-        ("samples.tsv, sample EXT", "group 'T2D'", "'case' or 'control'"),
-    ),
-    "no_group": (
-        "samples.tsv", lambda text: text.replace("\tcase", "\t", 1), ("no group",),
+        "samples.tsv", lambda text: text.replace("\tcase", "\tT2D"),
+        ("samples.tsv", "0 cases (23 neither case nor control: group T2D)", "external.lab.group"),
     ),
     "no_group_column": (
-        "samples.tsv", lambda text: text.replace("group", "status"), ("column named group",),
+        "samples.tsv", lambda text: text.replace("group", "status"),
+        ("fields sample, status, sex, age", "a field 'group'", "external.lab.group.field"),
     ),
     "too_few_controls": (
         "samples.tsv", lambda text: text.replace("\tcontrol", "\tcase"),
@@ -318,15 +326,15 @@ BAD = {
     ),
     "log_values": (
         "expression.tsv", lambda text: columns(text, lambda t: np.log2(1 + t)),
-        ("looks log-scaled", "expected TPM", "transfer.units"),
+        ("looks log-scaled", "expected TPM", "external.lab.units: log2"),
     ),
     "counts": (
         "expression.tsv", lambda text: columns(text, lambda t: t * 1e4),
-        ("looks like counts", "transfer.units"),
+        ("looks like counts", "external.lab.units: tpm"),
     ),
     "foreign_genes": (
         "expression.tsv", lambda text: text.replace("ENSG0", "ENSMUSG0"),
-        ("no gene of the model", "ENSG00000000000.1"),
+        ("no gene of the cohort among 80 rows", "ENSMUSG"),
     ),
     "few_genes": (
         "expression.tsv", lambda text: "\n".join(text.splitlines()[:41]) + "\n",
@@ -346,7 +354,7 @@ def test_bad_external_files(name, files, model, cohort, reference, tmp_path):
         (tmp_path / file).write_text(change(text) if file == spoilt else text)
 
     def use():
-        external = read_external(tmp_path / "expression.tsv", tmp_path / "samples.tsv", QUICK)
+        external = read_external(tmp_path)
         transfer_agreement(model, "ridge", external, blood_of(cohort), BLOOD, *reference, QUICK)
 
     with pytest.raises(InputError) as caught:
@@ -358,10 +366,9 @@ def test_bad_external_files(name, files, model, cohort, reference, tmp_path):
 
 def test_units_can_be_said(files, tmp_path):
     text = columns((files / "expression.tsv").read_text(), lambda t: np.log2(1 + t))
-    (tmp_path / "log2.tsv").write_text(text)
-    said = QUICK.with_(units="log2")
-    log2 = read_external(tmp_path / "log2.tsv", files / "samples.tsv", said)
-    tpm = read_external(files / "expression.tsv", files / "samples.tsv", QUICK)
+    (tmp_path / "expression.tsv").write_text(text)
+    (tmp_path / "samples.tsv").write_text((files / "samples.tsv").read_text())
+    log2, tpm = read_external(tmp_path, units="log2"), read_external(files)
     np.testing.assert_allclose(log2.expr_tpm, tpm.expr_tpm, rtol=1e-3, atol=1e-3)
 
 
@@ -391,6 +398,6 @@ def test_bad_alignment():
 def test_model_that_needs_covariates_names_the_one_that_is_missing(cohort, files, reference):
     fitted = build("ridge", {"covariates": "own_penalty", "covariate_columns": ["sex", "MHX"]})
     fitted.fit(Training(cohort, cohort.tissue_index(BLOOD), device="cpu"))
-    external = read_external(files / "expression.tsv", files / "samples.tsv", QUICK)
+    external = read_external(files)
     with pytest.raises(InputError, match="no column MHX"):
         transfer_agreement(fitted, "ridge", external, blood_of(cohort), BLOOD, *reference, QUICK)

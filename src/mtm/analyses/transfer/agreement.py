@@ -13,14 +13,12 @@ Fold changes cannot tell whether predictions are of the right size: what shifts 
 people leaves a linear model's fold changes nearly as they are. So the distance of predicted from
 reference controls stands beside them: the difference of mean log2(1+TPM), median over genes.
 
-Intervals leave out external donors, with the reference and the alignment as they are. The null
-permutes their groups. Genes move together and the tissues are predicted from the same blood, so
-neither genes nor tissues are independent: the P of a rank-sum test over tissues (the paper's)
-stands beside one that permutes groups.
+Each person counts once. Intervals leave out external donors, with the reference and the alignment
+as they are. The null permutes their groups, within a sex where it is known. Genes move together
+and the tissues are predicted from the same blood, so neither genes nor tissues are independent:
+the P of a rank-sum test over tissues (the paper's) stands beside one that permutes groups.
 """
 
-import logging
-from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,19 +26,11 @@ import pandas as pd
 
 from mtm.analyses.disease.case_control import Labels, fold_changes, fold_changes_without
 from mtm.analyses.transfer.external import ExternalCohort
+from mtm.analyses.transfer.predicting import of_model_genes, predicted_tissues, to_training
 from mtm.analyses.transfer.reference import REFERENCE
 from mtm.analyses.transfer.related_tissues import compare_groups
-from mtm.cohort.cohort import Cohort
 from mtm.cohort.scaling import log2_tpm
-from mtm.errors import InputError
 from mtm.models.base import Predictor
-from mtm.predictions.alignment import align_moments
-from mtm.predictions.new_people import (
-    align_expression,
-    new_inputs,
-    predict_new,
-    targets_of,
-)
 from mtm.settings.transfer import TransferSettings
 from mtm.statistics.correlation import fisher_z, row_correlation
 from mtm.statistics.jackknife import LeftOut, fisher_interval
@@ -48,8 +38,6 @@ from mtm.statistics.over_tissues import known_mean
 from mtm.statistics.rank_sum import rank_sum
 from mtm.statistics.testing import benjamini_hochberg, permutation_p, quantile_interval
 from mtm.vocabulary import RAN, TARGET
-
-log = logging.getLogger(__name__)
 
 AGREEMENT = ["model", "alignment", "genes", *REFERENCE, "n_cases", "n_controls", "n_genes",
              "n_de_predicted", "rho_log2fc", "ci_low", "ci_high", "null_mean", "null_low",
@@ -98,14 +86,14 @@ def transfer_agreement(
     InputError
         Genes do not match, or the model needs a covariate that the external table lacks.
     """
-    expr_tpm = _of_model_genes(model, external, source, settings)
-    labels = Labels.of(external.case, np.zeros(len(external.case)), settings)
+    external = external.kept()
+    expr_tpm = of_model_genes(model, external, source, settings)
+    labels = Labels.of(external.case, external.sex, settings)
     known = _reference_tissues(model, reference_genes, reference, predictable)
     rows, genes, null = [], [], {}
     for alignment in settings.alignments:
-        aligned = align_moments(expr_tpm, training_tpm, alignment)
-        inputs = new_inputs(model, aligned, external.samples.index, source, external.covariates)
-        for tissue, values in _predicted(model, inputs, source, known):
+        aligned = to_training(training_tpm, alignment)(expr_tpm)
+        for tissue, values in predicted_tissues(model, external, aligned, source, known):
             compared = _Compared.of(values, known[tissue], labels, settings)
             for gene_set, kept in known[tissue].gene_sets.items():
                 key = {"model": name, "alignment": alignment, "genes": gene_set}
@@ -118,27 +106,6 @@ def transfer_agreement(
     left_out = reference[reference["status"] != RAN].assign(model=name).reindex(columns=AGREEMENT)
     table = pd.concat([table, left_out], ignore_index=True) if len(left_out) else table
     return table, summary, pd.concat(genes, ignore_index=True)[GENES]
-
-
-def _of_model_genes(
-    model: Predictor, external: ExternalCohort, source: str, settings: TransferSettings
-) -> np.ndarray:
-    """External expression of the model's genes, TPM, shape ``(n_samples, n_genes)``."""
-    least = settings.min_gene_overlap
-    try:
-        expr_tpm, overlap = align_expression(
-            model, external.expr_tpm, external.gene_ids, source, least, external.path
-        )
-    except InputError as error:
-        if "--min-overlap" not in str(error):
-            raise
-        hint = (
-            "Missing genes would be filled with the source tissue's training mean. Accept that "
-            f"with a smaller transfer.min_gene_overlap (now {least:g})."
-        )
-        raise InputError(error.where, error.found, error.expected, hint) from None
-    log.info("%s: %s", external.path, overlap)
-    return expr_tpm
 
 
 @dataclass(frozen=True)
@@ -183,21 +150,6 @@ def _with_q_values(table: pd.DataFrame) -> pd.DataFrame:
     groups = [table[column].where(targets) for column in ("alignment", "genes")]
     q = table.groupby(groups)["p"].transform(lambda p: benjamini_hochberg(p.to_numpy()))
     return table.assign(q=q)
-
-
-def _predicted(
-    model: Predictor, inputs: Cohort, source: str, tissues: Collection[str]
-) -> Iterator[tuple[str, np.ndarray]]:
-    """Yield the source tissue as it is, then every target, TPM of all people."""
-    if source in tissues:
-        yield source, inputs.expr_tpm
-    targets = [tissue for tissue in targets_of(model, source) if tissue in tissues]
-    blocks: list[np.ndarray] = []
-    for tissue, part, values in predict_new(model, inputs, targets, "tpm"):
-        blocks.append(values)
-        if part.stop == inputs.n_samples:
-            yield tissue, np.concatenate(blocks)
-            blocks = []
 
 
 @dataclass(frozen=True)

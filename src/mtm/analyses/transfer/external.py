@@ -1,22 +1,19 @@
 """An external cohort of cases and controls, and the training samples it is aligned to."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import anndata
 import numpy as np
 import pandas as pd
 
+from mtm.analyses.transfer.people import FOLLOW_UP, KEPT, SAMPLE, SEX
 from mtm.cohort.cohort import Cohort
-from mtm.cohort.fields import check_traits
-from mtm.cohort.lines import demand_whole_rows
-from mtm.cohort.units import to_tpm
 from mtm.errors import InputError
 from mtm.io import read_tsv
 from mtm.models.base import Predictor
-from mtm.predictions.new_people import read_new_expression
-from mtm.settings.transfer import TransferSettings
 
-GROUPS = {"case": True, "control": False}
+DESIGN = ("case", "donor", "visit", "reason")
 
 
 @dataclass(frozen=True)
@@ -30,8 +27,8 @@ class ExternalCohort:
     gene_ids
         Ensembl ids, versioned or not.
     samples
-        One row a sample, indexed by its id in the order of `expr_tpm`: ``case`` (bool) and the
-        table's further columns.
+        One row a sample, indexed by its id in the order of `expr_tpm`: ``case`` (bool); where
+        they are known ``donor``, ``visit``, ``sex`` (1 male, 2 female), ``age``; further columns.
     path
         Of the expression, for messages.
     """
@@ -41,89 +38,53 @@ class ExternalCohort:
     samples: pd.DataFrame
     path: Path
 
+    @classmethod
+    def read(cls, expression: str | Path, samples: str | Path) -> "ExternalCohort":
+        """Read what `mtm.analyses.transfer.reading.Reading` wrote."""
+        data = anndata.read_h5ad(expression)
+        table = read_tsv(samples, [SAMPLE, "visit", "donor", "case"],
+                         dtype={SAMPLE: str, "donor": str})  # fmt: skip
+        table = table.set_index(SAMPLE).loc[data.obs_names]
+        table["case"] = table["case"].astype(bool)
+        expr_tpm = np.asarray(data.X, np.float32)
+        return cls(expr_tpm, list(data.var_names), table, Path(expression))
+
     @property
     def case(self) -> np.ndarray:
         """Whether each sample is a case, bool."""
         return self.samples["case"].to_numpy(bool)
 
     @property
+    def sex(self) -> np.ndarray:
+        """Sex of each sample, whole numbers: 1 male, 2 female, 0 where it is not known."""
+        if SEX not in self.samples:
+            return np.zeros(len(self.samples), np.int64)
+        return self.samples[SEX].fillna(0).to_numpy(np.int64)
+
+    @property
     def covariates(self) -> pd.DataFrame:
         """Further columns of the samples."""
-        return self.samples.drop(columns="case")
+        return self.samples.drop(columns=[name for name in DESIGN if name in self.samples])
 
+    def of(self, rows: np.ndarray) -> "ExternalCohort":
+        """Return some samples, by position or a mask."""
+        return replace(self, expr_tpm=self.expr_tpm[rows], samples=self.samples.iloc[rows])
 
-def read_external(
-    expression: str | Path, samples: str | Path, settings: TransferSettings
-) -> ExternalCohort:
-    """Read and check an external cohort.
+    def kept(self) -> "ExternalCohort":
+        """Return the samples that are compared, each person once."""
+        if "visit" not in self.samples:
+            return self
+        return self.of(np.flatnonzero(self.samples["visit"] == KEPT))
 
-    Parameters
-    ----------
-    expression
-        Genes in rows, samples in columns (a table or GCT), or h5ad.
-    samples
-        Table with ``sample``, ``group`` ("case" or "control") and further columns.
-
-    Raises
-    ------
-    InputError
-        A sample stands in one of the files alone or twice, a group is another, there are too few
-        of one, or values do not look like TPM.
-    """
-    demand_whole_rows(samples)
-    table = read_tsv(samples, ["sample", "group"], dtype={"sample": str, "group": str})
-    table = table.set_index("sample")
-    table = check_traits(table, samples)
-    for name in table.index[table.index.duplicated()][:1]:
-        raise InputError(samples, f"sample {name} twice", "one row a sample")
-    known = table["group"].isin(list(GROUPS))
-    if not known.all():
-        group = table.loc[~known, "group"].iloc[0]
-        raise InputError(
-            f"{samples}, sample {table.index[~known][0]}",
-            "no group" if pd.isna(group) else f"group {group!r}",
-            f"{' or '.join(map(repr, GROUPS))}",
-        )
-    sample_ids, gene_ids, values = read_new_expression(expression)
-    _same_samples(pd.Index(sample_ids), table.index, expression, samples)
-    table = table.loc[list(sample_ids)]
-    case = table.pop("group").map(GROUPS).to_numpy(bool)
-    for n, name in ((case.sum(), "cases"), ((~case).sum(), "controls")):
-        if n < settings.min_per_group:
-            raise InputError(
-                samples,
-                f"{n} {name}",
-                f"at least {settings.min_per_group}",
-                "Lower transfer.min_per_group, or leave out inputs.external_expression.",
-            )
-    try:
-        expr_tpm = to_tpm(values, settings.units, expression, sample_ids)
-    except InputError as error:
-        hint = "Set transfer.units to log2 if these are log2(1+TPM), to tpm if you know better."
-        if settings.units is not None:
-            hint = f"transfer.units says {settings.units}."
-        elif "looks" not in error.found:
-            raise
-        raise InputError(error.where, error.found, error.expected, hint) from None
-    return ExternalCohort(expr_tpm, gene_ids, table.assign(case=case), Path(expression))
-
-
-def _same_samples(
-    measured: pd.Index, listed: pd.Index, expression: str | Path, samples: str | Path
-) -> None:
-    """Raise unless both files have the same samples."""
-    for missing, path, other in (
-        (listed.difference(measured), expression, samples),
-        (measured.difference(listed), samples, expression),
-    ):
-        if len(missing):
-            raise InputError(
-                path,
-                f"no sample {missing[0]} ({len(missing)} of {len(measured.union(listed))} "
-                "samples stand in one file alone)",
-                f"the samples of {other}",
-                "Names must be equal; take out samples that are not to be used from both files.",
-            )
+    def pairs(self) -> "ExternalCohort":
+        """Return the people who were there twice: their kept samples, then their later ones."""
+        if "visit" not in self.samples:
+            return self.of(np.empty(0, np.int64))
+        visit, donor = self.samples["visit"].to_numpy(), self.samples["donor"].to_numpy()
+        first = {donor[i]: i for i in np.flatnonzero(visit == KEPT)}
+        later = {donor[i]: i for i in np.flatnonzero(visit == FOLLOW_UP)}
+        both = [name for name in first if name in later]
+        return self.of(np.array([first[n] for n in both] + [later[n] for n in both], np.int64))
 
 
 def training_source(model: Predictor, cohort: Cohort, source: str) -> np.ndarray:

@@ -1,13 +1,19 @@
 """The contrast of the cohort itself, which external cases and controls are compared with."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 
 from mtm.analyses.disease.case_control import fold_changes
 from mtm.analyses.disease.contrasts import contrasts, too_few
 from mtm.cohort.cohort import Cohort
+from mtm.cohort.fields import numbers_of
+from mtm.cohort.gene_names import NAMES, place_rows
+from mtm.cohort.lines import demand_whole_rows
 from mtm.cohort.scaling import log2_tpm
 from mtm.errors import CannotDo, InputError
+from mtm.io import read_tsv
 from mtm.settings.disease import DiseaseSettings
 from mtm.settings.transfer import TransferSettings
 from mtm.statistics.rank_sum import rank_sum
@@ -16,6 +22,9 @@ from mtm.vocabulary import RAN, SKIPPED, SOURCE, TARGET
 
 REFERENCE_GENES = ["tissue", "gene_id", "log2fc_reference", "p_reference", "q_reference",
                    "controls_log2_reference"]  # fmt: skip
+USERS_COLUMNS = ["tissue", "gene", "log2fc", "q"]
+# Symbols of the cohort's own gene model are enough.
+NO_NAMES = pd.DataFrame(columns=NAMES)
 REFERENCE = ["contrast", "tissue", "role", "n_reference_cases", "n_reference_controls", "status",
              "reason", "n_up", "n_down", "related"]  # fmt: skip
 
@@ -61,6 +70,86 @@ def reference_contrast(
     return tested[REFERENCE_GENES], table.astype(integers)
 
 
+def read_reference(
+    path: str | Path, cohort: Cohort, source: str, settings: TransferSettings
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Read fold changes of the user's own in place of a contrast of the cohort.
+
+    Parameters
+    ----------
+    path
+        Tab-separated: ``tissue``, ``gene`` (Ensembl id, or symbol of the cohort), ``log2fc``,
+        ``q`` (may be empty).
+    cohort, source
+        Whose tissues and genes these are, and its source tissue.
+    settings
+        Its contrast is what the fold changes are of, in the tables.
+
+    Returns
+    -------
+    pd.DataFrame, pd.DataFrame
+        As `reference_contrast`, without numbers of cases and controls and without their level.
+
+    Raises
+    ------
+    InputError
+        A tissue is none of the cohort; no gene is known; a gene stands twice in a tissue; a value
+        is no number, or q beyond 0 to 1.
+    """
+    genes = _users_genes(path, cohort)
+    rows = []
+    for tissue, part in genes.groupby("tissue", sort=True):
+        row = {"contrast": settings.contrast, "tissue": tissue, "status": RAN, "reason": "",
+               "role": SOURCE if tissue == source else TARGET}  # fmt: skip
+        rows.append(row | _counts(part, settings))
+    table = pd.DataFrame(rows, columns=REFERENCE)
+    integers = {"n_up": "Int64", "n_down": "Int64", "related": "boolean"}
+    return genes, table.astype(integers)
+
+
+def _users_genes(path: str | Path, cohort: Cohort) -> pd.DataFrame:
+    """Read fold changes of the user's own, `REFERENCE_GENES`."""
+    demand_whole_rows(path)
+    table = read_tsv(path, USERS_COLUMNS, dtype=str)
+    for name in table["tissue"][~table["tissue"].isin(cohort.tissues)][:1]:
+        raise InputError(path, f"the tissue {name!r}", f"one of {', '.join(cohort.tissues)}")
+    placed = place_rows(list(table["gene"].fillna("").unique()), cohort.genes, NO_NAMES)
+    position = dict(zip(placed.row, placed.gene, strict=True))
+    place = pd.Series(pd.factorize(table["gene"].fillna(""))[0]).map(position)
+    if place.isna().all():
+        raise InputError(path, f"genes such as {table['gene'].iloc[0]!r}", "genes of the cohort")
+    numbers = table[["log2fc", "q"]].apply(numbers_of)
+    bad = numbers["log2fc"].isna() | (table["q"].notna() & ~numbers["q"].between(0, 1))
+    if bad.any():
+        row = int(bad.argmax())
+        found = f"log2fc {table['log2fc'].iloc[row]!r}, q {table['q'].iloc[row]!r}"
+        raise InputError(f"{path}, row {row + 1}", found, "a number, and q of 0 to 1 or nothing")
+    genes = pd.DataFrame(
+        {
+            "tissue": table["tissue"],
+            "gene_id": cohort.genes.index[place.fillna(0).astype(int)],
+            "log2fc_reference": numbers["log2fc"],
+            "p_reference": np.nan,
+            "q_reference": numbers["q"].fillna(1.0),
+            "controls_log2_reference": np.nan,
+        }
+    )[place.notna().to_numpy()]
+    twice = genes.duplicated(["tissue", "gene_id"])
+    if twice.any():
+        first = genes[twice].iloc[0]
+        raise InputError(path, f"{first['gene_id']} twice in {first['tissue']}", "a gene once")
+    return genes.reset_index(drop=True)
+
+
+def _counts(genes: pd.DataFrame, settings: TransferSettings) -> dict[str, object]:
+    """Genes up and down, and whether that makes the tissue related to the disease."""
+    found = genes["q_reference"] < settings.q_below
+    n_up = int((found & (genes["log2fc_reference"] > 0)).sum())
+    n_down = int((found & (genes["log2fc_reference"] < 0)).sum())
+    related = max(n_up, n_down) >= settings.min_de_genes
+    return {"n_up": n_up, "n_down": n_down, "related": related}
+
+
 def _status_of(cohort: Cohort, disease: DiseaseSettings, contrast: str) -> np.ndarray:
     """Status of every sample in a contrast: 1 a case, 0 a control, NaN unknown."""
     labels = contrasts(cohort, disease)
@@ -91,11 +180,7 @@ def _test_tissue(
         return pd.DataFrame(), row
     genes = _test_genes(cohort.expr_tpm[members], case, settings)
     genes["gene_id"] = cohort.genes.index[genes["gene_id"]]
-    found = genes["q_reference"] < settings.q_below
-    row["n_up"] = int((found & (genes["log2fc_reference"] > 0)).sum())
-    row["n_down"] = int((found & (genes["log2fc_reference"] < 0)).sum())
-    row["related"] = max(row["n_up"], row["n_down"]) >= settings.min_de_genes
-    return genes, row
+    return genes, row | _counts(genes, settings)
 
 
 def _demand_target(table: pd.DataFrame, disease: DiseaseSettings) -> None:
