@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import anndata
@@ -10,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from cohorts import simulated_cohort
+from packaging.requirements import Requirement
 from tests.hostile.models import certificate
 
 import mtm
@@ -127,3 +129,31 @@ def test_checks_are_by_sample(model, blood):
     table = model.check(blood, source=BLOOD)
     assert list(table.index) == list(blood.obs_names)
     assert {"status", "says"} <= set(table.columns)
+
+
+MODULES = {"pillow": "PIL", "scikit-learn": "sklearn"}
+WITHOUT_PIPELINE = """
+import sys
+import tomllib
+
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {absent}:
+            raise ModuleNotFoundError(name)
+
+sys.meta_path.insert(0, Absent())
+import mtm.api, mtm.cli.info, mtm.cli.predicting, mtm.page.person, mtm.pipeline.input_check
+from mtm.models.registry import model_class, model_names
+for name in model_names():
+    model_class(name)
+"""
+
+
+def test_new_people_need_nothing_of_the_pipeline():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = [Requirement(text).name for text in project["optional-dependencies"]["workflow"]]
+    absent = {MODULES.get(name, name) for name in extras}
+    assert "snakemake" in absent
+    code = WITHOUT_PIPELINE.replace("{absent}", repr(absent))
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
