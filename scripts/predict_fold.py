@@ -18,7 +18,7 @@ def main(snakemake):
     inputs, params, fold = snakemake.input, snakemake.params, int(snakemake.wildcards.fold)
     cohort = Cohort.read(inputs.expression, inputs.donors)
     folds = read_folds(
-        inputs.folds, list(cohort.donors.index), snakemake.config["folds"]["n_folds"]
+        inputs.folds, list(cohort.donors.index), getattr(snakemake.params, "n_folds", None)
     )
     held_out = folds.index[folds == fold]
     model = load(inputs.bundle)

@@ -14,9 +14,7 @@ def main(snakemake):
     """Scale with the training donors of one fold and write its prediction file."""
     inputs, params, fold = snakemake.input, snakemake.params, int(snakemake.wildcards.fold)
     cohort = Cohort.read(inputs.expression, inputs.donors)
-    folds = read_folds(
-        inputs.folds, list(cohort.donors.index), snakemake.config["folds"]["n_folds"]
-    )
+    folds = read_folds(inputs.folds, list(cohort.donors.index))
     held_out = folds.index[folds == fold]
     training = cohort.of_donors(folds.index[folds != fold])
     scaler = TissueScaler.fit(

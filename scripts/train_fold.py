@@ -21,7 +21,7 @@ def main(snakemake):
     if fold != "all":
         number = int(fold)
         folds = read_folds(
-            inputs.folds, list(cohort.donors.index), snakemake.config["folds"]["n_folds"]
+            inputs.folds, list(cohort.donors.index), getattr(params, "n_folds", None)
         )
         held_out = folds.index[folds == number].tolist()
     settings = params.training

@@ -481,7 +481,6 @@ def test_scripts_simulate_and_predict(files, cohort, tmp_path):
                 source="Whole Blood", scaling={"sd_rule": "plain", "log2_clip": 5.0}
             ),
             wildcards=SimpleNamespace(fold="1"),
-            config={"folds": {"n_folds": 3}},
             output=SimpleNamespace(predictions=str(tmp_path / "fold1.h5ad")),
         )
     )

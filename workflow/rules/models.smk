@@ -26,6 +26,7 @@ rule train_fold:
         parameters=model_parameters,
         members=members_of,
         training=training_settings,
+        n_folds=config["folds"]["n_folds"],
         checkpoint="checkpoints/{cohort}/{model}/fold{fold}",
         code=training_code,
     message:
@@ -81,6 +82,7 @@ rule predict_fold:
     params:
         source=config["source"],
         sources=model_sources,
+        n_folds=config["folds"]["n_folds"],
         code=prediction_code,
     message:
         "Predicting fold {wildcards.fold} with {wildcards.model}"

@@ -51,7 +51,7 @@ def made(tmp_path_factory):
                 wildcards={"cohort": "A", "fold": str(fold), "model": "ridge"},
                 input=cohort | {"members": []},
                 output={"bundle": bundle, "training": str(folder / "training.tsv")},
-                config={"training": {"device": "cpu"}, "folds": {"n_folds": 2}},
+                config={"training": {"device": "cpu"}},
                 params={"model_class": "ridge", "parameters": {}, "members": [],
                         "checkpoint": str(folder / "checkpoint"), "code": "",
                         "training": {"source": BLOOD, "sources": "source", "seed": 0,
@@ -61,7 +61,6 @@ def made(tmp_path_factory):
                 "predict_fold", folder / "log",
                 wildcards={"fold": str(fold), "model": "ridge"}, input=cohort | {"bundle": bundle},
                 output={"predictions": predictions}, params={"source": BLOOD, "sources": "source"},
-                config={"folds": {"n_folds": 2}},
             )  # fmt: skip
     output = str(folder / "growth.tsv")
     given = {f"of_{n}": paths for n, paths in files.items() if n is not None}
