@@ -341,6 +341,21 @@ def test_all_disagreements_come_in_one_message():
     assert len(str(caught.value).splitlines()) == 3
 
 
+def test_units_of_another_cohort_agree_with_ours():
+    config = {
+        "cohort": "a",
+        "inputs": {"expression": "e.csv", "sample_attributes": "s.csv"},
+        "filters": {"gene_biotypes": None},
+        "models": {"ridge": {"class": "ridge"}},
+        "evaluation": {
+            "external": {"b": {"expression": "x", "sample_attributes": "y", "units": "counts"}}
+        },
+    }
+    with pytest.raises(InputError, match="lengths of genes are not read"):
+        check_config(copy.deepcopy(config))
+    check_config(config | {"inputs": config["inputs"] | {"units": "counts"}})
+
+
 FILES = ("expression", "sample_attributes", "subject_phenotypes")
 
 

@@ -135,7 +135,12 @@ class Config(Section):
                 )
 
     def _without_tpm(self) -> Iterator[InputError]:
-        """Yield what demands TPM of expression on a scale of its own."""
+        """Yield what demands TPM of expression on another scale."""
+        cpm = self.inputs.units == "counts" and not self.inputs.gene_model
+        for name, other in self.evaluation.external.items():
+            if other.units == "counts" and not cpm:
+                expected = "TPM: lengths of genes are not read for another cohort"
+                yield InputError(f"evaluation.external.{name}.units", "counts", expected)
         if self.inputs.units not in OWN_UNITS:
             return
         why = f"as inputs.units {self.inputs.units} has no TPM"
