@@ -206,6 +206,8 @@ def _draw_tissue(ax: Axes, rows: pd.DataFrame, norm: LogNorm, color: str) -> Pol
 def _counts(table: pd.DataFrame, of: str) -> str:
     """Cases and controls of the reference, or of the external cohort."""
     named = {f"{of}cases": "n_cases", f"{of}controls": "n_controls"}
+    if table[list(named)].isna().any(axis=None):
+        return "as given in a table"
     return "n = " + " / ".join(marks.case_counts(table[list(named)].rename(columns=named)))
 
 

@@ -11,10 +11,15 @@ from scipy import stats
 from mtm.analyses.disease.case_control import fold_changes, fold_changes_without
 from mtm.analyses.transfer.agreement import transfer_agreement
 from mtm.analyses.transfer.reading import Files, read_people
-from mtm.analyses.transfer.reference import reference_contrast
+from mtm.analyses.transfer.reference import (
+    USERS_COLUMNS,
+    read_reference,
+    reference_contrast,
+)
 from mtm.analyses.transfer.related_tissues import compare_groups
 from mtm.cohort.cohort import Cohort
 from mtm.errors import CannotDo, InputError
+from mtm.figures.registry import make_figure
 from mtm.models.base import Training
 from mtm.models.registry import build
 from mtm.predictions.alignment import align_moments
@@ -388,6 +393,45 @@ def test_bad_reference(cohort, changes, disease, error, words):
     with pytest.raises(error) as caught:
         reference_contrast(cohort, BLOOD, disease, QUICK.with_(**changes))
     assert all(word in str(caught.value) for word in words)
+
+
+def test_a_table_of_ones_own_stands_in_the_references_place(
+    model, cohort, files, planted, tmp_path
+):
+    path = tmp_path / "mine.tsv"
+    rows = [(tissue, GENES["symbol"].iloc[i], planted.log2fc(tissue)[i], 0.001 if i < 20 else "")
+            for tissue in ("Lung", BLOOD) for i in range(60)]  # fmt: skip
+    table = pd.DataFrame([*rows, ("Lung", "NOBODY", 1, 0.5)], columns=USERS_COLUMNS)
+    table.to_csv(path, sep="\t", index=False)
+    genes, tissues = read_reference(path, cohort, BLOOD, QUICK)
+    assert len(genes) == 120
+    assert tissues.set_index("tissue")["role"].to_dict() == {"Lung": "target", BLOOD: "source"}
+    assert tissues["related"].tolist() == [True, True]
+    found, _, by_gene = transfer_agreement(
+        model, "ridge", read_external(files), blood_of(cohort), BLOOD, genes, tissues, QUICK
+    )
+    lung = found[(found["tissue"] == "Lung") & (found["alignment"] == "log2")]
+    assert lung["rho_log2fc"].item() > 0.7
+    assert lung["level_error_log2"].isna().all()
+    drawing, _ = make_figure("fig4", {"genes": by_gene, "agreement": found})
+    assert "as given in a table" in drawing.get_supxlabel()
+
+
+@pytest.mark.parametrize(
+    ("row", "words"),
+    [
+        ("Lung\tG1\thigh\t0.1", ("row 2", "'high'")),
+        ("Lung\tG1\t1\t2", ("q '2'", "0 to 1")),
+        ("Nose\tG1\t1\t", ("'Nose'", "Liver, Lung")),
+        ("Lung\tG0\t1\t", ("twice in Lung",)),
+    ],
+)
+def test_bad_tables_of_ones_own(row, words, cohort, tmp_path):
+    path = tmp_path / "mine.tsv"
+    path.write_text(f"tissue\tgene\tlog2fc\tq\nLung\tG0\t0.5\t0.1\n{row}\n")
+    with pytest.raises(InputError) as caught:
+        read_reference(path, cohort, BLOOD, QUICK)
+    assert all(word in str(caught.value) for word in words), caught.value
 
 
 def test_bad_alignment():

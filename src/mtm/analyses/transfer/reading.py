@@ -11,6 +11,7 @@ import pandas as pd
 
 from mtm.analyses.transfer.external import ExternalCohort
 from mtm.analyses.transfer.people import SAMPLE, describe_people
+from mtm.cohort.fields import check_traits
 from mtm.cohort.gene_names import PLACES, Placed, place_rows
 from mtm.cohort.geo.series import field_name, read_series_matrix
 from mtm.cohort.lines import demand_whole_rows
@@ -19,7 +20,7 @@ from mtm.cohort.text_matrices import is_short, iter_text_blocks, read_text_heade
 from mtm.cohort.units import SampleTotals
 from mtm.errors import InputError
 from mtm.io import atomic_path, demand_gzip, read_apart, read_tsv, write_tsv
-from mtm.settings.external import External
+from mtm.settings.external import AGE, SEX, External
 
 log = logging.getLogger(__name__)
 # What counts per base add up to in a sample.
@@ -215,6 +216,8 @@ def _table(settings: External, files: Files, measured: tuple[str, ...]) -> pd.Da
     for name in table.columns[table.columns.duplicated()][:1]:
         raise InputError(files.samples, f"two columns called {name}", "columns with other names")
     _same_samples(pd.Index(measured), table.index, files.expression, files.samples)
+    # Sex and age may be in words, and are read as people are described.
+    check_traits(table.drop(columns=[n for n in (SEX, AGE) if n in table]), files.samples)
     return table
 
 
