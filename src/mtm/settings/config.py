@@ -101,16 +101,7 @@ class Config(Section):
                 "another name",
                 "A simulated cohort's own oracle takes this name.",
             )
-        for name, external in (self.external or {}).items():
-            for problem in external.problems():
-                where = f"external.{name}.{problem.where}"
-                yield InputError(where, problem.found, problem.expected)
-            if external.source not in (None, self.source) and not self._any_source():
-                yield InputError(
-                    f"external.{name}.source",
-                    repr(external.source),
-                    f"{self.source!r}, the key `source`, or transfer.models that take any tissue",
-                )
+        yield from self._of_external()
         yield from self._unknown_models()
         yield from self._without_tpm()
         yield from sharing_problems(self.models)
@@ -150,6 +141,19 @@ class Config(Section):
                     yield InputError(f"models.{name}.parameters.{where}", "tpm_z", f"log2_z, {why}")
         if self.evaluation.external and "tpm" in self.evaluation.alignments:
             yield InputError("evaluation.alignments", "tpm", f"none or log2, {why}")
+
+    def _of_external(self) -> Iterator[InputError]:
+        """Yield what external cohorts demand of each other, and of the models."""
+        for name, external in (self.external or {}).items():
+            for problem in external.problems():
+                where = f"external.{name}.{problem.where}"
+                yield InputError(where, problem.found, problem.expected)
+            if external.source not in (None, self.source) and not self._any_source():
+                yield InputError(
+                    f"external.{name}.source",
+                    repr(external.source),
+                    f"{self.source!r}, the key `source`, or transfer.models that take any tissue",
+                )
 
     def _any_source(self) -> bool:
         """Whether all models that external cohorts are taken through can take any tissue."""
