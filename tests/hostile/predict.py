@@ -306,8 +306,8 @@ CASES = [
     values_row("logarithms, said to be so", "read as log2", lambda v: np.log2(1 + v), "accept", more=["--units", "log2"]),
     values_row("TPM said to be logarithms", "found", lambda v: v, more=["--units", "log2"]),
     # Traits.
-    traits_row("sex 7", "1 to 2", people("person-0\t7\t40\t2\t7")),
-    traits_row("sex male", "1 to 2", people("person-0\tmale\t40\t2\t7")),
+    traits_row("sex 7", "1, M or Male, 2, F or Female", people("person-0\t7\t40\t2\t7")),
+    traits_row("sex boy", "1, M or Male", people("person-0\tboy\t40\t2\t7")),
     traits_row("age in months", "0 to 120", people("person-0\t1\t487\t2\t7")),
     traits_row("an age below 0", "0 to 120", people("person-0\t1\t-4\t2\t7")),
     traits_row("hardy 9", "0 to 4", people("person-0\t1\t40\t9\t7")),

@@ -165,10 +165,11 @@ class ModelHeader(_Part):
         if set(names) != set(self.members):
             yield InputError("members", shown(sorted(self.members)), shown(sorted(names)))
         for name, member in self.members.items():
-            theirs = member.tissues, member.gene_ids, member.measure
-            if theirs != (self.tissues, self.gene_ids, self.measure):
-                found = "other tissues, genes or measure"
+            if (member.tissues, member.gene_ids) != (self.tissues, self.gene_ids):
+                found = "other tissues or genes"
                 yield InputError(f"members.{name}", found, "those of the model that it belongs to")
+            if member.measure != self.measure:
+                yield InputError(f"members.{name}.measure", member.measure, self.measure)
 
 
 class BundleHeader(ModelHeader):
