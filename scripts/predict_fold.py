@@ -17,9 +17,7 @@ def main(snakemake):
     """Load the bundle, predict every held-out sample, write the prediction file."""
     inputs, params, fold = snakemake.input, snakemake.params, int(snakemake.wildcards.fold)
     cohort = Cohort.read(inputs.expression, inputs.donors)
-    folds = read_folds(
-        inputs.folds, list(cohort.donors.index), getattr(snakemake.params, "n_folds", None)
-    )
+    folds = read_folds(inputs.folds, list(cohort.donors.index), params.get("n_folds"))
     held_out = folds.index[folds == fold]
     model = load(inputs.bundle)
     refuse_seen(model, held_out, inputs.bundle)

@@ -20,9 +20,7 @@ def main(snakemake):
     fold, number, held_out = snakemake.wildcards.get("fold", "all"), 0, []
     if fold != "all":
         number = int(fold)
-        folds = read_folds(
-            inputs.folds, list(cohort.donors.index), getattr(params, "n_folds", None)
-        )
+        folds = read_folds(inputs.folds, list(cohort.donors.index), params.get("n_folds"))
         held_out = folds.index[folds == number].tolist()
     settings = params.training
     donors = cohort.donors.index.difference(held_out)

@@ -106,6 +106,7 @@ if TAKEN_ELSEWHERE:
             members=members_of,
             training=lambda wildcards: training_settings(wildcards)
             | {"monitor_every": 0},
+            n_folds=1,
             checkpoint="checkpoints/{cohort}/external/{evaluation}/{model}/fold{fold}",
             code=training_code,
         message:
