@@ -30,20 +30,22 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the ``mtm`` command; return its exit code, 1 after one line on stderr if it failed."""
+    """Run the ``mtm`` command; return its exit code, 1 after one line on stderr if it failed.
+
+    A command returns a code of its own, or nothing for 0.
+    """
     options = parser().parse_args(arguments)
     handler = logging.StreamHandler()
     handler.setFormatter(_Line("mtm: %(message)s"))
     logging.basicConfig(handlers=[handler], level=logging.WARNING)
     try:
-        options.run(options)
+        return options.run(options) or 0
     except (InputError, OSError) as error:
         say(f"error: {' '.join(str(error).split())}")
         return 1
     except MemoryError:
         say("error: the memory of this machine does not suffice for these files")
         return 1
-    return 0
 
 
 class _Line(logging.Formatter):

@@ -64,6 +64,14 @@ def add(commands: argparse._SubParsersAction) -> None:
         type=Path,
         help="covariates for models that use them: .tsv with columns sample_id, sex, age, ...",
     )
+    predict.add_argument(
+        "--qc", type=Path, metavar="FILE", help="file to write the checks of all samples to (.tsv)"
+    )
+    predict.add_argument(
+        "--strict",
+        action="store_true",
+        help="predict nothing (exit code 2) if a sample is not like the training donors'",
+    )
     predict.set_defaults(run=run)
 
 
@@ -84,28 +92,41 @@ def _check_files(options: argparse.Namespace) -> None:
         "--expression": (options.expression, "a file of expression"),
         "--traits": (options.traits, "a tab-separated table"),
     }
-    out = options.out
-    for option, (path, expected) in inputs.items():
-        if path is None:
-            continue
+    given = {option: pair for option, pair in inputs.items() if pair[0] is not None}
+    for path, expected in given.values():
         require_file(path, expected)
-        if out.exists() and os.path.samefile(out, path):
-            raise InputError(f"--out {out}", f"the file of {option}", "a file of its own")
-    demand_free(out, options.force)
+    outputs = {"--out": options.out, "--qc": options.qc}
+    for name, out in outputs.items():
+        if out is None:
+            continue
+        for option, (path, _) in given.items():
+            if out.exists() and os.path.samefile(out, path):
+                raise InputError(f"{name} {out}", f"the file of {option}", "a file of its own")
+        demand_free(out, options.force, name)
+    if options.qc is not None and options.qc.resolve() == options.out.resolve():
+        raise InputError(f"--qc {options.qc}", "the file of --out", "a file of its own")
 
 
-def run(options: argparse.Namespace) -> None:
-    """Run ``mtm predict``."""
+def run(options: argparse.Namespace) -> int:
+    """Run ``mtm predict``; return 2 where ``--strict`` keeps it from predicting."""
     from mtm.cohort.scaling import UNITS
     from mtm.cohort.units import to_tpm
     from mtm.models.registry import load
     from mtm.predictions import new_people
     from mtm.predictions.files import output_suffix, write_new_predictions
+    from mtm.predictions.tissue_names import named_tissue
 
     output_suffix(options.out)
     _check_files(options)
     model = load(options.bundle)
+    options.source = named_tissue(options.source, model.tissues)
+    options.target = [named_tissue(name, model.tissues) for name in options.target or ()]
     new_people.check_source(model, options.source)
+    if model.provenance.fold not in ("", "all"):
+        say(
+            f"warning: the bundle is of fold {model.provenance.fold}, fitted without that fold's "
+            "donors to measure accuracy; give new people one of all donors (all.safetensors)"
+        )
     targets = list(dict.fromkeys(options.target or new_people.targets_of(model, options.source)))
     for name in targets:
         new_people.tissue_of(model, name)
@@ -131,6 +152,10 @@ def run(options: argparse.Namespace) -> None:
     inputs = new_people.new_inputs(
         model, aligned, sample_ids, options.source, traits, options.expression, options.traits
     )
+    warned = _check_samples(options, model, inputs, gene_ids)
+    if warned and options.strict:
+        say(f"{warned} of {len(sample_ids)} samples with a warning: nothing predicted (--strict)")
+        return 2
     scale, units = {
         "z": (model.scale, UNITS[model.scale]),
         "log2": ("log2", "log2(1+TPM)"),
@@ -150,6 +175,25 @@ def run(options: argparse.Namespace) -> None:
         raise _of_traits(error, options.traits) from error
     say(f"{options.out}: {len(sample_ids)} samples x {len(targets)} tissues, {units}")
     say(new_people.trust(model, options.source))
+    return 0
+
+
+def _check_samples(options: argparse.Namespace, model, inputs, gene_ids: list[str]) -> int:
+    """Say of each sample whether it is like the training donors'; return how many are not."""
+    from mtm.io import write_tsv
+    from mtm.predictions.checks import WARNED, check_samples, in_words
+    from mtm.predictions.gene_overlap import match_genes
+
+    found = match_genes(model.genes, gene_ids, options.min_overlap)[0] >= 0
+    sample_ids, sex = list(inputs.samples.index), inputs.samples.get("sex")
+    table = check_samples(model, inputs.expr_tpm, sample_ids, options.source, found, sex)
+    for line in in_words(table):
+        say(line)
+    if options.qc is not None:
+        numbers = table.select_dtypes("number").columns
+        table[numbers] = table[numbers].map("{:.6g}".format)
+        write_tsv(table, options.qc)
+    return int((table["status"] == WARNED).sum())
 
 
 def _read_traits(path: Path):

@@ -15,6 +15,8 @@ from mtm.errors import InputError
 from mtm.models.bundle import write_bundle
 from mtm.models.certificate import PREFIX, Certificate
 from mtm.models.layout import Array, Layout, check_scaler
+from mtm.models.reference import PREFIX as REFERENCE
+from mtm.models.reference import Reference
 from mtm.settings.models.base import ModelParameters
 from mtm.settings.scaling import Scaling
 from mtm.vocabulary import Scale, SourceChoice
@@ -93,6 +95,8 @@ class Training:
         figures for the training table. It must not change what is learned.
     monitor_every
         In optimiser steps; 0 never calls `monitor`.
+    for_others
+        Whether new people will be predicted, so that `Reference` is wanted.
     """
 
     cohort: Cohort
@@ -106,6 +110,7 @@ class Training:
     members: Mapping[str, Path] = field(default_factory=dict)
     monitor: Callable[["Predictor"], dict[str, float]] | None = None
     monitor_every: int = 0
+    for_others: bool = True
 
 
 @dataclass
@@ -128,7 +133,7 @@ class Predictor(ABC):
     in ``mtm.settings.models`` under the same name and named here as `Parameters`. It fills the
     four methods below (`Untrained` needs `predict` alone). After `fit` or `load`, `tissues`,
     `genes`, `scaler` and `provenance` are set and `predict` needs nothing but the input.
-    `certificate` is set in bundles that have one.
+    `certificate` and `reference` are set in bundles that have them.
 
     Parameters
     ----------
@@ -146,8 +151,11 @@ class Predictor(ABC):
         self.scaler: TissueScaler | None = None
         self.provenance = Provenance()
         self.certificate: Certificate | None = None
-        # What a bundle's header says of a certificate whose arrays are still to be read.
+        self.reference: Reference | None = None
+        # What a bundle's header says of a certificate whose arrays are still to be read, and
+        # whether it has a reference.
         self.certified: dict | None = None
+        self.referred = False
 
     @property
     def scale(self) -> Scale:
@@ -181,6 +189,8 @@ class Predictor(ABC):
             self.scale,
             training.scaling,
         )
+        if training.for_others:
+            self.reference = Reference.fit(cohort, self.scale, training.scaling)
         return self._fit(training)
 
     @abstractmethod
@@ -246,8 +256,9 @@ class Predictor(ABC):
 
     def header(self) -> dict:
         """Everything that a bundle holds beside arrays, of plain values."""
-        certified = {} if self.certificate is None else {"certificate": self.certificate.header()}
-        return certified | {
+        parts = {"certificate": self.certificate, "reference": self.reference}
+        known = {name: part.header() for name, part in parts.items() if part is not None}
+        return known | {
             "model": self.name,
             "scale": self.scale,
             "clip": self.scaler.clip,
@@ -259,10 +270,11 @@ class Predictor(ABC):
         }
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """All arrays of a bundle: what was learned, the scaler, and the certificate."""
-        scaler = {"scaler/mean": self.scaler.mean, "scaler/sd": self.scaler.sd}
-        certified = {} if self.certificate is None else self.certificate.arrays()
-        return self.state() | scaler | certified
+        """All arrays of a bundle: what was learned, the scaler, certificate and reference."""
+        arrays = self.state() | {"scaler/mean": self.scaler.mean, "scaler/sd": self.scaler.sd}
+        for part in (self.certificate, self.reference):
+            arrays |= {} if part is None else part.arrays()
+        return arrays
 
     def save(self, path: str | Path) -> None:
         """Write the bundle; prediction needs nothing else."""
@@ -285,7 +297,8 @@ class Predictor(ABC):
             "scaler/sd": Array(shape, above=0.0, high=most, missing=True),
         }
         certified = {} if self.certified is None else Certificate.layout(shape, self.certified)
-        return dict(self.layout()) | scaler | certified
+        referred = Reference.layout(shape) if self.referred else {}
+        return dict(self.layout()) | scaler | certified | referred
 
     def describe(self, header: dict) -> None:
         """Take over what a header says."""
@@ -298,6 +311,7 @@ class Predictor(ABC):
             **{key: value for key, value in header["provenance"].items() if key in known}
         )
         self.certified = header.get("certificate")
+        self.referred = header.get("reference") is not None
 
     def take_over(self, header: dict, arrays: dict[str, np.ndarray]) -> None:
         """Become the model that gave `header` and `arrays`; it is described already."""
@@ -305,7 +319,9 @@ class Predictor(ABC):
         check_scaler(mean, sd)
         self.scaler = TissueScaler(header["scale"], mean, sd, header["clip"])
         self.certificate = Certificate.of(header, arrays)
-        self.restore({k: v for k, v in arrays.items() if not k.startswith(("scaler/", PREFIX))})
+        self.reference = Reference.of(header, arrays)
+        apart = "scaler/", PREFIX, REFERENCE
+        self.restore({k: v for k, v in arrays.items() if not k.startswith(apart)})
 
 
 class Untrained(Predictor):

@@ -58,6 +58,12 @@ class CertificateHeader(_Part):
             yield InputError("levels", str(list(self.levels)), "shares from the smallest on")
 
 
+class ReferenceHeader(_Part):
+    """What limits of new samples are."""
+
+    false_alarms: Share
+
+
 class ModelHeader(_Part):
     """What a bundle holds of a model beside its arrays."""
 
@@ -72,6 +78,7 @@ class ModelHeader(_Part):
     symbols: tuple[Text, ...]
     provenance: ProvenanceHeader
     certificate: CertificateHeader | None = None
+    reference: ReferenceHeader | None = None
     members: dict[Name, "ModelHeader"] = {}
 
     @classmethod

@@ -30,7 +30,14 @@ def inner_folds(training: Training, n_folds: int) -> Iterator[tuple[Training, li
     for number in range(n_folds):
         left_out = donors[number::n_folds].tolist()
         kept = cohort.of_donors(cohort.donors.index.difference(left_out))
-        inner = replace(training, cohort=kept, checkpoint=None, monitor=None, monitor_every=0)
+        inner = replace(
+            training,
+            cohort=kept,
+            checkpoint=None,
+            monitor=None,
+            monitor_every=0,
+            for_others=False,
+        )
         yield inner, left_out
 
 

@@ -1,0 +1,213 @@
+"""What samples of training donors are like, kept in a bundle: limits for new ones (methods 6.22).
+
+Summary statistics alone: medians and limits of a few measures of a sample in each tissue, and the
+genes that tell the sexes apart there.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+from mtm.cohort.cohort import Cohort
+from mtm.cohort.scaling import TissueScaler
+from mtm.models.layout import Array, Layout
+from mtm.models.measures import (
+    LIMITS,
+    MEASURES,
+    Sexes,
+    measure,
+    sexes_of,
+    to_badness,
+    to_limits,
+    to_typical,
+)
+from mtm.settings.scaling import Scaling
+from mtm.vocabulary import Scale
+
+PREFIX = "reference/"
+FALSE_ALARMS = 0.02
+FOLDS = 5
+# Samples' worth of all other tissues that stand beside a tissue's own.
+COMMON_SAMPLES = 300.0
+# Limits of n samples lie farther from the median by this over n.
+WIDENED = 5.0
+FEWEST_SAMPLES = 25
+# What samples of a tissue are taken to differ by at least, in units of `to_badness`.
+LEAST_SPREAD = np.array([0.1, 0.002, 0.05, 0.05, 0.2, 0.05, 0.1])
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What new samples of each tissue are held against.
+
+    Parameters
+    ----------
+    false_alarms
+        Share of samples like the training donors' that go beyond some limit.
+    n_samples
+        Training samples, ``(n_tissues,)``, int32.
+    typical
+        Median of each of `MEASURES`, ``(n_tissues, 5)``, float32; NaN where a tissue has fewer
+        than `FEWEST_SAMPLES`.
+    limits
+        Each of `LIMITS`, ``(n_tissues, 7)``, float32; NaN where there is none.
+    sexes
+        How the sexes are told.
+    """
+
+    false_alarms: float
+    n_samples: np.ndarray
+    typical: np.ndarray
+    limits: np.ndarray
+    sexes: Sexes
+
+    @classmethod
+    def fit(cls, cohort: Cohort, scale: Scale, scaling: Scaling) -> "Reference":
+        """Learn it from training donors.
+
+        Donors are split in `FOLDS` by their order, and measured by statistics of the other
+        folds' donors: what a model's own donors are measured by would flatter them.
+        """
+        n_tissues = len(cohort.tissues)
+        fold, sex = cohort.donor % FOLDS, sexes_of(cohort.donors)[cohort.donor]
+        badness = np.full((cohort.n_samples, len(LIMITS)), -np.inf)
+        for number in range(FOLDS):
+            scaler = _scaler(cohort, fold != number, scale, scaling)
+            sexes = Sexes.fit(cohort, sex, fold != number)
+            for tissue in range(n_tissues):
+                rows = np.flatnonzero((fold == number) & (cohort.tissue == tissue))
+                if len(rows):
+                    measured = measure(scaler, sexes, cohort.expr_tpm[rows], tissue)
+                    badness[rows] = to_badness(measured, sex[rows], cohort.n_genes)
+        typical = np.full((n_tissues, len(MEASURES)), np.nan, np.float32)
+        limits = np.full((n_tissues, len(LIMITS)), np.nan, np.float32)
+        counts = np.bincount(cohort.tissue, minlength=n_tissues)
+        known = np.flatnonzero(counts >= FEWEST_SAMPLES)
+        if len(known):
+            medians, found = limits_of(badness, cohort.tissue, known)
+            typical[known] = to_typical(medians, cohort.n_genes)
+            limits[known] = to_limits(found, cohort.n_genes)
+        everybody = np.ones(cohort.n_samples, bool)
+        return cls(
+            FALSE_ALARMS,
+            counts.astype(np.int32),
+            typical,
+            limits,
+            Sexes.fit(cohort, sex, everybody),
+        )
+
+    @staticmethod
+    def layout(shape: tuple[int, int]) -> Layout:
+        """Return its arrays, of so many tissues and genes, under `PREFIX`."""
+        arrays = {
+            "n_samples": Array(shape[:1], "int32", 0),
+            "typical": Array(
+                (shape[0], len(MEASURES)), missing=True, low=-(2.0**32), high=2.0**60
+            ),
+            "limits": Array((shape[0], len(LIMITS)), missing=True, low=-(2.0**32), high=2.0**60),
+        } | Sexes.layout(shape)
+        return {f"{PREFIX}{name}": array for name, array in arrays.items()}
+
+    @classmethod
+    def of(cls, header: Mapping, arrays: Mapping[str, np.ndarray]) -> "Reference | None":
+        """Take it from the header and arrays of a bundle, checked; None where it has none."""
+        plain = header.get("reference")
+        if plain is None:
+            return None
+        mine = {k.removeprefix(PREFIX): v for k, v in arrays.items() if k.startswith(PREFIX)}
+        sexes = Sexes(**{item.name: mine.pop(f"sex_{item.name}") for item in fields(Sexes)})
+        return cls(false_alarms=plain["false_alarms"], sexes=sexes, **mine)
+
+    def header(self) -> dict:
+        """Return what a bundle's header holds of it, under ``reference``."""
+        return {"false_alarms": self.false_alarms}
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Return its arrays under the names of a bundle."""
+        mine = {name: getattr(self, name) for name in ("n_samples", "typical", "limits")}
+        sexes = {f"sex_{item.name}": getattr(self.sexes, item.name) for item in fields(Sexes)}
+        return {f"{PREFIX}{name}": array for name, array in (mine | sexes).items()}
+
+
+def _scaler(cohort: Cohort, rows: np.ndarray, scale: Scale, scaling: Scaling) -> TissueScaler:
+    """Fit a scaler on some rows; one tissue's samples are copied at a time."""
+    parts = []
+    for tissue in range(len(cohort.tissues)):
+        expr_tpm = cohort.expr_tpm[rows & (cohort.tissue == tissue)]
+        tissues = np.zeros(len(expr_tpm), np.int64)
+        parts.append(TissueScaler.fit(expr_tpm, tissues, 1, scale, scaling))
+    mean, sd = (np.concatenate([getattr(p, name) for p in parts]) for name in ("mean", "sd"))
+    return TissueScaler(scale, mean, sd, parts[0].clip)
+
+
+def limits_of(
+    badness: np.ndarray, tissue: np.ndarray, known: np.ndarray, false_alarms: float = FALSE_ALARMS
+) -> tuple[np.ndarray, np.ndarray]:
+    """Find the limits that a share of samples goes beyond in one measure or another.
+
+    Measures are made alike over tissues by their median and upper spread. A tissue's own samples
+    stand beside `COMMON_SAMPLES` samples' worth of all others'. Each sample has a conformal P in
+    each measure; all measures have one level of P, the largest at which no more than
+    `false_alarms` of the samples are beyond one of them.
+
+    Parameters
+    ----------
+    badness
+        Larger is worse, ``(n_samples, n_measures)``; minus infinity where nothing was measured.
+    tissue
+        Of each sample.
+    known
+        Tissues to find limits of; samples of others are passed over.
+    false_alarms
+        The share.
+
+    Returns
+    -------
+    np.ndarray
+        Medians, ``(len(known), n_measures)``; NaN for what was not measured.
+    np.ndarray
+        Limits, as the medians; what is larger is refused.
+    """
+    medians = np.full((len(known), badness.shape[1]), np.nan)
+    spreads = np.ones_like(medians)
+    alike = np.full_like(badness, -np.inf)
+    for place, index in enumerate(known):
+        rows = np.flatnonzero(tissue == index)
+        for column in np.flatnonzero(np.isfinite(badness[rows]).any(0)):
+            values = badness[rows, column]
+            values = values[np.isfinite(values)]
+            medians[place, column] = np.median(values)
+            spread = np.quantile(values, 0.9) - medians[place, column]
+            spreads[place, column] = max(spread, LEAST_SPREAD[column])
+        alike[rows] = (badness[rows] - np.nan_to_num(medians[place])) / spreads[place]
+    limits = np.full_like(medians, np.nan)
+    everyone = np.isin(tissue, known)
+    for place, index in enumerate(known):
+        mine = (tissue == index)[everyone]
+        others = COMMON_SAMPLES / max((~mine).sum(), 1)
+        beyond = _common_level(alike[everyone], np.where(mine, 1.0, others), false_alarms)
+        # Median and spread are estimates, and the rarer the samples the rougher.
+        beyond *= 1 + WIDENED / mine.sum()
+        limits[place] = medians[place] + beyond * spreads[place]
+    return medians, limits
+
+
+def _common_level(values: np.ndarray, weights: np.ndarray, false_alarms: float) -> np.ndarray:
+    """Return each measure's limit at the one level of P that refuses `false_alarms` of all."""
+    p = np.empty_like(values)
+    for column, of_measure in enumerate(values.T):
+        order = np.argsort(of_measure, kind="stable")
+        ranked, below = of_measure[order], np.append(0, np.cumsum(weights[order]))
+        as_bad = below[-1] - below[np.searchsorted(ranked, of_measure, side="left")]
+        p[:, column] = as_bad / below[-1]
+    least = p.min(axis=1)
+    by_p = np.argsort(least, kind="stable")
+    # The sample to come weighs 1.
+    share = np.cumsum(weights[by_p]) / (weights.sum() + 1)
+    refused = int(np.searchsorted(share, false_alarms, side="right"))
+    level = least[by_p[refused - 1]] if refused else 0.0
+    # The mildest of those counted as refused is the limit: without it, it would be beyond.
+    limits = np.where(p <= level, values, np.inf).min(axis=0)
+    limits = np.where(np.isfinite(limits), limits, values.max(axis=0))
+    return np.where(np.isfinite(limits), limits, np.nan)

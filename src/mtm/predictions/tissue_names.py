@@ -1,0 +1,55 @@
+"""Tissues by the names that people give them."""
+
+from collections.abc import Sequence
+from difflib import get_close_matches
+from functools import cache
+from importlib.resources import files
+
+from mtm.errors import InputError, shown
+
+
+def _key(name: str) -> str:
+    """Return what is left of a name without case, spaces and signs."""
+    return "".join(sign for sign in name.casefold() if sign.isalnum())
+
+
+@cache
+def _abbreviations() -> dict[str, str]:
+    """GTEx's abbreviations of tissues (WHLBLD), by key, and the key of the tissue."""
+    lines = files("mtm.predictions").joinpath("gtex_tissues.tsv").read_text("utf-8").splitlines()
+    pairs = (line.split("\t") for line in lines[1:])
+    return {_key(abbreviation): _key(tissue) for tissue, abbreviation in pairs}
+
+
+def named_tissue(name: str, tissues: Sequence[str], where: str = "tissue") -> str:
+    """Return the one of `tissues` that a name means.
+
+    Case, spaces, hyphens, underscores and brackets do not matter (``whole_blood``,
+    ``Brain_Cortex``); GTEx's abbreviations are known (``WHLBLD``).
+
+    Parameters
+    ----------
+    name
+        What was given.
+    tissues
+        Those that there are.
+    where
+        Named in errors.
+
+    Raises
+    ------
+    InputError
+        None is meant, or several; names that are near are told.
+    """
+    if name in tissues:
+        return name
+    key = _key(name)
+    for wanted in (key, _abbreviations().get(key)):
+        meant = [tissue for tissue in tissues if wanted and _key(tissue) == wanted]
+        if len(meant) == 1:
+            return meant[0]
+    near = meant or [tissue for tissue in tissues if key and key in _key(tissue)]
+    keys = {_key(tissue): tissue for tissue in tissues}
+    near = near or [keys[close] for close in get_close_matches(key, keys, n=3)]
+    hint = f"Did you mean {' or '.join(map(repr, near[:5]))}?" if near else ""
+    raise InputError(where, shown(name), f"one of {', '.join(tissues)}", hint)
