@@ -15,9 +15,11 @@ from tests.cohorts import simulated_cohort
 from mtm.models.base import Training
 from mtm.models.bundle import _digest
 from mtm.models.certificate import OF_GENES, Certificate
+from mtm.models.donors import DonorsKey
 from mtm.models.registry import build
 
 SOURCE = "Whole Blood"
+KEY = DonorsKey(b"of these tests")
 TINY = {
     "same_gene": {},
     "train_mean": {},
@@ -66,8 +68,8 @@ def write_models(folder: Path) -> None:
     for name, parameters in TINY.items():
         members = {part: bundles / f"{part}.safetensors" for part in parameters.get("models", ())}
         model = build(CLASSES.get(name, name), parameters)
-        model.fit(Training(cohort, source=source, device="cpu", members=members))
-        model.save(bundles / f"{name}.safetensors")
+        model.fit(Training(cohort, source=source, device="cpu", members=members, donors_key=KEY))
+        model.save(bundles / f"{name}.safetensors", KEY)
         if name in ("same_gene", "joint"):
             shape = len(model.tissues), len(model.genes)
             model.certificate = certificate(shape, own_sd=model.own_sd)

@@ -74,6 +74,7 @@ else:
         input:
             **followed(inputs_of("external_expression", "external_samples")),
             bundle=of_its_fits(rules.train_all.output.bundle),
+            donors_key=rules.make_donors_key.output.key,
             expression=rules.build_cohort.output.expression,
             donors=rules.build_cohort.output.donors,
             reference_genes=rules.contrast_reference.output.genes,

@@ -9,11 +9,11 @@ import logging
 from collections.abc import Sequence
 
 from mtm import __version__
-from mtm.cli import check, compare, info, predict
+from mtm.cli import check, compare, export, info, predict
 from mtm.cli.say import say
 from mtm.errors import InputError, printable
 
-COMMANDS = (predict, info, check, compare)
+COMMANDS = (predict, info, export, check, compare)
 
 
 def parser() -> argparse.ArgumentParser:

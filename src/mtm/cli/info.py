@@ -4,7 +4,10 @@ import argparse
 import json
 from pathlib import Path
 
-from mtm.errors import printable
+from mtm.errors import printable, shown
+
+# Mean and sd of two samples are the two samples.
+SAFE = 3
 
 
 def add(commands: argparse._SubParsersAction) -> None:
@@ -12,6 +15,19 @@ def add(commands: argparse._SubParsersAction) -> None:
     info = commands.add_parser("info", help="say what a bundle holds and check it")
     info.add_argument("bundle", type=Path, help="model (.safetensors)")
     info.set_defaults(run=run)
+
+
+def held_in_words(model) -> str:
+    """Say whether a bundle holds single people's data, and of how many."""
+    n_donors = len(model.provenance.training_donors)
+    if held := model.individual_arrays():
+        return f"individual-level data of {n_donors} donors ({shown(held)})"
+    known = model.reference is not None
+    if known and (few := int(model.few_samples(SAFE).sum())):
+        return (
+            f"individual-level data: mean and sd of {few} tissues with fewer than {SAFE} samples"
+        )
+    return f"summary statistics only, of {n_donors} donors"
 
 
 def run(options: argparse.Namespace) -> None:
@@ -24,6 +40,7 @@ def run(options: argparse.Namespace) -> None:
     known, provenance = model.certificate, model.provenance
     lines = {
         "bundle": f"version {header['bundle_version']}, checksum ok",
+        "holds": held_in_words(model),
         "model": header["model"],
         "scale": header["scale"],
         "genes": f"{len(header['gene_ids'])} ({', '.join(header['gene_ids'][:3])}, ...)",

@@ -65,6 +65,13 @@ def add(commands: argparse._SubParsersAction) -> None:
         help="covariates for models that use them: .tsv with columns sample_id, sex, age, ...",
     )
     predict.add_argument(
+        "--donors-key",
+        type=Path,
+        metavar="FILE",
+        help="key of the results that the bundle is of (donors.key): samples of its training "
+        "donors are named",
+    )
+    predict.add_argument(
         "--qc", type=Path, metavar="FILE", help="file to write the checks of all samples to (.tsv)"
     )
     predict.add_argument(
@@ -91,6 +98,7 @@ def _check_files(options: argparse.Namespace) -> None:
         "--bundle": (options.bundle, "a model bundle (.safetensors)"),
         "--expression": (options.expression, "a file of expression"),
         "--traits": (options.traits, "a tab-separated table"),
+        "--donors-key": (options.donors_key, "the key of training donors (donors.key)"),
     }
     given = {option: pair for option, pair in inputs.items() if pair[0] is not None}
     for path, expected in given.values():
@@ -111,6 +119,7 @@ def run(options: argparse.Namespace) -> int:
     """Run ``mtm predict``; return 2 where ``--strict`` keeps it from predicting."""
     from mtm.cohort.scaling import UNITS
     from mtm.cohort.units import to_tpm
+    from mtm.models.donors import DonorsKey
     from mtm.models.registry import load
     from mtm.predictions import new_people
     from mtm.predictions.files import output_suffix, write_new_predictions
@@ -118,7 +127,8 @@ def run(options: argparse.Namespace) -> int:
 
     output_suffix(options.out)
     _check_files(options)
-    model = load(options.bundle)
+    key = None if options.donors_key is None else DonorsKey.read(options.donors_key)
+    model = load(options.bundle, key)
     options.source = named_tissue(options.source, model.tissues)
     options.target = [named_tissue(name, model.tissues) for name in options.target or ()]
     new_people.check_source(model, options.source)

@@ -21,7 +21,7 @@ from mtm.io import atomic_path, require_file
 from mtm.models.header import BundleHeader
 from mtm.models.layout import Layout, check_shapes, check_values
 
-BUNDLE_VERSION = 1
+BUNDLE_VERSION = 2
 # Levels of a header's JSON; a model made of others that are made of others has a dozen.
 DEEPEST = 40
 # Types of numbers as safetensors calls them.

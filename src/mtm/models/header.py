@@ -8,6 +8,7 @@ from pydantic_core import PydanticCustomError
 
 from mtm.cohort.genes import gene_key
 from mtm.errors import InputError, shown
+from mtm.models.donors import DIGEST_LENGTH
 from mtm.settings.base import Once, Section
 from mtm.settings.models.base import declared
 from mtm.vocabulary import RELIABILITY, Scale
@@ -22,6 +23,7 @@ def _plain(name: str) -> str:
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=300), AfterValidator(_plain)]
 Text = Annotated[str, StringConstraints(max_length=300)]
+Digest = Annotated[str, StringConstraints(pattern=f"^[0-9a-f]{{{DIGEST_LENGTH}}}$")]
 Share = Annotated[float, Field(gt=0, lt=1)]
 Correlation = Annotated[float, Field(ge=-1, le=1)]
 Names = Annotated[tuple[Name, ...], Field(min_length=1)]
@@ -40,8 +42,15 @@ class ProvenanceHeader(_Part):
     fold: Text = ""
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     source: Name
-    training_donors: tuple[Text, ...] = ()
+    n_training_donors: Annotated[int, Field(ge=0, lt=2**31)]
+    training_donors: Annotated[tuple[Digest, ...], Once]
     notes: dict[str, Any] = {}
+
+    def disagreements(self) -> Iterator[InputError]:
+        """Demand a digest of every donor or of none."""
+        if len(self.training_donors) not in (0, self.n_training_donors):
+            found = f"{len(self.training_donors)} digests"
+            yield InputError("training_donors", found, f"{self.n_training_donors}, or none")
 
 
 class CertificateHeader(_Part):

@@ -8,7 +8,7 @@ from scipy.stats import rankdata
 
 from mtm.cohort.cohort import Cohort
 from mtm.cohort.scaling import TissueScaler, log2_tpm
-from mtm.models.layout import Array, Layout
+from mtm.models.layout import Layout, summary
 
 MEASURES = ("rho", "margin", "tpm_sum", "clipped", "distance")
 LIMITS = (
@@ -113,9 +113,9 @@ class Sexes:
         """Return the arrays, of so many tissues and genes."""
         of_genes = shape[0], SEX_GENES
         return {
-            "sex_genes": Array(of_genes, "int32", -1, shape[1] - 1),
-            "sex_weights": Array(of_genes),
-            "sex_offset": Array(shape[:1]),
+            "sex_genes": summary(of_genes, "int32", -1, shape[1] - 1),
+            "sex_weights": summary(of_genes),
+            "sex_offset": summary(shape[:1]),
         }
 
     def score(
