@@ -74,6 +74,10 @@ def write_models(folder: Path) -> None:
             shape = len(model.tissues), len(model.genes)
             model.certificate = certificate(shape, own_sd=model.own_sd)
             model.save(bundles / f"certified_{name}.safetensors")
+    # More genes than donors: coefficients over donors.
+    model = build("ridge")
+    model.fit(Training(simulated_cohort(n_genes=40), source=source, device="cpu"))
+    model.save(bundles / "dual_ridge.safetensors", KEY)
     wide = simulated_cohort(n_genes=N_WIDE)
     model = build("same_gene")
     model.fit(Training(wide, source=source, device="cpu"))

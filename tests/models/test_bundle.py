@@ -123,7 +123,7 @@ def rewrite(bundle, change):
 def test_another_version_is_refused(bundle):
     rewrite(bundle, lambda header: header.update(bundle_version=99))
     for read in (load, read_header):
-        with pytest.raises(InputError, match="found bundle version 99; expected version 1"):
+        with pytest.raises(InputError, match="found bundle version 99; expected version 2"):
             read(bundle)
 
 

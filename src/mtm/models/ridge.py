@@ -156,19 +156,18 @@ class Ridge(PerTissuePredictor):
         return layout | {"directions": summary((directions, n_genes))}
 
     def _check_fit(self, place: str, fit: dict[str, np.ndarray]) -> None:
+        dual = "source" in self.shared
+        names = {"dual", "source_position"} if dual else {"coef"}
+        found = {"coef", "dual", "source_position"}.intersection(fit)
+        if found != names:
+            raise InputError(f"arrays {place}", shown(sorted(found)), " and ".join(sorted(names)))
         super()._check_fit(place, fit)
         n_columns = len(CovariateDesign.from_array(self.shared["design"]))
         n_covariates = len(fit.get("covariate_coef", ()))
         check_size(f"{place}covariate_coef", n_covariates, n_columns, "columns of the design")
-        if "source" in self.shared:
-            names = {"dual", "source_position"}
-        else:
-            names = {"coef"}
+        if not dual:
             n_terms = self.shared["axes"].shape[1] if "axes" in self.shared else len(self.genes)
-            check_size(f"{place}coef", len(fit.get("coef", ())), n_terms, "genes or axes")
-        found = {"coef", "dual", "source_position"}.intersection(fit)
-        if found != names:
-            raise InputError(f"arrays {place}", shown(sorted(found)), " and ".join(sorted(names)))
+            check_size(f"{place}coef", len(fit["coef"]), n_terms, "genes or axes")
 
     def _predict_tissue(self, fit: dict[str, np.ndarray], features: np.ndarray) -> np.ndarray:
         x, columns = np.hsplit(features, [len(self.genes)])

@@ -417,7 +417,7 @@ BOTH = [
     (other_genes, ["fold0.safetensors", "15 genes", "ENSG3", "Train the model again"]),
     (other_tissues, ["fold0.safetensors", "6 tissues", "Skin", "Train the model again"]),
     (other_class, ["mean.safetensors", "train_mean", "class mtm"]),
-    (leaking_folds, ["fold1.safetensors", "6 held-out donors", "D00", "fold 0"]),
+    (leaking_folds, ["fold1.safetensors", "6 held-out donors", "D00"]),
     (missing_bundle, ["model bundles", "fold 1"]),
     (donor_without_fold, ["folds", "D00"]),
     (diverged, ["nan.safetensors", "not finite", "diverged"]),
