@@ -21,6 +21,12 @@ def gpu_resource(wildcards):
     return asked.graphics_cards(config["training"]["device"], workflow.local_exec)
 
 
+def gpu_of_training(wildcards):
+    """Return how many graphics cards the training of a model asks for."""
+    on_card = PARAMETERS[wildcards.model].on_card
+    return gpu_resource(wildcards) if on_card else 0
+
+
 # How a model is fitted, whatever its class.
 TRAINING = {
     "scaling": config["scaling"],

@@ -41,6 +41,7 @@ rule compare_models:
     resources:
         **RULE_RESOURCES["compare_models"],
         runtime=240,
+        gpu=gpu_resource,
     params:
         **HELD_OUT_PARAMS,
         models=MODELS,
@@ -80,6 +81,7 @@ rule score_partial:
     resources:
         **RULE_RESOURCES["score_partial"],
         runtime=120,
+        gpu=gpu_resource,
     params:
         **HELD_OUT_PARAMS,
         accuracy=config["accuracy"],

@@ -131,6 +131,7 @@ rule contrast_genes:
     resources:
         **RULE_RESOURCES["contrast_genes"],
         runtime=120,
+        gpu=gpu_resource,
     params:
         **HELD_OUT_PARAMS,
         accuracy=config["accuracy"],

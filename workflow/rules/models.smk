@@ -43,7 +43,7 @@ rule train_fold:
         mem_mb=training_resource("mem_mb"),
         disk_mb=training_resource("disk_mb"),
         runtime=720,
-        gpu=gpu_resource,
+        gpu=gpu_of_training,
     params:
         model_class=model_class,
         parameters=model_parameters,
@@ -103,7 +103,6 @@ rule predict_fold:
         mem_mb=prediction_resource("mem_mb"),
         disk_mb=prediction_resource("disk_mb"),
         runtime=60,
-        gpu=gpu_resource,
     params:
         source=config["source"],
         sources=model_sources,

@@ -9,6 +9,7 @@ from typing import Any
 
 from mtm.errors import CannotDo, InputError
 from mtm.io import full_disk, replaced_together, write_note
+from mtm.pipeline.cards import own_card
 
 TABLES = (".tsv", ".parquet")
 FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
@@ -82,7 +83,8 @@ def run(snakemake: Any, *, in_place: bool = False) -> Iterator[logging.Logger]:
 
     Log records (`mtm` from INFO, other packages from WARNING) and Python warnings go to the
     rule's log file, started afresh; progress bars stay on stderr. Torch, where it was imported, is
-    held to the rule's threads; imported later, it takes Snakemake's OMP_NUM_THREADS.
+    held to the rule's threads; imported later, it takes Snakemake's OMP_NUM_THREADS. A graphics
+    card that the rule asks for is the job's own (`mtm.pipeline.cards`).
 
     The body finds temporary names in `snakemake.output`. All are renamed once it has ended well:
     what fails or is killed leaves every earlier output as it was. One that raises `CannotDo` ends
@@ -91,7 +93,7 @@ def run(snakemake: Any, *, in_place: bool = False) -> Iterator[logging.Logger]:
     Parameters
     ----------
     snakemake
-        What Snakemake gives a script, with `log` (empty: stderr), `threads`, `rule`, `output`.
+        What Snakemake gives a script.
     in_place
         Leave `snakemake.output` as it is, for a body that keeps earlier outputs itself.
 
@@ -110,8 +112,7 @@ def run(snakemake: Any, *, in_place: bool = False) -> Iterator[logging.Logger]:
         Any other error, its traceback in the log.
     """
     log_path = str(snakemake.log[0]) if snakemake.log else None
-    root, library = logging.getLogger(), logging.getLogger("mtm")
-    logger = logging.getLogger(f"mtm.{snakemake.rule}")
+    root, library, logger = map(logging.getLogger, (None, "mtm", f"mtm.{snakemake.rule}"))
     handler, level_before = _handler(log_path), library.level
     root.addHandler(handler)
     library.setLevel(logging.INFO)
@@ -119,7 +120,7 @@ def run(snakemake: Any, *, in_place: bool = False) -> Iterator[logging.Logger]:
     if (torch := sys.modules.get("torch")) is not None:
         torch.set_num_threads(snakemake.threads)
     try:
-        with _outputs(snakemake, in_place) as written:
+        with own_card(_cards_asked(snakemake)), _outputs(snakemake, in_place) as written:
             try:
                 yield logger
             except CannotDo as why:
@@ -137,6 +138,11 @@ def run(snakemake: Any, *, in_place: bool = False) -> Iterator[logging.Logger]:
         library.setLevel(level_before)
         root.removeHandler(handler)
         handler.close()
+
+
+def _cards_asked(snakemake: Any) -> int:
+    """Return the resource ``gpu`` of the rule."""
+    return int(getattr(getattr(snakemake, "resources", None), "gpu", 0))
 
 
 def _tell(logger: logging.Logger, reason: InputError, log_path: str | None) -> None:

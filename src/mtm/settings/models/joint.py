@@ -25,6 +25,7 @@ FreedomChoices = Annotated[tuple[Annotated[float, Field(ge=0, le=1e6)], ...], Fi
 class JointParameters(ModelParameters):
     """Donor factors and own effects of genes behind all tissues of a donor (methods 8)."""
 
+    on_card: ClassVar = True
     several_sources: ClassVar = True
     at_random: ClassVar = True
     own_sd: ClassVar = True

@@ -23,6 +23,7 @@ from mtm.vocabulary import Scale
 class MLPParameters(ModelParameters):
     """A multi-layer perceptron for every target tissue; the defaults are the published code (methods 2, S3)."""
 
+    on_card: ClassVar = True
     in_epochs: ClassVar = True
     at_random: ClassVar = True
 

@@ -32,6 +32,7 @@ LOSS = "loss; 0 leaves it out and saves its work (methods 1.4, row 5)."
 class MTMParameters(ModelParameters):
     """Multi-tissue transcriptome mapping; the defaults are the published code (methods 1.2-1.4)."""
 
+    on_card: ClassVar = True
     in_epochs: ClassVar = True
     at_random: ClassVar = True
     several_sources: ClassVar = True

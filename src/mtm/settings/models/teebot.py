@@ -2,16 +2,26 @@
 # fmt: off
 
 from collections.abc import Iterator
+from typing import ClassVar
 
 from mtm.errors import InputError
 from mtm.settings.base import Names, key
-from mtm.settings.models.base import MEMORY_MB, MIN_PAIRS, SCALE, ModelParameters, parameters
+from mtm.settings.models.base import (
+    MEMORY_MB,
+    MIN_PAIRS,
+    MOST_COVARIATES,
+    SCALE,
+    ModelParameters,
+    parameters,
+)
 from mtm.vocabulary import Scale
 
 
 @parameters("teebot")
 class TEEBoTParameters(ModelParameters):
     """TEEBoT - LASSO on principal components of the source tissue (methods 2, S2)."""
+
+    on_card: ClassVar = True
 
     n_components: int = key(10, "Principal components of the source tissue.", ge=1, unit="components")
     standardise_genes: bool = key(False, "Take the components of z-scores in place of expression.")
@@ -34,3 +44,8 @@ class TEEBoTParameters(ModelParameters):
     def from_expression_alone(self) -> bool:
         """Whether no covariates stand beside the components."""
         return not self.covariate_columns
+
+    @property
+    def numbers_a_gene(self) -> int:
+        """Coefficients, and a part of the axes."""
+        return 2 * self.n_components + MOST_COVARIATES
