@@ -2,14 +2,16 @@
 
 from mtm.io import read_parquet, read_tsv
 from mtm.models.bundle import write_bundle
+from mtm.models.card import card_of
 from mtm.models.certificate import Certificate
 from mtm.models.registry import read
 from mtm.pipeline.scripting import run
 from mtm.settings.intervals import IntervalSettings
+from mtm.settings.model_card import ModelCard
 
 
 def main(snakemake):
-    """Read the bundle and the tables of its intervals, write the bundle that has both."""
+    """Read the bundle and the tables of the cross-validation, write the bundle that has both."""
     inputs, params = snakemake.input, snakemake.params
     header, arrays = read(inputs.bundle)
     sources = {"source": [params.source], "others": header["tissues"]}
@@ -21,9 +23,15 @@ def main(snakemake):
         sources[params.sources] if isinstance(params.sources, str) else params.sources,
         IntervalSettings.of(params.intervals).thresholds,
     )
+    card = card_of(
+        read_tsv(inputs.by_tissue, ["tissue", "mean_rho"]),
+        [read_tsv(path, ["tissue", "mean_rho"]) for path in inputs.covariates],
+        read_tsv(inputs.coverage, ["tissue", "level", "coverage"]),
+        ModelCard.of(params.card),
+    )
     write_bundle(
         snakemake.output.bundle,
-        header | {"certificate": certificate.header()},
+        header | {"certificate": certificate.header(), "card": card.model_dump()},
         arrays | certificate.arrays(),
     )
 

@@ -47,7 +47,10 @@ def main(snakemake):
         training.monitor = held_out_monitor(cohort.of_donors(held_out), settings["source"])
     del cohort
     model = build(params.model_class, params.parameters)
-    model.provenance = replace(model.provenance, cohort=snakemake.wildcards.cohort, fold=fold)
+    wildcards = snakemake.wildcards
+    model.provenance = replace(
+        model.provenance, name=wildcards.model, cohort=wildcards.cohort, fold=fold
+    )
     table = model.fit(training)
     model.save(output.bundle, training.donors_key)
     write_tsv(table, output.training)

@@ -1,4 +1,5 @@
 import gzip
+import json
 import subprocess
 import sys
 from dataclasses import replace
@@ -366,13 +367,23 @@ def test_info(capsys, bundle):
     assert lines["model"] == "mtm"
     assert lines["scale"] == "log2_z"
     assert lines["genes"].startswith("20 (ENSG00000000000.3,")
-    assert lines["tissues"] == "3: Liver; Lung; Whole Blood"
+    assert lines["tissues"] == "3 (samples): Liver 6; Lung 6; Whole Blood 6"
     assert lines["training donors"] == "6"
-    assert lines["source"] == "Whole Blood"
+    assert lines["sources"] == "any, several at once: Liver; Lung; Whole Blood"
     assert lines["certificate"] == "none"
     assert "checksum ok" in lines["bundle"]
     assert '"code_width": 4' in lines["parameters"]
     assert __version__ in lines["versions"]
+
+
+def test_info_as_json(capsys, bundle, certified):
+    told = json.loads(run(capsys, "info", bundle, "--json")[1])
+    assert told["model"] == "mtm"
+    assert told["tissues"][0] == {"tissue": "Liver", "n_samples": 6}
+    assert told["accuracy"] == []
+    told = json.loads(run(capsys, "info", certified, "--json")[1])
+    assert {row["n_samples"] for row in told["accuracy"]} <= {70, 80, 90}
+    assert told["certified_sources"] == ["Whole Blood"]
 
 
 def test_info_tells_of_a_certificate(capsys, certified):

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from tests.hostile.case import Case
 from tests.hostile.models import (
+    KEY,
     TINY,
     bundle_of,
     copied,
@@ -337,7 +338,9 @@ CASES = [
     Case("bundles", "a form for others of rank 0", "refuse", shared("ridge", "--rank", "0"),
          "not 1 or more", status=2),
     Case("bundles", "a key of training donors", "accept",
-         with_key(b"5" * 64 + b"\n"), r"told.tsv: 3 samples", then=answer),
+         with_key(KEY.secret.hex().encode()), r"told.tsv: 3 samples", then=answer),
+    Case("bundles", "a key of other training donors", "refuse", with_key(b"5" * 64), "another key",
+         "donors.key", then=no_answer),
     *(Case("bundles", f"a key of training donors that is {what}", "refuse", with_key(text),
            "no key", "donors.key", then=no_answer)
       for what, text in {"empty": b"", "short": b"5" * 63, "long": b"5" * 10**6,

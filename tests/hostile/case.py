@@ -13,7 +13,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Literal
 
-AREAS = ("config", "ingest", "predict", "bundles", "annotation", "faults")
+AREAS = ("config", "ingest", "predict", "checks", "bundles", "annotation", "faults")
 
 
 @dataclass(frozen=True)

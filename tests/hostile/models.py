@@ -19,7 +19,7 @@ from mtm.models.donors import DonorsKey
 from mtm.models.registry import build
 
 SOURCE = "Whole Blood"
-KEY = DonorsKey(b"of these tests")
+KEY = DonorsKey(bytes(range(32)))
 TINY = {
     "same_gene": {},
     "train_mean": {},

@@ -10,6 +10,7 @@ TITLES = {
     "config": "Configuration",
     "ingest": "Files of a cohort",
     "predict": "New people (`mtm predict`)",
+    "checks": "Checks of new samples",
     "bundles": "Bundles",
     "annotation": "Annotation and pages",
     "faults": "Faults in the middle",

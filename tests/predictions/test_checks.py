@@ -163,7 +163,7 @@ def test_what_cannot_be_checked_says_so(model, new):
     older.tissues, older.genes, older.scaler = model.tissues, model.genes, model.scaler
     table = check_samples(older, expr_tpm, names, SOURCE)
     assert (table["status"] == UNCHECKED).all()
-    assert table["says"].str.startswith("not checked, as the bundle has no limits").all()
+    assert table["says"].str.startswith("not checked, the bundle has no limits").all()
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])

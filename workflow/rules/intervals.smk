@@ -73,6 +73,13 @@ rule certify_bundle:
         bundle=rules.train_all.output.bundle,
         genes=rules.calibrate_intervals.output.genes,
         quantiles=rules.calibrate_intervals.output.quantiles,
+        coverage=rules.calibrate_intervals.output.coverage,
+        by_tissue=rules.score_model.output.by_tissue,
+        covariates=expand(
+            rules.score_model.output.by_tissue,
+            model=REFERENCE_MODELS,
+            allow_missing=True,
+        ),
     output:
         bundle="results/{cohort}/bundles/{model}.safetensors",
     log:
@@ -92,9 +99,10 @@ rule certify_bundle:
         source=config["source"],
         sources=model_sources,
         intervals=config["intervals"],
+        card=config["model_card"],
         code=code_of("certify_bundle.py"),
     message:
-        "Putting intervals and reliability into the bundle of {wildcards.model}"
+        "Putting accuracy, intervals and reliability into the bundle of {wildcards.model}"
     script:
         "../../scripts/certify_bundle.py"
 

@@ -56,8 +56,8 @@ def _from_one(text: str) -> int:
 
 def run(options: argparse.Namespace) -> None:
     """Run ``mtm export``."""
-    from mtm.cli.info import held_in_words
     from mtm.io import require_file
+    from mtm.models.card import holds
     from mtm.models.registry import load
 
     require_file(options.bundle, "a model bundle (.safetensors)")
@@ -68,4 +68,4 @@ def run(options: argparse.Namespace) -> None:
     except InputError as error:
         raise error.within(options.bundle) from error
     shared.save(options.out)
-    say(f"{options.out}: {held_in_words(shared)}")
+    say(f"{options.out}: {holds(shared)}")

@@ -59,6 +59,12 @@ def add(commands: argparse._SubParsersAction) -> None:
         help="smallest share of the model's genes that the expression must have "
         "(default: %(default)s)",
     )
+    _add_checks(predict)
+    predict.set_defaults(run=run)
+
+
+def _add_checks(predict: argparse.ArgumentParser) -> None:
+    """Add what is known of people, and what is done about those unlike the training donors."""
     predict.add_argument(
         "--traits",
         type=Path,
@@ -79,7 +85,6 @@ def add(commands: argparse._SubParsersAction) -> None:
         action="store_true",
         help="predict nothing (exit code 2) if a sample is not like the training donors'",
     )
-    predict.set_defaults(run=run)
 
 
 def _fraction(text: str) -> float:
@@ -123,26 +128,13 @@ def run(options: argparse.Namespace) -> int:
     from mtm.models.registry import load
     from mtm.predictions import new_people
     from mtm.predictions.files import output_suffix, write_new_predictions
-    from mtm.predictions.tissue_names import named_tissue
 
     output_suffix(options.out)
     _check_files(options)
     key = None if options.donors_key is None else DonorsKey.read(options.donors_key)
     model = load(options.bundle, key)
-    options.source = named_tissue(options.source, model.tissues)
-    options.target = [named_tissue(name, model.tissues) for name in options.target or ()]
-    new_people.check_source(model, options.source)
-    if model.provenance.fold not in ("", "all"):
-        say(
-            f"warning: the bundle is of fold {model.provenance.fold}, fitted without that fold's "
-            "donors to measure accuracy; give new people one of all donors (all.safetensors)"
-        )
-    targets = list(dict.fromkeys(options.target or new_people.targets_of(model, options.source)))
-    for name in targets:
-        new_people.tissue_of(model, name)
-    if not targets:
-        found = f"no tissue but {options.source}"
-        raise InputError(options.bundle, found, "a model of several tissues")
+    targets = _tissues(options, model)
+    _say_of_fold(model.provenance.fold)
     traits = None if options.traits is None else _read_traits(options.traits)
     sample_ids, gene_ids, values = new_people.read_new_expression(options.expression)
     expr_tpm = to_tpm(values, options.units, options.expression, sample_ids)
@@ -188,6 +180,32 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
+def _tissues(options: argparse.Namespace, model) -> list[str]:
+    """Put the model's own name of the source into the options; return those of the targets."""
+    from mtm.cohort.tissue_names import named_tissue
+    from mtm.predictions import new_people
+
+    options.source = named_tissue(options.source, model.tissues)
+    new_people.check_source(model, options.source)
+    asked = [named_tissue(name, model.tissues) for name in options.target or ()]
+    targets = list(dict.fromkeys(asked or new_people.targets_of(model, options.source)))
+    for name in targets:
+        new_people.tissue_of(model, name)
+    if not targets:
+        found = f"no tissue but {options.source}"
+        raise InputError(options.bundle, found, "a model of several tissues")
+    return targets
+
+
+def _say_of_fold(fold: str) -> None:
+    """Warn of a bundle that some donors were left out of."""
+    if fold not in ("", "all"):
+        say(
+            f"warning: the bundle is of fold {fold}, fitted without that fold's donors to measure "
+            "accuracy; give new people one of all donors (all.safetensors)"
+        )
+
+
 def _check_samples(options: argparse.Namespace, model, inputs, gene_ids: list[str]) -> int:
     """Say of each sample whether it is like the training donors'; return how many are not."""
     from mtm.io import write_tsv
@@ -197,6 +215,11 @@ def _check_samples(options: argparse.Namespace, model, inputs, gene_ids: list[st
     found = match_genes(model.genes, gene_ids, options.min_overlap)[0] >= 0
     sample_ids, sex = list(inputs.samples.index), inputs.samples.get("sex")
     table = check_samples(model, inputs.expr_tpm, sample_ids, options.source, found, sex)
+    if not model.provenance.training_donors.known:
+        if options.donors_key is not None:
+            expected = "the key that the bundle's digests of donors were made with"
+            raise InputError(options.donors_key, "another key, or none was used", expected)
+        say("whether a sample is a training donor's cannot be told without --donors-key")
     for line in in_words(table):
         say(line)
     if options.qc is not None:

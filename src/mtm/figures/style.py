@@ -1,14 +1,13 @@
 """One look for all figures: sizes, fonts, colours, and how a figure is written."""
 
 from collections.abc import Iterable
-from functools import cache
-from importlib.resources import files
 from pathlib import Path
 
 import matplotlib as mpl
 import pandas as pd
 from matplotlib.figure import Figure
 
+from mtm.cohort.tissue_names import gtex_tissues
 from mtm.io import atomic_path, write_tsv
 
 COLUMN_MM = 85.0
@@ -88,14 +87,6 @@ def save_figure(
         with atomic_path(png) as temporary:
             figure.savefig(temporary, format="png", dpi=PNG_DPI, metadata={"Software": None})
     write_tsv(table, tsv)
-
-
-@cache
-def gtex_tissues() -> pd.DataFrame:
-    """GTEx's tissues, indexed by SMTSD name; columns ``abbreviation`` and ``color`` (hex)."""
-    with files("mtm.figures").joinpath("gtex_tissues.tsv").open() as handle:
-        table = pd.read_csv(handle, sep="\t", keep_default_na=False, na_values=[""])
-    return table.set_index("tissue")
 
 
 def abbreviation(tissue: str) -> str:

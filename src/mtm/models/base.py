@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import ClassVar, Self
 
@@ -16,6 +16,7 @@ from mtm.errors import InputError, shown
 from mtm.models.bundle import write_bundle
 from mtm.models.certificate import PREFIX, Certificate
 from mtm.models.donors import DonorsKey, TrainingDonors
+from mtm.models.header import CardHeader
 from mtm.models.layout import Layout, check_scaler, individual_arrays, summary
 from mtm.models.reference import PREFIX as REFERENCE
 from mtm.models.reference import Reference
@@ -122,6 +123,7 @@ class Training:
 class Provenance:
     """Where a fitted model comes from; travels in its bundle."""
 
+    name: str = ""
     cohort: str = ""
     fold: str = ""
     seed: int = 0
@@ -131,17 +133,14 @@ class Provenance:
 
     def header(self, key: DonorsKey | None) -> dict:
         """Return what a bundle holds of it; digests of ids are made with `key`."""
-        plain = {"cohort": self.cohort, "fold": self.fold, "seed": self.seed}
-        plain |= {"source": self.source, "notes": self.notes}
-        return plain | self.training_donors.header(key)
+        return vars(self) | self.training_donors.header(key)
 
     @classmethod
     def of(cls, header: Mapping, key: DonorsKey | None) -> "Provenance":
         """Take it from a bundle's header, checked."""
-        plain = "cohort", "fold", "seed", "source", "notes"
-        named = {name: header[name] for name in plain if name in header}
-        donors = header["n_training_donors"], (), frozenset(header["training_donors"]), key
-        return cls(**named, training_donors=TrainingDonors(*donors))
+        known = {item.name for item in fields(cls)} & set(header) - {"training_donors"}
+        donors = TrainingDonors.from_header(header, key)
+        return cls(**{name: header[name] for name in known}, training_donors=donors)
 
 
 class Predictor(ABC):
@@ -152,7 +151,7 @@ class Predictor(ABC):
     in ``mtm.settings.models`` under the same name and named here as `Parameters`. It fills the
     four methods below (`Untrained` needs `predict` alone). After `fit` or `load`, `tissues`,
     `genes`, `scaler` and `provenance` are set and `predict` needs nothing but the input.
-    `certificate` and `reference` are set in bundles that have them.
+    `certificate`, `reference` and `card` are set in bundles that have them.
 
     Parameters
     ----------
@@ -171,6 +170,7 @@ class Predictor(ABC):
         self.provenance = Provenance()
         self.certificate: Certificate | None = None
         self.reference: Reference | None = None
+        self.card: CardHeader | None = None
         # What a bundle's header says of a certificate whose arrays are still to be read, and
         # whether it has a reference.
         self.certified: dict | None = None
@@ -277,6 +277,8 @@ class Predictor(ABC):
         """Everything that a bundle holds beside arrays, of plain values; ids told by `key`."""
         parts = {"certificate": self.certificate, "reference": self.reference}
         known = {name: part.header() for name, part in parts.items() if part is not None}
+        if self.card is not None:
+            known["card"] = self.card.model_dump()
         return known | {
             "model": self.name,
             "scale": self.scale,
@@ -388,6 +390,8 @@ class Predictor(ABC):
         self.provenance = Provenance.of(header["provenance"], key)
         self.certified = header.get("certificate")
         self.referred = header.get("reference") is not None
+        card = header.get("card")
+        self.card = None if card is None else CardHeader.of(card)
 
     def take_over(self, header: dict, arrays: dict[str, np.ndarray]) -> None:
         """Become the model that gave `header` and `arrays`; it is described already."""

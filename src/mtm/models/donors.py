@@ -3,7 +3,7 @@
 import hashlib
 import hmac
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
@@ -54,6 +54,11 @@ class DonorsKey:
             raise InputError(path, "a file that is no key of training donors", expected)
         return cls(bytes.fromhex(text))
 
+    @property
+    def name(self) -> str:
+        """What tells this key from others: the digest of no donor."""
+        return self.digest("")
+
     def digest(self, donor: str) -> str:
         """Return the digest of one id: HMAC-SHA256, its first half in hexadecimal digits."""
         return hmac.new(self.secret, donor.encode(), hashlib.sha256).hexdigest()[:DIGEST_LENGTH]
@@ -75,13 +80,16 @@ class TrainingDonors:
         Their ids, known to the process that fitted the model; a bundle never holds them.
     digests
         Digests of their ids, from a bundle; none where it was saved without a key.
+    made_with
+        Name of the key that made the digests; "" where there are none.
     key
-        What digests are made with; None where it was not given.
+        The key that was given to tell them; None for none.
     """
 
     count: int = 0
     names: tuple[str, ...] = ()
     digests: frozenset[str] = frozenset()
+    made_with: str = ""
     key: DonorsKey | None = field(default=None, compare=False)
 
     @classmethod
@@ -95,9 +103,8 @@ class TrainingDonors:
     @property
     def known(self) -> bool:
         """Whether it can be told who is among them."""
-        return len(self.names) == self.count or (
-            self.key is not None and len(self.digests) == self.count
-        )
+        has_key = self.key is not None and self.key.name == self.made_with
+        return has_key or len(self.names) == self.count
 
     def among(self, donors: Iterable[str]) -> np.ndarray:
         """Return which of `donors` are among them, shape ``(n_donors,)``, bool.
@@ -108,11 +115,11 @@ class TrainingDonors:
             It cannot be told.
         """
         if not self.known:
-            found = "no digests" if self.key else "digests alone"
+            found = "digests made with another key" if self.key else "no key"
             raise InputError(
                 "training donors",
-                f"{found} of {self.count} donors",
-                "their digests in the bundle and the key that they were made with (donors.key)",
+                found if self.made_with else "no digests",
+                f"digests of all {self.count} and the key that made them (donors.key)",
                 "The key stands beside the results that the bundle is of.",
             )
         if len(self.names) == self.count:
@@ -122,7 +129,17 @@ class TrainingDonors:
 
     def header(self, key: DonorsKey | None) -> dict:
         """Return what a bundle holds of them: how many they are, and digests made with `key`."""
-        digests = sorted(self.digests)
+        digests, made_with = sorted(self.digests), self.made_with
         if key is not None and self.names:
-            digests = key.digests(self.names)
-        return {"n_training_donors": self.count, "training_donors": digests}
+            digests, made_with = key.digests(self.names), key.name
+        return {
+            "n_training_donors": self.count,
+            "training_donors": digests,
+            "donors_key": made_with,
+        }
+
+    @classmethod
+    def from_header(cls, header: Mapping, key: DonorsKey | None) -> Self:
+        """Take them from the provenance of a bundle's header, checked."""
+        digests = frozenset(header["training_donors"])
+        return cls(header["n_training_donors"], (), digests, header["donors_key"], key)

@@ -24,6 +24,7 @@ def _plain(name: str) -> str:
 Name = Annotated[str, StringConstraints(min_length=1, max_length=300), AfterValidator(_plain)]
 Text = Annotated[str, StringConstraints(max_length=300)]
 Digest = Annotated[str, StringConstraints(pattern=f"^[0-9a-f]{{{DIGEST_LENGTH}}}$")]
+Prose = Annotated[str, StringConstraints(max_length=2000)]
 Share = Annotated[float, Field(gt=0, lt=1)]
 Correlation = Annotated[float, Field(ge=-1, le=1)]
 Names = Annotated[tuple[Name, ...], Field(min_length=1)]
@@ -38,19 +39,22 @@ class _Part(Section):
 class ProvenanceHeader(_Part):
     """Where a fitted model comes from."""
 
+    name: Text = ""
     cohort: Text = ""
     fold: Text = ""
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     source: Name
     n_training_donors: Annotated[int, Field(ge=0, lt=2**31)]
     training_donors: Annotated[tuple[Digest, ...], Once]
+    donors_key: Digest | Literal[""]
     notes: dict[str, Any] = {}
 
     def disagreements(self) -> Iterator[InputError]:
-        """Demand a digest of every donor or of none."""
-        if len(self.training_donors) not in (0, self.n_training_donors):
+        """Demand a digest of every donor, or of none where no key made them."""
+        expected = self.n_training_donors if self.donors_key else 0
+        if len(self.training_donors) != expected:
             found = f"{len(self.training_donors)} digests"
-            yield InputError("training_donors", found, f"{self.n_training_donors}, or none")
+            yield InputError("training_donors", found, f"{expected}")
 
 
 class CertificateHeader(_Part):
@@ -73,6 +77,30 @@ class ReferenceHeader(_Part):
     false_alarms: Share
 
 
+class TargetAccuracy(_Part):
+    """How well held-out donors' samples of a tissue were told: gene-wise rho, mean over genes."""
+
+    target: Name
+    n_samples: Annotated[int, Field(ge=0)]
+    n_genes: Annotated[int, Field(ge=0)]
+    rho: Correlation | None = None
+    ci_low: Correlation | None = None
+    ci_high: Correlation | None = None
+    null_low: Correlation | None = None
+    null_high: Correlation | None = None
+    covariates_rho: Correlation | None = None
+    coverage: Annotated[float, Field(ge=0, le=1)] | None = None
+
+
+class CardHeader(_Part):
+    """What cross-validation and whoever trained a model say of it."""
+
+    licence: Prose = ""
+    citation: Prose = ""
+    level: Share | None = None
+    accuracy: tuple[TargetAccuracy, ...] = ()
+
+
 class ModelHeader(_Part):
     """What a bundle holds of a model beside its arrays."""
 
@@ -88,6 +116,7 @@ class ModelHeader(_Part):
     provenance: ProvenanceHeader
     certificate: CertificateHeader | None = None
     reference: ReferenceHeader | None = None
+    card: CardHeader | None = None
     members: dict[Name, "ModelHeader"] = {}
 
     @classmethod
@@ -118,6 +147,9 @@ class ModelHeader(_Part):
         for name in self.certificate.sources if self.certificate else ():
             if name not in self.tissues:
                 yield InputError("certificate.sources", shown(name), "tissues of the bundle")
+        for row in self.card.accuracy if self.card else ():
+            if row.target not in self.tissues:
+                yield InputError("card.accuracy", shown(row.target), "tissues of the bundle")
         if self.scale == "tpm_z" and self.clip is not None:
             yield InputError("clip", f"{self.clip:g}", "nothing (null) on the scale tpm_z")
         try:

@@ -1,4 +1,4 @@
-"""Measures of one sample against a tissue's training donors (methods 6.22)."""
+"""Measures of one sample against a tissue's training donors (methods 6.20)."""
 
 from dataclasses import dataclass
 
@@ -70,14 +70,14 @@ class Sexes:
     ----------
     genes
         Their numbers, ``(n_tissues, SEX_GENES)``, int32; -1 for none.
-    weights
-        Weight of log2(1+TPM), as `genes`, float32.
+    votes
+        Weights of log2(1+TPM), as `genes`, float32.
     offset
         Of the score, ``(n_tissues,)``, float32.
     """
 
     genes: np.ndarray
-    weights: np.ndarray
+    votes: np.ndarray
     offset: np.ndarray
 
     @classmethod
@@ -85,28 +85,17 @@ class Sexes:
         """Learn from some rows; `sex` is 1, 2 or 0 (unknown) for each sample of the cohort."""
         n_tissues = len(cohort.tissues)
         genes = np.full((n_tissues, SEX_GENES), -1, np.int32)
-        weights = np.zeros((n_tissues, SEX_GENES), np.float32)
+        votes = np.zeros((n_tissues, SEX_GENES), np.float32)
         offset = np.zeros(n_tissues, np.float32)
         for tissue in range(n_tissues):
-            of_sex = [
-                np.flatnonzero(rows & (cohort.tissue == tissue) & (sex == s)) for s in (1, 2)
-            ]
+            mine = rows & (cohort.tissue == tissue)
+            of_sex = [np.flatnonzero(mine & (sex == code)) for code in SEX_CODES]
             if min(map(len, of_sex)) < FEWEST_OF_A_SEX:
                 continue
-            one, two = (log2_tpm(cohort.expr_tpm[mine]) for mine in of_sex)
-            gap = two.mean(0, dtype=np.float64) - one.mean(0, dtype=np.float64)
-            middle = (two.mean(0, dtype=np.float64) + one.mean(0, dtype=np.float64)) / 2
-            sd = np.sqrt((one.var(0, dtype=np.float64) + two.var(0, dtype=np.float64)) / 2)
-            apart = np.abs(gap) / np.maximum(sd, 0.05)
-            chosen = np.argsort(-apart, kind="stable")[:SEX_GENES]
-            chosen = chosen[apart[chosen] >= SEX_DIFFERENCE]
-            if not len(chosen):
-                continue
-            # Every gene votes with its own midpoint and half-distance as unit.
-            own = 2 / (gap[chosen] * len(chosen))
-            genes[tissue, : len(chosen)], weights[tissue, : len(chosen)] = chosen, own
-            offset[tissue] = -(own * middle[chosen]).sum()
-        return cls(genes, weights, offset)
+            chosen, own, constant = _telling(*(log2_tpm(cohort.expr_tpm[of]) for of in of_sex))
+            genes[tissue, : len(chosen)], votes[tissue, : len(chosen)] = chosen, own
+            offset[tissue] = constant
+        return cls(genes, votes, offset)
 
     @staticmethod
     def layout(shape: tuple[int, int]) -> Layout:
@@ -114,7 +103,7 @@ class Sexes:
         of_genes = shape[0], SEX_GENES
         return {
             "sex_genes": summary(of_genes, "int32", -1, shape[1] - 1),
-            "sex_weights": summary(of_genes),
+            "sex_votes": summary(of_genes),
             "sex_offset": summary(shape[:1]),
         }
 
@@ -123,14 +112,14 @@ class Sexes:
     ) -> np.ndarray:
         """Score samples of a tissue, ``(n_samples,)``; NaN unless all its genes were `found`."""
         genes = self.genes[tissue]
-        genes, weights = genes[genes >= 0], self.weights[tissue][genes >= 0]
+        genes, votes = genes[genes >= 0], self.votes[tissue][genes >= 0]
         if not len(genes) or (found is not None and not found[genes].all()):
             return np.full(len(expr_tpm), np.nan)
-        return log2_tpm(expr_tpm[:, genes]) @ weights + self.offset[tissue]
+        return log2_tpm(expr_tpm[:, genes]) @ votes + self.offset[tissue]
 
 
 def _telling(one: np.ndarray, two: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
-    """Choose genes that tell two groups of samples, log2(1+TPM); their weights and the offset."""
+    """Choose genes that tell two groups of samples, log2(1+TPM); their votes and the offset."""
     means = [side.mean(0, dtype=np.float64) for side in (one, two)]
     sd = np.sqrt(np.mean([side.var(0, dtype=np.float64) for side in (one, two)], axis=0))
     gap = means[1] - means[0]
@@ -138,8 +127,8 @@ def _telling(one: np.ndarray, two: np.ndarray) -> tuple[np.ndarray, np.ndarray, 
     chosen = np.argsort(-apart, kind="stable")[:SEX_GENES]
     chosen = chosen[apart[chosen] >= SEX_DIFFERENCE]
     # Every gene votes: -1 at the mean of the first group, 1 at that of the second.
-    weights = 2 / (gap[chosen] * max(len(chosen), 1))
-    return chosen, weights, -float((weights * np.mean(means, axis=0)[chosen]).sum())
+    votes = 2 / (gap[chosen] * max(len(chosen), 1))
+    return chosen, votes, -float((votes * np.mean(means, axis=0)[chosen]).sum())
 
 
 def sexes_of(donors: pd.DataFrame) -> np.ndarray:

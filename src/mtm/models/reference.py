@@ -1,4 +1,4 @@
-"""What samples of training donors are like, kept in a bundle: limits for new ones (methods 6.22).
+"""What samples of training donors are like, kept in a bundle: limits for new ones (methods 6.20).
 
 Summary statistics alone: medians and limits of a few measures of a sample in each tissue, and the
 genes that tell the sexes apart there.

@@ -1,4 +1,4 @@
-"""New samples held against a model's training donors before they are answered (methods 6.22)."""
+"""New samples held against a model's training donors before they are answered (methods 6.20)."""
 
 from collections.abc import Iterator, Sequence
 
@@ -187,10 +187,12 @@ class _Words:
         said = [word for way in ways for word in way(i)]
         if said:
             return "; ".join(said)
-        fits = f"fits {self.name} (rank correlation {self.measured.rho[i]:.3f})"
+        rho = f"{self.measured.rho[i]:.3f}"
         if np.isnan(self.typical["rho"]):
-            return f"not checked, as the bundle has no limits for {self.name}: {fits}"
-        return fits
+            return (
+                f"not checked, the bundle has no limits for {self.name} (rank correlation {rho})"
+            )
+        return f"fits {self.name} (rank correlation {rho})"
 
     def _is_another(self, i: int) -> bool:
         """Whether it fits another tissue as that tissue's own samples do, and better."""

@@ -19,6 +19,7 @@ from mtm.settings.evaluation import Evaluation
 from mtm.settings.gene_characteristics import GeneCharacteristics
 from mtm.settings.growth import Growth
 from mtm.settings.intervals import IntervalSettings
+from mtm.settings.model_card import ModelCard
 from mtm.settings.representations import Representations
 from mtm.settings.scaling import Scaling
 from mtm.settings.simulation import SimulationSettings
@@ -65,6 +66,7 @@ class Config(Section):
     evaluation: Evaluation = Evaluation()
     simulation: SimulationSettings | None = None
     final_bundle: Switch = key(False, "Also fit every model on all donors and write `bundles/{model}.safetensors`, for predictions of new people, with intervals and reliability from the cross-validation.")
+    model_card: ModelCard = ModelCard()
 
     def disagreements(self) -> Iterator[InputError]:
         """Yield what keys of one section demand of another's."""

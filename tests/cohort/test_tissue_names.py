@@ -1,7 +1,7 @@
 import pytest
 
+from mtm.cohort.tissue_names import named_tissue
 from mtm.errors import InputError
-from mtm.predictions.tissue_names import named_tissue
 
 TISSUES = (
     "Brain - Cortex", "Brain - Spinal cord (cervical c-1)", "Lung",

@@ -1,11 +1,21 @@
-"""Tissues by the names that people give them."""
+"""GTEx's tissues, and tissues by the names that people give them."""
 
 from collections.abc import Sequence
 from difflib import get_close_matches
 from functools import cache
 from importlib.resources import files
 
+import pandas as pd
+
 from mtm.errors import InputError, shown
+
+
+@cache
+def gtex_tissues() -> pd.DataFrame:
+    """GTEx's tissues, indexed by SMTSD name; columns ``abbreviation`` and ``color`` (hex)."""
+    with files("mtm.cohort").joinpath("gtex_tissues.tsv").open() as handle:
+        table = pd.read_csv(handle, sep="\t", keep_default_na=False, na_values=[""])
+    return table.set_index("tissue")
 
 
 def _key(name: str) -> str:
@@ -13,12 +23,10 @@ def _key(name: str) -> str:
     return "".join(sign for sign in name.casefold() if sign.isalnum())
 
 
-@cache
-def _abbreviations() -> dict[str, str]:
-    """GTEx's abbreviations of tissues (WHLBLD), by key, and the key of the tissue."""
-    lines = files("mtm.predictions").joinpath("gtex_tissues.tsv").read_text("utf-8").splitlines()
-    pairs = (line.split("\t") for line in lines[1:])
-    return {_key(abbreviation): _key(tissue) for tissue, abbreviation in pairs}
+def _by_abbreviation(key: str) -> str | None:
+    """Return the key of the tissue that GTEx abbreviates so."""
+    keys = gtex_tissues()["abbreviation"].map(_key)
+    return next((_key(tissue) for tissue in keys.index[keys == key]), None)
 
 
 def named_tissue(name: str, tissues: Sequence[str], where: str = "tissue") -> str:
@@ -44,7 +52,7 @@ def named_tissue(name: str, tissues: Sequence[str], where: str = "tissue") -> st
     if name in tissues:
         return name
     key = _key(name)
-    for wanted in (key, _abbreviations().get(key)):
+    for wanted in (key, _by_abbreviation(key)):
         meant = [tissue for tissue in tissues if wanted and _key(tissue) == wanted]
         if len(meant) == 1:
             return meant[0]
