@@ -9,6 +9,7 @@ They are never written again: `tests/models/test_old_bundles.py` loads them for 
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 from tests.cohorts import simulated_cohort
 from tests.hostile.models import CLASSES, KEY, SOURCE, TINY, certificate, write_people
@@ -24,11 +25,11 @@ PEOPLE, TRAITS = "people.tsv", "traits.tsv"
 KINDS = TINY | {"dual_ridge": {"min_pairs": 3}, "shareable_ridge": {"min_pairs": 3}}
 
 
-def predicted(bundle: Path, folder: Path, out: Path) -> pd.DataFrame:
+def predicted(bundle: Path, folder: Path, out: Path, traits: bool = True) -> pd.DataFrame:
     """Return what ``mtm predict`` tells of the people kept beside bundles, on the scale z."""
-    bundle, people, traits = map(str, (bundle, folder / PEOPLE, folder / TRAITS))
-    command = ["predict", "--bundle", bundle, "--expression", people, "--traits", traits]
-    assert cli.main([*command, "--source", SOURCE, "--out", str(out), "--force"]) == 0
+    command = ["predict", "--bundle", bundle, "--expression", folder / PEOPLE, "--source", SOURCE]
+    command += ["--out", out, "--force"] + traits * ["--traits", folder / TRAITS]
+    assert cli.main([*map(str, command)]) == 0
     return pd.read_parquet(out)
 
 
@@ -39,10 +40,11 @@ def main() -> None:
     lines = [f"person-{i}\t{1 + i % 2}\t{30 + i}\t{i}\t7.{i}" for i in range(3)]
     text = "\n".join(["sample_id\tsex\tage\thardy\trin", *lines])
     (folder / TRAITS).write_text(text + "\n")
+    everyone = simulated_cohort(N_DONORS, N_GENES, N_TISSUES, keep=1.0)
+    everyone = replace(everyone, samples=everyone.samples.assign(rin=7.0 + 0.1 * everyone.donor))
     for name, parameters in KINDS.items():
         fat = name in ("dual_ridge", "shareable_ridge")
-        cohort = simulated_cohort(6 if fat else N_DONORS, N_GENES, N_TISSUES, keep=1.0)
-        cohort = replace(cohort, samples=cohort.samples.assign(rin=7.0 + 0.1 * cohort.donor))
+        cohort = everyone.of_donors(everyone.donors.index[:6]) if fat else everyone
         members = {part: folder / f"{part}.safetensors" for part in parameters.get("models", ())}
         model = build("ridge" if fat else CLASSES.get(name, name), parameters)
         source = cohort.tissue_index(SOURCE)
@@ -52,7 +54,9 @@ def main() -> None:
         if name == "shareable_ridge":
             model = model.shareable(3, 1)
         model.save(folder / f"{name}.safetensors", KEY)
-    write_people(folder / PEOPLE, list(cohort.genes.index))
+    blood = everyone.expr_tpm[everyone.tissue == source][:3]
+    new = blood * np.random.default_rng(1).lognormal(0, 0.2, blood.shape)
+    write_people(folder / PEOPLE, list(everyone.genes.index), new.T)
     for name in KINDS:
         out = folder / "told.parquet"
         table = predicted(folder / f"{name}.safetensors", folder, out)

@@ -54,8 +54,10 @@ def test_the_lines_of_the_page_read_and_predict_alike(name, tmp_path):
         bundle = without_covariates(bundle, tmp_path)
     header = read_header(bundle)
     expr_tpm = people.loc[header["gene_ids"]].to_numpy().T
-    told = predicted(bundle, folder, tmp_path / "told.parquet")
-    for target, rows in told[told["quantity"] == "predicted"].groupby("target"):
+    told = predicted(bundle, folder, tmp_path / "told.parquet", traits=False)
+    by_target = told[told["quantity"] == "prediction"].groupby("target")
+    assert len(by_target) == 2
+    for target, rows in by_target:
         found = thirty_lines()["predict"](bundle, expr_tpm, target)
         expected = rows.set_index("sample_id").loc[people.columns, header["gene_ids"]]
         np.testing.assert_allclose(found, expected.to_numpy(float), rtol=0, atol=1e-6)
