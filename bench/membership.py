@@ -55,7 +55,7 @@ MODELS = {
     "nearest_donors": ("nearest_donors", {}, 0),
     "ensemble of ridge and joint": ("ensemble", {"models": ["ridge", "joint"]}, 0),
     "mtm_log2, small": ("mtm", MTM | {"steps": 600}, 0),
-    "mtm_log2, small, overfitted": ("mtm", MTM | {"steps": 6000, "dropout": 0.0}, 0),
+    "mtm_log2, small, overfitted": ("mtm", MTM | {"steps": 3000, "dropout": 0.0}, 0),
 }
 SPLITS = 3
 
