@@ -54,8 +54,8 @@ MODELS = {
     "joint, overfitted": ("joint", {"n_factors": [40], "fits": 1, "iterations": 200}, 0),
     "nearest_donors": ("nearest_donors", {}, 0),
     "ensemble of ridge and joint": ("ensemble", {"models": ["ridge", "joint"]}, 0),
-    "mtm_log2, small": ("mtm", MTM | {"steps": 600}, 0),
-    "mtm_log2, small, overfitted": ("mtm", MTM | {"steps": 3000, "dropout": 0.0}, 0),
+    "mtm_log2, small": ("mtm", MTM | {"steps": 400}, 0),
+    "mtm_log2, small, overfitted": ("mtm", MTM | {"steps": 1500, "dropout": 0.0}, 0),
 }
 SPLITS = 3
 
@@ -127,8 +127,10 @@ def figures(score: np.ndarray, member: np.ndarray) -> tuple[float, float]:
     return below.mean() / (2 * len(others)), (own > threshold).mean()
 
 
-def attacked(cohort: Cohort, source: int, n_training: int, folder: Path) -> Iterator[dict]:
-    """Fit every model on some donors of each split, and attack it with all."""
+def attacked(
+    cohort: Cohort, source: int, n_training: int, folder: Path, names: list[str]
+) -> Iterator[dict]:
+    """Fit models on some donors of each split, and attack them with all."""
     held = np.flatnonzero(cohort.row_of()[:, source] >= 0)
     for split in range(SPLITS):
         rng = np.random.default_rng(split)
@@ -137,7 +139,7 @@ def attacked(cohort: Cohort, source: int, n_training: int, folder: Path) -> Iter
             cohort.of_donors(chosen), source, split, device="cpu", donors_key=DonorsKey(b"bench"),
             for_others=False,
         )  # fmt: skip
-        for name in MODELS:
+        for name in names:
             model = fitted(name, replace(training, for_others=MODELS[name][2] > 0), folder)
             found = scores(model, cohort, source)
             member = cohort.donors.index[found.pop("people")].isin(chosen)
@@ -160,7 +162,10 @@ def main() -> None:
     parser.add_argument("--training", type=int, default=150)
     parser.add_argument("--genes", type=int, default=10**6)
     parser.add_argument("--work", type=Path, default=Path("/tmp/membership"))
+    parser.add_argument("--models", default="", help="those whose name has this")
+    parser.add_argument("--not-models", default="none", help="but those whose name has this")
     options = parser.parse_args()
+    names = [n for n in MODELS if options.models in n and options.not_models not in n]
     options.work.mkdir(exist_ok=True)
     if options.cohort == "simulated":
         rng = np.random.default_rng(0)
@@ -172,7 +177,7 @@ def main() -> None:
         cohort = of_genes(cohort, options.genes)
         source = cohort.tissue_index(options.source)
     rows = []
-    for row in attacked(cohort, source, options.training, options.work):
+    for row in attacked(cohort, source, options.training, options.work, names):
         rows.append(row)
         print(".", end="", flush=True)
     table = pd.DataFrame(rows).groupby(["model", "attack"], sort=False).mean()
@@ -180,7 +185,7 @@ def main() -> None:
     text = {"auc": "{:.2f}".format, "found": "{:.0%}".format, "others": "{:.0f}".format}
     print(f"\n{cohort.n_genes} genes, {options.training} training donors, {SPLITS} splits")
     print(best.drop(columns="split").to_string(index=False, formatters=text))
-    print(table["auc"].unstack().reindex(MODELS).to_string(float_format="{:.2f}".format))
+    print(table["auc"].unstack().reindex(names).to_string(float_format="{:.2f}".format))
 
 
 if __name__ == "__main__":

@@ -31,6 +31,7 @@ for FIGURE, DRAWN in FIGURES.items():
             runtime=15,
         params:
             figure=FIGURE,
+            fewest_people=config["fewest_people"],
             code=code_of("draw_figure.py", digest.figure_module(FIGURE)),
         message:
             "Drawing {params.figure}"
