@@ -1,6 +1,6 @@
 """How often checks of new samples warn of held-out donors, and of what they are there to find.
 
-    .venv/bin/python bench/false_alarms.py FOLDER
+    .venv/bin/python bench/false_alarms.py FOLDER [--scale tpm_z]
 
 reads ``FOLDER/cohort`` (made by
 ``snakemake --configfile tests/real/panel.yaml results/gtex_v8_panel/cohort/folds.tsv``). In each
@@ -22,6 +22,7 @@ from mtm.cohort.scaling import log2_tpm
 from mtm.models.base import Predictor, Training
 from mtm.models.registry import build
 from mtm.predictions.checks import WARNED, WARNINGS, check_samples
+from mtm.vocabulary import SCALES
 
 GOOD = "as it is"
 CODES = list(dict.fromkeys(WARNINGS.values()))
@@ -33,7 +34,10 @@ def spoiled(
     """Yield what is done to a tissue's samples, their values and the sex they are said to have."""
     rows = np.flatnonzero(new.tissue == tissue)
     expr_tpm, sex = new.expr_tpm[rows], new.donors["sex"].to_numpy()[new.donor[rows]]
-    other = new.expr_tpm[rng.choice(np.flatnonzero(new.tissue != tissue), len(rows))]
+    organ = np.array([name.split(" - ")[0] for name in new.tissues])[new.tissue]
+    apart, mine = new.tissue != tissue, organ == organ[rows[0]]
+    other = new.expr_tpm[rng.choice(np.flatnonzero(apart & ~mine), len(rows))]
+    sisters = np.flatnonzero(apart & mine)
     zeros = np.zeros_like(expr_tpm)
     changed = {
         GOOD: expr_tpm,
@@ -45,21 +49,23 @@ def spoiled(
         "TPM read as log2(1+TPM)": np.exp2(np.minimum(expr_tpm, 60)) - 1,
         "all zeros": zeros,
         "the training mean": model.scaler.inverse(zeros, np.full(len(rows), tissue)),
-        "half of another tissue": (expr_tpm + other) / 2,
-        "another tissue": other,
+        "half of another organ": (expr_tpm + other) / 2,
+        "another organ": other,
     }
+    if len(sisters):
+        changed["another tissue of the organ"] = new.expr_tpm[rng.choice(sisters, len(rows))]
     for what, values in changed.items():
         yield what, values.astype(np.float32), sex
     yield "the other sex", expr_tpm, 3 - sex
 
 
-def checked(cohort: Cohort, fold: pd.Series, source: str) -> Iterator[dict]:
+def checked(cohort: Cohort, fold: pd.Series, source: str, scale: str) -> Iterator[dict]:
     """Check the donors of each fold, and count."""
     rng = np.random.default_rng(0)
     for number in sorted(fold[fold >= 0].unique()):
         held_out = fold.index[fold == number]
         training = cohort.of_donors(cohort.donors.index.difference(held_out))
-        model = build("same_gene")
+        model = build("same_gene", {"scale": scale})
         model.fit(Training(training, source=cohort.tissue_index(source), device="cpu"))
         new = cohort.of_donors(held_out)
         for tissue in np.unique(new.tissue):
@@ -76,11 +82,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--source", default="Whole Blood")
+    parser.add_argument("--scale", default="log2_z", choices=SCALES)
     options = parser.parse_args()
     place = options.folder / "cohort"
     cohort = Cohort.read(place / "expression.h5ad", place / "donors.tsv")
     fold = read_folds(place / "folds.tsv", list(cohort.donors.index))
-    table = pd.DataFrame(checked(cohort, fold, options.source))
+    table = pd.DataFrame(checked(cohort, fold, options.source, options.scale))
     numbers = ["n", "any", *CODES]
     of_source = table[table["named"] == options.source]
     for what, part in ((options.source, of_source), ("all tissues", table)):

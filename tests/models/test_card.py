@@ -120,6 +120,7 @@ def test_a_bundle_of_a_fold_says_so_and_one_without_a_card_has_none(cohort, tmp_
         ({"accuracy": [{"target": "Moon", "n_samples": 1, "n_genes": 1}]}, "card.accuracy"),
         ({"accuracy": [{"target": "Lung", "n_samples": 1, "n_genes": 1, "rho": 7.0}]}, "rho"),
         ({"accuracy": [{"target": "Lung", "n_samples": -1, "n_genes": 1}]}, "n_samples"),
+        ({"accuracy": [{"target": "Lung", "n_samples": 1, "n_genes": 1}] * 2}, "twice"),
         ({"licence": "x" * 3000}, "licence"),
         ({"level": 2.0}, "level"),
     ],

@@ -28,7 +28,8 @@ def test_bundle_names_its_training_donors(small_run):
     model = load(small_run / "results/small/models/mtm/fold0.safetensors", key)
     seen = model.provenance.training_donors.among(folds["donor"])
     assert (seen == (folds["fold"] != 0)).all()
-    assert (model.provenance.cohort, model.provenance.fold) == ("small", "0")
+    assert (model.provenance.name, model.provenance.cohort) == ("mtm", "small")
+    assert model.provenance.fold == "0"
     everyone = load(small_run / "results/small/models/mtm/all.safetensors", key)
     assert everyone.provenance.training_donors.among(folds["donor"]).all()
     assert len(everyone.provenance.training_donors) == len(folds)
@@ -47,6 +48,12 @@ def test_the_bundle_to_give_away_has_what_the_held_out_donors_told(small_run):
         "Lung",
         "Thyroid",
     ]
+    assert plain.card is None
+    by_tissue = pd.read_csv(folder / "accuracy/by_tissue/mtm.tsv", sep="\t")
+    rho = by_tissue.query("scale == 'log2_z' and convention == 'per_fold'").set_index("tissue")
+    for row in certified.card.accuracy:
+        assert row.rho == pytest.approx(rho["mean_rho"][row.target], abs=1e-6)
+    assert {row.target for row in certified.card.accuracy} == {"Lung", "Thyroid"}
     genes = pd.read_parquet(folder / "intervals/genes/mtm.parquet")
     of_lung = genes[genes["tissue"] == "Lung"].set_index("gene_id")
     np.testing.assert_array_equal(

@@ -105,13 +105,12 @@ def _check_files(options: argparse.Namespace) -> None:
         "--traits": (options.traits, "a tab-separated table"),
         "--donors-key": (options.donors_key, "the key of training donors (donors.key)"),
     }
+    outputs = {"--out": options.out, "--qc": options.qc}
     given = {option: pair for option, pair in inputs.items() if pair[0] is not None}
     for path, expected in given.values():
         require_file(path, expected)
-    outputs = {"--out": options.out, "--qc": options.qc}
+    outputs = {name: out for name, out in outputs.items() if out is not None}
     for name, out in outputs.items():
-        if out is None:
-            continue
         for option, (path, _) in given.items():
             if out.exists() and os.path.samefile(out, path):
                 raise InputError(f"{name} {out}", f"the file of {option}", "a file of its own")

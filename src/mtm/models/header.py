@@ -147,9 +147,12 @@ class ModelHeader(_Part):
         for name in self.certificate.sources if self.certificate else ():
             if name not in self.tissues:
                 yield InputError("certificate.sources", shown(name), "tissues of the bundle")
-        for row in self.card.accuracy if self.card else ():
-            if row.target not in self.tissues:
-                yield InputError("card.accuracy", shown(row.target), "tissues of the bundle")
+        told = [row.target for row in self.card.accuracy] if self.card else []
+        for name in told:
+            if name not in self.tissues:
+                yield InputError("card.accuracy", shown(name), "tissues of the bundle")
+        if (place := _repeated(told)) is not None:
+            yield InputError("card.accuracy", f"{shown(told[place])} twice", "every target once")
         if self.scale == "tpm_z" and self.clip is not None:
             yield InputError("clip", f"{self.clip:g}", "nothing (null) on the scale tpm_z")
         try:
