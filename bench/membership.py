@@ -36,10 +36,10 @@ MTM = {
     "target_scale": "log2_z", "encoder_input": "z", "individual_loss": "smooth_l1",
     "lambda_adversarial": 0.0, "lambda_reconstruction": 0.0, "lambda_cycle": 0.0,
     "optimizer": "adamw", "weight_decay": 0.01, "learning_rate": 0.001, "beta1": 0.9,
-    "beta2": 0.999, "schedule": "one_cycle", "encoder_widths": [128], "code_width": 64,
-    "generator_widths": [128], "precision": "float32",
+    "beta2": 0.999, "schedule": "one_cycle", "encoder_widths": [64], "code_width": 32,
+    "generator_widths": [64], "precision": "float32",
 }  # fmt: skip
-JOINT = {"n_factors": [6, 14], "fits": 1}
+JOINT = {"n_factors": [8], "fits": 1, "noise_freedom": [0.0], "iterations": 30}
 # Class, parameters, rank of the shareable form (0: the bundle as it is).
 MODELS = {
     "train_mean": ("train_mean", {}, 0),
@@ -49,15 +49,23 @@ MODELS = {
     "ridge": ("ridge", {}, 0),
     "ridge, overfitted": ("ridge", {"penalties": [1e-3]}, 0),
     "ridge of rank 10": ("ridge", {"rank": 10}, 0),
-    **{f"ridge, shareable, {r} axes": ("ridge", {}, r) for r in (2, 4, 8, 16, 64, 10**6)},
+    **{f"ridge, shareable, {r} axes": ("ridge", {}, r) for r in (2, 8, 16, 10**6)},
     "joint": ("joint", JOINT, 0),
-    "joint, overfitted": ("joint", {"n_factors": [40], "fits": 1, "iterations": 200}, 0),
+    "joint, overfitted": (
+        "joint",
+        JOINT | {"n_factors": [40], "noise_penalty": 1.0, "factor_penalty": 0.01},
+        0,
+    ),
     "nearest_donors": ("nearest_donors", {}, 0),
-    "ensemble of ridge and joint": ("ensemble", {"models": ["ridge", "joint"]}, 0),
-    "mtm_log2, small": ("mtm", MTM | {"steps": 400}, 0),
-    "mtm_log2, small, overfitted": ("mtm", MTM | {"steps": 1500, "dropout": 0.0}, 0),
+    "ensemble of ridge and joint": (
+        "ensemble",
+        {"models": ["ridge", "joint"], "inner_fits": 1},
+        0,
+    ),
+    "mtm_log2, small": ("mtm", MTM | {"steps": 300}, 0),
+    "mtm_log2, small, overfitted": ("mtm", MTM | {"steps": 1000, "dropout": 0.0}, 0),
 }
-SPLITS = 3
+SPLITS = 2
 
 
 def fitted(name: str, training: Training, folder: Path) -> Predictor:

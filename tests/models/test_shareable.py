@@ -1,5 +1,7 @@
 """What bundles hold of single people, and their forms without it."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from tests.cohorts import simulated_cohort
@@ -77,8 +79,8 @@ def test_a_ridge_over_all_axes_predicts_as_over_donors(rank, tmp_path):
     np.testing.assert_allclose(shared.predict(people, requests), expected, atol=2e-5)
     assert holds(shared).startswith("summary")
     told = read_header(tmp_path / "shared.safetensors")["provenance"]["notes"]["shareable"]
-    # z-scores sum to 0 over the donors.
-    assert told["rank"] == told["of"] - 1 == 23
+    # z-scores sum to 0 over the 24 donors.
+    assert (told["axes"], told["error_over"]) == (23, "training donors")
     assert told["rms_error_z"] < 1e-6
 
 
@@ -98,6 +100,27 @@ def test_fewer_axes_change_predictions_as_the_bundle_says(tmp_path):
         assert told < before
         before = told
     assert "source" in model.shared
+
+
+@pytest.mark.parametrize("name", ["ridge", "ridge_of_rank_2"])
+def test_coefficients_over_genes_are_cut_down_too(folder, name):
+    model = load(bundle_of(folder, name))
+    assert "source" not in model.shared
+    people = simulated_cohort(n_donors=12, seed=5)
+    people = replace(people, samples=people.samples.assign(rin=7.0))
+    requests = held_out_requests(people, people.donors.index, SOURCE)[0]
+    whole, changes = model.predict(people, requests), []
+    for rank in (1, 3, 12):
+        shared = model.shareable(rank, 1)
+        told = shared.provenance.notes["shareable"]
+        assert told["error_over"] == "independent genes"
+        assert shared.shared["axes"].shape == (12, min(rank, told["axes"]))
+        error = np.abs(shared.predict(people, requests) - whole).max()
+        changes.append((error, told["rms_error_z"]))
+    assert changes[0] > changes[1] > changes[2]
+    assert changes[2][0] < 1e-4
+    with pytest.raises(InputError, match="2 axes or more"):
+        model.shareable(2, 1).shareable(1, 1)
 
 
 def held_out_requests_of(cohort):

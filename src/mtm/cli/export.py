@@ -68,4 +68,4 @@ def run(options: argparse.Namespace) -> None:
     except InputError as error:
         raise error.within(options.bundle) from error
     shared.save(options.out)
-    say(f"{options.out}: {holds(shared)}")
+    say(f"{options.out}: {holds(shared)}; docs/sharing.md says what that tells of them")

@@ -1,5 +1,6 @@
 """Baselines b3 and b6: ridge on source expression, with or without covariates (methods 4)."""
 
+from collections.abc import Callable
 from copy import copy
 from dataclasses import replace
 from typing import Self
@@ -15,6 +16,9 @@ from mtm.models.layout import TISSUE, Layout, check_size, individual_level, summ
 from mtm.models.per_tissue import PerTissuePredictor, TissuePairs
 from mtm.models.registry import register
 from mtm.settings.models.ridge import RidgeParameters
+
+# Coefficients of one tissue over axes, and what its predictions change by, a row a person.
+Cut = Callable[[dict[str, np.ndarray]], tuple[np.ndarray, np.ndarray]]
 
 
 @register("ridge")
@@ -102,35 +106,70 @@ class Ridge(PerTissuePredictor):
         return factors[best], p.covariate_weights[best]
 
     def shareable(self, rank: int, fewest: int) -> Self:
-        """Return it with coefficients over `rank` axes of the source in place of its people.
+        """Return it with coefficients over `rank` axes of the source, of all donors together.
 
-        The axes are the first right singular vectors of the training donors' z-scores. What is
-        left out, and so what predictions change by, stands in the bundle's notes.
+        What predictions change by stands in the bundle's notes. Coefficients over all genes tell
+        of as many directions as there are donors, though they hold none of them: they are cut
+        down, too.
         """
-        if "source" not in self.shared:
+        if "axes" in self.shared:
+            known = self.shared["axes"].shape[1]
+            if rank < known:
+                raise InputError(
+                    "rank", str(rank), f"{known} axes or more: the model has no others"
+                )
             return super().shareable(rank, fewest)
+        by_people = "source" in self.shared
+        axes, cut = self._cut_people(rank) if by_people else self._cut_coefficients(rank)
+        model, squares = copy(self), []
+        model.shared = {"design": self.shared["design"], "axes": axes.astype(np.float32)}
+        model.fits = {}
+        for target, fit in self.fits.items():
+            coef, change = cut(fit)
+            change = change @ fit["directions"] if "directions" in fit else change
+            squares.append(np.square(change).mean())
+            rest = {key: fit[key] for key in fit if key not in ("dual", "source_position")}
+            model.fits[target] = rest | {"coef": coef.astype(np.float32)}
+        told = {
+            "axes": axes.shape[1],
+            "rms_error_z": float(np.sqrt(np.mean(squares))) if squares else 0.0,
+            "error_over": "training donors" if by_people else "independent genes",
+        }
+        notes = self.provenance.notes | {"shareable": told}
+        model.provenance = replace(self.provenance, notes=notes)
+        return super(Ridge, model).shareable(rank, fewest)
+
+    def _cut_people(self, rank: int) -> tuple[np.ndarray, Cut]:
+        """Take the first right singular vectors of the training donors' z-scores."""
         source = self.shared["source"].astype(np.float64)
         kernel = source @ source.T
         values, vectors = np.linalg.eigh(kernel)
         kept = np.flatnonzero(values > 1e-9 * values[-1])[::-1][:rank]
         scores = vectors[:, kept] * np.sqrt(values[kept])
-        model, errors = copy(self), []
-        model.shared = {"design": self.shared["design"]}
-        model.shared["axes"] = (source.T @ (scores / values[kept])).astype(np.float32)
-        model.fits = {}
-        for target, fit in self.fits.items():
+
+        def cut(fit: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
             place, dual = fit["source_position"], fit["dual"].astype(np.float64)
             coef = scores[place].T @ dual
-            change = kernel[:, place] @ dual - scores @ coef
-            change = change @ fit["directions"] if "directions" in fit else change
-            errors.append(np.square(change).mean())
-            rest = {key: fit[key] for key in fit if key not in ("dual", "source_position")}
-            model.fits[target] = rest | {"coef": coef.astype(np.float32)}
-        rms_error_z = float(np.sqrt(np.mean(errors))) if errors else 0.0
-        told = {"rank": len(kept), "of": len(source), "rms_error_z": rms_error_z}
-        notes = self.provenance.notes | {"shareable": told}
-        model.provenance = replace(self.provenance, notes=notes)
-        return super(Ridge, model).shareable(rank, fewest)
+            return coef, kernel[:, place] @ dual - scores @ coef
+
+        return source.T @ (scores / values[kept]), cut
+
+    def _cut_coefficients(self, rank: int) -> tuple[np.ndarray, Cut]:
+        """Take the first left singular vectors of the coefficients of all tissues."""
+        n_genes = len(self.genes)
+        gram = np.zeros((n_genes, n_genes))
+        for fit in self.fits.values():
+            whole = fit["coef"].astype(np.float64) @ fit.get("directions", np.eye(n_genes))
+            gram += whole @ whole.T
+        values, vectors = np.linalg.eigh(gram)
+        axes = vectors[:, np.flatnonzero(values > 1e-9 * values[-1])[::-1][:rank]]
+
+        def cut(fit: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+            coef = axes.T @ fit["coef"]
+            # Summed over genes of the source, whose z-scores have mean square 1.
+            return coef, (fit["coef"] - axes @ coef) * np.sqrt(n_genes)
+
+        return axes, cut
 
     def _shared_layout(self) -> Layout:
         n_genes = len(self.genes)
