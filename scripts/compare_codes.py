@@ -5,6 +5,7 @@ from mtm.analyses.representations.networks import bundles_by_model
 from mtm.cohort.cohort import Cohort
 from mtm.cohort.folds import read_folds
 from mtm.io import write_tsv
+from mtm.models.donors import DonorsKey
 from mtm.pipeline.scripting import run
 
 
@@ -18,6 +19,7 @@ def main(snakemake):
         params.permutations,
         params.bootstraps,
         params.seed,
+        DonorsKey.read(inputs.donors_key),
     )
     write_tsv(donors, output.donors)
     write_tsv(tissue_pairs, output.tissue_pairs)

@@ -16,6 +16,7 @@ from mtm.io import read_parquet, read_tsv, write_tsv
 from mtm.pipeline.held_out import held_out
 from mtm.pipeline.scripting import run
 from mtm.settings.accuracy import AccuracySettings
+from mtm.statistics.small_counts import of_enough_people
 
 
 def main(snakemake):
@@ -42,6 +43,7 @@ def main(snakemake):
     sets = params.venn_models or venn_models(params.models, params.roles)
     write_tsv(venn_regions(gene_wise, sets, params.venn_tissue), output.venn)
     summary = read_tsv(inputs.summary, ["model", "tissue"])
+    summary = of_enough_people(summary, params.fewest_people)
     write_tsv(accuracy_table(summary), output.s1)
     write_tsv(predictable_table(summary), output.s2)
 

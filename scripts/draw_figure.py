@@ -5,18 +5,22 @@ from mtm.figures.registry import left_out, make_figure
 from mtm.figures.style import save_figure
 from mtm.io import read_table
 from mtm.pipeline.scripting import run
+from mtm.statistics.small_counts import of_enough_people
 
 
 def main(snakemake):
     """Read every named input, several files under one name as a dict, and draw, or say why not."""
     try:
+        params = snakemake.params
+
+        def read(path):
+            return of_enough_people(read_table(path), params.fewest_people)
+
         tables = {
-            name: read_table(paths)
-            if isinstance(paths, str)
-            else {path: read_table(path) for path in paths}
+            name: read(paths) if isinstance(paths, str) else {path: read(path) for path in paths}
             for name, paths in snakemake.input.items()
         }
-        figure, table = make_figure(snakemake.params.figure, tables)
+        figure, table = make_figure(params.figure, tables)
     except CannotDo as why:
         figure, table = left_out(why)
     output = snakemake.output

@@ -5,6 +5,7 @@ from mtm.analyses.transfer.predicted import predicted_differences
 from mtm.analyses.transfer.predicting import to_training
 from mtm.cohort.cohort import Cohort
 from mtm.io import read_parquet, write_parquet, write_tsv
+from mtm.models.donors import DonorsKey
 from mtm.models.registry import load
 from mtm.pipeline.scripting import run
 from mtm.settings.transfer import TransferSettings
@@ -15,7 +16,7 @@ def main(snakemake):
     """Read the bundle and both cohorts, write tissues and genes."""
     inputs, params, output = snakemake.input, snakemake.params, snakemake.output
     settings = TransferSettings.of(params.transfer, params.disease)
-    model = load(inputs.bundle)
+    model = load(inputs.bundle, DonorsKey.read(inputs.donors_key))
     cohort = Cohort.read(inputs.expression, inputs.donors)
     training = training_source(model, cohort, params.source)
     scored = read_parquet(inputs.gene_wise)

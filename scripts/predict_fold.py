@@ -2,6 +2,7 @@
 
 from mtm.cohort.cohort import Cohort
 from mtm.cohort.folds import read_folds
+from mtm.models.donors import DonorsKey
 from mtm.models.registry import load
 from mtm.models.requests import (
     held_out_requests,
@@ -19,7 +20,7 @@ def main(snakemake):
     cohort = Cohort.read(inputs.expression, inputs.donors)
     folds = read_folds(inputs.folds, list(cohort.donors.index), params.get("n_folds"))
     held_out = folds.index[folds == fold]
-    model = load(inputs.bundle)
+    model = load(inputs.bundle, DonorsKey.read(inputs.donors_key))
     refuse_seen(model, held_out, inputs.bundle)
     requests, target_rows = held_out_requests(cohort, held_out, params.source, params.sources)
     write_predictions(

@@ -2,6 +2,7 @@
 
 from mtm.analyses.accuracy.external import score_external
 from mtm.io import write_parquet, write_tsv
+from mtm.models.donors import DonorsKey
 from mtm.models.registry import load
 from mtm.pipeline.held_out import held_out
 from mtm.pipeline.scripting import run
@@ -12,7 +13,7 @@ def main(snakemake):
     """Predict and score under every alignment, write predictions and three tables."""
     inputs, params, output = snakemake.input, snakemake.params, snakemake.output
     scores = score_external(
-        load(inputs.bundle),
+        load(inputs.bundle, DonorsKey.read(inputs.donors_key)),
         snakemake.wildcards.model,
         inputs.external_expression,
         inputs.external_donors,

@@ -4,6 +4,7 @@ from mtm.analyses.sources.accuracy import score_sources
 from mtm.analyses.sources.next_tissue import next_tissues
 from mtm.cohort.cohort import Cohort
 from mtm.io import write_tsv
+from mtm.models.donors import DonorsKey
 from mtm.models.registry import load
 from mtm.models.requests import refuse_seen
 from mtm.pipeline.held_out import held_out
@@ -16,8 +17,9 @@ def main(snakemake):
     """Read every fold's bundle once, predict and score from all choices, write both tables."""
     inputs, params = snakemake.input, snakemake.params
     of_model = held_out(snakemake)
+    key = DonorsKey.read(inputs.donors_key)
     models = {
-        int(fold): load(path) for fold, path in zip(params.folds, inputs.bundles, strict=True)
+        int(fold): load(path, key) for fold, path in zip(params.folds, inputs.bundles, strict=True)
     }
     for (fold, model), bundle in zip(models.items(), inputs.bundles, strict=True):
         samples = of_model.samples

@@ -12,6 +12,7 @@ from mtm.analyses.disease.agreement_tables import (
 )
 from mtm.io import read_parquet, read_tsv, write_tsv
 from mtm.pipeline.scripting import run
+from mtm.statistics.small_counts import of_enough_people
 
 
 def main(snakemake):
@@ -21,7 +22,8 @@ def main(snakemake):
     agreement = with_q_values(pd.concat(tables, ignore_index=True))
     least = params.disease["min_de_genes"]
     write_tsv(agreement.assign(min_de_genes=least), output.agreement)
-    write_tsv(kept_pairs(agreement, least), output.s3)
+    s3 = of_enough_people(kept_pairs(agreement, least), params.fewest_people)
+    write_tsv(s3, output.s3)
     write_tsv(summarise_agreement(agreement, least), output.summary)
     pair = volcano_pair(
         agreement, params.disease["volcano_tissue"], params.disease["volcano_contrast"]

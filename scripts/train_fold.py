@@ -8,6 +8,7 @@ from mtm.cohort.cohort import Cohort
 from mtm.cohort.folds import read_folds, some_donors
 from mtm.io import write_tsv
 from mtm.models.base import Training
+from mtm.models.donors import DonorsKey
 from mtm.models.registry import build
 from mtm.pipeline.scripting import run
 from mtm.settings.scaling import Scaling
@@ -36,6 +37,7 @@ def main(snakemake):
         checkpoint=Path(params.checkpoint),
         code=params.code,
         members=dict(zip(params.members, inputs.members, strict=True)),
+        donors_key=DonorsKey.read(inputs.donors_key),
     )
     if settings["monitor_every"] and held_out:
         # It imports PyTorch, which not every model needs.
@@ -50,7 +52,7 @@ def main(snakemake):
         model.provenance, name=wildcards.model, cohort=wildcards.cohort, fold=fold
     )
     table = model.fit(training)
-    model.save(output.bundle)
+    model.save(output.bundle, training.donors_key)
     write_tsv(table, output.training)
     shutil.rmtree(training.checkpoint, ignore_errors=True)
 

@@ -4,6 +4,7 @@ from mtm.analyses.transfer.agreement import transfer_agreement
 from mtm.analyses.transfer.external import ExternalCohort, training_source
 from mtm.cohort.cohort import Cohort
 from mtm.io import read_parquet, read_tsv, write_parquet, write_tsv
+from mtm.models.donors import DonorsKey
 from mtm.models.registry import load
 from mtm.pipeline.scripting import run
 from mtm.settings.transfer import TransferSettings
@@ -15,7 +16,7 @@ def main(snakemake):
     inputs, params, output = snakemake.input, snakemake.params, snakemake.output
     settings = TransferSettings.of(params.transfer, params.disease)
     external = ExternalCohort.read(inputs.external_expression, inputs.external_samples)
-    model = load(inputs.bundle)
+    model = load(inputs.bundle, DonorsKey.read(inputs.donors_key))
     cohort = Cohort.read(inputs.expression, inputs.donors)
     scored = read_parquet(inputs.gene_wise)
     predictable = scored.loc[

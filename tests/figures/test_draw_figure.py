@@ -19,7 +19,7 @@ def test_the_script_reads_one_or_several_tables_and_writes_three_files(tmp_path)
         "draw_figure",
         tmp_path / "log.txt",
         input={"table": paths},
-        params={"figure": "learning_curve", "units": None},
+        params={"figure": "learning_curve", "units": None, "fewest_people": 1},
         output=outputs,
     )
     table = pd.read_csv(outputs.tsv, sep="\t")
@@ -37,7 +37,7 @@ def test_a_table_that_could_not_be_made_is_a_page_with_its_reason(tmp_path):
         "draw_figure",
         tmp_path / "log.txt",
         input={"pairs": str(tmp_path / "p.tsv"), "summary": str(tmp_path / "p.tsv")},
-        params={"figure": "fig_s9", "units": "zscores"},
+        params={"figure": "fig_s9", "units": "zscores", "fewest_people": 1},
         output=outputs,
     )
     table = pd.read_csv(outputs.tsv, sep="\t")

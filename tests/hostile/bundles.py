@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from tests.hostile.case import Case
 from tests.hostile.models import (
+    KEY,
     TINY,
     bundle_of,
     copied,
@@ -36,6 +37,16 @@ def answer(folder, outcome):
     text = (folder / "told.tsv").read_text()
     assert "nan" not in text.lower()
     assert text.count("\n") > 3
+
+
+def exported(folder, outcome):
+    """A bundle was written."""
+    assert (folder / FILE).stat().st_size > 1000
+
+
+def not_exported(folder, outcome):
+    """No bundle was written."""
+    assert not (folder / FILE).exists()
 
 
 def refused(name, says, make, info=False):
@@ -185,6 +196,86 @@ def tensor(name, **keys):
     return raw(json.dumps({name: described}).encode(), bytes(16))
 
 
+def taken_apart(folder):
+    """Return what describes the arrays of a good bundle, and their bytes."""
+    data = bundle_of(folder, "ridge").read_bytes()
+    end = 8 + int.from_bytes(data[:8], "little")
+    return json.loads(data[8:end]), data[end:]
+
+
+def described(change, more=b""):
+    """Return what writes a good bundle whose description of arrays is changed."""
+
+    def make(folder):
+        arrays, body = taken_apart(folder)
+        change(arrays)
+        (folder / FILE).write_bytes(raw(json.dumps(arrays).encode(), body + more))
+
+    return make
+
+
+def header_length(length):
+    """Return what writes a good bundle that says its header were of another length."""
+
+    def make(folder):
+        arrays, body = taken_apart(folder)
+        (folder / FILE).write_bytes(raw(json.dumps(arrays).encode(), body, length=length))
+
+    return make
+
+
+def offsets(start, end):
+    """Return what moves an array."""
+    return lambda arrays: arrays["scaler/mean"].update(data_offsets=[start, end])
+
+
+def dtype(name):
+    """Return what calls an array's numbers of another type."""
+    return lambda arrays: arrays["scaler/mean"].update(dtype=name)
+
+
+def shape(sizes):
+    """Return what gives an array other sizes."""
+    return lambda arrays: arrays["scaler/mean"].update(shape=sizes)
+
+
+def overlapping(arrays):
+    """Give two arrays the same bytes."""
+    arrays["scaler/sd"]["data_offsets"] = arrays["scaler/mean"]["data_offsets"]
+
+
+def hole(arrays):
+    """Leave 8 bytes between two arrays."""
+    moved = max(
+        (name for name in arrays if name != "__metadata__"),
+        key=lambda name: arrays[name]["data_offsets"],
+    )
+    arrays[moved]["data_offsets"] = [place + 8 for place in arrays[moved]["data_offsets"]]
+
+
+def named_twice(folder):
+    """Describe an array twice under one name."""
+    arrays, body = taken_apart(folder)
+    text = json.dumps(arrays)
+    again = json.dumps({"scaler/mean": arrays["scaler/mean"]})[1:-1]
+    (folder / FILE).write_bytes(raw((text[:-1] + ", " + again + "}").encode(), body))
+
+
+def shared(name, *options):
+    """Return the command that makes a bundle's form for others."""
+    return lambda folder: ["mtm", "export", "--shareable", bundle_of(folder, name), FILE, *options]
+
+
+def with_key(text):
+    """Return the command that predicts with a key of these bytes."""
+
+    def command(folder):
+        (folder / "donors.key").write_bytes(text)
+        return predict(bundle_of(folder, "ridge"), "--donors-key", "donors.key")
+
+    return command
+
+
 def without_checksum(folder):
     """Write a bundle that has none."""
     header_, arrays_ = read(bundle_of(folder, "ridge"))
@@ -235,6 +326,25 @@ CASES = [
     Case("bundles", "a good bundle through a symbolic link", "accept",
          lambda folder: (os.symlink(bundle_of(folder, "ridge"), folder / FILE), predict(FILE))[1],
          r"told.tsv: 3 samples", then=answer),
+    # Forms for others, and who took part.
+    *(Case("bundles", f"a form for others of a bundle of class {name}", "accept", shared(name),
+           "summary statistics only", then=exported) for name in ("dual_ridge", "ridge", "joint", "ensemble")),
+    *(Case("bundles", f"a form for others of a bundle of class {name}", "refuse", shared(name),
+           "arrays of single people", name, then=not_exported)
+      for name in ("nearest_donors", "average")),
+    Case("bundles", "a form for others in place of the bundle itself", "refuse",
+         lambda folder: ["mtm", "export", "--shareable", copied(folder, "ridge"), FILE],
+         "already", FILE),
+    Case("bundles", "a form for others of rank 0", "refuse", shared("ridge", "--rank", "0"),
+         "not 1 or more", status=2),
+    Case("bundles", "a key of training donors", "accept",
+         with_key(KEY.secret.hex().encode()), r"told.tsv: 3 samples", then=answer),
+    Case("bundles", "a key of other training donors", "refuse", with_key(b"5" * 64), "another key",
+         "donors.key", then=no_answer),
+    *(Case("bundles", f"a key of training donors that is {what}", "refuse", with_key(text),
+           "no key", "donors.key", then=no_answer)
+      for what, text in {"empty": b"", "short": b"5" * 63, "long": b"5" * 10**6,
+                         "no number": b"z" * 64, "not ASCII": b"\xff" * 64}.items()),
     # Places that are no files.
     refused("a pipe in place of a bundle", "found a pipe", made("pipe")),
     refused("a pipe shown to mtm info", "found a pipe", made("pipe"), info=True),
@@ -253,6 +363,29 @@ CASES = [
             bytes_of(tensor("scaler/mean", shape=[10**12, 10**12]))),
     refused("an array said to lie beyond the file", "no bundle",
             bytes_of(tensor("scaler/mean", data_offsets=[0, 10**12], shape=[10**11, 2]))),
+    # What was published against readers of safetensors, each in an else good bundle.
+    *(refused(f"a header said to be {length} bytes long", "no bundle", header_length(length))
+      for length in (0, 1, 2**31, 2**63, 2**64 - 1)),
+    refused("an array that begins below 0", "no bundle", described(offsets(-16, 0))),
+    refused("an array that ends before it begins", "no bundle", described(offsets(64, 16))),
+    refused("an array that ends beyond 2^63", "no bundle", described(offsets(0, 2**63))),
+    refused("two arrays of the same bytes", "no bundle", described(overlapping)),
+    refused("a hole between arrays", "no bundle", described(hole)),
+    refused("bytes after the last array", "no bundle", described(lambda arrays: None, bytes(8))),
+    refused("bytes that no array is of", "no bundle", described(lambda arrays: arrays.popitem())),
+    refused("an array said to be of another type", "no bundle", described(dtype("F64"))),
+    refused("an array of a type of as many bytes", "scaler/mean", described(dtype("I32"))),
+    refused("an array of a type that is none", "no bundle", described(dtype("PICKLE"))),
+    refused("a size below 0", "no bundle", described(shape([-4, -12]))),
+    refused("a size of a fraction", "no bundle", described(shape([4.5, 12]))),
+    refused("sizes whose product goes round at 2^64", "no bundle",
+            described(shape([2**33, 2**33]))),
+    refused("an array of no size where there are values", "no bundle", described(shape([]))),
+    refused("an array's name twice", "no bundle", named_twice),
+    refused("metadata that are no text", "no bundle",
+            described(lambda arrays: arrays["__metadata__"].update(mtm={"header": 1}))),
+    refused("an array without offsets", "no bundle",
+            described(lambda arrays: arrays["scaler/mean"].pop("data_offsets"))),
     refused("another program's safetensors", "no bundle", bytes_of(tensor("weight"))),
     refused("lists nested 100,000 deep as header", "nested too deep",
             text_of("[" * 10**5 + "]" * 10**5)),
@@ -274,7 +407,7 @@ CASES = [
     header("versions that are a list", "header.versions", setting("versions", value=[])),
     header("bundle_version true", "bundle version True", setting("bundle_version", value=True)),
     header("bundle_version 1.0", "bundle version 1.0", setting("bundle_version", value=1.0)),
-    header("bundle_version 2", "bundle version 2", setting("bundle_version", value=2), info=True),
+    header("bundle_version 1", "bundle version 1", setting("bundle_version", value=1), info=True),
     *(header(f"no key {key}", f"no key '{key}'|bundle version None", without(key), info=True)
       for key in ("tissues", "gene_ids", "symbols", "scale", "clip", "provenance", "parameters",
                   "model", "bundle_version")),
@@ -316,6 +449,17 @@ CASES = [
     header("a seed that is text", "seed", setting("provenance", "seed", value="1")),
     header("donors that are numbers", "training_donors",
            setting("provenance", "training_donors", value=[1])),
+    header("donors by their ids", "training_donors", info=True,
+           change=lambda header: header["provenance"]["training_donors"].__setitem__(0, "D1")),
+    header("a donor twice", "training_donors",
+           lambda header: header["provenance"]["training_donors"].__setitem__(
+               0, header["provenance"]["training_donors"][1])),
+    header("digests of one donor less", "training_donors",
+           lambda header: header["provenance"]["training_donors"].pop()),
+    header("donors below 0", "n_training_donors",
+           setting("provenance", "n_training_donors", value=-1)),
+    header("10^30 donors", "n_training_donors",
+           setting("provenance", "n_training_donors", value=10**30)),
     header("terminal escapes in a tissue", "header.tissues", setting("tissues", 0, value=ESCAPE)),
     header("terminal escapes in a gene, for mtm info", "header.gene_ids",
            setting("gene_ids", 0, value=ESCAPE), info=True),
@@ -379,6 +523,11 @@ CASES = [
            one_of("source_position", 10**6), of="nearest_donors"),
     arrays("a sample's number below 0", "source_position", one_of("source_position", -1),
            of="nearest_donors"),
+    arrays("coefficients over donors without the donors", "dual.*expected coef",
+           lambda arrays: arrays.pop("shared/source"), of="dual_ridge"),
+    arrays("coefficients over donors and over genes", "coef", of="dual_ridge",
+           change=lambda arrays: arrays.update(
+               {"tissue/0/coef": np.zeros((40, 40), np.float32)})),
     arrays("a design that is no JSON", "array design|design", of="covariates",
            change=lambda arrays: arrays.update({"shared/design": np.zeros(9, np.uint8)})),
     arrays("a design with an sd of 0", "design", of="covariates",

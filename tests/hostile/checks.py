@@ -10,6 +10,7 @@ from tests.hostile.case import Case
 from tests.hostile.models import SOURCE, bundle_of, predict, spoiled, write_people
 
 from mtm.models.base import Training
+from mtm.models.donors import DonorsKey
 from mtm.models.registry import build
 
 N_TRAINED = 120
@@ -30,13 +31,13 @@ def prepare(folder):
     """Write the bundles: one of all training donors, one of a fold, one of before."""
     cohort = everyone()
     training = cohort.of_donors(cohort.donors.index[:N_TRAINED])
-    model = build("same_gene")
+    model, key = build("same_gene"), DonorsKey.write(folder / "donors.key")
     model.fit(Training(training, source=cohort.tissue_index(SOURCE), device="cpu"))
     for name, fold in (("all", "all"), ("fold0", "0"), ("older", "all")):
         model.provenance.fold = fold
         if name == "older":
             model.reference = None
-        model.save(bundle_of(folder, name))
+        model.save(bundle_of(folder, name), key)
 
 
 def people(n, tissue=SOURCE, cohort=None):
@@ -124,7 +125,8 @@ CASES = [
     row("counts, said to be TPM", "warn", "or counts", lambda v: np.round(50 * v), more=["--units", "tpm"]),
     row("logarithms, said to be TPM", "warn", "or logarithms", lambda v: np.log2(1 + v), more=["--units", "tpm"]),
     row("two samples swapped between a man and a woman", "warn", "samples swapped", sex=lambda s: [3 - s[0], *s[1:]]),
-    row("a sample of a training donor", "warn", "is of 'GTEX-00007', a training donor", named="GTEX-00007-0006-SM-1"),
+    row("a sample of a training donor", "warn", "is of 'GTEX-00007', a training donor", named="GTEX-00007-0006-SM-1",
+        more=["--donors-key", "donors.key"]),
     row("noise on every gene", "warn", "warning: sample", lambda v: v * np.exp(2.5 * np.random.default_rng(0).normal(size=v.shape))),
     row("a bundle of a fold", "warn", "the bundle is of fold 0", bundle="fold0"),
     row("a bundle of before there were limits", "warn", "not checked, the bundle has no limits", bundle="older"),

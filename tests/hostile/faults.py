@@ -12,6 +12,7 @@ from tests.hostile.files import config, write_config
 from tests.hostile.ingest import BUILD, GCT, PEOPLE, SAMPLES, column, swap, text
 
 from mtm.io import atomic_path
+from mtm.models.donors import DonorsKey
 
 NET = {
     "class": "mtm",
@@ -34,6 +35,9 @@ def prepare(folder):
     """Build a cohort, and a model on it."""
     ingest.prepare(folder)
     write_config(folder, config(models={"net": NET}))
+    key = folder / "results/small/models/donors.key"
+    key.parent.mkdir(exist_ok=True)
+    DonorsKey.write(key)
 
 
 def cohort_of(folder):

@@ -15,9 +15,11 @@ from tests.cohorts import simulated_cohort
 from mtm.models.base import Training
 from mtm.models.bundle import _digest
 from mtm.models.certificate import OF_GENES, Certificate
+from mtm.models.donors import DonorsKey
 from mtm.models.registry import build
 
 SOURCE = "Whole Blood"
+KEY = DonorsKey(bytes(range(32)))
 TINY = {
     "same_gene": {},
     "train_mean": {},
@@ -66,12 +68,16 @@ def write_models(folder: Path) -> None:
     for name, parameters in TINY.items():
         members = {part: bundles / f"{part}.safetensors" for part in parameters.get("models", ())}
         model = build(CLASSES.get(name, name), parameters)
-        model.fit(Training(cohort, source=source, device="cpu", members=members))
-        model.save(bundles / f"{name}.safetensors")
+        model.fit(Training(cohort, source=source, device="cpu", members=members, donors_key=KEY))
+        model.save(bundles / f"{name}.safetensors", KEY)
         if name in ("same_gene", "joint"):
             shape = len(model.tissues), len(model.genes)
             model.certificate = certificate(shape, own_sd=model.own_sd)
             model.save(bundles / f"certified_{name}.safetensors")
+    # More genes than donors: coefficients over donors.
+    model = build("ridge")
+    model.fit(Training(simulated_cohort(n_genes=40), source=source, device="cpu"))
+    model.save(bundles / "dual_ridge.safetensors", KEY)
     wide = simulated_cohort(n_genes=N_WIDE)
     model = build("same_gene")
     model.fit(Training(wide, source=source, device="cpu"))

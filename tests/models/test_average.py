@@ -5,17 +5,19 @@ import pytest
 
 from mtm.errors import InputError
 from mtm.models.base import Training
+from mtm.models.donors import DonorsKey
 from mtm.models.registry import build, load
 from mtm.models.requests import held_out_requests
 
 SOURCE = "Whole Blood"
+KEY = DonorsKey(b"of these tests")
 
 
 def trained(name, parameters, cohort, path, **given):
     model = build(name, parameters)
-    training = Training(cohort, cohort.tissue_index(SOURCE), device="cpu", **given)
+    training = Training(cohort, cohort.tissue_index(SOURCE), device="cpu", donors_key=KEY, **given)
     table = model.fit(training)
-    model.save(path)
+    model.save(path, KEY)
     return model, table
 
 

@@ -76,7 +76,6 @@ def test_round_trip(bundle, model, cohort, requests):
     assert type(loaded) is type(model)
     assert loaded.parameters == model.parameters
     assert loaded.tissues == model.tissues
-    assert loaded.provenance == model.provenance
     pd.testing.assert_frame_equal(loaded.genes, model.genes)
     assert (loaded.scaler.scale, loaded.scaler.clip) == (model.scaler.scale, model.scaler.clip)
     np.testing.assert_array_equal(loaded.scaler.mean, model.scaler.mean)
@@ -104,7 +103,8 @@ def test_a_bundle_has_the_rights_that_the_umask_leaves(tmp_path, model, umask, m
 def test_header_is_readable_alone(bundle, model):
     header = read_header(bundle)
     assert header["model"] == model.name
-    assert header["provenance"]["training_donors"] == [f"D{i}" for i in range(6)]
+    assert header["provenance"]["n_training_donors"] == 6
+    assert header["provenance"]["training_donors"] == []
     assert header["provenance"]["source"] == "Whole Blood"
 
 
@@ -123,7 +123,7 @@ def rewrite(bundle, change):
 def test_another_version_is_refused(bundle):
     rewrite(bundle, lambda header: header.update(bundle_version=99))
     for read in (load, read_header):
-        with pytest.raises(InputError, match="found bundle version 99; expected version 1"):
+        with pytest.raises(InputError, match="found bundle version 99; expected version 2"):
             read(bundle)
 
 
@@ -185,6 +185,7 @@ def test_other_safetensors_are_refused(tmp_path):
 
 WITHOUT_TORCH = """
 import sys
+from mtm.models.donors import DonorsKey
 from mtm.models.registry import load
 model = load(sys.argv[1])
 assert "torch" not in sys.modules

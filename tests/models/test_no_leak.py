@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from mtm.models.base import Requests, Training
+from mtm.models.donors import DonorsKey
 from mtm.models.registry import build, load, model_names
 
+KEY = DonorsKey(b"of these tests")
 # Small enough for a test of every model; models not named here run on their defaults.
 TINY = {
     "average": {"models": ["ridge", "nearest_donors"]},
@@ -61,8 +63,8 @@ def _bundle(name, cohort, path):
     for part, place in members.items():
         _bundle(part, cohort, place)
     source = cohort.tissue_index("Whole Blood")
-    model.fit(Training(training, source=source, device="cpu", members=members))
-    model.save(path)
+    model.fit(Training(training, source=source, device="cpu", members=members, donors_key=KEY))
+    model.save(path, KEY)
     return model, path.read_bytes()
 
 

@@ -109,6 +109,19 @@ def test_a_model_that_is_not_as_published_is_said_to_be_so(tmp_path):
     assert "1 differ (steps)" in overview._unlike_published(other.results)[0]
 
 
+def test_rows_of_few_people_stand_nowhere_and_the_page_says_so(tmp_path):
+    run = pages.made_up(tmp_path, 30, ["Lung", "Thyroid"], [], fewest_people=10)
+    path = tmp_path / "accuracy/summary.tsv"
+    table = pd.read_csv(path, sep="\t")
+    table.loc[table["tissue"] == "Thyroid", "n_samples"] = 9
+    table.to_csv(path, sep="\t", index=False)
+    assert set(run.results.summary["tissue"]) == {"Lung", "(mean of tissues)"}
+    page = build_page(run.results, run.figures, run.symbols, run.places)
+    assert "Rows of fewer than 10 people" in page
+    run.results.config["fewest_people"] = 1
+    assert "Rows of fewer" not in build_page(run.results, run.figures, run.symbols, run.places)
+
+
 def test_a_table_that_was_not_made_gives_its_reason(tmp_path, run):
     folder = tmp_path / "results"
     note = folder / "traits/summary.tsv"

@@ -121,7 +121,7 @@ def test_a_sample_of_a_person_of_the_other_sex_is_seen(model, new):
 
 def test_a_training_donor_is_known_by_name(model, new):
     expr_tpm, names, _ = blood(new)
-    donor = model.provenance.training_donors[0]
+    donor = model.provenance.training_donors.names[0]
     names = [donor, f"{donor}-0006-SM-1", f"{donor}1", *names[3:]]
     table = check_samples(model, expr_tpm, names, SOURCE)
     assert table["training_donor"].tolist() == [donor, donor] + [""] * (len(names) - 2)

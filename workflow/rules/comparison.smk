@@ -51,6 +51,7 @@ rule compare_models:
         venn_models=config["comparison"]["venn_models"],
         venn_tissue=config["comparison"]["venn_tissue"],
         accuracy=config["accuracy"],
+        fewest_people=config["fewest_people"],
         code=code_of("compare_models.py"),
     message:
         "Comparing {params.models}"

@@ -106,6 +106,7 @@ rule summarise_dysregulation:
         runtime=30,
     params:
         disease=DISEASE,
+        fewest_people=config["fewest_people"],
         code=code_of("summarise_dysregulation.py"),
     message:
         "Summarising differential expression"

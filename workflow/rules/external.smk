@@ -90,6 +90,7 @@ if TAKEN_ELSEWHERE:
             donors=rules.build_cohort.output.donors,
             folds=rules.join_external.output.folds,
             members=member_bundles,
+            donors_key=rules.make_donors_key.output.key,
         output:
             bundle="results/{cohort}/external/{evaluation}/models/{model}/fold{fold}.safetensors",
             training="results/{cohort}/external/{evaluation}/models/{model}/fold{fold}.training.tsv",
@@ -116,6 +117,7 @@ if TAKEN_ELSEWHERE:
         input:
             **HELD_OUT,
             bundle=bundle_without_them,
+            donors_key=rules.make_donors_key.output.key,
             external_expression=rules.join_external.output.expression,
             external_donors=rules.join_external.output.donors,
             external_folds=rules.join_external.output.folds,

@@ -31,6 +31,7 @@ for FIGURE, DRAWN in FIGURES.items():
             runtime=15,
         params:
             figure=DRAWN["figure"],
+            fewest_people=config["fewest_people"],
             units=config["inputs"]["units"],
             code=code_of("draw_figure.py", digest.figure_module(DRAWN["figure"])),
         message:

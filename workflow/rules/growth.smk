@@ -37,6 +37,7 @@ else:
     use rule predict_fold as predict_growth with:
         input:
             bundle=of_its_fits(rules.train_growth.output.bundle),
+            donors_key=rules.make_donors_key.output.key,
             expression=rules.build_cohort.output.expression,
             donors=rules.build_cohort.output.donors,
             folds=rules.make_folds.output.folds,

@@ -1,9 +1,32 @@
+# Bundles name their training donors by digests made with this key, which stays beside them.
+rule make_donors_key:
+    output:
+        key="results/{cohort}/models/donors.key",
+    log:
+        "logs/{cohort}/make_donors_key.log",
+    benchmark:
+        "benchmarks/{cohort}/make_donors_key.tsv"
+    conda:
+        "../../envs/mtm.yaml"
+    threads: 1
+    resources:
+        **RULE_RESOURCES["make_donors_key"],
+        runtime=5,
+    params:
+        code=code_of("make_donors_key.py"),
+    message:
+        "Making the key of training donors of {wildcards.cohort}"
+    script:
+        "../../scripts/make_donors_key.py"
+
+
 rule train_fold:
     input:
         expression=rules.build_cohort.output.expression,
         donors=rules.build_cohort.output.donors,
         folds=rules.make_folds.output.folds,
         members=member_bundles,
+        donors_key=rules.make_donors_key.output.key,
     output:
         bundle="results/{cohort}/models/{model}/fold{fold}.safetensors",
         training="results/{cohort}/models/{model}/fold{fold}.training.tsv",
@@ -40,6 +63,7 @@ use rule train_fold as train_all with:
         expression=rules.build_cohort.output.expression,
         donors=rules.build_cohort.output.donors,
         members=member_bundles,
+        donors_key=rules.make_donors_key.output.key,
     output:
         bundle="results/{cohort}/models/{model}/all.safetensors",
         training="results/{cohort}/models/{model}/all.training.tsv",
@@ -61,6 +85,7 @@ use rule train_fold as train_all with:
 rule predict_fold:
     input:
         bundle=of_its_fits(rules.train_fold.output.bundle),
+        donors_key=rules.make_donors_key.output.key,
         expression=rules.build_cohort.output.expression,
         donors=rules.build_cohort.output.donors,
         folds=rules.make_folds.output.folds,

@@ -68,6 +68,7 @@ else:
             expression=rules.build_cohort.output.expression,
             donors=rules.build_cohort.output.donors,
             folds=rules.make_folds.output.folds,
+            donors_key=rules.make_donors_key.output.key,
             bundles=expand(
                 "results/{{cohort}}/models/{model}/fold{fold}.safetensors",
                 model=MTM_MODELS,
@@ -109,6 +110,7 @@ else:
             expression=rules.build_cohort.output.expression,
             donors=rules.build_cohort.output.donors,
             folds=rules.make_folds.output.folds,
+            donors_key=rules.make_donors_key.output.key,
             bundles=rules.compare_codes.input.bundles,
         output:
             pairs="results/{cohort}/representations/decoding.tsv",

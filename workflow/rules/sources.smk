@@ -35,6 +35,7 @@ else:
         input:
             **HELD_OUT,
             donors=rules.build_cohort.output.donors,
+            donors_key=rules.make_donors_key.output.key,
             bundles=lambda wildcards: expand(
                 of_its_fits(rules.train_fold.output.bundle)(wildcards),
                 fold=FOLDS,

@@ -9,11 +9,11 @@ import logging
 from collections.abc import Sequence
 
 from mtm import __version__
-from mtm.cli import check, compare, geo, info, init, predict
+from mtm.cli import check, compare, export, geo, info, init, predict
 from mtm.cli.say import say
 from mtm.errors import InputError, printable
 
-COMMANDS = (predict, geo, info, init, check, compare)
+COMMANDS = (predict, geo, info, export, init, check, compare)
 
 
 def parser() -> argparse.ArgumentParser:

@@ -29,6 +29,7 @@ def run(options: argparse.Namespace) -> None:
     versions = ", ".join(f"{name} {text}" for name, text in card["versions"].items())
     lines = {
         "bundle": [f"version {card['bundle_version']}, checksum ok"],
+        "holds": [card["holds"]],
         **in_words(card),
         **({"measure": ["a scale of its own, no TPM"]} if header.get("measure") == "own" else {}),
         "seed": [str(card["seed"])],

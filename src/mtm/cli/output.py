@@ -11,7 +11,7 @@ def add_out(command: argparse.ArgumentParser, meaning: str, required: bool = Fal
     """Add ``--out``, and ``--force`` that lets it replace a file."""
     command.add_argument("--out", required=required, type=Path, help=meaning)
     command.add_argument(
-        "--force", action="store_true", help="replace the file of --out where there is one"
+        "--force", action="store_true", help="replace files that are there already"
     )
 
 

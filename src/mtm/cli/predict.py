@@ -120,6 +120,13 @@ def _add_answers(group: argparse._ArgumentGroup) -> None:
         "--report", type=Path, metavar="HTML", help="page to write, for a few people"
     )
     group.add_argument(
+        "--donors-key",
+        type=Path,
+        metavar="FILE",
+        help="key of the results that the bundle is of (donors.key): samples of its training "
+        "donors are named",
+    )
+    group.add_argument(
         "--qc", type=Path, metavar="FILE", help="file to write the checks of all samples to (.tsv)"
     )
     group.add_argument(
@@ -154,6 +161,7 @@ def _check_files(options: argparse.Namespace, files: list[tuple[Path, str | None
         *((of_file, path, "a file of expression") for path, _ in files),
         ("--traits", options.traits, "a tab-separated table"),
         ("--samples", options.samples, "a tab-separated table"),
+        ("--donors-key", options.donors_key, "the key of training donors (donors.key)"),
     ]
     if options.genes is not None and Path(options.genes).is_file():
         inputs.append(("--genes", Path(options.genes), "names of genes, one a line"))

@@ -12,6 +12,7 @@ from mtm.cohort.scaling import OWN_VALUES_TEXT
 from mtm.errors import InputError, shown
 from mtm.io import atomic_path, read_tsv, write_tsv
 from mtm.models.base import Predictor
+from mtm.models.donors import DonorsKey
 from mtm.models.registry import load
 from mtm.predictions.alignment import Moved, align_to_training
 from mtm.predictions.answer_files import provenance, write_answers
@@ -42,7 +43,9 @@ def predict(options: argparse.Namespace, files: list[tuple[Path, str | None]]) -
     files
         Expression files, each with the tissue of its samples; None where a table says it.
     """
-    model = load(options.bundle)
+    key = None if options.donors_key is None else DonorsKey.read(options.donors_key)
+    model = load(options.bundle, key)
+    _say_of_donors(model, options.donors_key)
     for name in options.target or ():
         # Files may take long to read.
         if name != ALL:
@@ -88,6 +91,16 @@ def _check(options: argparse.Namespace, model: Predictor, samples: NewSamples) -
         numbers = table.select_dtypes("number").columns
         write_tsv(table.assign(**table[numbers].map("{:.6g}".format)), options.qc)
     return table
+
+
+def _say_of_donors(model: Predictor, key: Path | None) -> None:
+    """Say that training donors cannot be told from others, if so."""
+    if model.provenance.training_donors.known:
+        return
+    if key is not None:
+        expected = "the key that the bundle's digests of donors were made with"
+        raise InputError(key, "another key, or none was used", expected)
+    say("whether a sample is a training donor's cannot be told without --donors-key")
 
 
 def _say_of_fold(fold: str) -> None:

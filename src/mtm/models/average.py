@@ -1,5 +1,8 @@
 """The average of other models: of the seeds of one, or of any (methods 6.10)."""
 
+from copy import copy
+from typing import Self
+
 import numpy as np
 import pandas as pd
 
@@ -7,6 +10,7 @@ from mtm.cohort.cohort import Cohort
 from mtm.cohort.scaling import TissueScaler
 from mtm.errors import InputError
 from mtm.models.base import Predictor, Requests, Training
+from mtm.models.donors import DonorsKey
 from mtm.models.layout import Layout, below
 from mtm.models.registry import described, load, register
 from mtm.settings.models.average import AverageParameters
@@ -20,13 +24,17 @@ class Average(Predictor):
     members: dict[str, Predictor]
 
     def _fit(self, training: Training) -> pd.DataFrame:
-        self.members = {name: load(training.members[name]) for name in self.parameters.members}
-        for name, member in self.members.items():
-            if member.provenance.training_donors != self.provenance.training_donors:
+        mine = self.provenance.training_donors
+        self.members = {}
+        for name in self.parameters.members:
+            path = training.members[name]
+            self.members[name] = load(path, training.donors_key)
+            theirs = self.members[name].provenance.training_donors
+            if len(theirs) != len(mine) or not theirs.among(mine.names).all():
                 raise InputError(
-                    training.members[name],
-                    f"a model fitted on {len(member.provenance.training_donors)} donors",
-                    f"the {len(self.provenance.training_donors)} donors of the other members",
+                    path,
+                    f"a model fitted on {len(theirs)} donors",
+                    f"the {len(mine)} donors of the other members",
                     "Train the members of an average on the same fold.",
                 )
         return pd.DataFrame({"epoch": [0]})
@@ -47,10 +55,10 @@ class Average(Predictor):
             return expr_z
         return scaler.transform(member.scaler.inverse(expr_z, target), target)
 
-    def header(self) -> dict:
+    def header(self, key: DonorsKey | None = None) -> dict:
         """As every model's, and the members'."""
-        members = {name: member.header() for name, member in self.members.items()}
-        return super().header() | {"members": members}
+        members = {name: member.header(key) for name, member in self.members.items()}
+        return super().header(key) | {"members": members}
 
     def state(self) -> dict[str, np.ndarray]:
         """All arrays of the members."""
@@ -68,11 +76,19 @@ class Average(Predictor):
             for key, array in below(f"members/{name}/", member.whole_layout()).items()
         }
 
-    def describe(self, header: dict) -> None:
+    def shareable(self, rank: int, fewest: int) -> Self:
+        """Return the average of the members' shareable forms."""
+        model = copy(self)
+        model.members = {
+            name: member.shareable(rank, fewest) for name, member in self.members.items()
+        }
+        return super(Average, model).shareable(rank, fewest)
+
+    def describe(self, header: dict, key: DonorsKey | None = None) -> None:
         """Take over what a header says of the model and its members."""
-        super().describe(header)
+        super().describe(header, key)
         members = header["members"]
-        self.members = {name: described(members[name]) for name in self.parameters.members}
+        self.members = {name: described(members[name], key) for name in self.parameters.members}
 
     def take_over(self, header: dict, arrays: dict[str, np.ndarray]) -> None:
         """Become the model that gave `header` and `arrays`, with its members."""

@@ -2,20 +2,22 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
+from copy import copy
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Self
 
 import numpy as np
 import pandas as pd
 
 from mtm.cohort.cohort import Cohort
 from mtm.cohort.scaling import TissueScaler
-from mtm.errors import InputError
+from mtm.errors import InputError, shown
 from mtm.models.bundle import write_bundle
 from mtm.models.certificate import PREFIX, Certificate
+from mtm.models.donors import DonorsKey, TrainingDonors
 from mtm.models.header import CardHeader
-from mtm.models.layout import Array, Layout, check_scaler
+from mtm.models.layout import Layout, check_scaler, individual_arrays, summary
 from mtm.models.reference import PREFIX as REFERENCE
 from mtm.models.reference import Reference
 from mtm.settings.models.base import ModelParameters
@@ -94,6 +96,8 @@ class Training:
         Digest of the code that trains: a checkpoint is taken up by the same code alone.
     members
         Bundles of the models that one made of others takes, by their names in the run.
+    donors_key
+        What the members' bundles tell their training donors by.
     monitor
         Called by iterative models with the predictor every `monitor_every` steps; returns
         figures for the training table. It must not change what is learned.
@@ -112,6 +116,7 @@ class Training:
     checkpoint: Path | None = None
     code: str = ""
     members: Mapping[str, Path] = field(default_factory=dict)
+    donors_key: DonorsKey | None = None
     monitor: Callable[["Predictor"], dict[str, float]] | None = None
     monitor_every: int = 0
     for_others: bool = True
@@ -126,8 +131,19 @@ class Provenance:
     fold: str = ""
     seed: int = 0
     source: str = ""
-    training_donors: list[str] = field(default_factory=list)
+    training_donors: TrainingDonors = TrainingDonors()
     notes: dict = field(default_factory=dict)
+
+    def header(self, key: DonorsKey | None) -> dict:
+        """Return what a bundle holds of it; digests of ids are made with `key`."""
+        return vars(self) | self.training_donors.header(key)
+
+    @classmethod
+    def of(cls, header: Mapping, key: DonorsKey | None) -> "Provenance":
+        """Take it from a bundle's header, checked."""
+        known = {item.name for item in fields(cls)} & set(header) - {"training_donors"}
+        donors = TrainingDonors.from_header(header, key)
+        return cls(**{name: header[name] for name in known}, training_donors=donors)
 
 
 class Predictor(ABC):
@@ -190,7 +206,7 @@ class Predictor(ABC):
             self.provenance,
             seed=training.seed,
             source=cohort.tissues[training.source],
-            training_donors=list(cohort.donors.index),
+            training_donors=TrainingDonors.of(cohort.donors.index),
         )
         self.scaler = TissueScaler.fit(
             cohort.expr_tpm,
@@ -265,8 +281,8 @@ class Predictor(ABC):
     def restore(self, state: dict[str, np.ndarray]) -> None:
         """Take over what `state` of an equal model returned."""
 
-    def header(self) -> dict:
-        """Everything that a bundle holds beside arrays, of plain values."""
+    def header(self, key: DonorsKey | None = None) -> dict:
+        """Everything that a bundle holds beside arrays, of plain values; ids told by `key`."""
         parts = {"certificate": self.certificate, "reference": self.reference}
         known = {name: part.header() for name, part in parts.items() if part is not None}
         if self.card is not None:
@@ -280,7 +296,7 @@ class Predictor(ABC):
             "tissues": list(self.tissues),
             "gene_ids": list(self.genes.index),
             "symbols": [str(symbol) for symbol in self.genes["symbol"]],
-            "provenance": asdict(self.provenance),
+            "provenance": self.provenance.header(key),
         }
 
     def arrays(self) -> dict[str, np.ndarray]:
@@ -290,9 +306,68 @@ class Predictor(ABC):
             arrays |= {} if part is None else part.arrays()
         return arrays
 
-    def save(self, path: str | Path) -> None:
-        """Write the bundle; prediction needs nothing else."""
-        write_bundle(path, self.header(), self.arrays())
+    def save(self, path: str | Path, key: DonorsKey | None = None) -> None:
+        """Write the bundle; prediction needs nothing else.
+
+        Parameters
+        ----------
+        path
+            The file.
+        key
+            What digests of the training donors' ids are made with; without it the bundle tells
+            their number alone, and not whom it may be tested on.
+        """
+        write_bundle(path, self.header(key), self.arrays())
+
+    def individual_arrays(self) -> list[str]:
+        """Return the names of the arrays that hold single people."""
+        return individual_arrays(self.whole_layout(), self.arrays(), len(self.tissues))
+
+    def few_samples(self, fewest: int) -> np.ndarray:
+        """Return which tissues have training samples, but fewer than `fewest`.
+
+        Their mean and sd are of so few people that they tell of each: of 1 or 2 all.
+
+        Raises
+        ------
+        InputError
+            The bundle does not know how many samples its tissues have.
+        """
+        if self.reference is None:
+            raise InputError(
+                f"model {self.name}", "no numbers of training samples", "a bundle with them"
+            )
+        counts = self.reference.n_samples
+        return (counts > 0) & (counts < fewest)
+
+    def shareable(self, rank: int, fewest: int) -> Self:
+        """Return a model that predicts alike and holds summary statistics alone (methods 6.7).
+
+        Parameters
+        ----------
+        rank
+            Directions of the source's expression to keep, where that is the choice.
+        fewest
+            Training samples that a tissue needs for its mean and sd to be told; the model does
+            not know the others any more.
+
+        Raises
+        ------
+        InputError
+            The model predicts from single people.
+        """
+        if held := self.individual_arrays():
+            raise InputError(
+                f"model {self.name}",
+                f"arrays of single people ({shown(held)})",
+                "summary statistics",
+                "It predicts from the training donors' own values: no form of it lacks them.",
+            )
+        model, few = copy(self), self.few_samples(fewest)
+        mean, sd = self.scaler.mean.copy(), self.scaler.sd.copy()
+        mean[few] = sd[few] = np.nan
+        model.scaler = replace(self.scaler, mean=mean, sd=sd)
+        return model
 
     def layout(self) -> Layout:
         """Arrays that `state` returns; parameters, tissues and genes are known, nothing else.
@@ -310,23 +385,21 @@ class Predictor(ABC):
         if self.measure == "own":
             most, least = LARGEST_OWN, -LARGEST_OWN
         scaler = {
-            "scaler/mean": Array(shape, low=least, high=most, missing=True),
-            "scaler/sd": Array(shape, above=0.0, high=most, missing=True),
+            "scaler/mean": summary(shape, low=least, high=most, missing=True),
+            "scaler/sd": summary(shape, above=0.0, high=most, missing=True),
         }
-        certified = {} if self.certified is None else Certificate.layout(shape, self.certified)
-        referred = Reference.layout(shape) if self.referred else {}
+        header = self.certified if self.certificate is None else self.certificate.header()
+        certified = {} if header is None else Certificate.layout(shape, header)
+        referred = Reference.layout(shape) if self.referred or self.reference else {}
         return dict(self.layout()) | scaler | certified | referred
 
-    def describe(self, header: dict) -> None:
-        """Take over what a header says."""
+    def describe(self, header: dict, key: DonorsKey | None = None) -> None:
+        """Take over what a header says; `key` tells who the training donors were."""
         self.tissues = tuple(header["tissues"])
         self.genes = pd.DataFrame(
             {"symbol": header["symbols"]}, index=pd.Index(header["gene_ids"], name="gene_id")
         )
-        known = {item.name for item in fields(Provenance)}
-        self.provenance = Provenance(
-            **{key: value for key, value in header["provenance"].items() if key in known}
-        )
+        self.provenance = Provenance.of(header["provenance"], key)
         self.certified = header.get("certificate")
         self.measure = header.get("measure", "tpm")
         self.referred = header.get("reference") is not None

@@ -10,7 +10,7 @@ from mtm.cohort.cohort import Cohort
 from mtm.cohort.scaling import log2_tpm
 from mtm.models.base import Training
 from mtm.models.device import choose_device
-from mtm.models.layout import TISSUE, Array, Layout
+from mtm.models.layout import TISSUE, Layout, summary
 from mtm.models.per_tissue import PerTissuePredictor, TissuePairs
 from mtm.models.registry import register
 from mtm.settings.models.bgex import BGExParameters
@@ -101,9 +101,9 @@ class BGEx(PerTissuePredictor):
         n_genes = len(self.genes)
         shape = n_genes, f"features of {TISSUE}"
         return {
-            "source_genes": Array(shape, "int32", 0, n_genes - 1),
-            "coef": Array(shape),
-            "intercept": Array((n_genes,)),
+            "source_genes": summary(shape, "int32", 0, n_genes - 1),
+            "coef": summary(shape),
+            "intercept": summary((n_genes,)),
         }
 
     def _predict_tissue(self, fit: dict[str, np.ndarray], features: np.ndarray) -> np.ndarray:

@@ -21,7 +21,7 @@ from mtm.io import atomic_path, require_file
 from mtm.models.header import BundleHeader
 from mtm.models.layout import Layout, check_shapes, check_values
 
-BUNDLE_VERSION = 1
+BUNDLE_VERSION = 2
 # Levels of a header's JSON; a model made of others that are made of others has a dozen.
 DEEPEST = 40
 # Types of numbers as safetensors calls them.
@@ -129,6 +129,7 @@ def _opened(path: str | Path) -> Iterator[tuple[dict, Any]]:
     path = require_file(path, "a model bundle (.safetensors)")
     try:
         with safe_open(str(path), framework="numpy") as handle:
+            _demand_names_once(path)
             envelope = _envelope(handle.metadata() or {})
             _check_header(envelope["header"])
             yield envelope, handle
@@ -168,11 +169,24 @@ def _envelope(metadata: Mapping[str, str]) -> dict:
     return envelope
 
 
+def _demand_names_once(path: Path) -> None:
+    """Refuse a file in which an array stands twice: readers differ in which they take.
+
+    It is open already, so that its header is JSON of a size and depth that can be read.
+    """
+    with path.open("rb") as file:
+        text = file.read(int.from_bytes(file.read(8), "little"))
+    try:
+        json.loads(text, object_pairs_hook=_without_repeats)
+    except ValueError as error:
+        raise InputError("arrays", f"no bundle ({error})", "every name once") from error
+
+
 def _without_repeats(pairs: list[tuple[str, object]]) -> dict:
     """Return a JSON object, none of whose keys stands twice."""
     values = dict(pairs)
     if len(values) < len(pairs):
-        raise ValueError("a key of the header stands twice")
+        raise ValueError("a key stands twice")
     return values
 
 

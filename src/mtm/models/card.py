@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from mtm.errors import shown
 from mtm.models.base import Predictor
 from mtm.models.header import CardHeader, TargetAccuracy
 from mtm.settings.model_card import ModelCard
@@ -19,6 +20,8 @@ OF_TABLE = {
     "null_high": "null_high",
 }
 NOT_STATED = "not stated"
+# Mean and sd of two samples are the two samples.
+SAFE = 3
 
 
 def card_of(
@@ -103,6 +106,7 @@ def told(model: Predictor, header: dict) -> dict:
         "model": provenance.name or model.name,
         "class": model.name,
         "bundle_version": header["bundle_version"],
+        "holds": holds(model),
         "cohort": provenance.cohort or None,
         "fold": provenance.fold or None,
         "for_new_people": provenance.fold in ("", "all"),
@@ -128,6 +132,17 @@ def told(model: Predictor, header: dict) -> dict:
         "parameters": header["parameters"],
         "notes": provenance.notes,
     }
+
+
+def holds(model: Predictor) -> str:
+    """Say whether a bundle holds single people's data, and of how many."""
+    n_donors = len(model.provenance.training_donors)
+    if held := model.individual_arrays():
+        return f"individual-level data of {n_donors} donors ({shown(held)})"
+    few = model.few_samples(SAFE).sum() if model.reference is not None else 0
+    if few:
+        return f"individual-level data: mean and sd of {few} tissues with under {SAFE} samples"
+    return f"summary statistics only, of {n_donors} donors"
 
 
 def accuracy_of(model: Predictor) -> tuple[TargetAccuracy, ...]:

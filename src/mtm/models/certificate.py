@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from mtm.errors import InputError
-from mtm.models.layout import Array, Layout
+from mtm.models.layout import Layout, summary
 from mtm.vocabulary import RELIABILITY, TERTILES
 
 PREFIX = "certificate/"
@@ -121,17 +121,17 @@ class Certificate:
     @staticmethod
     def layout(shape: tuple[int, int], header: Mapping) -> Layout:
         """Return the arrays of a certificate, of so many tissues and genes, under `PREFIX`."""
-        rho = Array(shape, low=-1.0, high=1.0, missing=True)
+        rho = summary(shape, low=-1.0, high=1.0, missing=True)
         return {
-            f"{PREFIX}sd": Array(shape, above=0.0, missing=True),
+            f"{PREFIX}sd": summary(shape, above=0.0, missing=True),
             **{f"{PREFIX}{name}": rho for name in ("rho", "ci_low", "ci_high", "expected_rho")},
-            f"{PREFIX}q": Array(shape, low=0.0, high=1.0, missing=True),
-            f"{PREFIX}tertile": Array(shape, "uint8", 0, len(TERTILES) - 1),
-            f"{PREFIX}reliability": Array(shape, "uint8", 0, len(RELIABILITY) - 1),
-            f"{PREFIX}quantiles": Array(
+            f"{PREFIX}q": summary(shape, low=0.0, high=1.0, missing=True),
+            f"{PREFIX}tertile": summary(shape, "uint8", 0, len(TERTILES) - 1),
+            f"{PREFIX}reliability": summary(shape, "uint8", 0, len(RELIABILITY) - 1),
+            f"{PREFIX}quantiles": summary(
                 (shape[0], len(TERTILES), len(header["levels"])), low=0.0, missing=True
             ),
-            f"{PREFIX}n_donors": Array(shape[:1], "int32", 0),
+            f"{PREFIX}n_donors": summary(shape[:1], "int32", 0),
         }
 
     @classmethod

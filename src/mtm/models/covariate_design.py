@@ -12,12 +12,12 @@ from pydantic import Field
 from mtm.cohort.cohort import Cohort
 from mtm.cohort.levels import as_levels
 from mtm.errors import InputError
-from mtm.models.layout import Array
+from mtm.models.layout import summary
 from mtm.settings.base import Section
 from mtm.vocabulary import COVARIATES
 
 # What `CovariateDesign.to_array` returns.
-DESIGN = Array(("bytes of the design",), "uint8", 0, 255)
+DESIGN = summary(("bytes of the design",), "uint8", 0, 255)
 # Codes; of what else there is, text is categories.
 CATEGORICAL = frozenset({"sex", "hardy", "center", "batch"})
 

@@ -6,7 +6,7 @@ from mtm.cohort.cohort import Cohort
 from mtm.models.base import Training
 from mtm.models.covariate_design import DESIGN, CovariateDesign, covariate_table
 from mtm.models.device import choose_device
-from mtm.models.layout import Array, Layout, check_size
+from mtm.models.layout import Layout, check_size, summary
 from mtm.models.per_tissue import PerTissuePredictor, TissuePairs
 from mtm.models.registry import register
 from mtm.settings.models.covariates import CovariatesParameters
@@ -59,7 +59,7 @@ class Covariates(PerTissuePredictor):
 
     def _tissue_layout(self) -> Layout:
         n_genes = len(self.genes)
-        return {"coef": Array(("covariates", n_genes)), "intercept": Array((n_genes,))}
+        return {"coef": summary(("covariates", n_genes)), "intercept": summary((n_genes,))}
 
     def _check_fit(self, place: str, fit: dict[str, np.ndarray]) -> None:
         design = CovariateDesign.from_array(self.shared["design"])

@@ -12,7 +12,7 @@ from mtm.cohort.scaling import TissueScaler
 from mtm.models.average import Average
 from mtm.models.base import Predictor, Requests, Training
 from mtm.models.inner_folds import inner_folds
-from mtm.models.layout import Array, Layout
+from mtm.models.layout import Layout, summary
 from mtm.models.registry import register
 from mtm.models.requests import held_out_requests, predict_in_blocks
 from mtm.settings.models.ensemble import EnsembleParameters
@@ -98,7 +98,7 @@ class Ensemble(Average):
     def layout(self) -> Layout:
         """All arrays of the members, and their weights in every tissue."""
         shape = len(self.tissues), len(self.members)
-        return dict(super().layout()) | {"weights": Array(shape, "float64", 0.0)}
+        return dict(super().layout()) | {"weights": summary(shape, "float64", 0.0)}
 
     def restore(self, state: dict[str, np.ndarray]) -> None:
         """Take over the weights."""

@@ -8,6 +8,7 @@ from pydantic_core import PydanticCustomError
 
 from mtm.cohort.genes import gene_key
 from mtm.errors import InputError, shown
+from mtm.models.donors import DIGEST_LENGTH
 from mtm.settings.base import Once, Section
 from mtm.settings.models.base import declared
 from mtm.vocabulary import RELIABILITY, SCALES_OF, Measure, Scale
@@ -22,6 +23,7 @@ def _plain(name: str) -> str:
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=300), AfterValidator(_plain)]
 Text = Annotated[str, StringConstraints(max_length=300)]
+Digest = Annotated[str, StringConstraints(pattern=f"^[0-9a-f]{{{DIGEST_LENGTH}}}$")]
 Prose = Annotated[str, StringConstraints(max_length=2000)]
 Share = Annotated[float, Field(gt=0, lt=1)]
 Correlation = Annotated[float, Field(ge=-1, le=1)]
@@ -42,8 +44,17 @@ class ProvenanceHeader(_Part):
     fold: Text = ""
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     source: Name
-    training_donors: tuple[Text, ...] = ()
+    n_training_donors: Annotated[int, Field(ge=0, lt=2**31)]
+    training_donors: Annotated[tuple[Digest, ...], Once]
+    donors_key: Digest | Literal[""]
     notes: dict[str, Any] = {}
+
+    def disagreements(self) -> Iterator[InputError]:
+        """Demand a digest of every donor, or of none where no key made them."""
+        expected = self.n_training_donors if self.donors_key else 0
+        if len(self.training_donors) != expected:
+            found = f"{len(self.training_donors)} digests"
+            yield InputError("training_donors", found, f"{expected}")
 
 
 class CertificateHeader(_Part):

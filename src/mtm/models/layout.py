@@ -5,7 +5,9 @@ each of some tissues, by its number.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Literal
 
 import numpy as np
 
@@ -16,11 +18,12 @@ TISSUE = "{tissue}"
 LARGEST = 1e9
 DIVERGED = "If it is your own, its training diverged: lower its learning rate."
 Shapes = Mapping[str, tuple[str, tuple[int, ...]]]
+Holds = Literal["summary", "individual_level"]
 
 
 @dataclass(frozen=True)
 class Array:
-    """One array.
+    """One array, made by `summary` or `individual_level`: which of them is never left unsaid.
 
     Parameters
     ----------
@@ -37,6 +40,8 @@ class Array:
         Whether values may be missing (NaN).
     optional
         Whether the array may be missing.
+    holds
+        Whether it has rows or columns of single people, or is of all of them together.
     """
 
     shape: tuple[int | str, ...]
@@ -46,6 +51,7 @@ class Array:
     above: float = -np.inf
     missing: bool = False
     optional: bool = False
+    holds: Holds = field(kw_only=True)
 
     def of_tissue(self, tissue: int) -> "Array":
         """Return it as it is of one tissue."""
@@ -54,6 +60,8 @@ class Array:
         return replace(self, shape=tuple(sizes))
 
 
+summary = partial(Array, holds="summary")
+individual_level = partial(Array, holds="individual_level")
 Layout = Mapping[str, Array]
 
 
@@ -68,7 +76,7 @@ def below(prefix: str, layout: Layout) -> dict[str, Array]:
     }
 
 
-def _tissues(prefix: str, found: Shapes, n_tissues: int) -> list[int]:
+def _tissues(prefix: str, found: Mapping[str, object], n_tissues: int) -> list[int]:
     """Return the tissues that there are arrays of, by the numbers that stand after `prefix`."""
     numbers = {
         name.removeprefix(prefix).split("/")[0] for name in found if name.startswith(prefix)
@@ -76,7 +84,7 @@ def _tissues(prefix: str, found: Shapes, n_tissues: int) -> list[int]:
     return [tissue for tissue in range(n_tissues) if str(tissue) in numbers]
 
 
-def _of_found(layout: Layout, found: Shapes, n_tissues: int) -> dict[str, Array]:
+def _of_found(layout: Layout, found: Mapping[str, object], n_tissues: int) -> dict[str, Array]:
     """Return the arrays that must be there, given which tissues there are any of."""
     expected = {}
     for name, array in layout.items():
@@ -86,6 +94,12 @@ def _of_found(layout: Layout, found: Shapes, n_tissues: int) -> dict[str, Array]
         for tissue in _tissues(name.split(TISSUE)[0], found, n_tissues):
             expected[name.replace(TISSUE, str(tissue))] = array.of_tissue(tissue)
     return expected
+
+
+def individual_arrays(layout: Layout, found: Mapping[str, object], n_tissues: int) -> list[str]:
+    """Return the names of the arrays, of those `found`, that hold single people."""
+    known = _of_found(layout, found, n_tissues)
+    return sorted(name for name in found if known[name].holds == "individual_level")
 
 
 def check_shapes(layout: Layout, found: Shapes, n_tissues: int) -> None:

@@ -8,7 +8,7 @@ from scipy.stats import rankdata
 
 from mtm.cohort.cohort import Cohort
 from mtm.cohort.scaling import TissueScaler, log2_tpm
-from mtm.models.layout import Array, Layout
+from mtm.models.layout import Layout, summary
 from mtm.vocabulary import Measure
 
 MEASURES = ("rho", "margin", "tpm_sum", "clipped", "distance")
@@ -106,9 +106,9 @@ class Sexes:
         """Return the arrays, of so many tissues and genes."""
         of_genes = shape[0], SEX_GENES
         return {
-            "sex_genes": Array(of_genes, "int32", -1, shape[1] - 1),
-            "sex_votes": Array(of_genes),
-            "sex_offset": Array(shape[:1]),
+            "sex_genes": summary(of_genes, "int32", -1, shape[1] - 1),
+            "sex_votes": summary(of_genes),
+            "sex_offset": summary(shape[:1]),
         }
 
     def score(

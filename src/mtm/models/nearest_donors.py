@@ -4,7 +4,7 @@ import numpy as np
 
 from mtm.cohort.cohort import Cohort
 from mtm.models.base import Training
-from mtm.models.layout import TISSUE, Array, Layout
+from mtm.models.layout import TISSUE, Layout, individual_level
 from mtm.models.per_tissue import PerTissuePredictor, TissuePairs
 from mtm.models.registry import register
 from mtm.settings.models.nearest_donors import NearestDonorsParameters
@@ -37,13 +37,14 @@ class NearestDonors(PerTissuePredictor):
         return fit, {}
 
     def _shared_layout(self) -> Layout:
-        return {"source": Array(("training samples", len(self.genes)), low=-1.01, high=1.01)}
+        shape = "training samples", len(self.genes)
+        return {"source": individual_level(shape, low=-1.01, high=1.01)}
 
     def _tissue_layout(self) -> Layout:
         pairs = f"pairs of {TISSUE}"
         return {
-            "source_position": Array((pairs,), "int64", 0),
-            "target": Array((pairs, len(self.genes)), "float16"),
+            "source_position": individual_level((pairs,), "int64", 0),
+            "target": individual_level((pairs, len(self.genes)), "float16"),
         }
 
     def _predict_tissue(self, fit: dict[str, np.ndarray], features: np.ndarray) -> np.ndarray:

@@ -11,7 +11,7 @@ import numpy as np
 
 from mtm.cohort.cohort import Cohort
 from mtm.cohort.scaling import TissueScaler
-from mtm.models.layout import Array, Layout
+from mtm.models.layout import Layout, summary
 from mtm.models.measures import (
     LIMITS,
     MEASURES,
@@ -101,11 +101,11 @@ class Reference:
     def layout(shape: tuple[int, int]) -> Layout:
         """Return its arrays, of so many tissues and genes, under `PREFIX`."""
         arrays = {
-            "n_samples": Array(shape[:1], "int32", 0),
-            "typical": Array(
+            "n_samples": summary(shape[:1], "int32", 0),
+            "typical": summary(
                 (shape[0], len(MEASURES)), missing=True, low=-(2.0**32), high=2.0**60
             ),
-            "limits": Array((shape[0], len(LIMITS)), missing=True, low=-(2.0**32), high=2.0**60),
+            "limits": summary((shape[0], len(LIMITS)), missing=True, low=-(2.0**32), high=2.0**60),
         } | Sexes.layout(shape)
         return {f"{PREFIX}{name}": array for name, array in arrays.items()}
 

@@ -13,6 +13,7 @@ import numpy as np
 from mtm.errors import InputError
 from mtm.models.base import Predictor
 from mtm.models.bundle import read_bundle
+from mtm.models.donors import DonorsKey
 from mtm.registered import registered_module, registered_modules
 from mtm.settings.models.base import ModelParameters, declared
 
@@ -69,24 +70,32 @@ def read(path: str | Path) -> tuple[dict, dict[str, np.ndarray]]:
     return read_bundle(path, lambda header: described(header).whole_layout())
 
 
-def load(path: str | Path) -> Predictor:
-    """Load a fitted model from its bundle; raises as `read` does."""
+def load(path: str | Path, key: DonorsKey | None = None) -> Predictor:
+    """Load a fitted model from its bundle; raises as `read` does.
+
+    Parameters
+    ----------
+    path
+        The bundle.
+    key
+        What its digests of training donors were made with; without it none can be recognised.
+    """
     header, arrays = read(path)
     try:
-        return revive(header, arrays)
+        return revive(header, arrays, key)
     except InputError as error:
         raise error.within(path) from error
 
 
-def described(header: dict) -> Predictor:
+def described(header: dict, key: DonorsKey | None = None) -> Predictor:
     """Return a model of which all but the arrays is known."""
     model = build(header["model"], header["parameters"])
-    model.describe(header)
+    model.describe(header, key)
     return model
 
 
-def revive(header: dict, arrays: dict[str, np.ndarray]) -> Predictor:
+def revive(header: dict, arrays: dict[str, np.ndarray], key: DonorsKey | None = None) -> Predictor:
     """Return the fitted model that gave `header` and `arrays`, both checked."""
-    model = described(header)
+    model = described(header, key)
     model.take_over(header, arrays)
     return model

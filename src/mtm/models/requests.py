@@ -92,9 +92,14 @@ def _allowed_tissues(
 
 
 def refuse_seen(model: Predictor, held_out: Collection[str], bundle: str | Path) -> None:
-    """Raise if a held-out donor is among those whom a model was fitted on."""
-    seen = sorted(set(held_out) & set(model.provenance.training_donors))
-    if seen:
+    """Raise if a held-out donor is among those whom a model was fitted on, or none can tell."""
+    held_out = list(held_out)
+    try:
+        trained = model.provenance.training_donors.among(held_out)
+    except InputError as error:
+        raise error.within(bundle) from error
+    if trained.any():
+        seen = sorted(np.array(held_out, object)[trained])
         raise InputError(
             bundle,
             f"{len(seen)} held-out donors among its training donors, first {seen[0]}",

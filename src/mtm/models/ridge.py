@@ -1,15 +1,24 @@
 """Baselines b3 and b6: ridge on source expression, with or without covariates (methods 4)."""
 
+from collections.abc import Callable
+from copy import copy
+from dataclasses import replace
+from typing import Self
+
 import numpy as np
 
 from mtm.cohort.cohort import Cohort
+from mtm.errors import InputError, shown
 from mtm.models.base import Training
 from mtm.models.covariate_design import DESIGN, CovariateDesign, covariate_table
 from mtm.models.device import choose_device
-from mtm.models.layout import TISSUE, Array, Layout, check_size
+from mtm.models.layout import TISSUE, Layout, check_size, individual_level, summary
 from mtm.models.per_tissue import PerTissuePredictor, TissuePairs
 from mtm.models.registry import register
 from mtm.settings.models.ridge import RidgeParameters
+
+# Coefficients of one tissue over axes, and what its predictions change by, a row a person.
+Cut = Callable[[dict[str, np.ndarray]], tuple[np.ndarray, np.ndarray]]
 
 
 @register("ridge")
@@ -69,7 +78,7 @@ class Ridge(PerTissuePredictor):
             fit["covariate_weight"] = np.array([fields["covariate_weight"]], np.float32)
         if "source" in self.shared:
             fit["source_position"] = pairs.source_position
-            fit["coef"] = coef.astype(np.float32)
+            fit["dual"] = coef.astype(np.float32)
         else:
             fit["coef"] = (x.T @ coef).astype(np.float32)
         return fit, {"median_penalty": float(np.median(ridge.penalty))} | fields
@@ -96,41 +105,116 @@ class Ridge(PerTissuePredictor):
         best = least_gcv((kernel + factor * beside for factor in factors), target_z, **options)
         return factors[best], p.covariate_weights[best]
 
+    def shareable(self, rank: int, fewest: int) -> Self:
+        """Return it with coefficients over `rank` axes of the source, of all donors together.
+
+        What predictions change by stands in the bundle's notes. Coefficients over all genes tell
+        of as many directions as there are donors, though they hold none of them: they are cut
+        down, too.
+        """
+        if "axes" in self.shared:
+            known = self.shared["axes"].shape[1]
+            if rank < known:
+                raise InputError(
+                    "rank", str(rank), f"{known} axes or more: the model has no others"
+                )
+            return super().shareable(rank, fewest)
+        by_people = "source" in self.shared
+        axes, cut = self._cut_people(rank) if by_people else self._cut_coefficients(rank)
+        model, squares = copy(self), []
+        model.shared = {"design": self.shared["design"], "axes": axes.astype(np.float32)}
+        model.fits = {}
+        for target, fit in self.fits.items():
+            coef, change = cut(fit)
+            change = change @ fit["directions"] if "directions" in fit else change
+            squares.append(np.square(change).mean())
+            rest = {key: fit[key] for key in fit if key not in ("dual", "source_position")}
+            model.fits[target] = rest | {"coef": coef.astype(np.float32)}
+        told = {
+            "axes": axes.shape[1],
+            "rms_error_z": float(np.sqrt(np.mean(squares))) if squares else 0.0,
+            "error_over": "training donors" if by_people else "independent genes",
+        }
+        notes = self.provenance.notes | {"shareable": told}
+        model.provenance = replace(self.provenance, notes=notes)
+        return super(Ridge, model).shareable(rank, fewest)
+
+    def _cut_people(self, rank: int) -> tuple[np.ndarray, Cut]:
+        """Take the first right singular vectors of the training donors' z-scores."""
+        source = self.shared["source"].astype(np.float64)
+        kernel = source @ source.T
+        values, vectors = np.linalg.eigh(kernel)
+        kept = np.flatnonzero(values > 1e-9 * values[-1])[::-1][:rank]
+        scores = vectors[:, kept] * np.sqrt(values[kept])
+
+        def cut(fit: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+            place, dual = fit["source_position"], fit["dual"].astype(np.float64)
+            coef = scores[place].T @ dual
+            return coef, kernel[:, place] @ dual - scores @ coef
+
+        return source.T @ (scores / values[kept]), cut
+
+    def _cut_coefficients(self, rank: int) -> tuple[np.ndarray, Cut]:
+        """Take the first left singular vectors of the coefficients of all tissues."""
+        n_genes = len(self.genes)
+        gram = np.zeros((n_genes, n_genes))
+        for fit in self.fits.values():
+            whole = fit["coef"].astype(np.float64) @ fit.get("directions", np.eye(n_genes))
+            gram += whole @ whole.T
+        values, vectors = np.linalg.eigh(gram)
+        axes = vectors[:, np.flatnonzero(values > 1e-9 * values[-1])[::-1][:rank]]
+
+        def cut(fit: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+            coef = axes.T @ fit["coef"]
+            # Summed over genes of the source, whose z-scores have mean square 1.
+            return coef, (fit["coef"] - axes @ coef) * np.sqrt(n_genes)
+
+        return axes, cut
+
     def _shared_layout(self) -> Layout:
-        source = Array(("training samples", len(self.genes)), optional=True)
-        return {"design": DESIGN, "source": source}
+        n_genes = len(self.genes)
+        return {
+            "design": DESIGN,
+            "source": individual_level(("training samples", n_genes), optional=True),
+            "axes": summary((n_genes, "axes"), optional=True),
+        }
 
     def _tissue_layout(self) -> Layout:
-        n_genes, terms = len(self.genes), f"terms of {TISSUE}"
+        n_genes, terms, pairs = len(self.genes), f"terms of {TISSUE}", f"pairs of {TISSUE}"
         directions = n_genes if self.parameters.rank is None else f"directions of {TISSUE}"
         layout = {
-            "coef": Array((terms, directions)),
-            "intercept": Array((n_genes,)),
-            "source_position": Array((terms,), "int64", 0, optional=True),
-            "covariate_coef": Array(("covariates", n_genes), optional=True),
-            "covariate_weight": Array((1,), low=0.0, missing=True, optional=True),
+            "coef": summary((terms, directions), optional=True),
+            "dual": individual_level((pairs, directions), optional=True),
+            "intercept": summary((n_genes,)),
+            "source_position": individual_level((pairs,), "int64", 0, optional=True),
+            "covariate_coef": summary(("covariates", n_genes), optional=True),
+            "covariate_weight": summary((1,), low=0.0, missing=True, optional=True),
         }
         if self.parameters.rank is None:
             return layout
-        return layout | {"directions": Array((directions, n_genes))}
+        return layout | {"directions": summary((directions, n_genes))}
 
     def _check_fit(self, place: str, fit: dict[str, np.ndarray]) -> None:
+        dual = "source" in self.shared
+        names = {"dual", "source_position"} if dual else {"coef"}
+        found = {"coef", "dual", "source_position"}.intersection(fit)
+        if found != names:
+            raise InputError(f"arrays {place}", shown(sorted(found)), " and ".join(sorted(names)))
         super()._check_fit(place, fit)
         n_columns = len(CovariateDesign.from_array(self.shared["design"]))
         n_covariates = len(fit.get("covariate_coef", ()))
         check_size(f"{place}covariate_coef", n_covariates, n_columns, "columns of the design")
-        positions, terms = fit.get("source_position"), len(fit["coef"])
-        if "source" in self.shared:
-            n_positions = 0 if positions is None else len(positions)
-            check_size(f"{place}source_position", n_positions, terms, "samples with coefficients")
-        else:
-            check_size(f"{place}coef", terms, len(self.genes), "genes")
+        if not dual:
+            n_terms = self.shared["axes"].shape[1] if "axes" in self.shared else len(self.genes)
+            check_size(f"{place}coef", len(fit["coef"]), n_terms, "genes or axes")
 
     def _predict_tissue(self, fit: dict[str, np.ndarray], features: np.ndarray) -> np.ndarray:
         x, columns = np.hsplit(features, [len(self.genes)])
-        if "source_position" in fit:
+        if "dual" in fit:
             x = (x @ self.shared["source"].T)[:, fit["source_position"]]
-        expr_z = x @ fit["coef"]
+        elif "axes" in self.shared:
+            x = x @ self.shared["axes"]
+        expr_z = x @ fit["dual" if "dual" in fit else "coef"]
         if "directions" in fit:
             expr_z = expr_z @ fit["directions"]
         if "covariate_coef" in fit:

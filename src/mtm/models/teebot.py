@@ -10,7 +10,7 @@ from mtm.cohort.cohort import Cohort
 from mtm.models.base import Training
 from mtm.models.covariate_design import DESIGN, CovariateDesign, covariate_table
 from mtm.models.device import choose_device
-from mtm.models.layout import Array, Layout, check_size
+from mtm.models.layout import Layout, check_size, summary
 from mtm.models.per_tissue import PerTissuePredictor, TissuePairs
 from mtm.models.registry import register
 from mtm.settings.models.teebot import TEEBoTParameters
@@ -99,11 +99,11 @@ class TEEBoT(PerTissuePredictor):
         return {key: value.astype(np.float32) for key, value in fit.items()}, fields
 
     def _shared_layout(self) -> Layout:
-        return {"axes": Array((len(self.genes), "components")), "design": DESIGN}
+        return {"axes": summary((len(self.genes), "components")), "design": DESIGN}
 
     def _tissue_layout(self) -> Layout:
         n_genes = len(self.genes)
-        return {"coef": Array(("features", n_genes)), "intercept": Array((n_genes,))}
+        return {"coef": summary(("features", n_genes)), "intercept": summary((n_genes,))}
 
     def _check_fit(self, place: str, fit: dict[str, np.ndarray]) -> None:
         n_columns = len(CovariateDesign.from_array(self.shared["design"]))

@@ -12,6 +12,7 @@ from mtm.io import read_table
 from mtm.page.results import Results
 from mtm.page.words import between, count, duration, listed, measured, number
 from mtm.settings.models.base import declared
+from mtm.statistics.small_counts import of_enough_people
 from mtm.vocabulary import CEILING, FLOOR, HEADLINE, MEAN_OF_TISSUES, PAPER
 
 # Fewer genes than this are no transcriptome.
@@ -169,7 +170,9 @@ def accuracy_table(results: Results) -> list[dict[str, str]]:
 
 def cohort_steps(results: Results) -> list[dict[str, str]]:
     """List samples, donors, tissues and genes after every filter, as text."""
-    table = read_table(results.path("cohort/filtering.tsv"))
+    table = of_enough_people(
+        read_table(results.path("cohort/filtering.tsv")), results.fewest_people
+    )
     numbers = ["n_samples", "n_donors", "n_tissues", "n_genes"]
     return [
         {"step": row["step"], "detail": "" if pd.isna(row["detail"]) else str(row["detail"])}
@@ -180,7 +183,9 @@ def cohort_steps(results: Results) -> list[dict[str, str]]:
 
 def fold_counts(results: Results) -> list[dict[str, str]]:
     """Donors of every fold, as text."""
-    table = read_table(results.path("cohort/fold_counts.tsv"))
+    table = of_enough_people(
+        read_table(results.path("cohort/fold_counts.tsv")), results.fewest_people
+    )
     return [{name: count(value) for name, value in row.items()} for _, row in table.iterrows()]
 
 

@@ -9,6 +9,7 @@ import pandas as pd
 
 from mtm.errors import CannotDo
 from mtm.io import read_table
+from mtm.statistics.small_counts import of_enough_people
 from mtm.vocabulary import HEADLINE, MEAN_OF_TISSUES
 
 
@@ -40,6 +41,11 @@ class Results:
         }
         self._reasons: dict[str, str] = {}
 
+    @property
+    def fewest_people(self) -> int:
+        """People that a row must be of to be shown."""
+        return self.config["fewest_people"]
+
     def path(self, name: str) -> Path:
         """Path of a file."""
         return self.folder / name
@@ -53,7 +59,7 @@ class Results:
         if name not in self.names:
             return None
         try:
-            return read_table(self.path(name))
+            return of_enough_people(read_table(self.path(name)), self.fewest_people)
         except CannotDo as why:
             self._reasons[name] = f"{why.reason}. To have it: {why.remedy}."
             return None
@@ -74,7 +80,7 @@ class Results:
     @cached_property
     def summary(self) -> pd.DataFrame:
         """``accuracy/summary.tsv``."""
-        return read_table(self.path("accuracy/summary.tsv"))
+        return of_enough_people(read_table(self.path("accuracy/summary.tsv")), self.fewest_people)
 
     @cached_property
     def headline(self) -> pd.DataFrame:

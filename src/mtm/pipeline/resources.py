@@ -164,7 +164,7 @@ def rule_resources(size: CohortSize, n_models: int) -> Mapping[str, dict[str, in
                 "summarise_accuracy", "summarise_external", "summarise_intervals",
                 "compare_with_paper", "join_gene_contrasts",
                 "combine_status", "summarise_traits", "summarise_dysregulation", "draw_figure",
-                "list_skipped_analyses", "list_trainings",
+                "list_skipped_analyses", "list_trainings", "make_donors_key",
             ),
             table,
         ),

@@ -134,12 +134,15 @@ def _of_block(
 
 def _training_donors(model: Predictor, sample_ids: Sequence[str]) -> list[str]:
     """Return the training donor that each sample's name is of or begins with, "" for none."""
-    donors = {name for name in model.provenance.training_donors if name}
+    donors = model.provenance.training_donors
+    if not donors.known:
+        return [""] * len(sample_ids)
     named = []
     for sample in map(str, sample_ids):
         parts = sample.split("-")
-        starts = ("-".join(parts[:n]) for n in range(len(parts), 0, -1))
-        named.append(next((start for start in starts if start in donors), ""))
+        starts = ["-".join(parts[:n]) for n in range(len(parts), 0, -1)]
+        seen = np.flatnonzero(donors.among(starts))
+        named.append(starts[seen[0]] if len(seen) else "")
     return named
 
 

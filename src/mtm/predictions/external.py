@@ -344,15 +344,16 @@ def predict_external(
 
 def _check_training(model: Predictor, joined: Cohort, donors: Collection[str]) -> None:
     """Raise unless the model was fitted on the donors of `joined` but `donors`."""
-    trained = set(model.provenance.training_donors)
-    seen = sorted(trained.intersection(donors))
+    everyone = joined.donors.index
+    trained = everyone[model.provenance.training_donors.among(everyone)]
+    seen = sorted(trained.intersection(list(donors)))
     if seen:
         raise InputError(
             f"model {model.name}",
             f"{len(seen)} of the external donors among its training donors: {', '.join(seen[:5])}",
             "a model trained without them",
         )
-    missing = set(joined.donors.index) - set(donors) - trained
+    missing = set(everyone) - set(donors) - set(trained)
     if missing or not joined.genes.index.isin(model.genes.index).all():
         raise InputError(
             f"cohort of model {model.name}",

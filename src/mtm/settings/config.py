@@ -71,6 +71,7 @@ class Config(Section):
     simulation: SimulationSettings | None = None
     final_bundle: Switch = key(False, "Also fit every model on all donors and write `bundles/{model}.safetensors`, for predictions of new people, with intervals and reliability from the cross-validation.")
     model_card: ModelCard = ModelCard()
+    fewest_people: int = key(1, "Rows of fewer people are left out of what leaves the building: the result page, its figures, and `tables/`. 1 leaves all in; terms of data ask for 5 or 10 (docs/sharing.md).", ge=1, le=1000, unit="people")
 
     def disagreements(self) -> Iterator[InputError]:
         """Yield what keys of one section demand of another's."""

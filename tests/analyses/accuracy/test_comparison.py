@@ -379,6 +379,7 @@ def test_the_script_writes_every_table(two_models, tmp_path):
             "scaling": {"sd_rule": "unit_below_one", "log2_clip": None},
             "venn_models": None,
             "venn_tissue": "Lung",
+            "fewest_people": 1,
         },
         output=output,
     )

@@ -11,6 +11,7 @@ from mtm.analyses.accuracy.external import score_external
 from mtm.analyses.accuracy.tables import external_headline
 from mtm.errors import CannotDo
 from mtm.io import read_parquet, read_tsv, write_tsv
+from mtm.models.donors import DonorsKey
 from mtm.models.requests import held_out_requests, predict_in_blocks
 from mtm.predictions.files import write_predictions
 from mtm.predictions.held_out import read_held_out
@@ -130,7 +131,8 @@ def test_scripts_hold_out_a_site_and_write_the_tables(folder, training, tmp_path
     )  # fmt: skip
     at_site = training.obs.loc[training.obs["center"] == "C1", "donor"].unique()
     others = training.donors["donor"][~training.donors["donor"].isin(at_site)]
-    fitted(training.cohort(), donors=others).save(tmp_path / "fold0.safetensors")
+    key = DonorsKey.write(tmp_path / "donors.key")
+    fitted(training.cohort(), donors=others).save(tmp_path / "fold0.safetensors", key)
     own = own_predictions(training, folder)
     output = {
         "none": str(tmp_path / "none.h5ad"),
@@ -143,6 +145,7 @@ def test_scripts_hold_out_a_site_and_write_the_tables(folder, training, tmp_path
         wildcards={"model": "ridge", "evaluation": "site"},
         input={"expression": expression, "folds": str(folder / "own.tsv"),
                "predictions": list(map(str, own)), "bundle": str(tmp_path / "fold0.safetensors"),
+               "donors_key": str(tmp_path / "donors.key"),
                **{f"external_{name}": path for name, path in joined_files.items()}},
         output=output,
         params={"source": BLOOD, "scaling": {}, "alignments": ["none"],
@@ -174,7 +177,8 @@ def test_people_of_whom_nothing_can_be_scored_are_passed_by(folder, training, tm
     few = Elsewhere(folder, "F", 4, seed=5)
     paths, _ = joined(folder, training.people(), few.people())
     bundle = tmp_path / "all.safetensors"
-    fitted(training.cohort(), "train_mean").save(bundle)
+    key = DonorsKey.write(tmp_path / "donors.key")
+    fitted(training.cohort(), "train_mean").save(bundle, key)
     own = own_predictions(training, folder)
     output = {name: str(tmp_path / f"{name}.tsv") for name in ("gene_wise", "by_tissue")}
     output |= {"none": str(tmp_path / "none.h5ad"), "sample_wise": str(tmp_path / "s.parquet")}
@@ -184,6 +188,7 @@ def test_people_of_whom_nothing_can_be_scored_are_passed_by(folder, training, tm
         wildcards={"model": "train_mean", "evaluation": "few"},
         input={"expression": str(training.files[0]), "folds": str(folder / "own.tsv"),
                "predictions": list(map(str, own)), "bundle": str(bundle),
+               "donors_key": str(tmp_path / "donors.key"),
                **dict(zip(names, map(str, paths), strict=True))},
         output=output,
         params={"source": BLOOD, "scaling": {}, "alignments": ["none"],

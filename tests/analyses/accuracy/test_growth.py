@@ -11,6 +11,7 @@ from mtm.analyses.accuracy.score import score_predictions
 from mtm.cohort.folds import some_donors
 from mtm.figures.registry import make_figure
 from mtm.io import write_tsv
+from mtm.models.donors import DonorsKey
 from mtm.models.registry import load
 from mtm.predictions.held_out import read_held_out
 from mtm.settings.accuracy import AccuracySettings
@@ -39,7 +40,9 @@ def made(tmp_path_factory):
     folds = str(folder / "folds.tsv")
     table = pd.DataFrame({"donor": people.donors["donor"], "fold": np.arange(N_DONORS) % 2})
     write_tsv(table, folds)
-    cohort = {"expression": expression, "donors": donors, "folds": folds}
+    key = str(folder / "donors.key")
+    DonorsKey.write(key)
+    cohort = {"expression": expression, "donors": donors, "folds": folds, "donors_key": key}
     files = {}
     for n in (None, *GROWTH.donors):
         files[n] = [str(folder / f"{n}_{fold}.h5ad") for fold in (0, 1)]
@@ -76,7 +79,7 @@ def made(tmp_path_factory):
 def test_fits_see_so_many_donors_and_the_smaller_are_among_the_larger(made):
     folder = made[0]
     seen = {
-        n: set(load(folder / f"{n}_1.safetensors").provenance.training_donors)
+        n: load(folder / f"{n}_1.safetensors").provenance.training_donors.digests
         for n in (None, 20, 40, 80)
     }
     assert {n: len(donors) for n, donors in seen.items()} == {None: 80, 20: 20, 40: 40, 80: 80}

@@ -24,10 +24,12 @@ from mtm.cohort.cohort import Cohort
 from mtm.errors import CannotDo, InputError
 from mtm.models.base import Training
 from mtm.models.baselines import TrainMean
+from mtm.models.donors import DonorsKey
 from mtm.models.mtm.model import MTM, MTMParameters
 from mtm.models.registry import load
 from mtm.statistics.resampling import donor_weights
 
+KEY = DonorsKey(b"of these tests")
 SOURCE = "Whole Blood"
 TISSUES = ("Brain - Amygdala", "Brain - Cortex", "Liver", "Lung", "Skin", SOURCE)
 PARAMETERS = MTMParameters(
@@ -236,13 +238,13 @@ def run(tmp_path_factory):
         model = MTM(PARAMETERS.with_(covariates=("age",)))
         model.fit(Training(cohort.of_donors(kept), source=5, seed=fold, device="cpu"))
         bundles[fold] = folder / f"fold{fold}.safetensors"
-        model.save(bundles[fold])
+        model.save(bundles[fold], KEY)
     return cohort, folds, {"m": bundles}
 
 
 def test_code_tables_hold_every_donor_pair_and_network(run):
     cohort, folds, bundles = run
-    donors, by_pair, summary = code_similarity(cohort, folds, bundles, 19, 20, seed=3)
+    donors, by_pair, summary = code_similarity(cohort, folds, bundles, 19, 20, seed=3, key=KEY)
     networks = ["trained", "untrained", "encoder input"]
     assert set(donors["network"]) == set(by_pair["network"]) == set(networks)
     assert list(summary["network"]) == [name for name in networks for _ in range(2)]
@@ -263,7 +265,7 @@ def test_code_tables_hold_every_donor_pair_and_network(run):
         of_donor = np.corrcoef(codes)[cohort.donor[rows][:, None] == cohort.donor[rows][None]]
         similarity.append((of_donor.sum() - len(rows)) / (len(of_donor) - len(rows)))
     assert row["mean_within"].iloc[0] == pytest.approx(np.mean(similarity), abs=1e-5)
-    again = code_similarity(cohort, folds, bundles, 19, 20, seed=3)
+    again = code_similarity(cohort, folds, bundles, 19, 20, seed=3, key=KEY)
     pd.testing.assert_frame_equal(summary, again[2])
 
 
@@ -302,11 +304,11 @@ def test_paths_are_compared_as_in_plain_loops(run, max_values):
 
 
 def test_codes_are_decoded_with_their_covariates(run):
-    cohort, _, bundles = run
+    cohort, folds, bundles = run
     model, rows = load(bundles["m"][0]), np.array([5, 11])
     added = decoding_codes(model, cohort, rows) - model.codes(cohort, rows)
     age = cohort.donors["age"].to_numpy()[cohort.donor[rows]]
-    training = cohort.donors.loc[model.provenance.training_donors, "age"]
+    training = cohort.donors.loc[folds != 0, "age"]
     # Standardised over samples; every donor has the same number of them here.
     scaled = torch.from_numpy((age - training.mean()) / training.std(ddof=0)).float()
     weight = model.networks["covariates"].weight.detach()
@@ -333,7 +335,7 @@ def test_planted_paths_are_found_with_their_sign(run, tmp_path, sign):
                 layer.beta[:5] = 50 + torch.from_numpy(features[:, :width]).float()
         planted["m"][fold] = tmp_path / f"fold{fold}.safetensors"
         model.save(planted["m"][fold])
-    pairs, summary = decoding_similarity(cohort, SOURCE, folds, planted, 199, seed=0)
+    pairs, summary = decoding_similarity(cohort, SOURCE, folds, planted, 199, seed=0, key=KEY)
     assert len(pairs) == 3 * 10
     assert set(pairs["n_donors"]) == {12}
     assert list(pairs["width"].unique()) == [8, 10, 15]
@@ -364,7 +366,7 @@ def other_tissues(cohort, folds, bundles, folder):
 def other_class(cohort, folds, bundles, folder):
     model = TrainMean()
     model.fit(Training(cohort, source=5, device="cpu"))
-    model.save(folder / "mean.safetensors")
+    model.save(folder / "mean.safetensors", KEY)
     return cohort, folds, {"m": {**bundles["m"], 0: folder / "mean.safetensors"}}
 
 
@@ -415,7 +417,7 @@ BOTH = [
     (other_genes, ["fold0.safetensors", "15 genes", "ENSG3", "Train the model again"]),
     (other_tissues, ["fold0.safetensors", "6 tissues", "Skin", "Train the model again"]),
     (other_class, ["mean.safetensors", "train_mean", "class mtm"]),
-    (leaking_folds, ["fold1.safetensors", "6 held-out donors", "D00", "fold 0"]),
+    (leaking_folds, ["fold1.safetensors", "6 held-out donors", "D00"]),
     (missing_bundle, ["model bundles", "fold 1"]),
     (donor_without_fold, ["folds", "D00"]),
     (diverged, ["nan.safetensors", "not finite", "diverged"]),
@@ -430,8 +432,8 @@ TOO_LITTLE = [
 
 def use(analysis, cohort, folds, bundles):
     if analysis == "codes":
-        return code_similarity(cohort, folds, bundles, 19, 20, 0)
-    return decoding_similarity(cohort, SOURCE, folds, bundles, 19, 0)
+        return code_similarity(cohort, folds, bundles, 19, 20, 0, key=KEY)
+    return decoding_similarity(cohort, SOURCE, folds, bundles, 19, 0, key=KEY)
 
 
 @pytest.mark.parametrize("analysis", ["codes", "decoding"])
@@ -457,6 +459,6 @@ def test_a_fold_in_which_nothing_can_be_compared_leaves_its_auc_open(run):
     cohort, folds, bundles = run
     donors = cohort.donors.index[np.unique(cohort.donor[folds.to_numpy()[cohort.donor] == 1])]
     alone = cohort.of_donors(cohort.donors.index.difference(donors[1:]))
-    _, _, summary = code_similarity(alone, folds, bundles, 19, 20, 0)
+    _, _, summary = code_similarity(alone, folds, bundles, 19, 20, 0, key=KEY)
     rows = summary[summary["comparison"] == "all pairs"]
     assert np.isfinite(rows[["auc", "auc_fold_low", "auc_fold_high"]]).all(None)

@@ -13,6 +13,7 @@ from mtm.analyses.sources.next_tissue import next_tissues
 from mtm.errors import CannotDo
 from mtm.io import write_tsv
 from mtm.models.base import Training
+from mtm.models.donors import DonorsKey
 from mtm.models.registry import build, load
 from mtm.models.requests import held_out_requests, predict_in_blocks
 from mtm.predictions.files import write_predictions
@@ -48,12 +49,12 @@ def made(tmp_path_factory):
     donors = people.donors["donor"]
     folds = folder / "folds.tsv"
     write_tsv(pd.DataFrame({"donor": donors, "fold": fold_of}), folds)
-    files = {"source": [], "others": []}
+    files, key = {"source": [], "others": []}, DonorsKey.write(folder / "donors.key")
     for fold in (0, 1):
         model = build("joint", JOINT)
         training = cohort.of_donors(donors[fold_of != fold])
         model.fit(Training(training, cohort.tissue_index(BLOOD), device="cpu"))
-        model.save(folder / f"{fold}.safetensors")
+        model.save(folder / f"{fold}.safetensors", key)
         for sources, paths in files.items():
             requests, rows = held_out_requests(cohort, donors[fold_of == fold], BLOOD, sources)
             blocks = predict_in_blocks(model, cohort, requests)
@@ -71,7 +72,8 @@ def made(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def models(made):
-    return {fold: load(made[0] / f"{fold}.safetensors") for fold in (0, 1)}
+    key = DonorsKey.read(made[0] / "donors.key")
+    return {fold: load(made[0] / f"{fold}.safetensors", key) for fold in (0, 1)}
 
 
 @pytest.fixture(scope="module")
@@ -199,6 +201,7 @@ def test_script_writes_both_tables_and_refuses_donors_that_were_seen(made, tmp_p
         "wildcards": {"model": "joint"},
         "input": {"expression": expression, "donors": donors, "folds": str(folder / "folds.tsv"),
                   "predictions": list(map(str, held_out["source"].predictions)),
+                  "donors_key": str(folder / "donors.key"),
                   "bundles": [str(folder / f"{fold}.safetensors") for fold in (0, 1)]},
         "output": {name: str(tmp_path / f"{name}.tsv") for name in ("accuracy", "next_tissue")},
         "params": {"source": BLOOD, "scaling": {}, "folds": [0, 1],

@@ -26,6 +26,7 @@ from mtm.analyses.representations.within_donors import (
 )
 from mtm.cohort.cohort import Cohort
 from mtm.errors import CannotDo, InputError
+from mtm.models.donors import DonorsKey
 from mtm.models.mtm.model import MTM
 from mtm.vocabulary import ENCODER_INPUT, NETWORKS, UNTRAINED
 
@@ -39,6 +40,7 @@ def code_similarity(
     n_permutations: int,
     n_bootstraps: int,
     seed: int,
+    key: DonorsKey | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """Compare codes within and between held-out donors, each fold with its own model.
 
@@ -54,6 +56,8 @@ def code_similarity(
         Path of the bundle by model and fold; models of class "mtm".
     n_permutations, n_bootstraps, seed
         See `compare_donors`; the untrained weights of fold f have the seed ``seed + f``.
+    key
+        What the bundles tell their training donors by.
 
     Returns
     -------
@@ -73,7 +77,7 @@ def code_similarity(
     donors, pairs, summary = [], [], []
     for name, paths in bundles.items():
         parts: dict[str, list[FoldComparison]] = {network: [] for network in NETWORKS}
-        for fold, model in fold_models(cohort, rows_of, paths):
+        for fold, model in fold_models(cohort, rows_of, paths, key):
             rows = rows_of[fold]
             samples = _donors_and_tissues(cohort, rows, fold)
             for network in NETWORKS:

@@ -25,6 +25,7 @@ from mtm.analyses.representations.tissue_similarity import (
 from mtm.cohort.cohort import Cohort
 from mtm.errors import CannotDo, InputError
 from mtm.models.covariate_design import covariate_table
+from mtm.models.donors import DonorsKey
 from mtm.models.mtm.model import MTM
 from mtm.models.mtm.networks import ConditionedStack
 from mtm.vocabulary import ALL_TISSUES
@@ -96,6 +97,7 @@ def decoding_similarity(
     bundles: Mapping[str, Mapping[int, str | Path]],
     n_permutations: int,
     seed: int,
+    key: DonorsKey | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Set the similarity of decoding paths against that of tissues in expression, layer by layer.
 
@@ -116,6 +118,8 @@ def decoding_similarity(
         Path of the bundle by model and fold; models of class "mtm".
     n_permutations, seed
         Of Mantel's test.
+    key
+        What the bundles tell their training donors by.
 
     Returns
     -------
@@ -140,10 +144,10 @@ def decoding_similarity(
     rows_of = _source_rows(cohort, folds, source)
     pairs, summary = [], []
     for name, bundle_of in bundles.items():
-        paths = DecodingPaths.of(name, bundle_of, cohort, rows_of, targets)
+        paths = DecodingPaths.of(name, bundle_of, cohort, rows_of, targets, key)
         for layer in range(len(paths.widths)):
-            key = {"model": name} | paths.about(layer)
-            table, lines = _compare_layer(key, paths, layer, expression, n_permutations, seed)
+            of_layer = {"model": name} | paths.about(layer)
+            table, lines = _compare_layer(of_layer, paths, layer, expression, n_permutations, seed)
             pairs.append(table)
             summary += lines
     return pd.concat(pairs, ignore_index=True), pd.DataFrame(summary)
@@ -201,10 +205,11 @@ class DecodingPaths:
         cohort: Cohort,
         rows_of: Mapping[int, np.ndarray],
         targets: np.ndarray,
+        key: DonorsKey | None,
     ) -> "DecodingPaths":
         """Decode the samples of every fold with the fold's model."""
         by_fold, n_donors = [], []
-        for fold, model in fold_models(cohort, rows_of, bundles):
+        for fold, model in fold_models(cohort, rows_of, bundles, key):
             generator = model.networks["generator"]
             codes = decoding_codes(model, cohort, rows_of[fold])
             by_fold.append(path_similarity(generator, codes, torch.from_numpy(targets)))

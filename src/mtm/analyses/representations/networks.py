@@ -10,9 +10,11 @@ import torch
 from mtm.cohort.cohort import Cohort
 from mtm.cohort.scaling import log2_tpm
 from mtm.errors import InputError
+from mtm.models.donors import DonorsKey
 from mtm.models.mtm.model import MTM
 from mtm.models.mtm.networks import ConditionedStack
 from mtm.models.registry import load
+from mtm.models.requests import refuse_seen
 
 ENCODER_BATCH = 1024
 
@@ -48,7 +50,10 @@ def bundles_by_model(
 
 
 def fold_models(
-    cohort: Cohort, rows: Mapping[int, np.ndarray], bundles: Mapping[int, str | Path]
+    cohort: Cohort,
+    rows: Mapping[int, np.ndarray],
+    bundles: Mapping[int, str | Path],
+    key: DonorsKey | None = None,
 ) -> Iterator[tuple[int, MTM]]:
     """Load one fold's model after the other and check that it fits the cohort.
 
@@ -63,7 +68,7 @@ def fold_models(
         raise InputError("model bundles", f"none of fold {missing[0]}", "one for every fold")
     for fold, members in rows.items():
         path = bundles[fold]
-        model = load(path)
+        model = load(path, key)
         if not isinstance(model, MTM):
             raise InputError(
                 path, f"a model of class {model.name}", "class mtm", "Others have no codes."
@@ -80,14 +85,7 @@ def fold_models(
                     f"the cohort's {len(expected)} {what}, in its order",
                     "Train the model again on this cohort.",
                 )
-        held_out = set(cohort.donors.index[np.unique(cohort.donor[members])])
-        seen = sorted(held_out & set(model.provenance.training_donors))
-        if seen:
-            raise InputError(
-                path,
-                f"{len(seen)} held-out donors among its training donors, first {seen[0]}",
-                f"a model fitted without the donors of fold {fold}",
-            )
+        refuse_seen(model, cohort.donors.index[np.unique(cohort.donor[members])], path)
         yield fold, model
 
 

@@ -69,8 +69,8 @@ def next_tissues(
 
 def _training_samples(models: list[Predictor], cohort: Cohort) -> pd.Series:
     """Training samples of every tissue, mean over models, by its name."""
-    donor = cohort.donors.index[cohort.donor]
-    seen = [donor.isin(model.provenance.training_donors) for model in models]
+    donors = cohort.donors.index
+    seen = [model.provenance.training_donors.among(donors)[cohort.donor] for model in models]
     counts = [np.bincount(cohort.tissue[kept], minlength=len(cohort.tissues)) for kept in seen]
     return pd.Series(np.mean(counts, axis=0), cohort.tissues)
 

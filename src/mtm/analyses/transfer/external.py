@@ -100,13 +100,14 @@ def training_source(model: Predictor, cohort: Cohort, source: str) -> np.ndarray
     InputError
         The cohort lacks a training donor, or has other genes than the model.
     """
-    missing = set(model.provenance.training_donors) - set(cohort.donors.index)
+    trained = model.provenance.training_donors
+    seen = trained.among(cohort.donors.index)
+    missing = len(trained) - seen.sum()
     if missing or not cohort.genes.index.equals(model.genes.index):
         raise InputError(
             f"cohort of model {model.name}",
-            f"{len(missing)} training donors missing, {cohort.n_genes} genes",
+            f"{missing} training donors missing, {cohort.n_genes} genes",
             f"its training donors and its {len(model.genes)} genes",
             "The cohort has changed since the training; train the model again.",
         )
-    kept = cohort.donors.index.isin(model.provenance.training_donors)[cohort.donor]
-    return cohort.expr_tpm[kept & (cohort.tissue == cohort.tissue_index(source))]
+    return cohort.expr_tpm[seen[cohort.donor] & (cohort.tissue == cohort.tissue_index(source))]

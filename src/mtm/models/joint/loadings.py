@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mtm.models.layout import Array, Layout
+from mtm.models.layout import Layout, summary
 
 
 @dataclass(frozen=True)
@@ -65,16 +65,16 @@ def loadings_layout(
     """Return the arrays of `Loadings` of so many tissues and genes."""
     n_genes = shape[1]
     return {
-        "factors": Array((*shape, n_factors)),
-        "noise": Array((*shape, noise_rank)),
-        "own": Array(shape, low=0.0),
-        "variance": Array(shape, above=0.0),
-        "organ": Array((n_organs, n_genes, n_factors)),
-        "common": Array((n_genes, n_factors)),
-        "own_mean": Array((n_genes,), low=0.0),
-        "variance_mean": Array((n_genes,), above=0.0),
-        "covariates": Array(("covariates", n_factors)),
-        "covariate_variance": Array(("covariates",), above=0.0),
+        "factors": summary((*shape, n_factors)),
+        "noise": summary((*shape, noise_rank)),
+        "own": summary(shape, low=0.0),
+        "variance": summary(shape, above=0.0),
+        "organ": summary((n_organs, n_genes, n_factors)),
+        "common": summary((n_genes, n_factors)),
+        "own_mean": summary((n_genes,), low=0.0),
+        "variance_mean": summary((n_genes,), above=0.0),
+        "covariates": summary(("covariates", n_factors)),
+        "covariate_variance": summary(("covariates",), above=0.0),
     }
 
 

@@ -9,7 +9,7 @@ import torch
 from mtm.cohort.cohort import Cohort
 from mtm.errors import InputError
 from mtm.models.base import Predictor, Requests, Training
-from mtm.models.layout import TISSUE, Array, Layout
+from mtm.models.layout import TISSUE, Layout, summary
 from mtm.models.mlp.stack import Layers, forward
 from mtm.models.mlp.training import Run, training_pairs
 from mtm.models.networks import kept_type
@@ -99,7 +99,7 @@ class MLP(Predictor):
         kind = kept_type(self.parameters.precision)
         layers = enumerate(pairwise(self.parameters.widths(len(self.genes))))
         return {
-            f"{TISSUE}/{place}/{name}": Array(shape, kind)
+            f"{TISSUE}/{place}/{name}": summary(shape, kind)
             for place, (n_in, n_out) in layers
             for name, shape in {"weight": (n_out, n_in), "bias": (n_out,)}.items()
         }

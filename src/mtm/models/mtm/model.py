@@ -15,7 +15,7 @@ from mtm.errors import InputError
 from mtm.models.base import Predictor, Requests, Training
 from mtm.models.covariate_design import DESIGN, CovariateDesign, covariate_table
 from mtm.models.device import choose_device
-from mtm.models.layout import Array, Layout, check_size
+from mtm.models.layout import Layout, check_size, summary
 from mtm.models.mtm.collapse import restart_seed
 from mtm.models.mtm.engine import Engine, predicting_networks, predicting_widths
 from mtm.models.mtm.networks import stack_shapes
@@ -135,9 +135,9 @@ class MTM(Predictor):
             for name, widths in predicting_widths(p, n_genes).items()
             for key, shape in stack_shapes(widths, n_tissues).items()
         }
-        covariates = Array((p.code_width, "covariates"), kind, optional=True)
+        covariates = summary((p.code_width, "covariates"), kind, optional=True)
         return {
-            **{key: Array(shape, kind) for key, shape in shapes.items()},
+            **{key: summary(shape, kind) for key, shape in shapes.items()},
             "covariates/weight": covariates,
             "design": DESIGN,
         }

@@ -1,0 +1,33 @@
+"""Rows of tables that are of too few people to leave the building."""
+
+import pandas as pd
+
+# Columns that count people, or samples of one person each.
+OF_PEOPLE = (
+    "n_samples", "n_donors", "n_pairs", "n_predicted", "n_cases", "n_controls", "n_low", "n_high",
+    "n_training_samples", "n_held_out_donors", "n_held_out_source_donors",
+)  # fmt: skip
+# A count of people in tables by tissue alone; elsewhere of anything.
+BY_TISSUE = "n"
+
+
+def of_enough_people(table: pd.DataFrame, fewest: int) -> pd.DataFrame:
+    """Leave out the rows that are of some people, but of fewer than `fewest`.
+
+    What a row says is then of so few that it tells of each: not the count alone goes, but the row.
+    Rows that count nobody stay, and so do means over tissues, in which small tissues are part.
+
+    Parameters
+    ----------
+    table
+        Any table of a run; `OF_PEOPLE` are looked at where it has them.
+    fewest
+        People that a row must be of; 1 leaves every row.
+    """
+    names = [name for name in (*OF_PEOPLE, BY_TISSUE) if name in table]
+    if "tissue" not in table and BY_TISSUE in names:
+        names.remove(BY_TISSUE)
+    if fewest <= 1 or not names:
+        return table
+    counts = table[names].apply(pd.to_numeric, errors="coerce")
+    return table[~((counts > 0) & (counts < fewest)).any(axis=1)].reset_index(drop=True)

@@ -1,0 +1,68 @@
+"""Write a tiny bundle of every class of model with what it predicts, once a bundle version.
+
+    PYTHONPATH=.:src .venv/bin/python -m tests.bundles.write
+
+They are never written again: `tests/models/test_old_bundles.py` loads them for ever. Run it when
+`BUNDLE_VERSION` rises, and keep the folders of versions before.
+"""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from tests.cohorts import simulated_cohort
+from tests.hostile.models import CLASSES, KEY, SOURCE, TINY, certificate, write_people
+
+from mtm import cli
+from mtm.models.base import Training
+from mtm.models.bundle import BUNDLE_VERSION
+from mtm.models.registry import build
+
+PLACE = Path(__file__).parent
+N_TISSUES, N_GENES, N_DONORS = 3, 8, 14
+PEOPLE, TRAITS = "people.tsv", "traits.tsv"
+KINDS = TINY | {"dual_ridge": {"min_pairs": 3}, "shareable_ridge": {"min_pairs": 3}}
+
+
+def predicted(bundle: Path, folder: Path, out: Path, traits: bool = True) -> pd.DataFrame:
+    """Return what ``mtm predict`` tells of the people kept beside bundles, on the scale z."""
+    command = ["predict", "--bundle", bundle, "--expression", folder / PEOPLE, "--source", SOURCE]
+    command += ["--out", out, "--force"] + traits * ["--traits", folder / TRAITS]
+    assert cli.main([*map(str, command)]) == 0
+    return pd.read_parquet(out)
+
+
+def main() -> None:
+    """Write the folder of this bundle version, which must not be there yet."""
+    folder = PLACE / f"version_{BUNDLE_VERSION}"
+    folder.mkdir()
+    lines = [f"person-{i}\t{1 + i % 2}\t{30 + i}\t{i}\t7.{i}" for i in range(3)]
+    text = "\n".join(["sample_id\tsex\tage\thardy\trin", *lines])
+    (folder / TRAITS).write_text(text + "\n")
+    everyone = simulated_cohort(N_DONORS, N_GENES, N_TISSUES, keep=1.0)
+    everyone = replace(everyone, samples=everyone.samples.assign(rin=7.0 + 0.1 * everyone.donor))
+    for name, parameters in KINDS.items():
+        fat = name in ("dual_ridge", "shareable_ridge")
+        cohort = everyone.of_donors(everyone.donors.index[:6]) if fat else everyone
+        members = {part: folder / f"{part}.safetensors" for part in parameters.get("models", ())}
+        model = build("ridge" if fat else CLASSES.get(name, name), parameters)
+        source = cohort.tissue_index(SOURCE)
+        model.fit(Training(cohort, source, device="cpu", members=members, donors_key=KEY))
+        if name == "joint":
+            model.certificate = certificate((N_TISSUES, N_GENES), own_sd=True)
+        if name == "shareable_ridge":
+            model = model.shareable(3, 1)
+        model.save(folder / f"{name}.safetensors", KEY)
+    blood = everyone.expr_tpm[everyone.tissue == source][:3]
+    new = blood * np.random.default_rng(1).lognormal(0, 0.2, blood.shape)
+    write_people(folder / PEOPLE, list(everyone.genes.index), new.T)
+    for name in KINDS:
+        out = folder / "told.parquet"
+        table = predicted(folder / f"{name}.safetensors", folder, out)
+        table.to_csv(folder / f"{name}.tsv", sep="\t", index=False, float_format="%.9g")
+        out.unlink()
+
+
+if __name__ == "__main__":
+    main()

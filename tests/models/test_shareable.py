@@ -1,0 +1,142 @@
+"""What bundles hold of single people, and their forms without it."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from tests.cohorts import simulated_cohort
+from tests.hostile.models import CLASSES, KEY, SOURCE, TINY, bundle_of, write_models
+
+from mtm.errors import InputError
+from mtm.models.base import Training
+from mtm.models.bundle import read_header
+from mtm.models.card import holds
+from mtm.models.registry import build, load, model_names
+from mtm.models.requests import held_out_requests
+
+ALL = [*TINY, "dual_ridge"]
+# Kinds of bundles that hold single people, and what of them.
+INDIVIDUAL = {
+    "nearest_donors": {"shared/source", "source_position", "target"},
+    "dual_ridge": {"shared/source", "source_position", "dual"},
+    "average": {"members/nearest_donors/shared/source"},
+}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    made = tmp_path_factory.mktemp("bundles")
+    write_models(made)
+    return made
+
+
+def test_every_class_is_tried():
+    assert {CLASSES.get(name, name) for name in TINY} == set(model_names())
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_bundle_names_no_donor_and_tells_each_by_the_key(folder, name):
+    donors = simulated_cohort().donors.index
+    content = bundle_of(folder, name).read_bytes()
+    assert not [donor for donor in donors if donor.encode() in content]
+    told = load(bundle_of(folder, name), KEY).provenance.training_donors
+    assert len(told) == len(donors)
+    assert told.among(donors).all()
+    assert not told.among([donor + "0" for donor in donors]).any()
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_bundle_says_what_it_holds(folder, name):
+    model = load(bundle_of(folder, name))
+    held = model.individual_arrays()
+    for ending in INDIVIDUAL.get(name, ()):
+        assert any(array.endswith(ending) for array in held)
+    assert bool(held) == (name in INDIVIDUAL)
+    said = "individual-level data of 24 donors" if held else "summary statistics only"
+    assert holds(model).startswith(said)
+
+
+@pytest.mark.parametrize("name", ["nearest_donors", "average"])
+def test_a_model_that_needs_people_is_not_shared(folder, name):
+    with pytest.raises(InputError, match="arrays of single people"):
+        load(bundle_of(folder, name)).shareable(4, 1)
+
+
+def other_people():
+    cohort = simulated_cohort(n_donors=12, n_genes=40, seed=5)
+    return cohort, held_out_requests(cohort, cohort.donors.index, SOURCE)[0]
+
+
+@pytest.mark.parametrize("rank", [None, 3])
+def test_a_ridge_over_all_axes_predicts_as_over_donors(rank, tmp_path):
+    cohort = simulated_cohort(n_genes=40)
+    people, requests = other_people()
+    model = build("ridge", {"rank": rank})
+    model.fit(Training(cohort, source=cohort.tissue_index(SOURCE), device="cpu"))
+    model.shareable(99, 1).save(tmp_path / "shared.safetensors")
+    shared = load(tmp_path / "shared.safetensors")
+    expected = model.predict(people, requests)
+    np.testing.assert_allclose(shared.predict(people, requests), expected, atol=2e-5)
+    assert holds(shared).startswith("summary")
+    told = read_header(tmp_path / "shared.safetensors")["provenance"]["notes"]["shareable"]
+    # z-scores sum to 0 over the 24 donors.
+    assert (told["axes"], told["error_over"]) == (23, "training donors")
+    assert told["rms_error_z"] < 1e-6
+
+
+def test_fewer_axes_change_predictions_as_the_bundle_says(tmp_path):
+    cohort = simulated_cohort(n_genes=40)
+    people, requests = held_out_requests_of(cohort)
+    model = build("ridge")
+    model.fit(Training(cohort, source=cohort.tissue_index(SOURCE), device="cpu"))
+    whole, before = model.predict(people, requests), np.inf
+    for rank in (1, 4, 16):
+        shared = model.shareable(rank, 1)
+        told = shared.provenance.notes["shareable"]["rms_error_z"]
+        assert shared.shared["axes"].shape == (40, rank)
+        # Over all training samples of the source, in every tissue: here over those that have it.
+        changed = np.sqrt(np.square(shared.predict(people, requests) - whole).mean())
+        assert changed == pytest.approx(told, rel=0.2)
+        assert told < before
+        before = told
+    assert "source" in model.shared
+
+
+@pytest.mark.parametrize("name", ["ridge", "ridge_of_rank_2"])
+def test_coefficients_over_genes_are_cut_down_too(folder, name):
+    model = load(bundle_of(folder, name))
+    assert "source" not in model.shared
+    people = simulated_cohort(n_donors=12, seed=5)
+    people = replace(people, samples=people.samples.assign(rin=7.0))
+    requests = held_out_requests(people, people.donors.index, SOURCE)[0]
+    whole, changes = model.predict(people, requests), []
+    for rank in (1, 3, 12):
+        shared = model.shareable(rank, 1)
+        told = shared.provenance.notes["shareable"]
+        assert told["error_over"] == "independent genes"
+        assert shared.shared["axes"].shape == (12, min(rank, told["axes"]))
+        error = np.abs(shared.predict(people, requests) - whole).max()
+        changes.append((error, told["rms_error_z"]))
+    assert changes[0] > changes[1] > changes[2]
+    assert changes[2][0] < 1e-4
+    with pytest.raises(InputError, match="2 axes or more"):
+        model.shareable(2, 1).shareable(1, 1)
+
+
+def held_out_requests_of(cohort):
+    return cohort, held_out_requests(cohort, cohort.donors.index, SOURCE)[0]
+
+
+def test_tissues_of_few_donors_are_left_out(folder):
+    model = load(bundle_of(folder, "ridge"))
+    counts = model.reference.n_samples
+    fewest = int(counts.max())
+    shared = model.shareable(4, fewest)
+    few = counts < fewest
+    assert few.any()
+    assert np.isnan(shared.scaler.mean[few]).all()
+    assert np.isnan(shared.scaler.sd[few]).all()
+    np.testing.assert_array_equal(shared.scaler.mean[~few], model.scaler.mean[~few])
+    assert np.isfinite(model.scaler.mean).all()
+    model.reference.n_samples[1] = 2
+    assert holds(model) == "individual-level data: mean and sd of 1 tissues with under 3 samples"

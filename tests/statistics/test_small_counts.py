@@ -1,0 +1,37 @@
+"""Rows of few people leave no building."""
+
+import pandas as pd
+import pytest
+
+from mtm.statistics.small_counts import of_enough_people
+
+TABLE = pd.DataFrame(
+    {
+        "tissue": ["Lung", "Liver", "Ovary", "Testis", "(mean of tissues)"],
+        "n_samples": [30, 4, 5, 0, 39],
+        "n_cases": [12, 2, None, None, None],
+        "n_controls": [4, 2, 5, 0, None],
+        "rho": [0.1, 0.2, 0.3, 0.4, 0.5],
+    }
+)
+
+
+@pytest.mark.parametrize(
+    ("fewest", "kept"),
+    [
+        (1, ["Lung", "Liver", "Ovary", "Testis", "(mean of tissues)"]),
+        (4, ["Lung", "Ovary", "Testis", "(mean of tissues)"]),
+        (5, ["Ovary", "Testis", "(mean of tissues)"]),
+        (10, ["Testis", "(mean of tissues)"]),
+    ],
+)
+def test_a_row_of_some_but_few_people_goes(fewest, kept):
+    assert of_enough_people(TABLE, fewest)["tissue"].tolist() == kept
+
+
+def test_counts_of_other_things_are_none_of_people():
+    genes = pd.DataFrame({"step": ["matched", "duplicated"], "n": [900, 2]})
+    assert len(of_enough_people(genes, 10)) == 2
+    of_tissue = genes.rename(columns={"step": "tissue"})
+    assert of_enough_people(of_tissue, 10)["n"].tolist() == [900]
+    assert len(of_enough_people(pd.DataFrame({"n_genes": [1, 2]}), 10)) == 2
