@@ -18,19 +18,37 @@ from mtm import cli
 from mtm.models.base import Training
 from mtm.models.bundle import BUNDLE_VERSION
 from mtm.models.registry import build
+from mtm.vocabulary import RELIABILITY
 
 PLACE = Path(__file__).parent
 N_TISSUES, N_GENES, N_DONORS = 3, 8, 14
 PEOPLE, TRAITS = "people.tsv", "traits.tsv"
+KEYS = ["sample_id", "source", "target"]
+# What is told, by its column.
+QUANTITIES = {"prediction": "z", "low": "z_low", "high": "z_high", "reliability": "reliability",
+              "reliability_class": "reliability_class"}  # fmt: skip
 KINDS = TINY | {"dual_ridge": {"min_pairs": 3}, "shareable_ridge": {"min_pairs": 3}}
 
 
 def predicted(bundle: Path, folder: Path, out: Path, traits: bool = True) -> pd.DataFrame:
-    """Return what ``mtm predict`` tells of the people kept beside bundles, on the scale z."""
+    """Return what ``mtm predict`` tells of the people kept beside bundles, on the scale z.
+
+    One row a sample, target and quantity of `QUANTITIES` that is told at all, genes as columns.
+    """
     command = ["predict", "--bundle", bundle, "--expression", folder / PEOPLE, "--source", SOURCE]
-    command += ["--out", out, "--force"] + traits * ["--traits", folder / TRAITS]
+    command += ["--out", out, "--force", "--align", "none"]
+    command += traits * ["--traits", folder / TRAITS]
     assert cli.main([*map(str, command)]) == 0
-    return pd.read_parquet(out)
+    told = pd.read_parquet(out)
+    told["reliability_class"] = told["reliability_class"].map(
+        RELIABILITY.index, na_action="ignore"
+    )
+    tables = {
+        quantity: told.pivot(index=KEYS, columns="gene_id", values=column).astype(float)
+        for quantity, column in QUANTITIES.items()
+        if told[column].replace("", np.nan).notna().any()
+    }
+    return pd.concat(tables, names=["quantity"]).reset_index().rename_axis(columns=None)
 
 
 def main() -> None:

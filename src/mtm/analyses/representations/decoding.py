@@ -102,8 +102,7 @@ def decoding_similarity(
     """Set the similarity of decoding paths against that of tissues in expression, layer by layer.
 
     The code of every held-out donor's source sample is decoded to all other tissues by its fold's
-    model. An untrained generator has equal maps for all tissues, so that all of its paths are one;
-    whatever differs between paths was learned.
+    model. An untrained generator has equal maps for all tissues: differences were learned.
 
     Parameters
     ----------
