@@ -132,6 +132,10 @@ def rule_resources(size: CohortSize, n_models: int) -> Mapping[str, dict[str, in
         # The other cohort is taken to be no larger than this one; three alignments.
         "join_external": _asked(matrix, 2 * matrix),
         "score_external": _asked(10 * matrix + 30 * genes_mb, 3 * matrix + 4 * genes_mb),
+        # z-scores of training samples, what landmarks leave of them, and products of that.
+        "choose_landmarks": _asked(7 * matrix, 10),
+        # z-scores, predictions and observations; for networks what ridge says, too, and copies.
+        "score_landmarks": _asked(14 * matrix + 2000, 10),
         # z-scores of two tissues and of all others together, with their squares.
         "estimate_ceiling": _asked(6 * matrix, 10),
         "compare_models": _asked(4 * matrix + 10 * n_models * genes_mb, n_models * genes_mb),

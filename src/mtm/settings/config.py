@@ -19,6 +19,7 @@ from mtm.settings.evaluation import Evaluation
 from mtm.settings.gene_characteristics import GeneCharacteristics
 from mtm.settings.growth import Growth
 from mtm.settings.intervals import IntervalSettings
+from mtm.settings.landmarks import Landmarks
 from mtm.settings.representations import Representations
 from mtm.settings.scaling import Scaling
 from mtm.settings.simulation import SimulationSettings
@@ -61,6 +62,7 @@ class Config(Section):
     accuracy: AccuracySettings = AccuracySettings()
     any_sources: AnySources = AnySources()
     growth: Growth = Growth()
+    landmarks: Landmarks = Landmarks()
     intervals: IntervalSettings = IntervalSettings()
     evaluation: Evaluation = Evaluation()
     simulation: SimulationSettings | None = None
