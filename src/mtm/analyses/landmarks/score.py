@@ -110,16 +110,19 @@ def score_landmarks(
     device = choose_device(device)
     whole = _whole(cohort, folds, by_fold, method, settings, scaling, device)
     sets = {OTHERS: np.concatenate([*by_fold.values()]), IN_NO_PANEL: places[in_folds]}
+    scored: dict[bytes, pd.DataFrame] = {}
     parts = []
     for name, taken in sets.items():
         genes = np.setdiff1d(np.arange(cohort.n_genes), taken)
-        if len(genes):
+        if len(genes) and genes.tobytes() not in scored:
             part = _score(cohort, folds, whole, genes, accuracy, scaling, device)
-            parts.append(part.assign(genes=name))
-    table = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame({"mean_rho": []})
-    if table["mean_rho"].isna().all():
+            scored[genes.tobytes()] = part
+        if len(genes):
+            parts.append(scored[genes.tobytes()].assign(genes=name))
+    if not any(part.loc[part["level"] == "gene_wise", "mean_rho"].notna().any() for part in parts):
         raise nothing_to_score("landmarks", accuracy)
-    table.loc[table["tissue"] == MEAN_OF_TISSUES, "seconds"] = round(whole.seconds, 2)
+    table = pd.concat(parts, ignore_index=True)
+    table.loc[table["tissue"] == MEAN_OF_TISSUES, "seconds"] = whole.seconds
     table["panel"], table["method"] = panel, method
     table["n_landmarks"] = max(map(len, by_fold.values()))
     return table[COLUMNS]
