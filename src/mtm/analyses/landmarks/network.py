@@ -46,6 +46,8 @@ def tell(
     np.ndarray
         Shape ``(n_asked, n_genes)``, float32.
     """
+    if not len(kept):
+        return np.zeros((len(asked), kept_y.shape[1]), np.float32)
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         torch.manual_seed(seed)
         net = _network(kept.shape[1], kept_y.shape[1], settings).to(device)

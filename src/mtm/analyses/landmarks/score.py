@@ -15,6 +15,7 @@ from mtm.analyses.accuracy.score import score_tissues
 from mtm.analyses.landmarks.methods import METHODS, Samples
 from mtm.cohort.cohort import Cohort
 from mtm.cohort.scaling import TissueScaler
+from mtm.errors import CannotDo
 from mtm.models.device import choose_device
 from mtm.predictions.held_out import HeldOut, fold_weights
 from mtm.predictions.tissues import Tissue, line_up
@@ -101,31 +102,27 @@ def score_landmarks(
     Raises
     ------
     CannotDo
-        No tissue has enough held-out donors in any fold, or every gene is in some panel.
+        No tissue has enough held-out donors in any fold, or every gene is a landmark of some.
     """
-    places = cohort.genes.index.get_indexer(panels["gene_id"])
-    in_folds = (panels["fold"] >= 0).to_numpy()
-    rows = panels.reset_index(drop=True)[in_folds & (panels["panel"] == panel).to_numpy()]
-    by_fold = {int(fold): places[part.index] for fold, part in rows.groupby("fold")}
+    used = panels[panels["fold"] >= 0]
+    mine = used[used["panel"] == panel]
+    places = cohort.genes.index.get_indexer
+    by_fold = {int(fold): places(part["gene_id"]) for fold, part in mine.groupby("fold")}
+    genes, common = (
+        np.setdiff1d(np.arange(cohort.n_genes), places(part["gene_id"])) for part in (mine, used)
+    )
     device = choose_device(device)
     whole = _whole(cohort, folds, by_fold, method, settings, scaling, device)
-    sets = {OTHERS: np.concatenate([*by_fold.values()]), IN_NO_PANEL: places[in_folds]}
-    scored: dict[bytes, pd.DataFrame] = {}
-    parts = []
-    for name, taken in sets.items():
-        genes = np.setdiff1d(np.arange(cohort.n_genes), taken)
-        if len(genes) and genes.tobytes() not in scored:
-            part = _score(cohort, folds, whole, genes, accuracy, scaling, device)
-            scored[genes.tobytes()] = part
-        if len(genes):
-            parts.append(scored[genes.tobytes()].assign(genes=name))
-    if not any(part.loc[part["level"] == "gene_wise", "mean_rho"].notna().any() for part in parts):
+    of_all = of_common = _score(cohort, folds, whole, genes, accuracy, scaling, device)
+    if len(common) < len(genes):
+        of_common = _score(cohort, folds, whole, common, accuracy, scaling, device)
+    sets = {OTHERS: of_all, IN_NO_PANEL: of_common}
+    table = pd.concat([part.assign(genes=name) for name, part in sets.items()], ignore_index=True)
+    if table.loc[table["level"] == "gene_wise", "mean_rho"].isna().all():
         raise nothing_to_score("landmarks", accuracy)
-    table = pd.concat(parts, ignore_index=True)
     table.loc[table["tissue"] == MEAN_OF_TISSUES, "seconds"] = whole.seconds
-    table["panel"], table["method"] = panel, method
-    table["n_landmarks"] = max(map(len, by_fold.values()))
-    return table[COLUMNS]
+    n_landmarks = max(map(len, by_fold.values()))
+    return table.assign(panel=panel, method=method, n_landmarks=n_landmarks)[COLUMNS]
 
 
 def _whole(
@@ -138,6 +135,12 @@ def _whole(
     device: str,
 ) -> Whole:
     """Tell the other genes of every fold's held-out samples."""
+    if len(np.unique(np.concatenate([*by_fold.values()]))) == cohort.n_genes:
+        raise CannotDo(
+            "landmarks",
+            f"each of {cohort.n_genes} genes is a landmark of some fold",
+            "name fewer landmarks (landmarks.n)",
+        )
     fold_of = folds.reindex(cohort.donors.index).to_numpy()[cohort.donor]
     told = np.full(cohort.expr_tpm.shape, np.nan, np.float32)
     observed = np.full(cohort.expr_tpm.shape, np.nan, np.float32)
@@ -173,7 +176,12 @@ def _score(
     scaling: Scaling,
     device: str,
 ) -> pd.DataFrame:
-    """Score some genes as the headline is; the mean of tissues has the pooled correlation, too."""
+    """Score some genes as the headline is; the mean of tissues has the pooled correlation, too.
+
+    Without genes there are no rows.
+    """
+    if not len(genes):
+        return pd.DataFrame()
     held_out = _held_out(cohort, folds, scaling)
     weights = fold_weights([held_out], accuracy)
     of_tissues = _tissues(cohort, held_out, whole.told, genes, device)
