@@ -15,8 +15,7 @@ from mtm.settings.landmarks import Landmarks
 from mtm.settings.scaling import Scaling
 from mtm.vocabulary import CHOSEN, HEADLINE, LISTED, RANDOM
 
-# A gene of which the landmarks before it leave less of its variance brings nothing of its own.
-LEAST_LEFT = 1e-4
+COLUMNS = ["panel", "fold", "rank", "gene_id", "symbol", "told"]
 
 
 def choose_landmarks(
@@ -24,8 +23,9 @@ def choose_landmarks(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Choose genes one after the other, each that which tells most of what all genes still hold.
 
-    Told is the share of variance that least squares on the landmarks explain in the samples of a
-    tissue, mean over all genes and tissues.
+    Told is the share of variance that a ridge regression on the landmarks tells in a tissue, mean
+    over all genes and tissues. Its penalty is `n`: coefficients a priori of variance 1 / `n`,
+    noise of variance 1. Without one, as many landmarks as samples would tell all of anything.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ def choose_landmarks(
         Positions of the genes in order, and the share that they tell together with those before
         (of the samples they were chosen on), both of shape ``(n,)``.
     """
-    parts = [_Left(expr_z[tissue == index]) for index in np.unique(tissue)]
+    parts = [_Left(expr_z[tissue == index], n) for index in np.unique(tissue)]
     chosen, told = [], []
     for _ in range(n):
         gain = sum(part.gain() for part in parts) / (len(parts) * expr_z.shape[1])
@@ -58,11 +58,12 @@ def choose_landmarks(
 class _Left:
     """What the landmarks so far leave of a tissue's genes: residuals, and their products.
 
-    With residuals R the variance that gene j tells of all is ``|R' R_j|^2 / |R_j|^2``, which is
-    ``R_j' (R R' R)_j / |R_j|^2``: no matrix of genes by genes is needed.
+    With residuals R and the penalty l, gene j tells ``|R' R_j|^2 / (|R_j|^2 + l)`` of the squares
+    of all genes, and ``|R' R_j|^2`` is ``R_j' (R R' R)_j``: no matrix of genes by genes is needed.
     """
 
-    def __init__(self, expr_z: np.ndarray):
+    def __init__(self, expr_z: np.ndarray, penalty: float):
+        self.penalty = penalty
         self.residual = expr_z - expr_z.mean(0)
         self.product = (self.residual @ self.residual.T) @ self.residual
 
@@ -70,22 +71,23 @@ class _Left:
         """Variance of all genes that each would tell, shape ``(n_genes,)``."""
         own = (self.residual**2).sum(0)
         told = np.einsum("ng,ng->g", self.residual, self.product)
-        known = own > LEAST_LEFT * len(self.residual)
-        return np.divide(told, own, out=np.zeros(len(own)), where=known) / len(self.residual)
+        return told / (own + self.penalty) / len(self.residual)
 
     def take_out(self, gene: int) -> None:
-        """Make a gene a landmark."""
+        """Make a gene a landmark: R' R loses ``R' R_j R_j' R / (|R_j|^2 + l)``."""
         own = self.residual[:, gene]
-        norm = np.sqrt(own @ own)
-        if norm**2 <= LEAST_LEFT * len(own):
+        square = float(own @ own)
+        if not square:
             return
-        axis = own / norm
+        axis = own / np.sqrt(square)
+        twice = square / (square + self.penalty)
+        once = 1 - np.sqrt(1 - twice)
         share = axis @ self.residual
         # R R' times the axis, from R R' R and the axis' own gene.
-        turned = self.product[:, gene] / norm
-        self.product -= np.outer(turned, share)
-        self.product -= np.outer(axis, axis @ self.product)
-        self.residual -= np.outer(axis, share)
+        turned = self.product[:, gene] / np.sqrt(square)
+        self.product -= twice * np.outer(turned, share)
+        self.product -= once * np.outer(axis, axis @ self.product)
+        self.residual -= once * np.outer(axis, share)
 
 
 def listed_landmarks(path: str | Path, genes: pd.DataFrame) -> np.ndarray:
@@ -178,7 +180,7 @@ def panel_table(
             )
             chosen = choose_landmarks(scaler.transform(expr_tpm, tissue), tissue, settings.n)
             rows.append(_rows(cohort.genes, CHOSEN, fold, *chosen))
-    return pd.concat(rows, ignore_index=True)
+    return pd.concat(rows, ignore_index=True).reindex(columns=COLUMNS)
 
 
 def read_panels(path: str | Path, gene_ids: pd.Index) -> pd.DataFrame:
@@ -202,9 +204,9 @@ def _rows(
     panel: str,
     fold: int,
     places: np.ndarray,
-    told: float | np.ndarray = np.nan,
+    told: np.ndarray | None = None,
 ) -> pd.DataFrame:
     """Rows of one panel of a fold."""
     about = {"panel": panel, "fold": fold, "rank": np.arange(len(places)) + 1}
-    named = {"gene_id": genes.index[places], "symbol": genes["symbol"].to_numpy()[places]}
-    return pd.DataFrame(about | named | {"told": told})
+    about |= {"gene_id": genes.index[places], "symbol": genes["symbol"].to_numpy()[places]}
+    return pd.DataFrame(about if told is None else about | {"told": told})
