@@ -76,8 +76,8 @@ def test_demo_dry_run_simulates_and_scores_the_oracle(tmp_path):
     assert counts["score_model"] == models + 1
     assert counts["draw_fig2a"] == counts["draw_fig2b"] == counts["draw_sources"] == 1
     assert counts["score_sources"] == 2
-    # Six methods, a chosen and a random panel.
-    assert (counts["choose_landmarks"], counts["score_landmarks"]) == (1, 12)
+    # Three methods, a chosen and a random panel.
+    assert (counts["choose_landmarks"], counts["score_landmarks"]) == (1, 6)
     assert counts["draw_landmarks"] == 1
     assert "fetch_dataset" not in counts
 

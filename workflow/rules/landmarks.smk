@@ -37,7 +37,7 @@ else:
         threads: 4
         resources:
             **RULE_RESOURCES["choose_landmarks"],
-            runtime=240,
+            runtime=480,
         params:
             contents=contents_of(LANDMARK_LIST),
             landmarks=LANDMARKS,
