@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from mtm.cohort.folds import some_donors
-from mtm.models.solvers.primal_ridge import PrimalRidge, primal_ridge
+from mtm.models.solvers.primal_ridge import primal_ridge
 from mtm.settings.landmarks import Landmarks
 
 # A tissue of fewer training samples is told by its mean.
@@ -51,7 +51,7 @@ class Samples:
 
     def by_tissue(self, asked: "Samples") -> Iterable[tuple[np.ndarray, np.ndarray]]:
         """Yield rows of these and of those `asked`, tissue by tissue that has enough of these."""
-        for tissue in np.unique(asked.tissue):
+        for tissue in np.unique(self.tissue):
             rows = np.flatnonzero(self.tissue == tissue)
             if len(rows) >= MIN_SAMPLES:
                 yield rows, np.flatnonzero(asked.tissue == tissue)
@@ -70,18 +70,15 @@ def tissue_ridge(
     Returns
     -------
     np.ndarray, np.ndarray
-        Of the samples asked and, each by a fit without it, of the training samples (0 where that
-        was not wanted), each ``(n_samples, n_genes)``.
+        Of the samples asked and, where they are wanted, of the training samples, each by a fit
+        without it; each ``(n_samples, n_genes)``.
     """
-    told, own = _nothing(train, asked), np.zeros((0, 0), np.float32)
-    if leave_one_out:
-        own = _nothing(train, train)
-    for rows, wanted in train.by_tissue(train if leave_one_out else asked):
+    told, own = _nothing(train, asked), _nothing(train, train if leave_one_out else asked)
+    for rows, wanted in train.by_tissue(asked):
         fit = primal_ridge(train.landmarks[rows], train.genes[rows], leave_one_out=leave_one_out)
+        told[wanted] = fit.predict(asked.landmarks[wanted])
         if leave_one_out:
             own[rows] = fit.left_out
-            wanted = np.flatnonzero(asked.tissue == train.tissue[rows[0]])
-        told[wanted] = fit.predict(asked.landmarks[wanted])
     return told, own
 
 
@@ -94,7 +91,7 @@ def one_ridge(
     train: Samples, asked: Samples, how: Landmarks, seed: int, device: str
 ) -> np.ndarray:
     """Predict with one ridge regression of all tissues together."""
-    fit: PrimalRidge = primal_ridge(train.landmarks, train.genes)
+    fit = primal_ridge(train.landmarks, train.genes)
     return fit.predict(asked.landmarks).astype(np.float32)
 
 
