@@ -114,6 +114,10 @@ CHOICE_KEY = ["model", "kind", "given", "level"]
 # it at all of them, and as the curve through all has it beyond.
 MEASURED, FORETOLD, PROMISED = GROWTH = ("measured", "foretold", "promised")
 
+# Panels of landmarks, and genes that they are scored on: all others, or those that no panel has.
+LISTED, CHOSEN, RANDOM = PANELS = ("listed", "chosen", "random")
+OTHERS, IN_NO_PANEL = ("all others", "in no panel")
+
 # Comparisons of models.
 PAIR = ["model_a", "model_b"]
 TABLE_MEASURES = (*HEADLINE_MEASURES, ("tpm_z", "sample_wise", SAMPLE_CONVENTION))

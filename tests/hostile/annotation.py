@@ -1,4 +1,4 @@
-"""Files of single analyses: conservation, interactions, identifiers, an external cohort."""
+"""Files of single analyses: conservation, interactions, identifiers, landmarks, elsewhere."""
 
 import os
 
@@ -34,6 +34,7 @@ def prepare(folder):
     (folder / "ids.tsv").write_text(
         "symbol\tensembl_gene_id\tentrez_id\tuniprot_ids\nS1\tENSG00000000001\t1\tP1\n"
     )
+    (folder / "panel.txt").write_text("S1\nENSG00000000002\n")
     earlier = folder / "results/small/gene_characteristics"
     earlier.mkdir(parents=True)
     (earlier / "summary.tsv").write_text("earlier\n")
@@ -93,6 +94,10 @@ TABLES = [
     ("interactions", "partners.tsv", "interactions with a row cut short", lambda data: data + b"S1\n", "1 fields"),
     ("interactions", "partners.tsv", "interactions of one column", lambda data: b"a\nb\n", "found"),
     ("gene_identifiers", "ids.tsv", "identifiers without Ensembl ids", lambda data: data.replace(b"ensembl_gene_id", b"ensembl"), "ensembl_gene_id"),
+    ("landmarks", "panel.txt", "landmarks with a gene twice", lambda data: data + b"S1\nS1\n", "duplicate gene"),
+    ("landmarks", "panel.txt", "landmarks that are no text", lambda data: b"\xff\xfe" + data, "no text"),
+    ("landmarks", "panel.txt", "an empty list of landmarks", lambda data: b"", "an empty file"),
+    ("landmarks", "panel.txt", "landmarks of two columns without ids", lambda data: b"gene\tprobe\nS1\tp\n", "ensembl_gene_id or gene_id"),
     ("gene_model", "genes.gtf", "a gene model with a word for a place", lambda data: data.replace(b"\t100\t", b"\tx\t", 1), "nine fields"),
     ("gene_model", "genes.gtf", "a gene model with a gene twice", lambda data: data + data, "duplicate gene"),
     ("gene_model", "genes.gtf", "a gene model without genes", lambda data: b"#empty\n", "no gene row"),
@@ -108,8 +113,9 @@ CASES = [
             conservation="scores.bw",
             interactions="partners.tsv",
             gene_identifiers="ids.tsv",
+            landmarks="panel.txt",
         ),
-        "7 files checked, no problem found",
+        "8 files checked, no problem found",
     ),
     *(
         Case(

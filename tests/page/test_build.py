@@ -136,6 +136,24 @@ def test_a_table_that_was_not_made_gives_its_reason(tmp_path, run):
     assert "no such analysis" in growth.answer[0]
 
 
+def test_card_of_landmarks_names_the_best_method_of_each_panel(tmp_path, run):
+    row = {"genes": "all others", "level": "gene_wise", "tissue": "(mean of tissues)",
+           "n_landmarks": 20, "n_genes": 39, "ci_low": 0.5, "ci_high": 0.9}  # fmt: skip
+    tables = {
+        f"landmarks/accuracy/chosen/{method}.tsv": pd.DataFrame(
+            [row | {"panel": "chosen", "method": method, "mean_rho": rho}]
+        )
+        for method, rho in (("dgex", 0.6), ("ridge", 0.7))
+    }
+    results = pages.MadeUp(tmp_path, tables, run.results.config)
+    results.__dict__["summary"] = run.results.summary
+    card = next(card for card in cards(results) if "panel of some genes" in card.question)
+    assert card.answer[0] == (
+        "20 landmarks (chosen): within a tissue, 39 other genes of the same sample are told with "
+        "0.70 (0.50 to 0.90) by ridge per tissue; D-GEX 0.60."
+    )
+
+
 def test_captions_are_filled_in_and_text_from_settings_stays_text():
     caption = 'From {{ snakemake.config["source"] }}, *so* and **bold** and ``code``.\n\nTwo.'
     html = written(caption, {"source": pages.HOSTILE, "inputs": {"units": None}})

@@ -92,6 +92,9 @@ def test_demo_dry_run_simulates_and_scores_the_oracle(tmp_path):
     assert counts["score_model"] == models + 1
     assert counts["draw_fig2a"] == counts["draw_fig2b"] == counts["draw_sources"] == 1
     assert counts["score_sources"] == 2
+    # Three methods, a chosen and a random panel.
+    assert (counts["choose_landmarks"], counts["score_landmarks"]) == (1, 6)
+    assert counts["draw_landmarks"] == 1
     assert "fetch_dataset" not in counts
 
 
@@ -145,6 +148,7 @@ def test_panel_dry_run(tmp_path):
     # Three models, four numbers of donors, five folds.
     assert counts["train_growth"] == counts["predict_growth"] == 60
     assert counts["score_growth"] == 3
+    assert counts["score_landmarks"] == 12
     assert "fetch_dataset" not in counts
 
 

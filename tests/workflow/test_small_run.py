@@ -76,6 +76,7 @@ def test_training_state_is_gone_and_logs_are_in_place(small_run):
         "exact age, BMI, disease",
         "accuracy for people from elsewhere",
         "growth of accuracy with donors",
+        "landmarks",
         "trait BMI",
         "agreement of patients with a reference (Fig 4)",
         "differential expression and disease status",

@@ -17,7 +17,7 @@ from mtm.analyses.genes.conservation import (
 from mtm.analyses.transfer.reading import Files, check_people
 from mtm.cohort.checks import CohortNames, Problems, check_cohort
 from mtm.cohort.filters import check_source
-from mtm.cohort.genes import read_gtf_genes
+from mtm.cohort.genes import read_gene_list, read_gtf_genes
 from mtm.errors import InputError
 from mtm.io import require_file
 from mtm.pipeline.datasets import (
@@ -160,7 +160,11 @@ def _check_annotation(
     problems: Problems, config: Mapping[str, Any], files: Mapping[str, str]
 ) -> None:
     """Note problems of the files of single analyses."""
-    readers = {"interactions": read_interactions, "gene_identifiers": read_gene_identifiers}
+    readers = {
+        "interactions": read_interactions,
+        "gene_identifiers": read_gene_identifiers,
+        "landmarks": read_gene_list,
+    }
     for role, read in readers.items():
         if f"inputs.{role}" in files:
             problems.of(read, files[f"inputs.{role}"])

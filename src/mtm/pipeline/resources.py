@@ -22,6 +22,12 @@ BASE_MB = 1000
 CARD_DRIVERS = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")
 
 
+# Rules that read tables and nothing as large as the cohort.
+OF_TABLES = (
+    "summarise_accuracy", "summarise_external", "summarise_intervals", "compare_with_paper",
+    "join_gene_contrasts", "combine_status", "summarise_traits", "summarise_dysregulation",
+    "draw_figure", "list_skipped_analyses", "list_trainings", "make_donors_key",
+)  # fmt: skip
 # The release before any filter; its protein-coding genes.
 GTEX_V8 = CohortSize(n_samples=17_382, n_genes=19_291, n_tissues=54)
 
@@ -138,6 +144,8 @@ def rule_resources(size: CohortSize, n_models: int) -> Mapping[str, dict[str, in
         # The other cohort is taken to be no larger than this one; three alignments.
         "join_external": _asked(matrix, 2 * matrix),
         "score_external": _asked(10 * matrix + 30 * genes_mb, 3 * matrix + 4 * genes_mb),
+        # z-scores, and what is left or told of them; for networks what ridge says, too.
+        **dict.fromkeys(("choose_landmarks", "score_landmarks"), _asked(14 * matrix + 2000, 10)),
         # z-scores of two tissues and of all others together, with their squares.
         "estimate_ceiling": _asked(6 * matrix, 10),
         "compare_models": _asked(4 * matrix + 10 * n_models * genes_mb, n_models * genes_mb),
@@ -159,15 +167,7 @@ def rule_resources(size: CohortSize, n_models: int) -> Mapping[str, dict[str, in
         "predict_status": _asked(10 * matrix + 8000, 20),
         "contrast_reference": _asked(3 * matrix + 10 * genes_mb, genes_mb),
         **dict.fromkeys(TRANSFERRED, _asked(4 * matrix + 10 * genes_mb + 2000, 4 * genes_mb)),
-        **dict.fromkeys(
-            (
-                "summarise_accuracy", "summarise_external", "summarise_intervals",
-                "compare_with_paper", "join_gene_contrasts",
-                "combine_status", "summarise_traits", "summarise_dysregulation", "draw_figure",
-                "list_skipped_analyses", "list_trainings", "make_donors_key",
-            ),
-            table,
-        ),
+        **dict.fromkeys(OF_TABLES, table),
     }  # fmt: skip
     return defaultdict(lambda: one_model, special)
 

@@ -240,7 +240,7 @@ def tissues(
         for name, rows in held_out.rows.groupby("tissue", sort=True):
             members = np.flatnonzero((held_out.samples["tissue"] == name).to_numpy())
             tissue_tpm = read_rows(cohort["X"], members)
-            tissue = _line_up(held_out, rows, held_out.predicted(rows), tissue_tpm, where)
+            tissue = line_up(held_out, rows, held_out.predicted(rows), tissue_tpm, where)
             if beside is not None:
                 rows = _same_samples(beside, str(name), tissue.rows)
                 predicted = beside.predicted(rows)
@@ -265,14 +265,28 @@ def _same_samples(beside: HeldOut, name: str, rows: pd.DataFrame) -> pd.DataFram
     return theirs.iloc[position]
 
 
-def _line_up(
+def line_up(
     held_out: HeldOut,
     rows: pd.DataFrame,
     predicted: np.ndarray,
     tissue_tpm: np.ndarray,
     device: torch.device,
 ) -> Tissue:
-    """Put the held-out samples of a tissue beside the training samples of their folds."""
+    """Put the held-out samples of a tissue beside the training samples of their folds.
+
+    Parameters
+    ----------
+    held_out
+        Whose samples they are.
+    rows
+        The part of `HeldOut.rows` that is of the tissue.
+    predicted
+        Predictions of these, shape ``(n_rows, n_genes)``, in `HeldOut.scale`.
+    tissue_tpm
+        TPM of all samples of the tissue, in the order of `HeldOut.samples`.
+    device
+        Where `Tissue.values` are.
+    """
     name = str(rows["tissue"].iloc[0])
     samples = held_out.samples[held_out.samples["tissue"] == name]
     folds, starts = np.unique(rows["fold"].to_numpy(), return_index=True)

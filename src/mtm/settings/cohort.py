@@ -29,6 +29,7 @@ class Inputs(Section):
     conservation: str | None = key(None, "Conservation of every base as bigWig (phastCons100way of the genome build of `gene_model`), or a table with a column `gene_id` and one value a gene.")
     interactions: str | None = key(None, "Protein interactions in one of HIPPIE's download formats (tab or MITAB), or a table of two columns that name partners.")
     gene_identifiers: str | None = key(None, "Table that ties Ensembl gene ids to symbols, Entrez ids and UniProt accessions (HGNC's complete set); used to place interactions.")
+    landmarks: str | None = key(None, "List of the genes that a panel assay measures, by Ensembl id or symbol; the others are told from them (methods 6.22).")
 
 
 class OwnColumn(Section):

@@ -20,6 +20,7 @@ from mtm.settings.external import External, ExternalName, OrNull
 from mtm.settings.gene_characteristics import GeneCharacteristics
 from mtm.settings.growth import Growth
 from mtm.settings.intervals import IntervalSettings
+from mtm.settings.landmarks import Landmarks
 from mtm.settings.model_card import ModelCard
 from mtm.settings.representations import Representations
 from mtm.settings.scaling import Scaling
@@ -65,6 +66,7 @@ class Config(Section):
     accuracy: AccuracySettings = AccuracySettings()
     any_sources: AnySources = AnySources()
     growth: Growth = Growth()
+    landmarks: Landmarks = Landmarks()
     intervals: IntervalSettings = IntervalSettings()
     evaluation: Evaluation = Evaluation()
     external: Annotated[dict[ExternalName, External] | None, OrNull] = key(None, "Cohorts from elsewhere of one tissue, cases and controls, by a name of your choice; null where there is none.")

@@ -16,6 +16,10 @@ The tissue is the unit of work: memory is that of one tissue's samples, and the 
 from them are made for `block_genes` genes at a time.
 """
 
+from collections.abc import Iterable, Mapping, Sequence
+
+import pandas as pd
+
 from mtm.analyses.accuracy.points import point_estimates
 from mtm.analyses.accuracy.resampled import (
     bootstrap_means,
@@ -28,8 +32,9 @@ from mtm.analyses.accuracy.resampled import (
 from mtm.analyses.accuracy.tables import Scores, Tables
 from mtm.models.device import choose_device
 from mtm.predictions.held_out import HeldOut, fold_weights
-from mtm.predictions.tissues import BLOCK_GENES, tissues
+from mtm.predictions.tissues import BLOCK_GENES, Tissue, tissues
 from mtm.settings.accuracy import AccuracySettings
+from mtm.vocabulary import SCALES, Scale
 
 
 def score_predictions(
@@ -68,15 +73,52 @@ def score_predictions(
     InputError
         A prediction is not finite, or a fold has no training sample of a predicted tissue.
     """
-    n_genes = len(held_out.gene_ids)
-    null_genes = sampled_genes(n_genes, settings.null_genes, settings.seed)
-    bootstrap_genes = sampled_genes(n_genes, settings.bootstrap_genes, settings.seed)
     weights = fold_weights([held_out], settings)
+    of_tissues = tissues(held_out, device=choose_device(device))
+    return score_tissues(
+        of_tissues,
+        held_out.gene_ids,
+        weights,
+        model,
+        settings,
+        learned,
+        held_out.scales,
+        block_genes,
+    )
+
+
+def score_tissues(
+    of_tissues: Iterable[Tissue],
+    gene_ids: pd.Index,
+    weights: Mapping[int, pd.DataFrame],
+    model: str,
+    settings: AccuracySettings,
+    learned: bool = True,
+    scales: Sequence[Scale] = SCALES,
+    block_genes: int = BLOCK_GENES,
+) -> Scores:
+    """Score tissue by tissue, as `score_predictions` does.
+
+    Parameters
+    ----------
+    of_tissues
+        Samples predicted and observed.
+    gene_ids
+        Their genes.
+    weights
+        From `mtm.predictions.held_out.fold_weights`.
+    model, settings, learned, block_genes
+        As in `score_predictions`.
+    scales
+        What to score on.
+    """
+    null_genes = sampled_genes(len(gene_ids), settings.null_genes, settings.seed)
+    bootstrap_genes = sampled_genes(len(gene_ids), settings.bootstrap_genes, settings.seed)
     n_donors = sum(fold.shape[1] for fold in weights.values())
-    tables = Tables(held_out.gene_ids, settings, n_donors, len(weights))
-    for tissue in tissues(held_out, device=choose_device(device)):
+    tables = Tables(gene_ids, settings, n_donors, len(weights))
+    for tissue in of_tissues:
         draws = draws_of(tissue, weights, settings)
-        for scale in held_out.scales:
+        for scale in scales:
             points = point_estimates(tissue, scale, settings, block_genes)
             ratio = fold_coupling(tissue, points) if learned else 1.0
             nulls, p = permute_genes(tissue, scale, points, draws, null_genes, ratio, block_genes)
