@@ -1,8 +1,6 @@
 """Predict gene expression in one tissue from another: MTM, its rivals, their analyses."""
 
-from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
-try:
-    __version__ = version("mtm")
-except PackageNotFoundError:  # run from a checkout through PYTHONPATH, as on a cluster
-    __version__ = "0+checkout"
+# In a file of its own, so that a release changes no digest of code and reruns nothing.
+__version__ = Path(__file__).with_name("version.txt").read_text(encoding="utf-8").strip()

@@ -28,8 +28,7 @@ rule build_page:
             suffix=["png", "tsv"],
         ),
         captions=[
-            Path(workflow.basedir, "workflow", "report", f"{figure}.rst")
-            for figure in FIGURES
+            Path(HOME, "workflow", "report", f"{figure}.rst") for figure in FIGURES
         ],
         expression=rules.build_cohort.output.expression,
     output:
@@ -50,7 +49,7 @@ rule build_page:
             for name, drawn in FIGURES.items()
         },
         captions=lambda wildcards, input: str(Path(input.captions[0]).parent),
-        citation=str(Path(workflow.basedir, "CITATION.cff")),
+        citation=str(Path(HOME, "CITATION.cff")),
         benchmarks="benchmarks/{cohort}",
         reference=(REFERENCE_MODELS or [None])[0],
         config=config,
