@@ -1,4 +1,4 @@
-"""The site: `make docs`. Pages of this folder, of others, of docstrings and of the demo's figures."""
+"""The site (`make docs`): pages of this folder, of others, of docstrings and of the demo."""
 
 import os
 import pkgutil
@@ -30,10 +30,11 @@ ELSEWHERE = {
 # Where the tutorials' cells run: a checkout with the demo's results.
 CHECKOUT = HERE / "_build" / "checkout"
 PARTS = ["Snakefile", "CITATION.cff", "config", "profiles", "scripts", "src", "workflow"]
-DEMO = Path(os.environ.get("DEMO") or ROOT / "results" / "demo").resolve()
+DEMO = Path(os.environ.get("DEMO_RESULTS") or ROOT / "results" / "demo").resolve()
 
 project = "MTM"
 copyright = "the MTM pipeline developers"  # noqa: A001
+author = copyright
 release = version = mtm.__version__
 
 extensions = [
@@ -49,6 +50,9 @@ html_title = f"MTM {release}"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_copy_source = False
+html_context = {"default_mode": "auto"}
+# Excerpts beside what is found are fetched, which no browser does from a disk.
+html_show_search_summary = False
 html_theme_options = {"show_toc_level": 2, "use_download_button": False}
 copybutton_exclude = ".linenos, .gp, .go"
 
@@ -142,14 +146,16 @@ def write_api() -> None:
     for room in rooms:
         below = pkgutil.walk_packages([ROOT / "src" / room.replace(".", "/")], f"{room}.")
         modules = [room, *(module.name for module in below)]
-        parts = [f"## `{name}`\n\n```{{eval-rst}}\n.. automodule:: {name}\n```" for name in modules]
+        parts = [
+            f"## `{name}`\n\n```{{eval-rst}}\n.. automodule:: {name}\n```" for name in modules
+        ]
         page = "\n\n".join([f"# {room}", *parts])
         (MADE / "api" / f"{room}.md").write_text(f"{page}\n")
     contents = "\n".join(f"api/{room}" for room in rooms)
     (MADE / "api.md").write_text(
         "# Library\n\nThe rooms in the way of the data, lowest first; none imports from one below "
-        "it in this list ([decisions](/decisions.md)). The scale of expression is in the name: `expr_tpm`, "
-        "`expr_log2`, `expr_z`. PyTorch is imported where a model computes with it.\n\n"
+        "it in this list ([decisions](/decisions.md)). The scale of expression is in the name: "
+        "`expr_tpm`, `expr_log2`, `expr_z`. PyTorch is imported where a model computes with it.\n\n"
         f"```{{toctree}}\n{contents}\n```\n"
     )
 
@@ -164,7 +170,7 @@ def make_checkout() -> None:
         (CHECKOUT / made).parent.mkdir(parents=True, exist_ok=True)
         (CHECKOUT / made).symlink_to(DEMO.parents[1] / made)
     os.environ["CHECKOUT"] = str(CHECKOUT)
-    os.environ["PYTHONPATH"] = str(ROOT / "src")
+    os.environ["PYTHONPATH"] = f"{ROOT / 'src'}{os.pathsep}{HERE}"
     os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 
 
@@ -173,7 +179,7 @@ def prepare(app) -> None:
     if not (DEMO / "index.html").exists():
         raise ConfigError(
             f"{DEMO}: no results of the demo, on which the tutorials' cells run. "
-            "`make demo` first, or name the folder: make docs DEMO=FOLDER"
+            "`make demo` first, or name the folder: make docs DEMO_RESULTS=FOLDER"
         )
     shutil.rmtree(MADE, ignore_errors=True)
     MADE.mkdir()

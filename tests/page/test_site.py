@@ -4,7 +4,11 @@ import pytest
 from pages import ROOT
 
 SITE = ROOT / "docs/_build/html"
-PAGES = sorted(path.relative_to(SITE).as_posix() for path in SITE.rglob("*.html"))
+PAGES = sorted(
+    path.relative_to(SITE).as_posix()
+    for path in SITE.rglob("*.html")
+    if "_static" not in path.parts
+)
 JOURNEYS = ["paper", "lab", "clinic", "cluster", "developer"]
 
 pytestmark = pytest.mark.skipif(not PAGES, reason="the site was not built here")
@@ -12,11 +16,16 @@ pytestmark = pytest.mark.skipif(not PAGES, reason="the site was not built here")
 
 @pytest.fixture
 def page(browser):
-    """Return a page that fails the test for whatever its console says or it asks the network."""
+    """Return a page that fails the test for an error or warning, and for asking the network."""
     context = browser.new_context(offline=True)
     page = context.new_page()
     said = []
-    page.on("console", lambda message: said.append((page.url, message.text)))
+    page.on(
+        "console",
+        lambda message: (
+            message.type in ("error", "warning") and said.append((page.url, message.text))
+        ),
+    )
     page.on("pageerror", lambda error: said.append((page.url, str(error))))
     page.on(
         "request",
