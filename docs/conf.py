@@ -6,9 +6,13 @@ import re
 import shutil
 import sys
 import tomllib
+import warnings
 from pathlib import Path
 
 from sphinx.errors import ConfigError
+
+# Of anndata's docstrings.
+warnings.filterwarnings("ignore", "Unknown section Params", UserWarning)
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
@@ -44,7 +48,7 @@ extensions = [
     "myst_nb",
     "sphinx_copybutton",
 ]
-exclude_patterns = ["_build"]
+exclude_patterns = ["_build", "made/gallery.md"]
 html_theme = "sphinx_book_theme"
 html_title = f"MTM {release}"
 html_static_path = ["_static"]
@@ -108,15 +112,8 @@ def write_pages_from_elsewhere() -> None:
 
 
 def write_gallery() -> None:
-    """Write the gallery: figures of the demo, with title and caption from its page."""
-    page = (DEMO / "index.html").read_text()
-    lines = [
-        "# Figures",
-        "Every figure of the demo: simulated people, so the numbers show that the pipeline works "
-        "and nothing about tissues. A cohort's own are in `results/{cohort}/figures` as PDF, PNG "
-        "and table (TSV), and on its page. One again, from cached tables: "
-        "`snakemake --configfile config/demo.yaml --cores 1 results/demo/figures/fig2a.pdf`.",
-    ]
+    """Write what figures.md takes in: the demo's figures, title and caption from its page."""
+    page, lines = (DEMO / "index.html").read_text(), []
     found = re.finditer(
         r"<h3>(?P<category>[^<]+)</h3>"
         r'|<article class="figure" id="(?P<name>\w+)".*?<h4>(?P<title>.*?)</h4>'
@@ -131,10 +128,10 @@ def write_gallery() -> None:
         shutil.copy(DEMO / "figures" / f"{item['name']}.png", MADE)
         lines += [
             f"### {item['title']}",
-            f"```{{image}} {item['name']}.png\n:alt: {item['title']}\n:width: 100%\n```",
+            f"```{{image}} /made/{item['name']}.png\n:alt: {item['title']}\n:width: 100%\n```",
             f"```{{raw}} html\n<div class='caption'>{item['caption']}</div>\n```",
         ]
-    (MADE / "figures.md").write_text("\n\n".join(lines) + "\n")
+    (MADE / "gallery.md").write_text("\n\n".join(lines) + "\n")
 
 
 def write_api() -> None:
@@ -155,7 +152,7 @@ def write_api() -> None:
     (MADE / "api.md").write_text(
         "# Library\n\nThe rooms in the way of the data, lowest first; none imports from one below "
         "it in this list ([decisions](/decisions.md)). The scale of expression is in the name: "
-        "`expr_tpm`, `expr_log2`, `expr_z`. PyTorch is imported where a model computes with it.\n\n"
+        "`expr_tpm`, `expr_log2`, `expr_z`. PyTorch is imported where needed.\n\n"
         f"```{{toctree}}\n{contents}\n```\n"
     )
 
