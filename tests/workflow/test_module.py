@@ -34,7 +34,7 @@ min_version("6.10.0")
 configfile: "config/config.yaml"
 module mtm:
     snakefile:
-        github("owner/mtm", path="Snakefile", tag="v0")
+        github("owner/mtm", path="workflow/Snakefile", tag="v0")
     config:
         config
 use rule * from mtm
