@@ -61,6 +61,8 @@ html_theme_options = {"show_toc_level": 2, "use_download_button": False}
 copybutton_exclude = ".linenos, .gp, .go"
 
 myst_enable_extensions = ["colon_fence", "deflist"]
+# Names of hostile files are text, not elements.
+myst_disable_syntax = ["html_inline"]
 myst_heading_anchors = 3
 nb_execution_mode = "force"
 nb_execution_timeout = 300
