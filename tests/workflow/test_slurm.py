@@ -263,3 +263,26 @@ def test_whole_demo_equals_the_local_one_despite_a_cancelled_job_and_a_killed_no
     made, expected = results(folder), results(local)
     assert made.keys() == expected.keys()
     assert [path for path in made if made[path] != expected[path]] == []
+
+
+def test_two_nodes_that_write_one_result_leave_one_whole_file(slurm, tmp_path):
+    """Each node has a name of its own, as it has where nodes are machines."""
+    (tmp_path / "write.py").write_text(
+        "import os, platform, sys\n"
+        "node = os.environ['SLURMD_NODENAME']\n"
+        "platform.node = lambda: node\n"
+        "from mtm.io import atomic_path\n"
+        "for number in range(100):\n"
+        "    with atomic_path(sys.argv[1]) as temporary:\n"
+        "        temporary.write_text(f'{node} {number}\\n' * 5000)\n"
+        "print(node)\n"
+    )
+    path = tmp_path / "results" / "x.tsv"
+    command = [sys.executable, tmp_path / "write.py", path]
+    said = slurm.call("srun", "--nodes=2", "--ntasks=2", "--partition=cpu", *map(str, command))
+    assert sorted(said.split()) == ["n0", "n1"]
+    assert list(path.parent.iterdir()) == [path]
+    lines = path.read_text().splitlines()
+    assert len(lines) == 5000
+    assert set(lines) <= {"n0 99", "n1 99"}
+    assert len(set(lines)) == 1

@@ -107,10 +107,17 @@ class ModelParameters(Section):
         """Whether predictions of new people follow from their expression, without covariates."""
         return True
 
+    @property
+    def numbers_a_gene(self) -> int | None:
+        """Most numbers it keeps of a gene in a tissue; None for those of all training samples."""
+        return None
+
     def size(self, cohort: CohortSize) -> ModelSize:
         """Return what a model takes that keeps no more than the training samples."""
-        working = float(getattr(self, "memory_mb", 0.0))
-        return ModelSize(cohort.matrix_mb + cohort.scaler_mb, 0.0, working)
+        kept, working = cohort.matrix_mb, float(getattr(self, "memory_mb", 0.0))
+        if self.numbers_a_gene is not None:
+            kept = FLOAT_BYTES * self.numbers_a_gene * cohort.n_tissues * cohort.n_genes / 1e6
+        return ModelSize(kept + cohort.scaler_mb, 0.0, working)
 
 
 def parameters(name: str) -> Callable[[type[ModelParameters]], type[ModelParameters]]:
@@ -142,6 +149,8 @@ def declared(name: str) -> type[ModelParameters]:
     return _DECLARED[name]
 
 
+# Columns that covariates of donors and samples have at most: a level of a centre is one.
+MOST_COVARIATES = 40
 # Keys of several classes.
 # fmt: off
 PenaltyChoice = Literal["per_gene", "shared"]

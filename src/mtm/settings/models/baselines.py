@@ -14,6 +14,11 @@ class SameGeneParameters(ModelParameters):
     learns: ClassVar = False
     scale: Scale = SCALE
 
+    @property
+    def numbers_a_gene(self) -> int:
+        """Nothing but means and sds."""
+        return 0
+
 
 @parameters("tissue_average")
 class TissueAverageParameters(ModelParameters):
@@ -22,6 +27,11 @@ class TissueAverageParameters(ModelParameters):
     several_sources: ClassVar = True
     learns: ClassVar = False
     scale: Scale = SCALE
+
+    @property
+    def numbers_a_gene(self) -> int:
+        """Nothing but means and sds."""
+        return 0
 
 
 @parameters("train_mean")
@@ -36,3 +46,8 @@ class TrainMeanParameters(ModelParameters):
     def from_expression_alone(self) -> bool:
         """Not even from that."""
         return False
+
+    @property
+    def numbers_a_gene(self) -> int:
+        """Nothing but means and sds."""
+        return 0

@@ -22,3 +22,8 @@ class BGExParameters(ModelParameters):
     min_pairs: int = MIN_PAIRS
     scale: Scale = SCALE
     memory_mb: float = MEMORY_MB
+
+    @property
+    def numbers_a_gene(self) -> int:
+        """Source genes, their coefficients and an intercept."""
+        return 2 * self.n_features + 1

@@ -8,6 +8,7 @@ from mtm.settings.models.base import (
     COVARIATE_COLUMNS,
     MEMORY_MB,
     MIN_PAIRS,
+    MOST_COVARIATES,
     PENALTY_CHOICE,
     PENALTY_GRID,
     SCALE,
@@ -36,3 +37,8 @@ class CovariatesParameters(ModelParameters):
     def from_expression_alone(self) -> bool:
         """Never."""
         return False
+
+    @property
+    def numbers_a_gene(self) -> int:
+        """Coefficients and an intercept."""
+        return MOST_COVARIATES

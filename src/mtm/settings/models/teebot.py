@@ -6,7 +6,14 @@ from typing import ClassVar
 
 from mtm.errors import InputError
 from mtm.settings.base import Names, key
-from mtm.settings.models.base import MEMORY_MB, MIN_PAIRS, SCALE, ModelParameters, parameters
+from mtm.settings.models.base import (
+    MEMORY_MB,
+    MIN_PAIRS,
+    MOST_COVARIATES,
+    SCALE,
+    ModelParameters,
+    parameters,
+)
 from mtm.vocabulary import Scale
 
 
@@ -37,3 +44,8 @@ class TEEBoTParameters(ModelParameters):
     def from_expression_alone(self) -> bool:
         """Whether no covariates stand beside the components."""
         return not self.covariate_columns
+
+    @property
+    def numbers_a_gene(self) -> int:
+        """Coefficients, and a part of the axes."""
+        return 2 * self.n_components + MOST_COVARIATES
