@@ -99,6 +99,7 @@ def test_deployed_from_a_tag_without_a_clone(tmp_path, git_host, small_config):
     folder.mkdir()
     study(folder, DEPLOYED, "config.yaml", small_config)
     truth = "resources/simulated/small/truth.h5ad"
+    assert "build_page" in snakemake(folder, "-n", **git_host)
     # The job's script and library come from the tag, as do the manifest and captions beside them.
     snakemake(folder, "--cores", "1", truth, **git_host)
     assert (folder / truth).exists()
