@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 DEMO := $(BIN)/snakemake --configfile config/demo.yaml
 
-.PHONY: demo test fuzz test-slurm test-slurm-demo lint report bench bench-coverage
+.PHONY: demo test fuzz test-slurm test-slurm-demo lint docs report bench bench-coverage
 
 demo: $(READY)
 # Small jobs run side by side rather than share cores.
@@ -42,6 +42,11 @@ lint: $(READY)
 	$(BIN)/snakemake --lint
 	$(DEMO) --lint
 
+# The site, docs/_build/html; cells run on the results of `make demo`, or on those of DEMO_RESULTS=FOLDER.
+docs: $(VENV)/.docs
+	$(BIN)/sphinx-build --fail-on-warning --keep-going --fresh-env -b html docs docs/_build/html
+	$(BIN)/pytest -rs tests/page/test_site.py
+
 report: $(READY)
 	$(BIN)/snakemake --configfile $(CONFIG) --report results/report.html
 
@@ -50,6 +55,10 @@ bench: $(READY)
 
 bench-coverage: $(READY)
 	$(BIN)/python -m bench.calibration
+
+$(VENV)/.docs: $(READY)
+	$(BIN)/pip install --quiet -c constraints.txt -e '.[docs]'
+	@touch $@
 
 $(READY): constraints.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, found " + sys.version.split()[0] + "; name one with make PYTHON=...") if sys.version_info < (3, 11) else None'

@@ -1,14 +1,14 @@
 """Check every file and name of the configuration before anything is built from them."""
 
 import time
-from pathlib import Path
 
 from mtm.io import write_tsv
 from mtm.pipeline.datasets import read_manifest, series_of
 from mtm.pipeline.input_check import check_inputs
 from mtm.pipeline.scripting import run
+from mtm.registered import SOURCE_ROOT
 
-MANIFEST = Path(__file__).parents[1] / "config" / "datasets.tsv"
+MANIFEST = SOURCE_ROOT.parent / "config" / "datasets.tsv"
 
 
 def main(snakemake):

@@ -11,6 +11,7 @@ ROOT = Path(__file__).parents[1]
 FOLDERS = ("src", "workflow", "scripts", "config", "bench", "docs", "tests")
 SUFFIXES = {".py", ".smk", ".yaml", ".tsv", ".md", ".rst"}
 PAGES = [ROOT / "README.md", *(ROOT / "docs").glob("*.md"),
+         *(ROOT / "docs/tutorials").glob("*.md"), ROOT / "CONTRIBUTING.md",
          *(ROOT / folder / "README.md" for folder in ("bench", "config"))]  # fmt: skip
 METHODS = (ROOT / "docs/methods.md").read_text()
 

@@ -6,12 +6,21 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from mtm import __version__
+
 ROOT = Path(__file__).parents[2]
 CONDA_NAMES = {"pytorch": "torch", "matplotlib-base": "matplotlib"}
 
 
 def project():
     return tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+
+def test_version_is_that_of_the_citation():
+    """Between releases the version is the next one's, as developed."""
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())["version"]
+    assert __version__.removesuffix(".dev0") == citation
+    assert project()["dynamic"] == ["version"]
 
 
 def constraints():

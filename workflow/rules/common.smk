@@ -3,6 +3,7 @@ import os
 import shutil
 import sys
 import time
+from contextlib import suppress
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
@@ -10,8 +11,39 @@ from pathlib import Path
 # Plans live as long as the run: looking through them for garbage took a fifth of a dry run.
 gc.set_threshold(100_000, 50, 100)
 
-SOURCE_ROOT = Path(workflow.basedir, "src").resolve()
-# Scripts import the library from this checkout, installed or not.
+
+def own_folder():
+    """Return this workflow's folder, whether it is run itself, as a module or from a git host.
+
+    What stands in a git repository alone, as `github(...)` names it, is unpacked once a commit.
+    """
+    here = workflow.current_basedir.join("../..")
+    if not hasattr(here, "ref"):
+        return Path(str(here)).resolve()
+    import tarfile
+    from tempfile import TemporaryDirectory, TemporaryFile
+
+    from git import Repo
+
+    hosted = hasattr(here, "hosted_repo")
+    repository = here.hosted_repo.repo if hosted else Repo(here.repo_path)
+    commit = repository.commit(here.ref).hexsha
+    folder = Path(".snakemake", "unpacked", commit).resolve()
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    if not folder.exists():
+        with TemporaryDirectory(dir=folder.parent) as made, TemporaryFile() as archive:
+            repository.archive(archive, commit)
+            archive.seek(0)
+            tarfile.open(fileobj=archive).extractall(made, filter="data")
+            # Of two runs that unpack at once, one is first.
+            with suppress(OSError):
+                os.rename(made, folder)
+    return folder
+
+
+HOME = own_folder()
+SOURCE_ROOT = Path(HOME, "src")
+# Scripts import the library from here, installed or not.
 os.environ.update(PYTHONPATH=str(SOURCE_ROOT))
 sys.path.insert(0, str(SOURCE_ROOT))
 
@@ -40,16 +72,21 @@ from mtm.settings.cohort import Columns
 from mtm.settings.models.base import COVARIATES, declared
 from mtm.vocabulary import OWN_UNITS
 
+
+def files_of_config():
+    """Return the files whose lines errors of the configuration name; a module is handed none."""
+    own = workflow.modifier.is_main_snakefile()
+    return own * (workflow.overwrite_configfiles or [Path("config", "config.yaml")])
+
+
 failing.keep_earlier_results(Job)
 check_config(
     config,
-    workflow.overwrite_configfiles or [Path(workflow.basedir, "config", "config.yaml")],
+    files_of_config(),
     workflow.config_settings.config,
 )
 
-DATASETS = read_manifest(
-    Path(workflow.basedir, "config", "datasets.tsv"), series_of(config)
-)
+DATASETS = read_manifest(Path(HOME, "config", "datasets.tsv"), series_of(config))
 # Files that jobs download: like every file that a job makes, they are followed by their time, too.
 MADE_FILES = {f"resources/{dataset.file}" for dataset in DATASETS.values()}
 # The hyper-parameters of each model, and with them what its class declares.
@@ -68,7 +105,9 @@ SCORED_MODELS = MODELS + (["oracle"] if config["simulation"] is not None else []
 # Models whose fit takes epochs have a learning curve.
 ITERATIVE_MODELS = [name for name in FITTED_MODELS if PARAMETERS[name].in_epochs]
 FOLDS = range(config["folds"]["n_folds"])
-FILTERING = Path("results", config["cohort"], "cohort", "filtering.tsv")
+# Who takes this workflow in as a module may say where `results/` lies (`replace_prefix`).
+RESULTS = Path(workflow.modifier.modify_path(f"results/{config['cohort']}"))
+FILTERING = Path(RESULTS, "cohort", "filtering.tsv")
 COHORT_SIZE = asked.cohort_size(config["simulation"], FILTERING)
 RULE_RESOURCES = asked.rule_resources(COHORT_SIZE, len(SCORED_MODELS))
 
@@ -133,7 +172,7 @@ def results_of(*patterns, **wildcards):
 @cache
 def code_of(script, *modules, without=()):
     """Return the digest of the code that a rule runs."""
-    path = Path(workflow.basedir, "scripts", script)
+    path = Path(HOME, "scripts", script)
     return digest.code_digest(path, modules, without)
 
 
@@ -220,7 +259,7 @@ onstart:
         {file for job in workflow.dag.needrun_jobs() for file in job.input},
         time.time(),
     )
-    clear_leftovers(Path("results", config["cohort"]))
+    clear_leftovers(RESULTS)
     if SIZE_IS_KNOWN:
         # Downloads look for themselves.
         asked.require_disk(

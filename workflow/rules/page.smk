@@ -28,7 +28,7 @@ rule build_page:
             suffix=["png", "tsv"],
         ),
         captions=[
-            Path(workflow.basedir, "workflow", "report", f"{drawn['figure']}.rst")
+            Path(HOME, "workflow", "report", f"{drawn['figure']}.rst")
             for drawn in FIGURES.values()
         ],
         expression=rules.build_cohort.output.expression,
@@ -50,7 +50,7 @@ rule build_page:
             for name, drawn in FIGURES.items()
         },
         captions=lambda wildcards, input: str(Path(input.captions[0]).parent),
-        citation=str(Path(workflow.basedir, "CITATION.cff")),
+        citation=str(Path(HOME, "CITATION.cff")),
         benchmarks="benchmarks/{cohort}",
         reference=(REFERENCE_MODELS or [None])[0],
         config=config,

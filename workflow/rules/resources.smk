@@ -9,20 +9,16 @@ NEEDED_FILES = needed_files(DATASETS, config, "resources")
 FETCH_DISK_MB = 6000
 
 
-localrules:
-    fetch,
-    fetch_dataset,
-
-
 rule fetch:
     input:
         NEEDED_FILES.values(),
+    localrule: True
 
 
 # A file in place is kept, as every output is until another takes its place, and verified.
 rule fetch_dataset:
     input:
-        manifest=ancient(Path(workflow.basedir, "config", "datasets.tsv")),
+        manifest=ancient(Path(HOME, "config", "datasets.tsv")),
     output:
         file="resources/{dataset_file}",
     log:
@@ -32,6 +28,7 @@ rule fetch_dataset:
     wildcard_constraints:
         dataset_file="|".join(re.escape(file) for file in OPEN_FILES),
     retries: 0
+    localrule: True
     conda:
         "../../envs/mtm.yaml"
     threads: 1

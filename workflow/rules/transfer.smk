@@ -34,7 +34,7 @@ else:
         rule name_genes:
             input:
                 **followed(GENE_NAME_FILES),
-                manifest=ancient(Path(workflow.basedir, "config", "datasets.tsv")),
+                manifest=ancient(Path(HOME, "config", "datasets.tsv")),
             output:
                 names="results/{cohort}/transfer/gene_names.tsv",
             log:

@@ -7,6 +7,7 @@ from platform import python_version
 import pandas as pd
 import yaml
 
+from mtm import __version__
 from mtm.figures import names
 from mtm.io import read_table
 from mtm.page.results import Results
@@ -17,7 +18,7 @@ from mtm.vocabulary import CEILING, FLOOR, HEADLINE, MEAN_OF_TISSUES, PAPER
 
 # Fewer genes than this are no transcriptome.
 WHOLE = 10_000
-PACKAGES = ("mtm", "snakemake", "torch", "numpy", "scipy", "pandas", "scikit-learn",
+PACKAGES = ("snakemake", "torch", "numpy", "scipy", "pandas", "scikit-learn",
             "statsmodels", "anndata", "pydantic", "matplotlib", "Jinja2")  # fmt: skip
 
 
@@ -257,7 +258,7 @@ def model_list(results: Results, trained: dict[str, str]) -> list[dict[str, str]
 
 def versions() -> list[str]:
     """Versions of Python and of the packages that computed, as far as they are installed."""
-    found = [f"Python {python_version()}"]
+    found = [f"mtm {__version__}", f"Python {python_version()}"]
     for name in PACKAGES:
         try:
             found.append(f"{name} {version(name)}")

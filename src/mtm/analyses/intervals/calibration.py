@@ -1,10 +1,10 @@
 """Intervals of predictions from the residuals of held-out donors (methods 6.11).
 
 The residual of gene g in a held-out sample of tissue t, in units of the sd that the model itself
-gives (1 where it gives none), has a moderated sd s_tg. What is left, |residual| / s_tg with s_tg
-from the other samples, is of one kind for genes of a tissue's low, middle or high expression: its
-quantiles over genes and samples make intervals. Each donor was held out once, so nothing is fitted
-for this.
+gives (1 where it gives none), has a moderated sd s_tg. What is left, ``|residual| / s_tg`` with
+s_tg from the other samples, is of one kind for genes of a tissue's low, middle or high expression:
+its quantiles over genes and samples make intervals. Each donor was held out once, so nothing is
+fitted for this.
 
 The scores of a tissue are kept as counts on a grid, so that any set of donors can be calibrated
 on, and any other judged, after one pass over the tissues.
