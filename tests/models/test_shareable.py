@@ -100,6 +100,8 @@ def test_fewer_axes_change_predictions_as_the_bundle_says(tmp_path):
         assert told < before
         before = told
     assert "source" in model.shared
+    with pytest.raises(InputError, match="found 24 training samples of Whole Blood"):
+        model.shareable(4, 25)
 
 
 @pytest.mark.parametrize("name", ["ridge", "ridge_of_rank_2"])

@@ -88,10 +88,11 @@ def cases(small_config):
 
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory, cases):
-    """Return a folder in which the cohort is built and nothing is trained."""
+    """Return a folder in which cohort and key of donors are made and nothing is trained."""
     folder = tmp_path_factory.mktemp("prepared")
     (folder / "small.yaml").write_text(yaml.safe_dump(cases))
-    status, output = finish(start(folder, "results/small/cohort/folds.tsv"))
+    made = "results/small/cohort/folds.tsv", "results/small/models/donors.key"
+    status, output = finish(start(folder, *made))
     assert status == 0, output
     return folder
 

@@ -364,6 +364,10 @@ class Predictor(ABC):
                 "It predicts from the training donors' own values: no form of it lacks them.",
             )
         model, few = copy(self), self.few_samples(fewest)
+        source = self.tissues.index(self.provenance.source)
+        if few[source]:
+            n = f"{self.reference.n_samples[source]} training samples of {self.provenance.source}"
+            raise InputError(f"model {self.name}", n, f"{fewest} or more")
         mean, sd = self.scaler.mean.copy(), self.scaler.sd.copy()
         mean[few] = sd[few] = np.nan
         model.scaler = replace(self.scaler, mean=mean, sd=sd)

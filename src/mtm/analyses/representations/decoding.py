@@ -107,18 +107,15 @@ def decoding_similarity(
     Parameters
     ----------
     cohort
-        Every sample; similarity in expression as in
-        `mtm.analyses.representations.tissue_similarity`.
+        Every sample; similarity in expression as `tissue_similarity` has it.
     source
         Tissue that codes come from.
     folds
         Fold by donor id, from `mtm.cohort.folds.read_folds`.
-    bundles
-        Path of the bundle by model and fold; models of class "mtm".
+    bundles, key
+        Path of the bundle by model and fold, models of class "mtm"; what tells their donors.
     n_permutations, seed
         Of Mantel's test.
-    key
-        What the bundles tell their training donors by.
 
     Returns
     -------
