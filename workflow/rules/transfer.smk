@@ -27,9 +27,6 @@ elif not TRANSFER_MODELS:
 else:
     if GENE_NAMES:
 
-        localrules:
-            name_genes,
-
         # Here and not on a node: NCBI's own table and counts are fetched, if they can be had.
         rule name_genes:
             input:
@@ -41,6 +38,7 @@ else:
                 "logs/{cohort}/name_genes.log",
             benchmark:
                 "benchmarks/{cohort}/name_genes.tsv"
+            localrule: True
             conda:
                 "../../envs/mtm.yaml"
             threads: 1
