@@ -20,12 +20,12 @@ demo: $(READY)
 
 test: $(READY)
 # One thread each: tests are small, and threads that share cores wait for one another.
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --maxprocesses 4 --dist loadgroup
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --maxprocesses 4
 
 fuzz: $(READY)
 # For FUZZ seconds other tries of every kind of file, with a count at the end, and beside them the
 # hostile rows, those too that take longer.
-	MTM_FUZZ=$(FUZZ) OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --dist loadgroup --timeout 3600 tests/hostile
+	MTM_FUZZ=$(FUZZ) OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --timeout 3600 tests/hostile
 
 test-slurm: $(READY)
 # A real Slurm of two nodes; without Debian's slurm-wlm and munge these are skipped.

@@ -1,5 +1,3 @@
-from pathlib import Path
-
 import pytest
 from cohorts import SmallCohort, noisy_predictions, reference_rho, simulated_cohort
 
@@ -27,10 +25,31 @@ def cohort():
     return simulated_cohort()
 
 
+# What makes the same slow fixture runs on one worker; everything else goes file by file.
+TOGETHER = {
+    "small run": ("test_small_run.py", "test_readme.py", "test_rerun_hygiene.py"),
+    "little run": ("test_little_data.py", "test_late_faults.py"),
+}
+
+
+# Files that take longest begin first.
+FIRST = ("tests/workflow/", "tests/hostile/")
+
+
 def pytest_collection_modifyitems(items):
-    # Side by side, but a file's fixtures are made once, and the small run of the workflow, too.
-    for item in items:
-        folder = Path(item.path).parent.name
-        group = folder if folder == "workflow" else str(item.path)
-        if item.get_closest_marker("xdist_group") is None:
-            item.add_marker(pytest.mark.xdist_group(group))
+    items.sort(key=lambda item: not item.nodeid.startswith(FIRST))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Spread files, not single tests: a file's fixtures are made once."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByFile(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            path = nodeid.split("::")[0]
+            name = path.rpartition("/")[2]
+            return next((group for group, files in TOGETHER.items() if name in files), path)
+
+    config.option.loadscopereorder = False
+    return ByFile(config, log)

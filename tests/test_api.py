@@ -121,7 +121,7 @@ def test_what_cannot_be(model, blood):
     with pytest.raises(InputError, match="'Spleen'"):
         model.predict(blood, source=BLOOD, target="Spleen")
     blood.obs["sex"] = 7
-    with pytest.raises(InputError, match="1 male, 2 female"):
+    with pytest.raises(InputError, match="1, M or Male, 2, F or Female"):
         model.check(blood, source=BLOOD)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from cohorts import simulated_cohort
 from pandas.testing import assert_frame_equal
-from tests.hostile.models import TINY
+from tests.hostile.models import KEY, TINY
 
 from mtm.models.base import Training
 from mtm.models.checkpoint import Checkpoint
@@ -39,7 +39,7 @@ def members(cohort, tmp_path_factory):
     for name in sorted({name for given in TINY.values() for name in given.get("models", ())}):
         model = build(name, TINY[name])
         model.fit(Training(cohort, cohort.tissue_index("Whole Blood"), device="cpu"))
-        model.save(paths.setdefault(name, folder / f"{name}.safetensors"))
+        model.save(paths.setdefault(name, folder / f"{name}.safetensors"), KEY)
     return paths
 
 
@@ -53,7 +53,9 @@ def test_a_fit_killed_after_any_state_goes_on_to_the_same_bits(
         model = build(name, parameters)
         source = cohort.tissue_index("Whole Blood")
         given = {part: members[part] for part in parameters.get("models", ())}
-        training = Training(cohort, source, device="cpu", checkpoint=checkpoint, members=given)
+        training = Training(
+            cohort, source, device="cpu", checkpoint=checkpoint, members=given, donors_key=KEY
+        )
         table = model.fit(training)
         return model.state(), table
 

@@ -7,19 +7,11 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from mtm.figures import marks
+from mtm.figures.names import LANDMARK_METHODS
 from mtm.figures.registry import figure
 from mtm.figures.style import COLUMN_MM, MUTED, PALETTE, new_figure
 from mtm.vocabulary import IN_NO_PANEL, MEAN_OF_TISSUES, OTHERS, PANELS
 
-# From the least that is known to the most.
-METHODS = {
-    "nearest": "Nearest samples",
-    "one_ridge": "One ridge",
-    "dgex": "D-GEX",
-    "pcr": "Principal components",
-    "ridge": "Ridge per tissue",
-    "mlp_on_ridge": "Network on ridge",
-}
 COLUMNS = [
     "panel", "method", "genes", "n_landmarks", "n_genes", "mean_rho", "ci_low", "ci_high",
     "null_low", "null_high", "pooled_rho", "seconds",
@@ -36,7 +28,7 @@ def landmarks_table(accuracy: pd.DataFrame | Mapping[str, pd.DataFrame]) -> pd.D
     tables = [accuracy] if isinstance(accuracy, pd.DataFrame) else list(accuracy.values())
     rows = pd.concat(tables, ignore_index=True)
     rows = rows[(rows["tissue"] == MEAN_OF_TISSUES) & (rows["level"] == "gene_wise")]
-    order = {name: place for place, name in enumerate((*SETS, *METHODS, *PANELS))}
+    order = {name: place for place, name in enumerate((*SETS, *LANDMARK_METHODS, *PANELS))}
     key = ["genes", "method", "panel"]
     rows = rows.sort_values(key, key=lambda column: column.map(order), kind="stable")
     return rows[COLUMNS].reset_index(drop=True)
@@ -51,7 +43,7 @@ def landmarks(table: pd.DataFrame) -> Figure:
     table
         From `landmarks_table`.
     """
-    methods = [name for name in METHODS if name in set(table["method"])]
+    methods = [name for name in LANDMARK_METHODS if name in set(table["method"])]
     panels = [name for name in PANELS if name in set(table["panel"])]
     looks = dict(zip(PANELS, PALETTE, strict=False))
     offsets = marks.dodge(panels, 0.22 if len(panels) > 1 else 0)
@@ -69,7 +61,7 @@ def landmarks(table: pd.DataFrame) -> Figure:
         ax.set_title(title)
         ax.grid(axis="x")
     drawing.supxlabel("Gene-wise ρ, mean of tissues", fontsize=7)
-    axes[0].set_yticks(range(len(methods)), [METHODS[name] for name in methods])
+    axes[0].set_yticks(range(len(methods)), [LANDMARK_METHODS[name] for name in methods])
     axes[0].invert_yaxis()
     sizes = table.groupby("panel")["n_landmarks"].max()
     entries = [

@@ -33,6 +33,15 @@ MODELS = {
     "train_mean": ("Training mean", GREY, "o"),
     "oracle": ("Oracle", BROWN, "s"),
 }
+# How landmarks are made whole, from what knows least to what knows most.
+LANDMARK_METHODS = {
+    "nearest": "Nearest samples",
+    "one_ridge": "One ridge",
+    "dgex": "D-GEX",
+    "pcr": "Principal components",
+    "ridge": "Ridge per tissue",
+    "mlp_on_ridge": "Network on ridge",
+}
 RANK = {name: rank for rank, name in enumerate(MODELS)}
 # Those of no model above, so that a name unknown here never looks like a known one.
 OTHER_STYLES = [(color, marker) for color in PALETTE for marker in "phd*PX"]

@@ -138,7 +138,7 @@ def _scaler(cohort: Cohort, rows: np.ndarray, scale: Scale, scaling: Scaling) ->
         tissues = np.zeros(len(expr_tpm), np.int64)
         parts.append(TissueScaler.fit(expr_tpm, tissues, 1, scale, scaling, cohort.measure))
     mean, sd = (np.concatenate([getattr(p, name) for p in parts]) for name in ("mean", "sd"))
-    return TissueScaler(scale, mean, sd, parts[0].clip)
+    return TissueScaler(scale, mean, sd, parts[0].clip, cohort.measure)
 
 
 def limits_of(

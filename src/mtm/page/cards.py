@@ -7,7 +7,6 @@ from functools import partial
 import pandas as pd
 
 from mtm.figures import names
-from mtm.figures.landmarks import METHODS
 from mtm.page.results import Results
 from mtm.page.words import between, count, listed, measured, number, p_value, share
 from mtm.settings.disease import contrast_label
@@ -279,12 +278,12 @@ def _landmarks(results: Results) -> Iterator[str]:
     for panel, part in rows(table, genes=OTHERS).groupby("panel", sort=False):
         part = part.sort_values("mean_rho", ascending=False, kind="stable")
         row = part.iloc[0]
-        others = [f"{METHODS[one['method']]} {number(one['mean_rho'])}"
+        others = [f"{names.LANDMARK_METHODS[one['method']]} {number(one['mean_rho'])}"
                   for _, one in part.iloc[1:].iterrows()]  # fmt: skip
         yield (
             f"{count(row['n_landmarks'])} landmarks ({panel}): within a tissue, "
             f"{count(row['n_genes'])} other genes of the same sample are told with "
-            f"{measured(row)} by {METHODS[row['method']].lower()}"
+            f"{measured(row)} by {names.LANDMARK_METHODS[row['method']].lower()}"
             + (f"; {listed(others)}." if others else ".")
         )
     yield "The mean of the tissue tells 0 there, whatever it explains between tissues."

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from mtm.errors import InputError
 from mtm.io import demand_gzip, read_tsv
+from mtm.registered import SOURCE_ROOT
 from mtm.settings.evaluation import OF_ANOTHER_COHORT
 
 # The inputs that make the cohort; the others belong to single analyses.
@@ -371,3 +372,9 @@ def verify(dataset: Dataset, path: str | Path, hint: str = "") -> None:
             raise InputError(path, found, dataset.checksum, hint)
     elif dataset.file.endswith(".gz"):
         demand_gzip(path, f"the gzipped file {dataset.file}", hint)
+
+
+def manifest_path() -> Path:
+    """Path of ``config/datasets.tsv``: here or, where there is none, of this code's checkout."""
+    here = Path("config", "datasets.tsv")
+    return here if here.exists() else SOURCE_ROOT.parent / here

@@ -13,12 +13,12 @@ from mtm.errors import InputError
 from mtm.pipeline.datasets import (
     GENE_TABLE,
     Dataset,
+    manifest_path,
     optional_files,
     read_manifest,
     series_dataset,
 )
 from mtm.pipeline.download import Unreachable, fetch
-from mtm.registered import SOURCE_ROOT
 
 log = logging.getLogger(__name__)
 
@@ -151,9 +151,3 @@ def fetch_series(
     table, counts = (None if name in gone else folder / manifest[name].file for name in optional)
     matrix, tpm, hgnc = places.values()
     return matrix, tpm, counts, hgnc, table
-
-
-def manifest_path() -> Path:
-    """Path of ``config/datasets.tsv``: here or, where there is none, of this code's checkout."""
-    here = Path("config", "datasets.tsv")
-    return here if here.exists() else SOURCE_ROOT.parent / here

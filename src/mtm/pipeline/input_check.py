@@ -25,11 +25,11 @@ from mtm.pipeline.datasets import (
     Dataset,
     external_roles,
     input_files,
+    manifest_path,
     read_manifest,
     series_of,
 )
 from mtm.pipeline.failing import demand_past
-from mtm.pipeline.geo import manifest_path
 from mtm.pipeline.tissue_names import named_tissues
 from mtm.settings.check import check_config
 from mtm.settings.cohort import Columns

@@ -11,6 +11,7 @@ from mtm.cohort.cohort import Cohort
 from mtm.errors import CannotDo, InputError
 from mtm.predictions.held_out import read_held_out
 from mtm.settings.accuracy import AccuracySettings
+from mtm.settings.models.base import COVARIATES
 from mtm.settings.scaling import Scaling
 from mtm.statistics.resampling import donor_weights
 from mtm.vocabulary import MEAN_OF_TISSUES
@@ -307,6 +308,7 @@ def test_the_script_writes_the_table(traits, noisy, tmp_path):
             "source": SOURCE,
             "accuracy": {"permutations": 4, "bootstraps": 30, "null_genes": 4},
             "learned": True,
+            "covariates": list(COVARIATES),
             "scaling": {"sd_rule": "unit_below_one", "log2_clip": None},
         },
         wildcards={"model": "m"},
