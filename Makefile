@@ -25,7 +25,7 @@ test: $(READY)
 fuzz: $(READY)
 # For FUZZ seconds other tries of every kind of file, with a count at the end, and beside them the
 # hostile rows, those too that take longer.
-	MTM_FUZZ=$(FUZZ) OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --timeout 3600 tests/hostile
+	MTM_FUZZ=$(FUZZ) OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --dist worksteal --timeout 3600 tests/hostile
 
 test-slurm: $(READY)
 # A real Slurm of two nodes; without Debian's slurm-wlm and munge these are skipped.

@@ -42,7 +42,9 @@ def pytest_collection_modifyitems(items):
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
-    """Spread files, not single tests: a file's fixtures are made once."""
+    """Spread files, not single tests, unless `--dist` says how: fixtures are made once a file."""
+    if config.getvalue("dist") != "load":
+        return None
     from xdist.scheduler import LoadScopeScheduling
 
     class ByFile(LoadScopeScheduling):
