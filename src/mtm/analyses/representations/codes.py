@@ -84,13 +84,13 @@ def code_similarity(
                 similarity = _similarity(network, model, cohort, rows, seed + fold, paths[fold])
                 drawn = (n_permutations, n_bootstraps, (seed, fold))
                 parts[network].append(compare_donors(similarity, *samples, *drawn))
-                key = {"model": name, "network": network, "fold": fold}
-                donors.append(_with_key(key, _named(parts[network][-1].donors, cohort)))
+                about = {"model": name, "network": network, "fold": fold}
+                donors.append(_with_key(about, _named(parts[network][-1].donors, cohort)))
             log.info("%s, fold %d: codes of %d samples compared", name, fold, len(rows))
         for network, of_network in parts.items():
-            key = {"model": name, "network": network}
-            summary += [key | line for line in summarise_folds(of_network, n_permutations)]
-            pairs.append(_with_key(key, mean_by_pair(of_network, cohort.tissues)))
+            about = {"model": name, "network": network}
+            summary += [about | line for line in summarise_folds(of_network, n_permutations)]
+            pairs.append(_with_key(about, mean_by_pair(of_network, cohort.tissues)))
     whole = (pd.concat(tables, ignore_index=True) for tables in (donors, pairs))
     return *whole, pd.DataFrame(summary)
 
