@@ -242,6 +242,20 @@ def run(tmp_path_factory):
     return cohort, folds, {"m": bundles}
 
 
+def test_several_models_are_told_each_by_itself(run):
+    cohort, folds, bundles = run
+    alone = code_similarity(cohort, folds, bundles, 9, 9, seed=3, key=KEY)
+    both = code_similarity(cohort, folds, bundles | {"n": bundles["m"]}, 9, 9, seed=3, key=KEY)
+    for one, two in zip(alone, both, strict=True):
+        for name in ("m", "n"):
+            of_model = two[two["model"] == name].reset_index(drop=True).assign(model="m")
+            pd.testing.assert_frame_equal(of_model, one)
+    _, summary = decoding_similarity(
+        cohort, TISSUES[5], folds, bundles | {"n": bundles["m"]}, 9, seed=1, key=KEY
+    )
+    assert set(summary["model"]) == {"m", "n"}
+
+
 def test_code_tables_hold_every_donor_pair_and_network(run):
     cohort, folds, bundles = run
     donors, by_pair, summary = code_similarity(cohort, folds, bundles, 19, 20, seed=3, key=KEY)
