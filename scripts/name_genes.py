@@ -9,14 +9,16 @@ from mtm.io import write_tsv
 from mtm.pipeline.datasets import GENE_TABLE, read_manifest, series_of
 from mtm.pipeline.geo import fetch_optional
 from mtm.pipeline.scripting import run
+from mtm.registered import SOURCE_ROOT
 
 log = logging.getLogger(__name__)
+MANIFEST = SOURCE_ROOT.parent / "config" / "datasets.tsv"
 
 
 def main(snakemake):
     """Fetch NCBI's gene table and counts where they can be had; write the names of genes."""
     inputs, params = snakemake.input, snakemake.params
-    manifest = read_manifest(inputs.manifest, series_of(snakemake.config))
+    manifest = read_manifest(MANIFEST, series_of(snakemake.config))
     fetch_optional(manifest, params.optional, Path("resources"))
     table = Path(getattr(inputs, "gene_table", None) or f"resources/{manifest[GENE_TABLE].file}")
     ncbi = None

@@ -31,7 +31,6 @@ else:
         rule name_genes:
             input:
                 **followed(GENE_NAME_FILES),
-                manifest=ancient(Path(HOME, "config", "datasets.tsv")),
             output:
                 names="results/{cohort}/transfer/gene_names.tsv",
             log:
