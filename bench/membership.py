@@ -22,6 +22,7 @@ import argparse
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pandas as pd
@@ -169,12 +170,10 @@ def main() -> None:
     parser.add_argument("--source", default="Whole Blood")
     parser.add_argument("--training", type=int, default=150)
     parser.add_argument("--genes", type=int, default=10**6)
-    parser.add_argument("--work", type=Path, default=Path("/tmp/membership"))
     parser.add_argument("--models", default="", help="those whose name has this")
     parser.add_argument("--not-models", default="none", help="but those whose name has this")
     options = parser.parse_args()
     names = [n for n in MODELS if options.models in n and options.not_models not in n]
-    options.work.mkdir(exist_ok=True)
     if options.cohort == "simulated":
         rng = np.random.default_rng(0)
         cohort = cohort_of(draw(population(rng, False), options.training + 300, rng), rng)
@@ -185,9 +184,10 @@ def main() -> None:
         cohort = of_genes(cohort, options.genes)
         source = cohort.tissue_index(options.source)
     rows = []
-    for row in attacked(cohort, source, options.training, options.work, names):
-        rows.append(row)
-        print(".", end="", flush=True)
+    with TemporaryDirectory() as folder:
+        for row in attacked(cohort, source, options.training, Path(folder), names):
+            rows.append(row)
+            print(".", end="", flush=True)
     table = pd.DataFrame(rows).groupby(["model", "attack"], sort=False).mean()
     best = table.loc[table.groupby("model", sort=False)["auc"].idxmax()].reset_index()
     text = {"auc": "{:.2f}".format, "found": "{:.0%}".format, "others": "{:.0f}".format}

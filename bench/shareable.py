@@ -13,6 +13,7 @@ all these people. FOLDER holds ``cohort/`` of a run.
 import argparse
 import time
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pandas as pd
@@ -64,9 +65,7 @@ def main() -> None:
     parser.add_argument("--source", default="Whole Blood")
     parser.add_argument("--genes", type=int, default=10**6)
     parser.add_argument("--donors", type=int, default=200)
-    parser.add_argument("--work", type=Path, default=Path("/tmp/shareable"))
     options = parser.parse_args()
-    options.work.mkdir(exist_ok=True)
     if options.cohort == "simulated":
         cohort = simulated(options.donors, options.genes)
     else:
@@ -76,31 +75,32 @@ def main() -> None:
     training = cohort.of_donors(cohort.donors.index.difference(new))
     model = build("ridge")
     model.fit(Training(training, cohort.tissue_index(options.source), device="cpu"))
-    model.save(options.work / "ridge.safetensors")
     requests, rows = held_out_requests(cohort, new, options.source)
     n_training = len(training.donors)
     table = []
-    for rank in (None, 2, 4, 8, 16, 32, 64, 128, n_training):
-        path = options.work / "ridge.safetensors"
-        told = {}
-        if rank is not None and rank > n_training:
-            continue
-        if rank is not None:
-            shared = model.shareable(rank, 1)
-            path = options.work / "shareable.safetensors"
-            shared.save(path)
-            told = shared.provenance.notes["shareable"]
-        loaded, predicted, load_s, predict_s = timed(path, cohort, requests)
-        if rank is None:
-            whole = predicted
-        change = np.sqrt(np.square(predicted - whole).mean())
-        table.append({
-            "axes": rank or "ridge", "MB": path.stat().st_size / 1e6, "load s": load_s,
-            "predict s": predict_s, "RMS change, new": change,
-            "share": change / np.sqrt(np.square(whole).mean()),
-            "RMS change, trained": told.get("rms_error_z", 0.0),
-            "rho": rho(loaded, predicted, cohort, rows),
-        })  # fmt: skip
+    with TemporaryDirectory() as folder:
+        model.save(Path(folder) / "ridge.safetensors")
+        for rank in (None, 2, 4, 8, 16, 32, 64, 128, n_training):
+            path = Path(folder) / "ridge.safetensors"
+            told = {}
+            if rank is not None and rank > n_training:
+                continue
+            if rank is not None:
+                shared = model.shareable(rank, 1)
+                path = Path(folder) / "shareable.safetensors"
+                shared.save(path)
+                told = shared.provenance.notes["shareable"]
+            loaded, predicted, load_s, predict_s = timed(path, cohort, requests)
+            if rank is None:
+                whole = predicted
+            change = np.sqrt(np.square(predicted - whole).mean())
+            table.append({
+                "axes": rank or "ridge", "MB": path.stat().st_size / 1e6, "load s": load_s,
+                "predict s": predict_s, "RMS change, new": change,
+                "share": change / np.sqrt(np.square(whole).mean()),
+                "RMS change, trained": told.get("rms_error_z", 0.0),
+                "rho": rho(loaded, predicted, cohort, rows),
+            })  # fmt: skip
     print(f"{cohort.n_genes} genes, {n_training} training donors, {len(new)} new people, "
           f"{len(model.fits)} tissues")  # fmt: skip
     print(pd.DataFrame(table).to_string(index=False, float_format="{:.3f}".format))
