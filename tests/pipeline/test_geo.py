@@ -2,6 +2,7 @@
 
 import gzip
 
+import anndata
 import numpy as np
 import pandas as pd
 import pytest
@@ -122,6 +123,8 @@ def test_one_command_from_the_accession_to_the_page(server, bundle, folder, caps
     page = (out / "index.html").read_text()
     assert ACCESSION in page
     assert "Change within people" in page
+    checks = pd.read_csv(out / "checks.tsv", sep="\t")
+    assert set(checks["sample_id"]) == set(anndata.read_h5ad(out / "expression.h5ad").obs_names)
     assert {path.suffix for path in out.glob("fig4_predicted.*")} == {".pdf", ".png", ".tsv"}
     asked = " ".join(server.seen)
     assert f"/geo/series/GSE184nnn/{ACCESSION}/matrix/{MATRIX}" in asked

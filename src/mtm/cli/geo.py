@@ -121,6 +121,7 @@ def _compare(options: argparse.Namespace, settings, folder: Path) -> None:
     from mtm.analyses.transfer.predicting import to_bundle
     from mtm.analyses.transfer.reading import Files, read_people
     from mtm.cohort.gene_names import gene_names
+    from mtm.io import write_tsv
     from mtm.models.registry import load
     from mtm.page.geo import write_geo_page
     from mtm.pipeline.geo import fetch_series
@@ -128,6 +129,8 @@ def _compare(options: argparse.Namespace, settings, folder: Path) -> None:
     from mtm.settings.transfer import TransferSettings
 
     model = load(options.bundle)
+    if model.measure != "tpm":
+        raise InputError(options.bundle, "a model of values on a scale of their own", "one of TPM")
     source = settings.source or model.provenance.source
     check_source(model, source)
     matrix, tpm, counts, hgnc, ncbi = fetch_series(settings.geo, settings.platform, folder)
@@ -139,6 +142,7 @@ def _compare(options: argparse.Namespace, settings, folder: Path) -> None:
     for row in reading.report.itertuples():
         say(f"{row.step}: {row.n}" + (f" ({row.detail})" if row.detail else ""))
     people = reading.cohort(tpm)
+    checks = _checked(model, people, source)
     tissues, genes = predicted_differences(
         model, model.name, people, to_bundle(model, source), source,
         TransferSettings(permutations=options.permutations, min_per_group=LEAST),
@@ -146,6 +150,26 @@ def _compare(options: argparse.Namespace, settings, folder: Path) -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     reading.write(*(options.out / name for name in ("expression.h5ad", "samples.tsv",
                                                      "reading.tsv")))  # fmt: skip
+    write_tsv(checks, options.out / "checks.tsv")
     write_geo_page(options.out, settings, matrix, reading.report, tissues, genes)
     say(f"{options.out / 'index.html'}: {settings.geo}, {len(people.kept().samples)} people, "
         f"{tissues['tissue'].nunique()} tissues")  # fmt: skip
+
+
+def _checked(model, people, source: str):
+    """Say whether the series' samples are like those of the training donors; return the checks."""
+    import pandas as pd
+
+    from mtm.predictions.checks import in_words
+    from mtm.predictions.samples import checks_of, samples_of_matrix
+
+    # People who came twice are checked twice.
+    ids = people.samples.index
+    table = pd.DataFrame({"sample_id": ids, "donor": ids, "tissue": source, "sex": people.sex})
+    samples = samples_of_matrix(
+        model, people.expr_tpm, people.gene_ids, table, "tpm", where=str(people.path)
+    )
+    checks = checks_of(model, samples)
+    for line in in_words(checks):
+        say(line)
+    return checks

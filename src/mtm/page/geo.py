@@ -1,18 +1,15 @@
 """One page about a GEO series: what differs in predicted tissues."""
 
 from datetime import date
-from importlib.resources import files
 from pathlib import Path
 
 import pandas as pd
-from jinja2 import Environment, StrictUndefined
-from markupsafe import Markup
 
 from mtm.cohort.geo.series import read_series_matrix
 from mtm.figures.registry import make_figure
 from mtm.figures.style import save_figure
 from mtm.io import atomic_path, write_parquet, write_tsv
-from mtm.page.packing import security_hash
+from mtm.page.parts import rendered
 from mtm.page.pictures import data_image
 from mtm.page.words import between, count, number, p_value
 from mtm.settings.external import External, Values
@@ -24,6 +21,7 @@ COMPARISONS = {
     "change": "Change within people, cases against controls",
 }
 FIGURE = "fig4_predicted"
+PREDICTED = "None of this was measured in the tissues: a model foretold them from one sample."
 
 
 def write_geo_page(
@@ -53,31 +51,24 @@ def write_geo_page(
     places = [out / f"{FIGURE}.{suffix}" for suffix in ("pdf", "png", "tsv")]
     save_figure(drawing, table, *places)
     image, width, height = data_image(places[1])
-    style = _asset("geo.css")
-    text = (
-        Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
-        .from_string(_asset("geo.html.jinja"))
-        .render(
-            policy=f"default-src 'none'; img-src data:; style-src '{security_hash(style)}'",
-            style=Markup(style),
-            series=read_series_matrix(matrix),
-            today=date.today().isoformat(),
-            settings=settings,
-            cases=_values(settings.group.case),
-            controls=_values(settings.group.control),
-            report=report.to_dict("records"),
-            comparisons=list(_comparisons(tissues)),
-            image=image,
-            width=width,
-            height=height,
-        )
+    text = rendered(
+        "geo.html.jinja",
+        sections={"differences": "Differences", "read": "What was read"},
+        first_line=PREDICTED,
+        warning=True,
+        series=read_series_matrix(matrix),
+        today=date.today().isoformat(),
+        settings=settings,
+        cases=_values(settings.group.case),
+        controls=_values(settings.group.control),
+        report=report.to_dict("records"),
+        comparisons=list(_comparisons(tissues)),
+        image=image,
+        width=width,
+        height=height,
     )
     with atomic_path(out / "index.html") as temporary:
         temporary.write_text(text, encoding="utf-8")
-
-
-def _asset(name: str) -> str:
-    return files("mtm.page").joinpath("assets", name).read_text(encoding="utf-8")
 
 
 def _values(given: Values) -> str:
