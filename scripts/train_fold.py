@@ -1,12 +1,11 @@
 """Fit one model on the training donors of one fold, or on all donors."""
 
-import shutil
 from dataclasses import replace
 from pathlib import Path
 
 from mtm.cohort.cohort import Cohort
 from mtm.cohort.folds import read_folds, some_donors
-from mtm.io import write_tsv
+from mtm.io import remove_files, write_tsv
 from mtm.models.base import Training
 from mtm.models.donors import DonorsKey
 from mtm.models.registry import build
@@ -54,7 +53,7 @@ def main(snakemake):
     table = model.fit(training)
     model.save(output.bundle, training.donors_key)
     write_tsv(table, output.training)
-    shutil.rmtree(training.checkpoint, ignore_errors=True)
+    remove_files(training.checkpoint)
 
 
 if "snakemake" in globals():

@@ -1,6 +1,6 @@
 """Small cohorts of the tests, on disk and in memory, and a slow reference of correlation."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import anndata
@@ -162,3 +162,13 @@ def simulated_cohort(n_donors=24, n_genes=12, n_tissues=4, seed=0, keep=0.8) -> 
             index=pd.Index([f"ENSG{i:011d}.1" for i in range(n_genes)], name="gene_id"),
         ),
     )
+
+
+def with_sex_genes(cohort: Cohort) -> Cohort:
+    """Let the first gene be of males alone, the second of females."""
+    sex = cohort.donors["sex"].to_numpy()[cohort.donor]
+    noise = np.random.default_rng(1).uniform(0, 0.2, (2, cohort.n_samples))
+    expr_tpm = cohort.expr_tpm.copy()
+    expr_tpm[:, 0] = np.where(sex == 1, 10, 0) + noise[0]
+    expr_tpm[:, 1] = np.where(sex == 2, 10, 0) + noise[1]
+    return replace(cohort, expr_tpm=expr_tpm)

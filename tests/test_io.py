@@ -202,6 +202,19 @@ def test_what_others_left_goes_once_they_are_gone(tmp_path):
     assert sorted(tmp_path.iterdir()) == sorted([path, elsewhere, tmp_path / "kept.partial.tsv"])
 
 
+def test_a_folder_goes_but_for_what_another_process_writes(tmp_path):
+    folder = tmp_path / "states"
+    with atomic_path(folder / "state.pt") as mine:
+        mine.write_text("x")
+        (folder / "earlier.pt").write_text("y")
+        mtm.io.remove_files(folder)
+        assert list(folder.iterdir()) == [mine]
+    assert (folder / "state.pt").read_text() == "x"
+    mtm.io.remove_files(folder)
+    assert not folder.exists()
+    mtm.io.remove_files(folder)
+
+
 def test_names_that_many_give_at_once_differ(tmp_path):
     with replaced_together([tmp_path / "a.tsv"] * 2) as (one, other):
         assert one != other

@@ -12,7 +12,7 @@ import stat
 import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -217,6 +217,20 @@ def clear_leftovers(folder: str | Path) -> None:
     """Delete what killed processes left under temporary names anywhere below `folder`."""
     for left in Path(folder).rglob(".*.partial.*"):
         _clear(left)
+
+
+def remove_files(folder: str | Path) -> None:
+    """Delete the files of a folder, and the folder once it is empty.
+
+    What another process is still writing there stays, and so does the folder then: a job whose
+    Snakemake was killed may end while the next run does its work again.
+    """
+    folder = Path(folder)
+    for path in folder.iterdir() if folder.is_dir() else ():
+        if not _PARTIAL.match(path.name):
+            path.unlink(missing_ok=True)
+    with suppress(OSError):
+        folder.rmdir()
 
 
 def _clear_leftovers(path: Path) -> None:

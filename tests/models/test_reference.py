@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from cohorts import simulated_cohort
+from cohorts import simulated_cohort, with_sex_genes
 
 from mtm.cohort.scaling import TissueScaler
 from mtm.models.base import Training
@@ -16,13 +16,7 @@ from mtm.settings.scaling import Scaling
 @pytest.fixture(scope="module")
 def cohort():
     """A hundred donors whose first two genes tell their sex."""
-    made = simulated_cohort(n_donors=100, n_genes=150)
-    sex = made.donors["sex"].to_numpy()[made.donor]
-    noise = np.random.default_rng(1).uniform(0, 0.2, (2, made.n_samples))
-    expr_tpm = made.expr_tpm.copy()
-    expr_tpm[:, 0] = np.where(sex == 1, 10, 0) + noise[0]
-    expr_tpm[:, 1] = np.where(sex == 2, 10, 0) + noise[1]
-    return replace(made, expr_tpm=expr_tpm)
+    return with_sex_genes(simulated_cohort(n_donors=100, n_genes=150))
 
 
 @pytest.fixture(scope="module", params=["log2_z", "tpm_z"])

@@ -1,9 +1,7 @@
-from dataclasses import replace
-
 import numpy as np
 import pandas as pd
 import pytest
-from cohorts import simulated_cohort
+from cohorts import simulated_cohort, with_sex_genes
 
 from mtm.errors import InputError
 from mtm.models.base import Training
@@ -21,13 +19,7 @@ COLUMNS = [
 @pytest.fixture(scope="module")
 def everyone():
     """Two hundred donors, one gene of males and one of females among 150."""
-    made = simulated_cohort(n_donors=200, n_genes=150, keep=1.0)
-    sex = made.donors["sex"].to_numpy()[made.donor]
-    noise = np.random.default_rng(1).uniform(0, 0.2, (2, made.n_samples))
-    expr_tpm = made.expr_tpm.copy()
-    expr_tpm[:, 0] = np.where(sex == 1, 10, 0) + noise[0]
-    expr_tpm[:, 1] = np.where(sex == 2, 10, 0) + noise[1]
-    return replace(made, expr_tpm=expr_tpm)
+    return with_sex_genes(simulated_cohort(n_donors=200, n_genes=150, keep=1.0))
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,7 @@
 """A very small simulated cohort, taken through the workflow once for all tests here."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -110,17 +111,19 @@ def little_run(tmp_path_factory):
 
 @pytest.fixture
 def mount(folder):
-    """Mount a file system of a given size, or read-only, over results/; skip where none may be."""
+    """Put results/ on a file system of its own, of a given size; skip where none may be had."""
     target = folder / "results"
     mounted = []
 
     def mount(options):
+        shutil.copytree(target, folder / "kept")
         done = subprocess.run(
             ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(target)], capture_output=True
         )
         if done.returncode:
             pytest.skip("mounting a file system needs privileges")
         mounted.append(target)
+        shutil.copytree(folder / "kept", target, dirs_exist_ok=True)
         return target
 
     yield mount

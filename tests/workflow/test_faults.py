@@ -222,10 +222,7 @@ def test_ingest_killed_at_any_moment_loses_nothing(folder, fault_table, tmp_path
 
 @needs_mount
 def test_full_disk_in_ingest_keeps_the_earlier_cohort(folder, mount, fault_table):
-    kept = folder / "kept"
-    shutil.copytree(folder / "results", kept)
     target = mount("size=8m")
-    shutil.copytree(kept, target, dirs_exist_ok=True)
     earlier = cohort_bytes(folder)
     change_input(folder)
     fill(target / "filler", leaving=8192)
@@ -274,10 +271,7 @@ def test_killed_snakemake_needs_one_unlock(folder, unbroken, fault_table):
 
 @needs_mount
 def test_full_disk_is_named_and_nothing_is_half_written(folder, mount, fault_table):
-    kept = folder / "kept"
-    shutil.copytree(folder / "results", kept)
     target = mount("size=8m")
-    shutil.copytree(kept, target, dirs_exist_ok=True)
     fill(target / "filler", leaving=16_384)
     status, output = finish(start(folder, BUNDLE))
     log = (folder / "logs/small/train_fold/mtm/fold0.log").read_text()
@@ -302,10 +296,7 @@ def test_full_disk_is_named_and_nothing_is_half_written(folder, mount, fault_tab
 
 @needs_mount
 def test_read_only_results_stop_the_run_at_once(folder, mount, fault_table):
-    kept = folder / "kept"
-    shutil.copytree(folder / "results", kept)
     target = mount("size=200m")
-    shutil.copytree(kept, target, dirs_exist_ok=True)
     subprocess.run(["mount", "-o", "remount,ro", str(target)], check=True)
     status, output = finish(start(folder, BUNDLE))
     assert status != 0

@@ -68,8 +68,15 @@ class Checkpoint:
         """Write a state durably, in place of the one before it."""
         if self.folder is None:
             return
+        try:
+            self._write(self.folder / name, state)
+        except FileNotFoundError:
+            # A run of before, which had lost its Snakemake, ended and removed the folder.
+            self._write(self.folder / name, state)
+
+    def _write(self, path: Path, state: dict) -> None:
         # By a handle: given a path, torch writes its name, which is another each time, inside.
-        with atomic_path(self.folder / name) as temporary, open(temporary, "w+b") as handle:
+        with atomic_path(path) as temporary, open(temporary, "w+b") as handle:
             torch.save(state | {"key": self.key}, handle)
             handle.seek(0)
             handle.write(hashlib.file_digest(handle, "sha256").digest())
@@ -81,7 +88,12 @@ class Checkpoint:
         """
         if self.folder is None or not os.path.lexists(path := self.folder / name):
             return None
-        saved = _state(path, device)
+        try:
+            saved = _state(path, device)
+        except FileNotFoundError:
+            saved = None
+        if saved is None and not os.path.lexists(path):
+            return None
         if saved is None:
             aside = path.rename(path.with_name(f"{name}.damaged"))
             LOGGER.warning("%s is damaged, is now %s and is not used", path, aside.name)

@@ -87,6 +87,7 @@ def build_person_page(
         notes=notes,
         checks=[] if checks is None else checks.fillna("").to_dict("records"),
         said=said,
+        in_tpm=answers.in_tpm,
         most=MOST_GENES,
         picture={"width": WIDTH, "height": HEIGHT, "reach": f"{REACH:g}"},
     )
