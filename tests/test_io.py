@@ -207,6 +207,7 @@ def test_a_folder_goes_but_for_what_another_process_writes(tmp_path):
     with atomic_path(folder / "state.pt") as mine:
         mine.write_text("x")
         (folder / "earlier.pt").write_text("y")
+        (folder / "state.pt.damaged" / "below").mkdir(parents=True)
         mtm.io.remove_files(folder)
         assert list(folder.iterdir()) == [mine]
     assert (folder / "state.pt").read_text() == "x"

@@ -220,14 +220,16 @@ def clear_leftovers(folder: str | Path) -> None:
 
 
 def remove_files(folder: str | Path) -> None:
-    """Delete the files of a folder, and the folder once it is empty.
+    """Delete what is in a folder, and the folder once it is empty.
 
     What another process is still writing there stays, and so does the folder then: a job whose
     Snakemake was killed may end while the next run does its work again.
     """
     folder = Path(folder)
     for path in folder.iterdir() if folder.is_dir() else ():
-        if not _PARTIAL.match(path.name):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        elif not _PARTIAL.match(path.name):
             path.unlink(missing_ok=True)
     with suppress(OSError):
         folder.rmdir()
