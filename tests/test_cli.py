@@ -599,3 +599,11 @@ def test_a_page_about_a_person(tmp_path, capsys, certified, expr_tpm):
                     "--force")  # fmt: skip
     assert again[0] == 1
     assert "the file of --expression" in again[2]
+
+
+def test_a_reader_who_has_enough_is_no_error(bundle):
+    command = [sys.executable, "-m", "mtm.cli", "info", str(bundle)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process.stdout.close()
+    assert process.stderr.read() == ""
+    assert process.wait() == 0

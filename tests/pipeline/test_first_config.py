@@ -112,3 +112,37 @@ def test_sizes_suit_the_donors(counts, least, n_folds):
 
     tissue = np.repeat(np.arange(len(counts)).astype(str), counts)
     assert sizes(Look(samples=pd.DataFrame({"donor": "d", "tissue": tissue}))) == (least, n_folds)
+
+
+def small_files(n_donors=6, n_genes=30, tissues=("A", "B")):
+    """Write TPM and samples of some donors in the working folder."""
+    names = [f"d{i}-{t}" for t in tissues for i in range(n_donors)]
+    rows = [(name, name.split("-")[1], name.split("-")[0]) for name in names]
+    pd.DataFrame(rows, columns=["sample", "tissue", "donor"]).to_csv("s.csv", index=False)
+    values = np.random.default_rng(0).gamma(1, 50, (n_genes, len(names)))
+    genes = pd.Index([f"g{i}" for i in range(n_genes)], name="gene")
+    pd.DataFrame(values, genes, names).to_csv("x.tsv", sep="\t")
+    return ["init", "mine", "--expression", "x.tsv", "--samples", "s.csv"]
+
+
+def test_too_few_donors_are_warned_of(capsys):
+    assert main(small_files(n_donors=6)) == 0
+    assert "6 donors have A and another tissue; models need 10" in capsys.readouterr().err
+    os.remove("mine.yaml")
+    assert main(small_files(n_donors=30)) == 0
+    assert "warning" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("changes", "options", "says"),
+    [
+        ({"n_genes": 0}, [], "x.tsv: found no gene"),
+        ({"tissues": ("A",)}, [], "1 tissue in column tissue (A)"),
+        ({}, ["--tissue", "nope"], "a column named nope"),
+        ({}, ["--donor", "nope"], "a column named nope"),
+    ],
+)
+def test_what_cannot_be_a_cohort_is_said_in_a_line(changes, options, says, capsys):
+    assert main([*small_files(**changes), *options]) == 1
+    assert says in capsys.readouterr().err
+    assert not os.path.exists("mine.yaml")

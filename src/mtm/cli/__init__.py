@@ -6,6 +6,8 @@ they need it: help and errors come at once.
 
 import argparse
 import logging
+import os
+import sys
 from collections.abc import Sequence
 
 from mtm import __version__
@@ -39,7 +41,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     handler.setFormatter(_Line("mtm: %(message)s"))
     logging.basicConfig(handlers=[handler], level=logging.WARNING)
     try:
-        return options.run(options) or 0
+        code = options.run(options) or 0
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:
+        # Whoever reads, head for instance, has enough. Nothing is left for the interpreter to say.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except (InputError, OSError) as error:
         say(f"error: {' '.join(str(error).split())}")
         return 1

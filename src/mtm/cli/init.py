@@ -47,7 +47,7 @@ def run(options: argparse.Namespace) -> None:
     import yaml
 
     from mtm.io import atomic_path
-    from mtm.pipeline.first_config import first_config, look
+    from mtm.pipeline.first_config import first_config, look, too_few
     from mtm.pipeline.input_check import check_loaded
 
     out = options.out or Path(f"{options.name}.yaml")
@@ -67,6 +67,8 @@ def run(options: argparse.Namespace) -> None:
         f"{out}: {len(seen.samples)} samples of {n_donors} donors in {n_tissues} tissues; read "
         "it, and change what you know better"
     )
+    if few := too_few(seen):
+        say(f"warning: {few}")
     print(f"snakemake{_snakefile()} --configfile {out} --cores 8")
 
 

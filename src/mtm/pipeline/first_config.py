@@ -107,7 +107,7 @@ def look(
     """
     named = {role: column for role, column in (named or {}).items() if column}
     sample_ids = read_expression_header(expression).sample_ids
-    table = _by_id(samples, sample_ids, expression, named.get("sample_id"))
+    table = _by_id(samples, sample_ids, expression, named.get("sample_id"), named.values())
     seen = Look()
     id_column = table.index.name
     table = table[table.index.isin(sample_ids)].dropna(axis=1, how="all")
@@ -117,6 +117,9 @@ def look(
             seen.columns[role] = column
     of_donor = table.index.to_series().map(donor_of_sample) if donor is None else table[donor]
     seen.samples = pd.DataFrame({"donor": of_donor, "tissue": table[tissue]}).dropna()
+    if len(seen.tissues) < 2:
+        found = f"{len(seen.tissues)} tissue in column {tissue} ({', '.join(seen.tissues.index)})"
+        raise InputError(samples, found, "two or more tissues of the same donors")
     tables = [table.drop(columns=[tissue, *([donor] if donor else [])])]
     if donors is not None:
         people = _by_id(donors, set(of_donor.dropna()), samples)
@@ -132,10 +135,14 @@ def look(
 
 
 def _by_id(
-    path: str | Path, ids: Iterable[str], where: str | Path, named: str | None = None
+    path: str | Path,
+    ids: Iterable[str],
+    where: str | Path,
+    named: str | None = None,
+    demanded: Iterable[str] = (),
 ) -> pd.DataFrame:
     """Read a table by the column that holds most of `ids`, which stand in another file."""
-    table, ids = text_table(path, [named] if named else []), set(ids)
+    table, ids = text_table(path, demanded), set(ids)
     n_found = {name: table[name].isin(ids).sum() for name in table}
     column = named or max(n_found, key=n_found.get)
     if not n_found[column]:
@@ -237,7 +244,10 @@ def detect_units(expression: str | Path) -> tuple[Units | None, str, int]:
     blocks = iter_expression_blocks(expression, np.array(columns), signed=True)
     whole = Path(expression).stat().st_size <= WHOLE_BYTES
     blocks = blocks if whole else islice(blocks, LOOKED_AT)
-    values = np.vstack([block.expr_tpm for block in blocks]).astype(np.float64)
+    parts = [block.expr_tpm for block in blocks]
+    if not parts:
+        raise InputError(expression, "no gene", "at least one row of values")
+    values = np.vstack(parts).astype(np.float64)
     low, high, n = values.min(), values.max(), len(values)
     if low < 0:
         center, spread = np.median(np.abs(values.mean(1))), np.median(values.std(1))
@@ -331,6 +341,20 @@ def sizes(seen: Look) -> tuple[int, int]:
     least = max(2, min(least, second))
     n_folds = int(np.clip(second // A_FOLD, 2, min(MOST_FOLDS, Folds().n_folds)))
     return least, n_folds
+
+
+def too_few(seen: Look) -> str:
+    """Say that models cannot be fitted to so few donors; "" where they can."""
+    source = source_of(seen.tissues)
+    donors = seen.samples.groupby("tissue")["donor"].agg(set)
+    pairs = max(len(donors[source] & donors[name]) for name in seen.tissues.index.drop(source))
+    left = pairs - pairs // sizes(seen)[1]
+    if left >= LEAST_SAMPLES:
+        return ""
+    return (
+        f"{pairs} donors have {source} and another tissue; models need {LEAST_SAMPLES} to train "
+        f"on beside those held out ({left} here), and will say the training mean"
+    )
 
 
 def source_of(tissues: pd.Series) -> str:
