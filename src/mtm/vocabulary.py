@@ -118,6 +118,10 @@ MEASURED, FORETOLD, PROMISED = GROWTH = ("measured", "foretold", "promised")
 LISTED, CHOSEN, RANDOM = PANELS = ("listed", "chosen", "random")
 OTHERS, IN_NO_PANEL = ("all others", "in no panel")
 
+# Imputers that stand beside those of the config: what knows the tissue alone, and the average of
+# the Gaussian conditional and the autoencoder.
+TISSUE_MEAN, AVERAGE = ("tissue_mean", "average")
+
 # Comparisons of models.
 PAIR = ["model_a", "model_b"]
 TABLE_MEASURES = (*HEADLINE_MEASURES, ("tpm_z", "sample_wise", SAMPLE_CONVENTION))
