@@ -121,6 +121,9 @@ OTHERS, IN_NO_PANEL = ("all others", "in no panel")
 # Imputers that stand beside those of the config: what knows the tissue alone, and the average of
 # the Gaussian conditional and the autoencoder.
 TISSUE_MEAN, AVERAGE = ("tissue_mean", "average")
+# Codes of samples, and how they are probed.
+CODES = ("pca", "vae", "vae_penalty", "minus_means", "tissue_z", "joint")
+LINEAR, NON_LINEAR, SIMILARITY = ("linear", "non-linear", "similarity")
 
 # Comparisons of models.
 PAIR = ["model_a", "model_b"]

@@ -15,7 +15,7 @@ class AutoencoderSettings(Section):
 
     section: ClassVar = "imputation.autoencoder"
 
-    widths: Widths = key((512,), "Hidden layers of the encoder; the decoder has them in turn. Beside either stands a linear map.", unit="features")
+    widths: Widths = key((512, 512), "Hidden layers of the encoder; the decoder has them in turn. Beside either stands a linear map.", unit="features")
     code_width: int = key(32, "Width of the code.", ge=1, le=10_000, unit="features")
     kl_weight: float = key(0.1, "Weight of the code's divergence from N(0, I), beside the log-likelihood.", ge=0)
     learning_rate: float = key(3e-3, "Highest learning rate of AdamW; it rises and falls in one cycle.", gt=0)

@@ -1,4 +1,4 @@
-"""Held-out samples of which genes are told from other genes of the same sample, scored as models are."""
+"""Genes of held-out samples told from others of the same sample, scored as models are."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -60,9 +60,7 @@ def score_told(
     return scores[scores["convention"] == scores["level"].map(LEVELS)].copy()
 
 
-def _held_out(
-    cohort: Cohort, folds: pd.Series, scaling: Scaling, is_told: np.ndarray
-) -> HeldOut:
+def _held_out(cohort: Cohort, folds: pd.Series, scaling: Scaling, is_told: np.ndarray) -> HeldOut:
     """Name every held-out sample of which something is told as one that is predicted."""
     samples = pd.DataFrame(
         {

@@ -7,6 +7,7 @@ the tissue as Cao et al. 2021 (SAILER) (methods 6.24).
 import copy
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -48,18 +49,31 @@ class Inputs:
 
 
 class Perceptron(nn.Module):
-    """Hidden layers, and a linear map beside them."""
+    """Hidden layers, the first scaled by the tissue, and a linear map beside them.
 
-    def __init__(self, n_inputs: int, widths: Sequence[int], n_outputs: int):
+    Parameters
+    ----------
+    n_inputs, n_tissues, n_outputs
+        Features, tissues that it is told (0 for none), and what it makes of them.
+    widths
+        Of the hidden layers.
+    """
+
+    def __init__(self, n_inputs: int, n_tissues: int, widths: Sequence[int], n_outputs: int):
         super().__init__()
         layers: list[nn.Module] = []
-        for before, after in zip((n_inputs, *widths[:-1]), widths, strict=True):
+        for before, after in pairwise(widths):
             layers += [nn.Linear(before, after), nn.GELU()]
-        self.hidden = nn.Sequential(*layers, nn.Linear(widths[-1], n_outputs))
-        self.straight = nn.Linear(n_inputs, n_outputs)
+        self.first = nn.Linear(n_inputs + n_tissues, widths[0])
+        self.scale = nn.Parameter(torch.zeros(n_tissues, widths[0]))
+        self.rest = nn.Sequential(*layers, nn.Linear(widths[-1], n_outputs))
+        self.straight = nn.Linear(n_inputs + n_tissues, n_outputs)
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.hidden(x) + self.straight(x)
+    def forward(self, x: torch.Tensor, tissue: torch.Tensor) -> torch.Tensor:
+        """Map features, given columns of 1 and 0 that say which tissue it is."""
+        both = torch.cat([x, tissue], 1)
+        hidden = nn.functional.gelu(self.first(both)) * (1 + tissue @ self.scale)
+        return self.rest(hidden) + self.straight(both)
 
 
 class Autoencoder(nn.Module):
@@ -93,26 +107,24 @@ class Autoencoder(nn.Module):
         super().__init__()
         self.n_tissues, self.likelihood, self.told_tissue = n_tissues, likelihood, told_tissue
         self.tissue_mean, self.tissue_sd = tissue_mean, tissue_sd
-        width = settings.code_width
-        n_inputs = 2 * n_genes + n_tissues * told_tissue
-        self.encoder = Perceptron(n_inputs, settings.widths, 2 * width)
-        self.decoder = Perceptron(width + n_tissues, settings.widths[::-1], n_genes)
+        widths, width = settings.widths, settings.code_width
+        self.encoder = Perceptron(2 * n_genes, n_tissues * told_tissue, widths, 2 * width)
+        self.decoder = Perceptron(width, n_tissues, widths[::-1], n_genes)
         self.spread = nn.Parameter(torch.zeros(n_genes))
         if likelihood == "zinb":
-            self.dropped = nn.Linear(width + n_tissues, n_genes)
+            self.dropped = nn.Linear(width, n_genes)
             nn.init.constant_(self.dropped.bias, -5)
 
     def encode(self, inputs: Inputs, known: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Mean and log-variance of codes, ``(n_samples, width)``; `known` is 1 or 0 a value."""
-        parts = [inputs.values * known, known]
-        if self.told_tissue:
-            parts.append(self._which(inputs))
-        mean, log_variance = self.encoder(torch.cat(parts, 1)).chunk(2, 1)
+        tissue = self._which(inputs)[:, : self.n_tissues * self.told_tissue]
+        both = self.encoder(torch.cat([inputs.values * known, known], 1), tissue)
+        mean, log_variance = both.chunk(2, 1)
         return mean, log_variance.clamp(-10, 10)
 
     def decode(self, code: torch.Tensor, inputs: Inputs) -> torch.Tensor:
         """Standardised values that codes stand for."""
-        return self.decoder(torch.cat([code, self._which(inputs)], 1))
+        return self.decoder(code, self._which(inputs))
 
     def log_likelihood(self, code: torch.Tensor, inputs: Inputs) -> torch.Tensor:
         """Of each value, or each count, given a code; ``(n_samples, n_genes)``."""
@@ -124,8 +136,7 @@ class Autoencoder(nn.Module):
         mean, log_size = inputs.exposure * tpm, 2 - self.spread
         if self.likelihood == "nb":
             return nb_log_likelihood(inputs.counts, mean, log_size)
-        logit = self.dropped(torch.cat([code, self._which(inputs)], 1))
-        return zinb_log_likelihood(inputs.counts, mean, log_size, logit)
+        return zinb_log_likelihood(inputs.counts, mean, log_size, self.dropped(code))
 
     def _which(self, inputs: Inputs) -> torch.Tensor:
         """Which tissue it is, one column each."""
@@ -223,21 +234,27 @@ def _passes(
         yield
 
 
+def _parts(inputs: Inputs) -> Iterator[torch.Tensor]:
+    """Rows of some samples at a time."""
+    rows = torch.arange(len(inputs.values), device=inputs.values.device)
+    yield from rows.split(ROWS_AT_A_TIME)
+
+
 @torch.no_grad()
 def reconstruct(net: Autoencoder, inputs: Inputs, known: torch.Tensor) -> torch.Tensor:
     """Decode the mean code of what is known, ``(n_samples, n_genes)``."""
-    parts = []
-    for rows in torch.arange(len(inputs.values), device=known.device).split(ROWS_AT_A_TIME):
+    told = []
+    for rows in _parts(inputs):
         part = inputs.of(rows)
-        parts.append(net.decode(net.encode(part, known[rows])[0], part))
-    return torch.cat(parts)
+        told.append(net.decode(net.encode(part, known[rows])[0], part))
+    return torch.cat(told)
 
 
 @torch.no_grad()
 def codes(net: Autoencoder, inputs: Inputs) -> np.ndarray:
     """Mean codes of whole samples, ``(n_samples, width)``, float32."""
-    parts = []
-    for rows in torch.arange(len(inputs.values), device=inputs.values.device).split(ROWS_AT_A_TIME):
+    means = []
+    for rows in _parts(inputs):
         part = inputs.of(rows)
-        parts.append(net.encode(part, torch.ones_like(part.values))[0])
-    return torch.cat(parts).cpu().numpy()
+        means.append(net.encode(part, torch.ones_like(part.values))[0])
+    return torch.cat(means).cpu().numpy()

@@ -1,4 +1,4 @@
-"""Read counts of the cohort's samples, and their zeros beside a negative binomial's (methods 6.24)."""
+"""Read counts of the samples, and their zeros beside a negative binomial's (methods 6.24)."""
 
 from pathlib import Path
 
@@ -13,6 +13,8 @@ from mtm.vocabulary import ALL_TISSUES
 LARGEST = 2**24
 # Counts of a gene and tissue with a lower mean are 0 for want of reads.
 EXPRESSED = 1.0
+# Zeros beyond those expected are inflation from this share of all counts on.
+LEAST_INFLATED = 0.001
 COLUMNS = ["tissue", "n_values", "n_genes", "zeros", "expected", "expected_sd"]
 
 
@@ -93,12 +95,19 @@ def exposures(
     """
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = np.where((counts > 0) & (expr_tpm > 0), np.log(counts / expr_tpm), np.nan)
-    ratio = pd.DataFrame(ratio.astype(np.float32))
-    depth = ratio.median(axis=1)
-    length = ratio[train].sub(depth[train], axis=0).median(axis=0).fillna(0)
-    depth = ratio.sub(length, axis=1).median(axis=1)
-    depth = depth.fillna(depth.median()).fillna(0)
-    return np.exp(depth.to_numpy()), np.exp(length.to_numpy())
+    ratio = ratio.astype(np.float32)
+    depth = _medians(ratio, 1)
+    length = _medians(ratio[train] - depth[train, None], 0)
+    depth = _medians(ratio - length, 1)
+    return np.exp(depth), np.exp(length)
+
+
+def _medians(values: np.ndarray, axis: int) -> np.ndarray:
+    """Medians of what is known, 0 where nothing is."""
+    medians = np.zeros(values.shape[1 - axis], np.float32)
+    known = ~np.isnan(values).all(axis)
+    medians[known] = np.nanmedian(np.compress(known, values, 1 - axis), axis)
+    return medians
 
 
 def count_zeros(counts: np.ndarray, expr_tpm: np.ndarray, cohort: Cohort) -> pd.DataFrame:
@@ -137,7 +146,19 @@ def count_zeros(counts: np.ndarray, expr_tpm: np.ndarray, cohort: Cohort) -> pd.
         )
     table = pd.DataFrame(rows, columns=COLUMNS)
     of_all = table[["n_values", "zeros", "expected"]].sum().to_dict()
-    of_all |= {"tissue": ALL_TISSUES, "n_genes": table["n_genes"].max()}
+    of_all |= {"tissue": ALL_TISSUES, "n_genes": table["n_genes"].max() if len(table) else 0}
     of_all["expected_sd"] = (table["expected_sd"] ** 2).sum() ** 0.5
     table.loc[len(table)] = of_all
     return table.astype({"n_values": int, "n_genes": int, "zeros": int})
+
+
+def say_zeros(zeros: pd.DataFrame) -> str:
+    """Say whether counts have more zeros than `count_zeros` expects."""
+    row = zeros[zeros["tissue"] == ALL_TISSUES].iloc[0]
+    more = row["zeros"] - row["expected"]
+    inflated = more > 3 * row["expected_sd"] and more > LEAST_INFLATED * row["n_values"]
+    verdict = "zero inflation" if inflated else "no zero inflation"
+    return (
+        f"{verdict}: {row['zeros']} of {row['n_values']} counts are 0, "
+        f"{row['expected']:.0f} by negative binomials"
+    )

@@ -1,4 +1,4 @@
-"""Every gene of held-out samples imputed from the others, scored, and what stands out (methods 6.24)."""
+"""Every gene of held-out samples imputed from the others, fold by fold (methods 6.24)."""
 
 import logging
 import time
@@ -8,32 +8,21 @@ import numpy as np
 import pandas as pd
 import torch
 
-from mtm.analyses.accuracy.resampled import nothing_to_score
-from mtm.analyses.accuracy.same_sample import score_told
-from mtm.analyses.imputation.autoencoder import Autoencoder, Inputs, codes, reconstruct, train
+from mtm.analyses.imputation.autoencoder import Autoencoder, Inputs, reconstruct, train
 from mtm.analyses.imputation.counts import exposures
 from mtm.analyses.imputation.gaussian import impute_gaussian
 from mtm.cohort.cohort import Cohort
 from mtm.cohort.folds import some_donors
 from mtm.cohort.scaling import TissueScaler
 from mtm.models.device import choose_device
-from mtm.settings.accuracy import AccuracySettings
 from mtm.settings.imputation import COUNTED, Imputation
 from mtm.settings.scaling import Scaling
-from mtm.vocabulary import AVERAGE, HEADLINE, MEAN_OF_TISSUES, TISSUE_MEAN
+from mtm.vocabulary import AVERAGE, HEADLINE, TISSUE_MEAN
 
 log = logging.getLogger(__name__)
 
 # Of the training donors, those that say when a training stops: one in so many.
 LEFT_OUT = 8
-# Residuals of a gene and tissue that a robust sd is made of, at least; of Gaussian ones, the sd is
-# this many median absolute deviations.
-MIN_RESIDUALS, PER_MAD = 10, 1.4826
-ACCURACY = [
-    "method", "level", "tissue", "n_samples", "n_genes", "mean_rho", "ci_low", "ci_high",
-    "null_low", "null_high", "explained", "seconds",
-]  # fmt: skip
-OUTLIERS = ["sample_id", "donor", "tissue", "fold", "gene_id", "symbol", "observed_z", "imputed_z", "score"]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -154,20 +143,14 @@ class Fold:
 
     def imputed(
         self, method: str, blocks: list[np.ndarray], settings: Imputation, device: str
-    ) -> tuple[np.ndarray, np.ndarray | None]:
-        """Impute held-out samples, each gene once.
-
-        Returns
-        -------
-        np.ndarray, np.ndarray or None
-            z-scores, ``(n_held_out, n_genes)``; codes of all samples of an autoencoder.
-        """
+    ) -> np.ndarray:
+        """Impute held-out samples, each gene once: z-scores, ``(n_held_out, n_genes)``."""
         z, tissue = self.expr_z, self.cohort.tissue
         if method == TISSUE_MEAN:
-            return np.zeros_like(z[self.held_out]), None
+            return np.zeros_like(z[self.held_out])
         if method == "gaussian":
             train, asked = ((z[rows], tissue[rows]) for rows in (self.train, self.held_out))
-            return impute_gaussian(*train, *asked, blocks, settings, device), None
+            return impute_gaussian(*train, *asked, blocks, settings, device)
         likelihood = "gaussian" if method == "vae" else method
         net, inputs = self.autoencoder(z, likelihood, settings, device)
         asked = inputs.of(torch.from_numpy(np.flatnonzero(self.held_out)).to(device))
@@ -176,7 +159,7 @@ class Fold:
             known = torch.ones_like(asked.values)
             known[:, torch.from_numpy(failed).to(device)] = 0
             imputed[:, failed] = reconstruct(net, asked, known)[:, failed].cpu().numpy()
-        return imputed, codes(net, inputs)
+        return imputed
 
 
 def blocks_of(n_genes: int, masked: float, seed: int) -> list[np.ndarray]:
@@ -238,105 +221,10 @@ def impute(
         blocks = blocks_of(cohort.n_genes, settings.masked, settings.seed + number)
         for method in methods:
             start = time.perf_counter()
-            by_method[method][fold.held_out], _ = fold.imputed(method, blocks, settings, device)
+            by_method[method][fold.held_out] = fold.imputed(method, blocks, settings, device)
             seconds[method] += time.perf_counter() - start
             log.info("fold %d: imputed by %s", number, method)
     if {"gaussian", "vae"} <= set(methods):
         by_method[AVERAGE] = (by_method["gaussian"] + by_method["vae"]) / 2
         seconds[AVERAGE] = seconds["gaussian"] + seconds["vae"]
     return Imputed(by_method, observed_z, seconds)
-
-
-def score_imputed(
-    cohort: Cohort,
-    folds: pd.Series,
-    imputed: Imputed,
-    accuracy: AccuracySettings,
-    scaling: Scaling,
-    device: str,
-) -> pd.DataFrame:
-    """Score every method as the headline is.
-
-    Returns
-    -------
-    pd.DataFrame
-        One row a ``method``, ``level`` (gene_wise, sample_wise) and ``tissue``; columns as in
-        docs/contracts.md.
-
-    Raises
-    ------
-    CannotDo
-        No tissue has enough held-out donors in any fold.
-    """
-    device, genes = choose_device(device), np.arange(cohort.n_genes)
-    tables = []
-    for method, told in imputed.by_method.items():
-        table = score_told(cohort, folds, told, genes, accuracy, scaling, device)
-        share = _explained(cohort, imputed.observed_z, told)
-        table["explained"] = table["tissue"].map(share)
-        of_all = table["tissue"] == MEAN_OF_TISSUES
-        table.loc[of_all, "seconds"] = imputed.seconds[method]
-        tables.append(table.assign(method=method))
-    table = pd.concat(tables, ignore_index=True)
-    if table.loc[table["level"] == "gene_wise", "n_samples"].isna().all():
-        raise nothing_to_score("imputation", accuracy)
-    return table[ACCURACY]
-
-
-def _explained(cohort: Cohort, observed_z: np.ndarray, told: np.ndarray) -> dict[str, float]:
-    """Share of the squares of held-out z-scores that is told, by tissue; and their mean."""
-    share = {}
-    for index, tissue in enumerate(cohort.tissues):
-        rows = (cohort.tissue == index) & np.isfinite(told[:, 0])
-        if rows.any():
-            observed = observed_z[rows]
-            left = ((observed - told[rows]) ** 2).sum(dtype=np.float64)
-            share[tissue] = 1 - left / max((observed**2).sum(dtype=np.float64), 1e-12)
-    return share | {MEAN_OF_TISSUES: float(np.mean([*share.values()]))}
-
-
-def find_outliers(
-    cohort: Cohort, folds: pd.Series, imputed: Imputed, settings: Imputation
-) -> pd.DataFrame:
-    """Find values far from what the sample's other genes say.
-
-    The score is what is left of a held-out value by the last of gaussian, vae, their average that
-    there is, less the median of what is left of the gene in its tissue, over its robust sd.
-
-    Returns
-    -------
-    pd.DataFrame
-        One row a sample and gene whose score is beyond ``settings.outlier``, the farthest first,
-        at most ``settings.most_outliers``: columns as in docs/contracts.md.
-    """
-    known = [name for name in imputed.by_method if name in (AVERAGE, "gaussian", "vae")]
-    told = imputed.by_method[(known or [*imputed.by_method])[-1]]
-    left = imputed.observed_z - told
-    for index in range(len(cohort.tissues)):
-        rows = np.flatnonzero((cohort.tissue == index) & np.isfinite(told[:, 0]))
-        part = left[rows]
-        if len(rows) < MIN_RESIDUALS:
-            left[rows] = np.nan
-            continue
-        part -= np.median(part, 0)
-        sd = PER_MAD * np.median(np.abs(part), 0)
-        # A gene that hardly varies, or is mostly 0, has no robust sd.
-        left[rows] = np.where(sd > 1e-3, part / np.where(sd > 1e-3, sd, 1), np.nan)
-    sample, gene = np.nonzero(np.abs(np.nan_to_num(left)) > settings.outlier)
-    score = left[sample, gene]
-    first = np.argsort(-np.abs(score), kind="stable")[: settings.most_outliers]
-    sample, gene = sample[first], gene[first]
-    donor = cohort.donors.index[cohort.donor[sample]]
-    return pd.DataFrame(
-        {
-            "sample_id": cohort.samples.index[sample],
-            "donor": donor,
-            "tissue": np.array(cohort.tissues)[cohort.tissue[sample]],
-            "fold": folds.reindex(donor).to_numpy(),
-            "gene_id": cohort.genes.index[gene],
-            "symbol": cohort.genes["symbol"].to_numpy()[gene],
-            "observed_z": imputed.observed_z[sample, gene],
-            "imputed_z": told[sample, gene],
-            "score": score[first],
-        }
-    )[OUTLIERS]
