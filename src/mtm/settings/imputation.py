@@ -16,12 +16,12 @@ class AutoencoderSettings(Section):
     section: ClassVar = "imputation.autoencoder"
 
     widths: Widths = key((512, 512), "Hidden layers of the encoder; the decoder has them in turn. Beside either stands a linear map.", unit="features")
-    code_width: int = key(32, "Width of the code.", ge=1, le=10_000, unit="features")
+    code_width: int = key(48, "Width of the code.", ge=1, le=10_000, unit="features")
     kl_weight: float = key(0.1, "Weight of the code's divergence from N(0, I), beside the log-likelihood.", ge=0)
     learning_rate: float = key(3e-3, "Highest learning rate of AdamW; it rises and falls in one cycle.", gt=0)
     batch_size: int = key(512, "Samples in an optimiser step.", ge=2, unit="samples")
     epochs: int = key(60, "Passes over the training samples at most.", ge=1, unit="epochs")
-    patience: int = key(10, "Training ends after so many passes without a smaller error on training donors left out for it; the weights of the smallest are kept.", ge=1, unit="epochs")
+    patience: int = key(10, "Training ends after so many passes in which failed genes of training donors left out for it become no likelier; the weights of the likeliest are kept.", ge=1, unit="epochs")
 
 
 class Imputation(Section):

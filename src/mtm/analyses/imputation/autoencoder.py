@@ -166,7 +166,7 @@ def train(
     penalty: float,
     seed: int,
 ) -> Autoencoder:
-    """Train, and keep the weights that best impute samples left out.
+    """Train, and keep the weights by which what fails in samples left out is likeliest.
 
     In every step a sample's genes fail with a probability between 0 and twice `masked`, its own.
 
@@ -189,8 +189,7 @@ def train(
     hidden = (torch.rand(left_out.values.shape, generator=random) < masked).to(left_out.values)
     best, weights, last = np.inf, None, 0
     for epoch, _ in enumerate(_passes(net, kept, settings, masked, penalty, random)):
-        told = reconstruct(net, left_out, 1 - hidden)
-        error = float(((told - left_out.values).square() * hidden).sum() / hidden.sum().clamp(1))
+        error = _error(net, left_out, hidden)
         if weights is None or error < best:
             best, weights, last = error, copy.deepcopy(net.state_dict()), epoch
         elif epoch - last >= settings.patience:
@@ -232,6 +231,17 @@ def _passes(
             optimizer.step()
             schedule.step()
         yield
+
+
+@torch.no_grad()
+def _error(net: Autoencoder, inputs: Inputs, hidden: torch.Tensor) -> float:
+    """How unlikely hidden values are by the mean code of the others; mean of values."""
+    unlikely = 0.0
+    for rows in _parts(inputs):
+        part = inputs.of(rows)
+        told = net.log_likelihood(net.encode(part, 1 - hidden[rows])[0], part)
+        unlikely -= float((told * hidden[rows]).sum())
+    return unlikely / max(float(hidden.sum()), 1)
 
 
 def _parts(inputs: Inputs) -> Iterator[torch.Tensor]:

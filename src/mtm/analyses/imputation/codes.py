@@ -81,7 +81,7 @@ def _about(fold: Fold) -> pd.DataFrame:
             "fold": fold.number,
             "held_out": fold.held_out,
         },
-        index=sample_id + f"|fold{fold.number}",
+        index=pd.Index(sample_id + f"|fold{fold.number}", name="row"),
     )
 
 

@@ -110,7 +110,7 @@ def _medians(values: np.ndarray, axis: int) -> np.ndarray:
     return medians
 
 
-def count_zeros(counts: np.ndarray, expr_tpm: np.ndarray, cohort: Cohort) -> pd.DataFrame:
+def count_zeros(counts: np.ndarray, cohort: Cohort) -> pd.DataFrame:
     """Compare zeros with those of negative binomials fitted gene by gene and tissue by tissue.
 
     Means are the tissue's mean TPM times each sample's exposure; dispersions are by moments.
@@ -122,7 +122,7 @@ def count_zeros(counts: np.ndarray, expr_tpm: np.ndarray, cohort: Cohort) -> pd.
         One row a ``tissue`` and one of all: ``n_values``, ``n_genes``, ``zeros`` (observed),
         ``expected`` and ``expected_sd`` (by the negative binomials).
     """
-    depth, length = exposures(counts, expr_tpm, np.ones(len(counts), bool))
+    depth, length = exposures(counts, cohort.expr_tpm, np.ones(len(counts), bool))
     rows = []
     for index, tissue in enumerate(cohort.tissues):
         members = np.flatnonzero(cohort.tissue == index)
