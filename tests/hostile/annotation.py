@@ -5,7 +5,7 @@ import os
 import numpy as np
 import pyBigWig
 from tests.hostile.case import Case
-from tests.hostile.files import config, write_cohort, write_config
+from tests.hostile.files import config, samples, write_cohort, write_config
 
 CHECK = ["mtm", "check", "--configfile", "config.yaml"]
 MODEL = "".join(
@@ -35,6 +35,9 @@ def prepare(folder):
         "symbol\tensembl_gene_id\tentrez_id\tuniprot_ids\nS1\tENSG00000000001\t1\tP1\n"
     )
     (folder / "panel.txt").write_text("S1\nENSG00000000002\n")
+    names = [name for name, *_ in samples()]
+    rows = [f"ENSG{i:011d}.1\t" + "\t".join(["17"] * len(names)) for i in range(1, 13)]
+    (folder / "counts.tsv").write_text("\n".join(["\t".join(["gene_id", *names]), *rows, ""]))
     earlier = folder / "results/small/gene_characteristics"
     earlier.mkdir(parents=True)
     (earlier / "summary.tsv").write_text("earlier\n")
@@ -98,6 +101,11 @@ TABLES = [
     ("landmarks", "panel.txt", "landmarks that are no text", lambda data: b"\xff\xfe" + data, "no text"),
     ("landmarks", "panel.txt", "an empty list of landmarks", lambda data: b"", "an empty file"),
     ("landmarks", "panel.txt", "landmarks of two columns without ids", lambda data: b"gene\tprobe\nS1\tp\n", "ensembl_gene_id or gene_id"),
+    ("counts", "counts.tsv", "TPM for counts", lambda data: data.replace(b"\t17\t", b"\t16.8\t", 1), "whole numbers"),
+    ("counts", "counts.tsv", "counts beyond what is counted", lambda data: data.replace(b"\t17\t", b"\t17e30\t", 1), "whole numbers"),
+    ("counts", "counts.tsv", "counts below 0", lambda data: data.replace(b"\t17\t", b"\t-17\t", 1), "-17"),
+    ("counts", "counts.tsv", "counts with a word", lambda data: data.replace(b"\t17\t", b"\tmany\t", 1), "'many'"),
+    ("counts", "counts.tsv", "an empty file of counts", lambda data: b"", "sample ids: found none"),
     ("gene_model", "genes.gtf", "a gene model with a word for a place", lambda data: data.replace(b"\t100\t", b"\tx\t", 1), "nine fields"),
     ("gene_model", "genes.gtf", "a gene model with a gene twice", lambda data: data + data, "duplicate gene"),
     ("gene_model", "genes.gtf", "a gene model without genes", lambda data: b"#empty\n", "no gene row"),
@@ -114,8 +122,9 @@ CASES = [
             interactions="partners.tsv",
             gene_identifiers="ids.tsv",
             landmarks="panel.txt",
+            counts="counts.tsv",
         ),
-        "8 files checked, no problem found",
+        "9 files checked, no problem found",
     ),
     *(
         Case(

@@ -49,7 +49,7 @@ IMPUTERS = {
     "nb": "Autoencoder, NB",
     "vae": "Autoencoder, Gaussian",
     "gaussian": "Gaussian conditional",
-    "average": "Average of the last two",
+    "average": "Mean of conditional and autoencoder",
 }
 CODE_KINDS = {
     "pca": "Principal components",

@@ -103,7 +103,7 @@ def probe_codes(
                 part if probe == LINEAR else replace(part, code=_with_features(part, settings))
                 for part in parts
             ]
-            rows.append(about | {"probe": probe} | _tissue(seen, cohort))
+            rows.append(about | {"probe": probe} | name_tissues(seen, cohort))
             told = _expression(seen, few, source, scaling)
             rows.append(
                 about | {"probe": probe} | _told(few, folds, told, accuracy, scaling, device)
@@ -129,8 +129,14 @@ def _with_features(part: Part, settings: Imputation) -> np.ndarray:
     return np.hstack([code, np.sqrt(2) * np.cos(code @ axes + phases)]).astype(np.float32)
 
 
-def _tissue(parts: list[Part], cohort: Cohort) -> dict[str, object]:
-    """Share of held-out samples whose tissue a linear discriminant analysis names."""
+def name_tissues(parts: list[Part], cohort: Cohort) -> dict[str, object]:
+    """Share of held-out samples whose tissue a linear discriminant analysis names.
+
+    Returns
+    -------
+    dict
+        The columns of `probe_codes` from ``target`` on.
+    """
     right = np.zeros(cohort.n_samples)
     held_out = np.zeros(cohort.n_samples, bool)
     for part in parts:
