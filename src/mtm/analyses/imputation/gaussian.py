@@ -1,6 +1,6 @@
 """Genes of a sample by the conditional of their Gaussian within its tissue (methods 6.24)."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -35,56 +35,57 @@ def impute_gaussian(
     np.ndarray
         Shape of `asked_z`, float32.
     """
+    train, asked = (
+        torch.from_numpy(values).to(device, torch.float64) for values in (train_z, asked_z)
+    )
     imputed = np.zeros(asked_z.shape, np.float32)
-    for tissue, covariance in _covariances(train_z, train_tissue, asked_tissue, settings, device):
+    for tissue in np.unique(asked_tissue):
         rows = np.flatnonzero(asked_tissue == tissue)
-        values = torch.from_numpy(asked_z[rows]).to(device, torch.float64)
+        weights = torch.from_numpy(_weights(train_tissue == tissue, settings)).to(device)
+        samples = train[weights > 0] * weights[weights > 0, None].sqrt()
         for failed in blocks:
-            told = conditional(values, covariance, torch.from_numpy(failed).to(device))
+            is_known = np.ones(train_z.shape[1], bool)
+            is_known[failed] = False
+            parts = (samples[:, is_known], samples[:, failed], asked[rows][:, is_known])
+            told = conditional(*parts, settings.shrinkage)
             imputed[np.ix_(rows, failed)] = told.cpu().numpy()
     return imputed
 
 
-def _covariances(
-    train_z: np.ndarray,
-    train_tissue: np.ndarray,
-    asked_tissue: np.ndarray,
-    settings: Imputation,
-    device: str,
-) -> Iterator[tuple[int, torch.Tensor]]:
-    """Yield tissues that are asked for and their covariance, drawn to that within all tissues."""
-    values = torch.from_numpy(train_z).to(device, torch.float64)
-    pooled = values.T @ values / len(values)
-    for tissue in np.unique(asked_tissue):
-        own = values[torch.from_numpy(np.flatnonzero(train_tissue == tissue)).to(device)]
-        covariance = own.T @ own + settings.pooled_samples * pooled
-        covariance *= (1 - settings.shrinkage) / max(len(own) + settings.pooled_samples, 1)
-        covariance.diagonal().add_(settings.shrinkage)
-        yield int(tissue), covariance
+def _weights(of_tissue: np.ndarray, settings: Imputation) -> np.ndarray:
+    """Weights of training samples in the covariance of a tissue, drawn to that of all."""
+    n_pooled = settings.pooled_samples
+    weights = of_tissue + n_pooled / len(of_tissue)
+    return weights * (1 - settings.shrinkage) / max(of_tissue.sum() + n_pooled, 1)
 
 
 def conditional(
-    values: torch.Tensor, covariance: torch.Tensor, failed: torch.Tensor
+    known: torch.Tensor, failed: torch.Tensor, asked: torch.Tensor, shrinkage: float
 ) -> torch.Tensor:
-    """Return the conditional mean of failed genes given the others; means are 0.
+    """Return the conditional mean of failed genes given known ones; all means are 0.
+
+    The covariance is that of the products of samples, ``x.T @ x``, plus `shrinkage` times the
+    identity. What is solved has as many rows as there are known genes or samples, the fewer.
 
     Parameters
     ----------
-    values
-        Samples, shape ``(n_samples, n_genes)``; what stands in place of failed genes is not read.
-    covariance
-        Shape ``(n_genes, n_genes)``, positive definite.
-    failed
-        Positions of genes, shape ``(n_failed,)``.
+    known, failed
+        Training samples times the roots of their weights, ``(n_samples, n_known)`` and
+        ``(n_samples, n_failed)``.
+    asked
+        Known genes of the samples to impute, ``(n_asked, n_known)``.
+    shrinkage
+        Above 0.
 
     Returns
     -------
     torch.Tensor
-        Shape ``(n_samples, n_failed)``.
+        Shape ``(n_asked, n_failed)``.
     """
-    is_known = torch.ones(len(covariance), dtype=torch.bool, device=covariance.device)
-    is_known[failed] = False
-    known = is_known.nonzero()[:, 0]
-    factor = torch.linalg.cholesky(covariance[known[:, None], known])
-    weights = torch.cholesky_solve(covariance[known[:, None], failed], factor)
-    return values[:, known] @ weights
+    few_genes = known.shape[1] <= known.shape[0]
+    matrix = known.T @ known if few_genes else known @ known.T
+    matrix.diagonal().add_(shrinkage)
+    factor = torch.linalg.cholesky(matrix)
+    if few_genes:
+        return asked @ torch.cholesky_solve(known.T @ failed, factor)
+    return (asked @ known.T) @ torch.cholesky_solve(failed, factor)
