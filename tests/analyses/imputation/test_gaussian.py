@@ -5,7 +5,6 @@ import pytest
 import torch
 
 from mtm.analyses.imputation.gaussian import conditional, impute_gaussian
-from mtm.settings.imputation import Imputation
 
 
 @pytest.mark.parametrize("n_samples", [4, 30])
@@ -31,10 +30,7 @@ def test_tissue_has_its_own_correlations_drawn_to_those_of_all():
     z = z.astype(np.float32)
     blocks = [np.array([0]), np.array([1])]
     own, pooled = (
-        impute_gaussian(
-            z, tissue, z, tissue, blocks,
-            Imputation(methods=("gaussian",), pooled_samples=n, shrinkage=0.01), "cpu",
-        )
+        impute_gaussian(z, tissue, z, tissue, blocks, 0.01, n, "cpu")
         for n in (0, 1e6)
     )  # fmt: skip
     assert np.corrcoef(own[:, 1], z[:, 1])[0, 1] > 0.98
@@ -49,8 +45,7 @@ def test_tissue_has_its_own_correlations_drawn_to_those_of_all():
 
 def test_a_tissue_without_training_samples_has_the_correlations_of_all():
     z = np.random.default_rng(2).standard_normal((50, 4)).astype(np.float32)
-    settings = Imputation(methods=("gaussian",))
     blocks = [np.arange(2), np.arange(2, 4)]
-    told = impute_gaussian(z, np.zeros(50, int), z, np.ones(50, int), blocks, settings, "cpu")
+    told = impute_gaussian(z, np.zeros(50, int), z, np.ones(50, int), blocks, 0.1, 50, "cpu")
     assert np.isfinite(told).all()
     assert told.std() > 0

@@ -5,8 +5,6 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from mtm.settings.imputation import Imputation
-
 
 def impute_gaussian(
     train_z: np.ndarray,
@@ -14,7 +12,8 @@ def impute_gaussian(
     asked_z: np.ndarray,
     asked_tissue: np.ndarray,
     blocks: Sequence[np.ndarray],
-    settings: Imputation,
+    shrinkage: float,
+    pooled_samples: float,
     device: str,
 ) -> np.ndarray:
     """Impute every gene once, as if its block had failed.
@@ -27,8 +26,10 @@ def impute_gaussian(
         Shape ``(n_samples,)``.
     blocks
         Positions of genes that fail together; each gene in one.
-    settings, device
-        Section of the config; where matrices are solved.
+    shrinkage, pooled_samples
+        Weight of the identity in the correlations, and of those within all tissues, in samples.
+    device
+        Where matrices are solved.
 
     Returns
     -------
@@ -41,22 +42,22 @@ def impute_gaussian(
     imputed = np.zeros(asked_z.shape, np.float32)
     for tissue in np.unique(asked_tissue):
         rows = np.flatnonzero(asked_tissue == tissue)
-        weights = torch.from_numpy(_weights(train_tissue == tissue, settings)).to(device)
+        weights = (1 - shrinkage) * _weights(train_tissue == tissue, pooled_samples)
+        weights = torch.from_numpy(weights).to(device)
         samples = train[weights > 0] * weights[weights > 0, None].sqrt()
         for failed in blocks:
             is_known = np.ones(train_z.shape[1], bool)
             is_known[failed] = False
             parts = (samples[:, is_known], samples[:, failed], asked[rows][:, is_known])
-            told = conditional(*parts, settings.shrinkage)
+            told = conditional(*parts, shrinkage)
             imputed[np.ix_(rows, failed)] = told.cpu().numpy()
     return imputed
 
 
-def _weights(of_tissue: np.ndarray, settings: Imputation) -> np.ndarray:
-    """Weights of training samples in the covariance of a tissue, drawn to that of all."""
-    n_pooled = settings.pooled_samples
+def _weights(of_tissue: np.ndarray, n_pooled: float) -> np.ndarray:
+    """Weights of training samples in the correlations of a tissue, drawn to those of all."""
     weights = of_tissue + n_pooled / len(of_tissue)
-    return weights * (1 - settings.shrinkage) / max(of_tissue.sum() + n_pooled, 1)
+    return weights / max(of_tissue.sum() + n_pooled, 1)
 
 
 def conditional(
