@@ -58,7 +58,7 @@ def codes_of_samples(results: Results) -> Iterator[str]:
     if table is None or table.empty:
         return
     found = {
-        name: [rows(part, target=target).sort_values("score").iloc[-1]
+        name: [rows(part, target=target).sort_values("score", na_position="first").iloc[-1]
                for target in ("tissue", "donor", "expression")]
         for name, part in table.groupby("code", sort=False)
     }  # fmt: skip

@@ -4,21 +4,29 @@ import numpy as np
 import pytest
 import torch
 
-from mtm.analyses.imputation.gaussian import conditional, impute_gaussian
+from mtm.analyses.imputation.gaussian import (
+    impute_gaussian,
+    weights_by_genes,
+    weights_by_samples,
+)
 
 
 @pytest.mark.parametrize("n_samples", [4, 30])
 def test_conditional_is_the_most_likely_value_of_what_failed(n_samples):
     rng = np.random.default_rng(0)
     train, values = rng.standard_normal((n_samples, 7)), rng.standard_normal((4, 7))
-    failed = np.array([1, 4, 5])
-    known = np.setdiff1d(np.arange(7), failed)
-    covariance = train.T @ train + 0.3 * np.eye(7)
-    parts = (train[:, known], train[:, failed], values[:, known])
-    whole = values.copy()
-    whole[:, failed] = conditional(*map(torch.from_numpy, parts), 0.3)
-    # Where the density is highest, its gradient by the failed genes is 0.
-    np.testing.assert_allclose((whole @ np.linalg.inv(covariance))[:, failed], 0, atol=1e-12)
+    covariance = train.T @ train
+    known = ~np.isin(np.arange(7), [1, 4, 5])
+    precision = np.linalg.inv(covariance + 0.3 * np.eye(7))
+    for weights_of, given in (
+        (weights_by_genes, covariance),
+        (weights_by_samples, train),
+    ):
+        weights = weights_of(torch.from_numpy(given), torch.from_numpy(known), 0.3)
+        whole = values.copy()
+        whole[:, ~known] = values[:, known] @ weights.numpy()
+        # Where the density is highest, its gradient by the failed genes is 0.
+        np.testing.assert_allclose((whole @ precision)[:, ~known], 0, atol=1e-12)
 
 
 def test_tissue_has_its_own_correlations_drawn_to_those_of_all():

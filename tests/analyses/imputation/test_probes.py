@@ -7,7 +7,7 @@ import pytest
 from elsewhere import BLOOD, Elsewhere
 from scipy import stats
 
-from mtm.analyses.imputation.probes import probe_codes, share_interval
+from mtm.analyses.imputation.probes import _told, probe_codes, share_interval
 from mtm.cohort.cohort import Cohort
 from mtm.settings.accuracy import AccuracySettings
 from mtm.settings.imputation import Imputation
@@ -74,6 +74,14 @@ def test_a_code_of_nothing_tells_nothing(probed):
     assert scores["joint", "expression", "linear"] == 0
     for probe in ("linear", "non-linear"):
         assert scores["joint", "tissue", probe] < 0.45
+
+
+def test_without_a_donor_who_has_the_source_there_is_no_score_of_expression(tmp_path):
+    cohort = Cohort.read(*Elsewhere(tmp_path, "A", 12, seed=3).files)
+    folds = pd.Series(np.arange(12) % 2, cohort.donors.index)
+    row = _told(cohort, folds, np.full_like(cohort.expr_tpm, np.nan), ACCURACY, Scaling(), "cpu")
+    assert np.isnan(row["score"])
+    assert (row["n_samples"], row["n_donors"]) == (0, 0)
 
 
 def test_interval_of_a_share_takes_the_samples_of_a_donor_together():

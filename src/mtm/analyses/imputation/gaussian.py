@@ -39,54 +39,68 @@ def impute_gaussian(
     train, asked = (
         torch.from_numpy(values).to(device, torch.float64) for values in (train_z, asked_z)
     )
+    n_samples, n_genes = train.shape
+    pooled = train.T @ train / n_samples if n_genes <= n_samples else None
     imputed = np.zeros(asked_z.shape, np.float32)
     for tissue in np.unique(asked_tissue):
         rows = np.flatnonzero(asked_tissue == tissue)
-        weights = (1 - shrinkage) * _weights(train_tissue == tissue, pooled_samples)
-        weights = torch.from_numpy(weights).to(device)
-        samples = train[weights > 0] * weights[weights > 0, None].sqrt()
+        own = torch.from_numpy(train_tissue == tissue).to(device)
+        share = (1 - shrinkage) / max(int(own.sum()) + pooled_samples, 1)
+        if pooled is not None:
+            covariance = share * (train[own].T @ train[own] + pooled_samples * pooled)
+        else:
+            weights = share * (own + pooled_samples / n_samples)
+            samples = train[weights > 0] * weights[weights > 0, None].sqrt()
         for failed in blocks:
-            is_known = np.ones(train_z.shape[1], bool)
-            is_known[failed] = False
-            parts = (samples[:, is_known], samples[:, failed], asked[rows][:, is_known])
-            told = conditional(*parts, shrinkage)
+            is_known = torch.ones(n_genes, dtype=torch.bool, device=train.device)
+            is_known[torch.from_numpy(failed).to(device)] = False
+            if pooled is not None:
+                weights = weights_by_genes(covariance, is_known, shrinkage)
+            else:
+                weights = weights_by_samples(samples, is_known, shrinkage)
+            told = asked[rows][:, is_known] @ weights
             imputed[np.ix_(rows, failed)] = told.cpu().numpy()
     return imputed
 
 
-def _weights(of_tissue: np.ndarray, n_pooled: float) -> np.ndarray:
-    """Weights of training samples in the correlations of a tissue, drawn to those of all."""
-    weights = of_tissue + n_pooled / len(of_tissue)
-    return weights / max(of_tissue.sum() + n_pooled, 1)
-
-
-def conditional(
-    known: torch.Tensor, failed: torch.Tensor, asked: torch.Tensor, shrinkage: float
+def weights_by_genes(
+    covariance: torch.Tensor, is_known: torch.Tensor, shrinkage: float
 ) -> torch.Tensor:
-    """Return the conditional mean of failed genes given known ones; all means are 0.
-
-    The covariance is that of the products of samples, ``x.T @ x``, plus `shrinkage` times the
-    identity. What is solved has as many rows as there are known genes or samples, the fewer.
+    """Return what turns known genes into the conditional mean of the others; all means are 0.
 
     Parameters
     ----------
-    known, failed
-        Training samples times the roots of their weights, ``(n_samples, n_known)`` and
-        ``(n_samples, n_failed)``.
-    asked
-        Known genes of the samples to impute, ``(n_asked, n_known)``.
+    covariance
+        Shape ``(n_genes, n_genes)``; `shrinkage` times the identity is added to it.
+    is_known
+        Shape ``(n_genes,)``, bool.
     shrinkage
         Above 0.
 
     Returns
     -------
     torch.Tensor
-        Shape ``(n_asked, n_failed)``.
+        Shape ``(n_known, n_failed)``.
     """
-    few_genes = known.shape[1] <= known.shape[0]
-    matrix = known.T @ known if few_genes else known @ known.T
+    matrix = covariance[is_known][:, is_known]
     matrix.diagonal().add_(shrinkage)
     factor = torch.linalg.cholesky(matrix)
-    if few_genes:
-        return asked @ torch.cholesky_solve(known.T @ failed, factor)
-    return (asked @ known.T) @ torch.cholesky_solve(failed, factor)
+    return torch.cholesky_solve(covariance[is_known][:, ~is_known], factor)
+
+
+def weights_by_samples(
+    samples: torch.Tensor, is_known: torch.Tensor, shrinkage: float
+) -> torch.Tensor:
+    """As `weights_by_genes` of ``samples.T @ samples``; what is solved has a row a sample.
+
+    Parameters
+    ----------
+    samples
+        Shape ``(n_samples, n_genes)``.
+    is_known, shrinkage
+        As in `weights_by_genes`.
+    """
+    known, failed = samples[:, is_known], samples[:, ~is_known]
+    matrix = known @ known.T
+    matrix.diagonal().add_(shrinkage)
+    return known.T @ torch.cholesky_solve(failed, torch.linalg.cholesky(matrix))

@@ -239,16 +239,20 @@ def _told(
     device: str,
 ) -> dict[str, object]:
     """Score what the source's codes tell, as the headline is."""
+    known = np.isfinite(told[:, 0])
+    about = {
+        "target": "expression",
+        "chance": 0.0,
+        "n_donors": len(np.unique(cohort.donor[known])),
+    }
+    if not known.any():
+        return about | dict.fromkeys(("score", "ci_low", "ci_high"), np.nan) | {"n_samples": 0}
     genes = np.arange(cohort.n_genes)
     table = score_told(cohort, folds, told, genes, accuracy, scaling, choose_device(device))
     row = table[(table["tissue"] == MEAN_OF_TISSUES) & (table["level"] == "gene_wise")].iloc[0]
-    n_donors = len(np.unique(cohort.donor[np.isfinite(told[:, 0])]))
-    return {
-        "target": "expression",
+    return about | {
         "score": row["mean_rho"],
         "ci_low": row["ci_low"],
         "ci_high": row["ci_high"],
-        "chance": 0.0,
         "n_samples": row["n_samples"],
-        "n_donors": n_donors,
     }
