@@ -49,7 +49,7 @@ def probed(tmp_path_factory):
 def test_a_linear_probe_names_the_tissue_of_a_code_that_is_the_tissue(probed):
     assert probed["score"]["pca", "tissue", "linear"] == 1
     row = probed.loc[("pca", "tissue", "linear")]
-    assert 0.97 < row["ci_low"] < row["ci_high"] <= 1
+    assert 0.95 < row["ci_low"] < row["ci_high"] <= 1
     assert row["chance"] == pytest.approx(80 / row["n_samples"])
 
 
@@ -94,6 +94,7 @@ def test_interval_of_a_share_takes_the_samples_of_a_donor_together():
     exact = np.diff(stats.binomtest(int(alone.sum()), 200).proportion_ci())[0]
     assert narrow == pytest.approx(exact, rel=0.2)
     low, high = share_interval(np.ones(200), donor)
-    assert 0.9 < low < 1
-    assert high <= 1
+    # Three in two hundred and more, as donors are fifty.
+    assert 0.94 < low < 1 - 3 / 200
+    assert high == 1
     assert np.isnan(share_interval(np.ones(3), np.zeros(3, int))).all()

@@ -7,6 +7,7 @@ import anndata
 import numpy as np
 import pandas as pd
 from scipy import stats
+from scipy.special import expit, logit
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
 from mtm.analyses.accuracy.same_sample import score_told
@@ -161,7 +162,8 @@ def name_tissues(parts: list[Part], cohort: Cohort) -> dict[str, object]:
 def share_interval(right: np.ndarray, donor: np.ndarray) -> tuple[float, float]:
     """95% interval of a share of samples, those of a donor together.
 
-    Student's t by donors' residuals, on the logit scale with half a sample added on either side.
+    Student's t by donors' residuals, on the logit scale with half a sample added on either side;
+    never narrower than that of as many samples of their own.
 
     Parameters
     ----------
@@ -176,10 +178,12 @@ def share_interval(right: np.ndarray, donor: np.ndarray) -> tuple[float, float]:
         return np.nan, np.nan
     share = (right.sum() + 0.5) / (n + 1)
     left = np.bincount(which, right - right.mean())
-    se = np.sqrt(max((left**2).sum(), share * (1 - share)) * n_donors / (n_donors - 1)) / n
-    reach = stats.t.ppf(0.975, n_donors - 1) * se / (share * (1 - share))
-    centre = np.log(share / (1 - share))
-    return tuple(float(1 / (1 + np.exp(-(centre + sign * reach)))) for sign in (-1, 1))
+    alone = share * (1 - share)
+    se = np.sqrt(max((left**2).sum(), n * alone) * n_donors / (n_donors - 1)) / n
+    reach = stats.t.ppf(0.975, n_donors - 1) * se / alone
+    low, high = expit(logit(share) + reach * np.array([-1, 1]))
+    # Of nothing or all of the samples, the half sample leaves the share itself outside.
+    return float(min(low, right.mean())), float(max(high, right.mean()))
 
 
 def _same_donor(
