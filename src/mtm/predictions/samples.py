@@ -327,7 +327,7 @@ def checks_of(model: Predictor, samples: NewSamples) -> pd.DataFrame:
     sex, parts = samples.table.get("sex"), []
     for source in samples.sources:
         found = ~np.isnan(samples.expr_tpm[source.rows[0]])
-        mean_tpm = _mean_tpm(model, source.tissue)
+        mean_tpm = model.scaler.mean_tpm(model.tissues.index(source.tissue))
         for start in range(0, len(source.rows), CHECKED):
             rows = source.rows[start : start + CHECKED]
             table = check_samples(
@@ -342,12 +342,6 @@ def checks_of(model: Predictor, samples: NewSamples) -> pd.DataFrame:
     return pd.concat(parts).sort_index()
 
 
-def _mean_tpm(model: Predictor, tissue: str) -> np.ndarray:
-    """Training mean of a tissue on the model's scale, as TPM, ``(n_genes,)``."""
-    at_mean = np.zeros((1, len(model.genes)), np.float32)
-    return model.scaler.inverse(at_mean, np.array([model.tissues.index(tissue)]))[0]
-
-
 def fill_missing(model: Predictor, samples: NewSamples) -> int:
     """Set genes that files lack to the training mean of the tissue, where a model needs them.
 
@@ -356,7 +350,8 @@ def fill_missing(model: Predictor, samples: NewSamples) -> int:
     Returns
     -------
     int
-        Genes that were set, of the source with most; 0 where the model leaves missing ones out.
+        Genes that were set, of the source with most; 0 where the model, or a member of it, leaves
+        missing ones out.
     """
     if model.takes_missing:
         return 0
@@ -364,7 +359,7 @@ def fill_missing(model: Predictor, samples: NewSamples) -> int:
     for source in samples.sources:
         missing = np.flatnonzero(np.isnan(samples.expr_tpm[source.rows[0]]))
         if len(missing):
-            mean_tpm = _mean_tpm(model, source.tissue)
+            mean_tpm = model.scaler.mean_tpm(model.tissues.index(source.tissue))
             samples.expr_tpm[np.ix_(source.rows, missing)] = mean_tpm[missing]
         most = max(most, len(missing))
     return most
