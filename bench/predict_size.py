@@ -27,6 +27,11 @@ SOURCE = 0
 ASKED = "10x all,100x all,1000x1,10000x1"
 
 
+def gene_ids(n: int) -> list[str]:
+    """Made-up ids."""
+    return [f"ENSG{i:011d}.1" for i in range(n)]
+
+
 def expression(rng: np.random.Generator, n: int, n_genes: int) -> np.ndarray:
     """Made-up TPM, ``(n, n_genes)``."""
     level = np.random.default_rng(1).normal(0, 2, n_genes).astype(np.float32)
@@ -37,6 +42,7 @@ def expression(rng: np.random.Generator, n: int, n_genes: int) -> np.ndarray:
 def bundle(path: Path, n_genes: int, n_tissues: int, n_donors: int) -> None:
     """Fit a ridge on donors who gave every tissue."""
     rng, n = np.random.default_rng(0), n_donors * n_tissues
+    ids = pd.Index(gene_ids(n_genes), name="gene_id")
     donor = np.repeat(np.arange(n_donors), n_tissues)
     cohort = Cohort(
         expr_tpm=expression(rng, n, n_genes),
@@ -45,8 +51,7 @@ def bundle(path: Path, n_genes: int, n_tissues: int, n_donors: int) -> None:
         tissue=np.tile(np.arange(n_tissues), n_donors),
         donors=pd.DataFrame(index=pd.Index([f"d{i:05d}" for i in range(n_donors)], name="donor")),
         tissues=tuple(f"tissue {i:02d}" for i in range(n_tissues)),
-        genes=pd.DataFrame({"symbol": [f"G{i}" for i in range(n_genes)]},
-                           index=pd.Index([f"ENSG{i:011d}.1" for i in range(n_genes)], name="gene_id")),
+        genes=pd.DataFrame({"symbol": ids}, index=ids),
     )  # fmt: skip
     model = build("ridge")
     model.fit(Training(cohort, source=SOURCE, device="cpu"))
@@ -58,12 +63,12 @@ def asked(folder: Path, n: int, targets: str, n_genes: int) -> dict:
     people, out = folder / "people.h5ad", folder / "told.h5ad"
     data = anndata.AnnData(expression(np.random.default_rng(2), n, n_genes))
     data.obs_names = [f"p{i}" for i in range(n)]
-    data.var_names = [f"ENSG{i:011d}.1" for i in range(n_genes)]
+    data.var_names = gene_ids(n_genes)
     data.write_h5ad(people)
     size = people.stat().st_size / 1e6
-    command = [sys.executable, "-m", "mtm.cli", "predict", "--bundle", folder / "ridge.safetensors",
-               "--expression", people, "--source", f"tissue {SOURCE:02d}", "--out", out, "--force",
-               "--units", "tpm"]  # fmt: skip
+    command = [sys.executable, "-m", "mtm.cli", "predict", "--force", "--units", "tpm",
+               "--bundle", folder / "ridge.safetensors", "--expression", people,
+               "--source", f"tissue {SOURCE:02d}", "--out", out]  # fmt: skip
     for number in range(1, int(targets) + 1) if targets != "all" else ():
         command += ["--target", f"tissue {number:02d}"]
     start = time.monotonic()

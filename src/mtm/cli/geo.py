@@ -3,8 +3,10 @@
 import argparse
 from pathlib import Path
 
+from mtm.cli.predict import DEFAULT_ALIGNMENT
 from mtm.cli.say import say
 from mtm.errors import InputError
+from mtm.vocabulary import NEW_ALIGNMENTS
 
 PRESETS = ("config.yaml", "geo.yaml")
 # Below this, groups cannot be compared.
@@ -38,6 +40,12 @@ def add(commands: argparse._SubParsersAction) -> None:
         )
     for name in ("donor", "sex", "age"):
         geo.add_argument(f"--{name}", metavar="FIELD", help=f"field of the {name}")
+    geo.add_argument(
+        "--align",
+        choices=NEW_ALIGNMENTS,
+        default=DEFAULT_ALIGNMENT,
+        help="bring the samples to the training samples, as of mtm predict (default: %(default)s)",
+    )
     geo.add_argument("--config", type=Path, help="configuration whose `external` has the series")
     geo.add_argument("--permutations", type=int, default=1000, metavar="N")
     geo.add_argument("--force", action="store_true", help="replace results that are there")
@@ -118,15 +126,17 @@ def run(options: argparse.Namespace) -> None:
 def _compare(options: argparse.Namespace, settings, folder: Path) -> None:
     """Fetch, read, predict, compare and write."""
     from mtm.analyses.transfer.predicted import predicted_differences
-    from mtm.analyses.transfer.predicting import to_bundle
+    from mtm.analyses.transfer.predicting import of_model_genes, to_bundle
     from mtm.analyses.transfer.reading import Files, read_people
     from mtm.cohort.gene_names import gene_names
     from mtm.io import write_tsv
     from mtm.models.registry import load
     from mtm.page.geo import write_geo_page
     from mtm.pipeline.geo import fetch_series
+    from mtm.predictions.checks import in_words
     from mtm.predictions.new_people import check_source
-    from mtm.settings.transfer import TransferSettings
+    from mtm.predictions.samples import checks_of
+    from mtm.settings.transfer import MIN_OVERLAP, TransferSettings
 
     model = load(options.bundle)
     if model.measure != "tpm":
@@ -142,9 +152,19 @@ def _compare(options: argparse.Namespace, settings, folder: Path) -> None:
     for row in reading.report.itertuples():
         say(f"{row.step}: {row.n}" + (f" ({row.detail})" if row.detail else ""))
     people = reading.cohort(tpm)
-    checks = _checked(model, people, source)
+    samples = of_model_genes(model, people, source, MIN_OVERLAP)
+    checks = checks_of(model, samples)
+    for line in in_words(checks):
+        say(line)
+
+    def align(model, samples):
+        moved = to_bundle(options.align)(model, samples)
+        for done in moved if options.align != "none" else ():
+            say(str(done))
+        return moved
+
     tissues, genes = predicted_differences(
-        model, model.name, people, to_bundle(model, source), source,
+        model, model.name, people, align, source,
         TransferSettings(permutations=options.permutations, min_per_group=LEAST),
     )  # fmt: skip
     options.out.mkdir(parents=True, exist_ok=True)
@@ -154,22 +174,3 @@ def _compare(options: argparse.Namespace, settings, folder: Path) -> None:
     write_geo_page(options.out, settings, matrix, reading.report, tissues, genes)
     say(f"{options.out / 'index.html'}: {settings.geo}, {len(people.kept().samples)} people, "
         f"{tissues['tissue'].nunique()} tissues")  # fmt: skip
-
-
-def _checked(model, people, source: str):
-    """Say whether the series' samples are like those of the training donors; return the checks."""
-    import pandas as pd
-
-    from mtm.predictions.checks import in_words
-    from mtm.predictions.samples import checks_of, samples_of_matrix
-
-    # People who came twice are checked twice.
-    ids = people.samples.index
-    table = pd.DataFrame({"sample_id": ids, "donor": ids, "tissue": source, "sex": people.sex})
-    samples = samples_of_matrix(
-        model, people.expr_tpm, people.gene_ids, table, "tpm", where=str(people.path)
-    )
-    checks = checks_of(model, samples)
-    for line in in_words(checks):
-        say(line)
-    return checks

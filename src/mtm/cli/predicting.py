@@ -168,9 +168,8 @@ def _say_missing(model: Predictor, samples: NewSamples, filled: int) -> None:
                 f"{lacks} genes that the data lack are set to the training mean of {source.tissue}"
             )
         elif lacks:
-            say(
-                f"{lacks} genes that the data of {source.tissue} lack are left out, not made up{told}"
-            )
+            of = f"{lacks} genes that the data of {source.tissue} lack"
+            say(f"{of} are left out, not made up{told}")
 
 
 def _say_unused(model: Predictor, samples: NewSamples, silent: list[str]) -> None:
