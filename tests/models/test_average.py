@@ -85,7 +85,8 @@ def test_a_member_that_can_leaves_out_genes_that_samples_lack(cohort, tmp_path, 
     }
     bundles = {member: tmp_path / member for member in made}
     model, _ = trained(name, {"models": list(made)}, cohort, tmp_path / name, members=bundles)
-    assert model.takes_missing and model.completed == ("ridge",)
+    assert model.takes_missing
+    assert model.completed == ("ridge",)
     assert not model.several_sources
     requests, _ = held_out_requests(cohort, cohort.donors.index, SOURCE)
     sources = np.unique(requests.source_rows)
