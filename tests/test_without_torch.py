@@ -24,7 +24,8 @@ from mtm.cli import main
 out, people, traits, source, *bundles = sys.argv[1:]
 for bundle in bundles:
     given = ["--expression", people, "--traits", traits, "--source", source]
-    print(main(["predict", "--bundle", bundle, *given, "--align", "none", "--out", out, "--force"]))
+    command = ["predict", "--bundle", bundle, *given, "--align", "none", "--out", out, "--force"]
+    print(main(command))
 """
 
 

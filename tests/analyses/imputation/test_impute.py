@@ -26,7 +26,9 @@ from mtm.vocabulary import MEAN_OF_TISSUES
 
 N_DONORS, N_FOLDS = 90, 2
 ACCURACY = AccuracySettings(permutations=40, bootstraps=60)
-SMALL = AutoencoderSettings(widths=(32,), code_width=8, epochs=25, batch_size=16, learning_rate=0.01)
+SMALL = AutoencoderSettings(
+    widths=(32,), code_width=8, epochs=25, batch_size=16, learning_rate=0.01
+)
 SETTINGS = Imputation(
     methods=("gaussian", "vae", "nb", "zinb"), autoencoder=SMALL, random_features=40
 )
