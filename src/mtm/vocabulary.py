@@ -33,6 +33,8 @@ OUTPUT_SCALES: tuple[str, ...] = get_args(OutputScale)
 # How `mtm predict` brings new samples to the training distribution.
 NewAlignment = Literal["none", "shift", "quantile", "combat"]
 NEW_ALIGNMENTS: tuple[str, ...] = get_args(NewAlignment)
+# Least share of a model's genes that samples from elsewhere must have.
+MIN_OVERLAP = 0.8
 OUTPUT_SUFFIXES = (".tsv", ".tsv.gz", ".parquet", ".h5ad")
 
 

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Collection, Mapping, Sequence
 from difflib import get_close_matches
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from mtm.analyses.genes.conservation import (
     read_chromosomes,
 )
 from mtm.analyses.imputation.counts import check_counts
-from mtm.analyses.transfer.reading import Files, check_people
+from mtm.analyses.transfer.reading import Files, check_people, said_by_config
 from mtm.cohort.checks import CohortNames, Problems, check_cohort
 from mtm.cohort.filters import check_source
 from mtm.cohort.genes import read_gene_list, read_gtf_genes
@@ -196,5 +197,5 @@ def _check_external(
                 External.of(external),
                 Files(**there),
                 min_per_group=config["transfer"]["min_per_group"],
-                said_by=f"external.{name}.{{}}".format,
+                said_by=partial(said_by_config, name=name),
             )
