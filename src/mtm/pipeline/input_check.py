@@ -19,6 +19,7 @@ from mtm.analyses.transfer.reading import Files, check_people, said_by_config
 from mtm.cohort.checks import CohortNames, Problems, check_cohort
 from mtm.cohort.filters import check_source
 from mtm.cohort.genes import read_gene_list, read_gtf_genes
+from mtm.cohort.matrices import read_expression_header
 from mtm.errors import InputError
 from mtm.io import require_file
 from mtm.pipeline.datasets import (
@@ -165,6 +166,7 @@ def _check_annotation(
         "interactions": read_interactions,
         "gene_identifiers": read_gene_identifiers,
         "landmarks": read_gene_list,
+        "counts": read_expression_header,
     }
     for role, read in readers.items():
         if f"inputs.{role}" in files:

@@ -21,8 +21,7 @@ from mtm.models.base import Predictor
 from mtm.predictions.checks import check_samples
 from mtm.predictions.gene_overlap import GeneOverlap, match_genes
 from mtm.predictions.new_people import check_source, tissue_called
-from mtm.settings.transfer import MIN_OVERLAP
-from mtm.vocabulary import Units
+from mtm.vocabulary import MIN_OVERLAP, Units
 
 # What a table of samples says beside covariates.
 SAMPLE_COLUMNS = ("sample_id", "donor", "tissue")

@@ -8,8 +8,8 @@ from pydantic import Field
 
 from mtm.settings.base import Label, Names, Once, Section, key, seed
 from mtm.settings.disease import PSEUDO_COUNT, Q_BELOW
+from mtm.vocabulary import MIN_OVERLAP
 
-MIN_OVERLAP = 0.8
 # By mean and sd of every gene in training samples at hand.
 Alignment = Literal["log2", "tpm", "none"]
 MOMENTS: tuple[str, ...] = get_args(Alignment)
