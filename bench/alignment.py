@@ -9,10 +9,10 @@ them as laboratories of n people each, every one aligned by itself. Gene-wise rh
 and sample-wise rho, means over tissues with ten such donors; `--draws` choices of donors.
 
 Effects, on log2(1+TPM) of blood: ``none``; ``gene`` adds N(0, 0.7) to each gene; ``whole`` is a
-scale of 0.85 and an offset of 0.6 besides; ``half`` is half of ``whole``. Two are of each sample by
-itself: ``depth`` has a scale N(1, 0.08) and an offset N(0, 0.5), ``floor`` adds a background to 40
-times the TPM, as arrays do, and a scale N(1, 0.05). ``--inputs ranks`` shows the model the ranks of
-blood (methods 6.25) in place of z-scores.
+scale of 0.85 and an offset of 0.6 besides; ``half`` is half of ``whole``. Two are of each sample
+by itself: ``depth`` has a scale N(1, 0.08) and an offset N(0, 0.5), ``floor`` adds a background to
+40 times the TPM, as arrays do, and a scale N(1, 0.05). ``--inputs ranks`` shows the model the
+ranks of blood (methods 6.25) in place of z-scores.
 """
 
 import argparse

@@ -7,6 +7,7 @@ from functools import partial
 import pandas as pd
 
 from mtm.figures import names
+from mtm.page.ranks import ranks_card
 from mtm.page.results import Results
 from mtm.page.words import between, count, listed, measured, number, p_value, share
 from mtm.settings.disease import contrast_label
@@ -74,6 +75,8 @@ def cards(results: Results) -> list[Card]:
         ("What would more donors bring?", _growth, ["growth/*.tsv"], ["growth"]),
         ("What does a panel of some genes tell of the others?", _landmarks,
          ["landmarks/accuracy/*.tsv"], ["landmarks"]),
+        ("What does the order of a sample's genes tell?", ranks_card, ["ranks/summary.tsv"],
+         ["ranks", "perturbation"]),
         ("Do the tissues' kinships come out?", _kinship,
          ["representations/tissue_similarity_summary.tsv"], ["fig_s9", "fig_s8"]),
         ("Do genes go with age, sex and other traits as they should?", _traits,

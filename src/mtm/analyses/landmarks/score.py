@@ -182,9 +182,11 @@ def _score(
     """
     if not len(genes):
         return pd.DataFrame()
-    held_out = _held_out(cohort, folds, scaling)
+    held_out = held_out_samples(cohort, folds, scaling)
     weights = fold_weights([held_out], accuracy)
-    of_tissues = _tissues(cohort, held_out, whole.told, genes, device)
+    of_tissues = (
+        tissue.of_genes(genes) for tissue in lined_up(cohort, held_out, whole.told, device)
+    )
     scores = score_tissues(
         of_tissues, cohort.genes.index[genes], weights, "", accuracy, scales=[HEADLINE.scale]
     ).by_tissue
@@ -194,7 +196,7 @@ def _score(
     return rows
 
 
-def _held_out(cohort: Cohort, folds: pd.Series, scaling: Scaling) -> HeldOut:
+def held_out_samples(cohort: Cohort, folds: pd.Series, scaling: Scaling) -> HeldOut:
     """Name every held-out sample as one that is predicted."""
     samples = pd.DataFrame(
         {
@@ -210,13 +212,9 @@ def _held_out(cohort: Cohort, folds: pd.Series, scaling: Scaling) -> HeldOut:
     return HeldOut(Path(), (), HEADLINE.scale, cohort.genes.index, samples, rows, scaling)
 
 
-def _tissues(
-    cohort: Cohort, held_out: HeldOut, told: np.ndarray, genes: np.ndarray, device: str
-) -> Iterator[Tissue]:
-    """Line up one tissue after the other."""
+def lined_up(cohort: Cohort, held_out: HeldOut, told: np.ndarray, device: str) -> Iterator[Tissue]:
+    """Line up what was told of held-out samples, one tissue after the other."""
     for _, rows in held_out.rows.groupby("tissue", sort=True):
         members = np.flatnonzero(held_out.samples["tissue"] == rows["tissue"].iloc[0])
         predicted = np.nan_to_num(told[rows["cohort_row"]])
-        yield line_up(
-            held_out, rows, predicted, cohort.expr_tpm[members], torch.device(device)
-        ).of_genes(genes)
+        yield line_up(held_out, rows, predicted, cohort.expr_tpm[members], torch.device(device))
