@@ -57,7 +57,7 @@ def _moved(table: pd.DataFrame | None) -> Iterator[str]:
     best = table.nsmallest(4, "p", keep="first")
     named = [
         f"{row['symbol']} ({row['perturbation']}, {row['from_state']} to {row['to_state']}, "
-        f"{p_value(row['p'])})"
+        f"P {p_value(row['p'])})"
         for _, row in best.iterrows()
     ]
     yield (

@@ -51,6 +51,8 @@ class Encoder(nn.Module):
             settings.width, settings.heads, 4 * settings.width, settings.dropout, "gelu",
             batch_first=True, norm_first=True,
         )  # fmt: skip
+        # Dropout of attention itself costs a third of the training.
+        layer.self_attn.dropout = 0.0
         self.layers = nn.TransformerEncoder(layer, settings.layers, enable_nested_tensor=False)
         self.norm = nn.LayerNorm(settings.width)
         self.bias = nn.Parameter(torch.zeros(n_genes))
@@ -64,7 +66,8 @@ class Encoder(nn.Module):
         known = torch.where(ended, self.end, sentences)
         places = torch.arange(sentences.shape[1], device=sentences.device)
         vectors = self.genes(known) + self.places(places)
-        return self.norm(self.layers(vectors, src_key_padding_mask=ended))
+        mask = ended if bool(ended.any()) else None
+        return self.norm(self.layers(vectors, src_key_padding_mask=mask))
 
     def code(self, sentences: Tensor) -> Tensor:
         """Mean vector of a sentence's genes, ``(n, width)``; 0 where it has none."""
@@ -203,7 +206,11 @@ def save(encoder: Encoder, genes: list[str], path: str | Path) -> None:
     """Write the weights and the ids of genes; what is in it is of no single person."""
     weights = {name: value.contiguous().cpu() for name, value in encoder.state_dict().items()}
     with atomic_path(path) as temporary:
+        # safetensors gives a file to its owner alone; others' rights are the umask's to say.
+        temporary.touch()
+        mode = temporary.stat().st_mode
         save_file(weights, str(temporary), metadata={GENES: json.dumps(genes)})
+        temporary.chmod(mode)
 
 
 @dataclass(frozen=True)
