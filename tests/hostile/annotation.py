@@ -4,6 +4,7 @@ import os
 
 import numpy as np
 import pyBigWig
+from safetensors.numpy import save_file
 from tests.hostile.case import Case
 from tests.hostile.files import config, write_cohort, write_config
 
@@ -35,6 +36,8 @@ def prepare(folder):
         "symbol\tensembl_gene_id\tentrez_id\tuniprot_ids\nS1\tENSG00000000001\t1\tP1\n"
     )
     (folder / "panel.txt").write_text("S1\nENSG00000000002\n")
+    weights = {"bias": np.zeros(2, np.float32)}
+    save_file(weights, folder / "encoder.safetensors", metadata={"genes": '["S1", "S2"]'})
     earlier = folder / "results/small/gene_characteristics"
     earlier.mkdir(parents=True)
     (earlier / "summary.tsv").write_text("earlier\n")
@@ -98,6 +101,9 @@ TABLES = [
     ("landmarks", "panel.txt", "landmarks that are no text", lambda data: b"\xff\xfe" + data, "no text"),
     ("landmarks", "panel.txt", "an empty list of landmarks", lambda data: b"", "an empty file"),
     ("landmarks", "panel.txt", "landmarks of two columns without ids", lambda data: b"gene\tprobe\nS1\tp\n", "ensembl_gene_id or gene_id"),
+    ("rank_encoder", "encoder.safetensors", "an encoder's weights as a pickle", lambda data: b"\x80\x04" + data, "a file that is none"),
+    ("rank_encoder", "encoder.safetensors", "an encoder's weights cut in half", lambda data: data[: len(data) // 2], "a file that is none"),
+    ("rank_encoder", "encoder.safetensors", "an encoder's weights with a gene twice", lambda data: data.replace(b"S2", b"S1"), "no ids that differ"),
     ("gene_model", "genes.gtf", "a gene model with a word for a place", lambda data: data.replace(b"\t100\t", b"\tx\t", 1), "nine fields"),
     ("gene_model", "genes.gtf", "a gene model with a gene twice", lambda data: data + data, "duplicate gene"),
     ("gene_model", "genes.gtf", "a gene model without genes", lambda data: b"#empty\n", "no gene row"),
@@ -114,8 +120,9 @@ CASES = [
             interactions="partners.tsv",
             gene_identifiers="ids.tsv",
             landmarks="panel.txt",
+            rank_encoder="encoder.safetensors",
         ),
-        "8 files checked, no problem found",
+        "9 files checked, no problem found",
     ),
     *(
         Case(

@@ -14,6 +14,7 @@ from mtm.analyses.genes.conservation import (
     is_table,
     read_chromosomes,
 )
+from mtm.analyses.ranks.weights import described
 from mtm.analyses.transfer.reading import Files, check_people
 from mtm.cohort.checks import CohortNames, Problems, check_cohort
 from mtm.cohort.filters import check_source
@@ -164,6 +165,7 @@ def _check_annotation(
         "interactions": read_interactions,
         "gene_identifiers": read_gene_identifiers,
         "landmarks": read_gene_list,
+        "rank_encoder": described,
     }
     for role, read in readers.items():
         if f"inputs.{role}" in files:

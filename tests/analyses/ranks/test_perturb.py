@@ -11,22 +11,20 @@ from mtm.analyses.ranks.perturb import COLUMNS, perturb_genes
 from mtm.errors import CannotDo
 from mtm.settings.ranks import Perturbation, Ranks
 
-N_GENES = 60
+# In men the gene is beyond the end of the sentence.
+N_DONORS, N_GENES, LENGTH = 320, 60, 20
 SETTINGS = Ranks(
-    epochs=1,
-    layers=1,
-    width=16,
-    heads=2,
+    epochs=1, layers=1, width=16, heads=2, length=LENGTH,
     perturbation=Perturbation(genes=("HIGH",), null_genes=40),
-)
+)  # fmt: skip
 
 
 @pytest.fixture
 def cohort():
     """One gene is high in women; nothing else differs."""
-    cohort = simulated_cohort(48, N_GENES, 2, keep=1.0)
+    cohort = simulated_cohort(N_DONORS, N_GENES, 2, keep=1.0)
     cohort.genes["symbol"] = ["HIGH", *(f"S{i}" for i in range(1, N_GENES))]
-    sex = np.tile([1, 2], 24)
+    sex = np.tile([1, 2], N_DONORS // 2)
     cohort.donors["sex"] = sex
     rng = np.random.default_rng(3)
     cohort.expr_tpm[:] = np.exp2(rng.normal(5, 1, cohort.expr_tpm.shape))
@@ -36,14 +34,11 @@ def cohort():
 
 @pytest.fixture
 def encoders(cohort, tmp_path):
-    """Encoders without training: a gene's place is in the mean vector all the same."""
+    """Encoders without training: whether a gene is in a sentence is in its mean vector."""
     paths = {}
     for fold in (0, 1):
         torch.manual_seed(fold)
-        encoder = Encoder(N_GENES, N_GENES, SETTINGS)
-        with torch.no_grad():
-            encoder.genes.weight.mul_(50)
-            encoder.places.weight.copy_(torch.linspace(-1, 1, N_GENES)[:, None].repeat(1, 16))
+        encoder = Encoder(N_GENES, LENGTH, SETTINGS)
         paths[fold] = tmp_path / f"{fold}.safetensors"
         save(encoder, list(cohort.genes.index), paths[fold])
     return paths
@@ -51,7 +46,7 @@ def encoders(cohort, tmp_path):
 
 @pytest.fixture
 def folds(cohort):
-    return pd.Series(np.arange(48) // 2 % 2, cohort.donors.index)
+    return pd.Series(np.arange(N_DONORS) // 2 % 2, cohort.donors.index)
 
 
 def test_a_planted_gene_moves_codes_towards_the_other_sex(cohort, folds, encoders):
@@ -60,12 +55,12 @@ def test_a_planted_gene_moves_codes_towards_the_other_sex(cohort, folds, encoder
     assert set(table["symbol"]) == {"HIGH"}
     by = table.set_index(["perturbation", "from_state"])
     towards = by.loc[[("overexpress", "sex 1"), ("delete", "sex 2")]]
-    assert (towards["shift_to_goal"] > 0.2).all()
-    assert (towards["p"] == 1 / 41).all()
-    assert (towards["n"] == 24).all()
-    assert (towards["q"] < 0.06).all()
-    away = by.loc[("overexpress", "sex 2")]
-    assert away["p"] > 0.5
+    assert (towards["shift_to_goal"] > 0.5).all()
+    assert (towards["p"] < 0.05).all()
+    assert (towards["n"] == 50).all()
+    # It is first already, or not there.
+    there = by.loc[[("overexpress", "sex 2"), ("delete", "sex 1")]]
+    np.testing.assert_allclose(there[["shift", "shift_to_goal"]], 0, atol=1e-5)
 
 
 def test_what_cannot_be_perturbed_is_said(cohort, folds, encoders):

@@ -3,27 +3,25 @@
 import json
 import logging
 import math
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
 from mtm.analyses.ranks.sentences import NO_GENE
+from mtm.analyses.ranks.weights import GENES, MOST_GENES, Described, described
 from mtm.errors import InputError, shown
-from mtm.io import atomic_path, require_file
+from mtm.io import atomic_path
 from mtm.settings.ranks import Ranks
 
 log = logging.getLogger(__name__)
 
 # Sentences encoded at a time hold so many genes.
 AT_A_TIME = 1 << 16
-MOST_GENES = 200_000
-GENES = "genes"
 
 
 class Encoder(nn.Module):
@@ -180,7 +178,8 @@ def _placed(device: str, sentences: np.ndarray, *others: np.ndarray) -> list[Ten
 
 @torch.inference_mode()
 def codes(encoder: Encoder, sentences: np.ndarray) -> np.ndarray:
-    """Codes of sentences, ``(n, width)``, float32."""
+    """Codes of sentences, ``(n, width)``, float32; of longer ones than it knows the beginning."""
+    sentences = sentences[:, : encoder.places.num_embeddings]
     device = encoder.bias.device.type
     step = max(1, AT_A_TIME // max(sentences.shape[1], 1))
     parts = [
@@ -213,14 +212,6 @@ def save(encoder: Encoder, genes: list[str], path: str | Path) -> None:
         temporary.chmod(mode)
 
 
-@dataclass(frozen=True)
-class _File:
-    """What a file of weights says before they are read."""
-
-    genes: list[str]
-    shapes: dict[str, tuple[int, ...]]
-
-
 def weights_for(
     path: str | Path, genes: list[str], length: int, settings: Ranks
 ) -> dict[str, Tensor]:
@@ -234,17 +225,14 @@ def weights_for(
     InputError
         It is no safetensors file that `save` wrote, of other layers, or has none of the genes.
     """
-    path = require_file(path, "weights of an encoder (.safetensors)")
-    torch.manual_seed(settings.seed)
-    own = Encoder(len(genes), length, settings).state_dict()
+    known = described(path)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(settings.seed)
+        own = Encoder(len(genes), length, settings).state_dict()
     try:
+        _check_shapes(known, own, settings)
         with safe_open(str(path), framework="pt") as handle:
-            known = _described(handle)
-            _check_shapes(known, own, settings)
             read = {name: handle.get_tensor(name) for name in own}
-    except (SafetensorError, OSError) as error:
-        expected = "a safetensors file that this analysis wrote"
-        raise InputError(path, f"a file that is none ({error})", expected) from error
     except InputError as error:
         raise error.within(path) from error
     for name, values in read.items():
@@ -265,24 +253,7 @@ def weights_for(
     return own | read
 
 
-def _described(handle) -> _File:
-    """Return genes and shapes, checked before anything of their size is taken."""
-    text = (handle.metadata() or {}).get(GENES, "")
-    try:
-        genes = json.loads(text) if len(text) < 64 * MOST_GENES else None
-    except ValueError:
-        genes = None
-    sound = isinstance(genes, list) and all(isinstance(gene, str) for gene in genes)
-    if not sound or not 0 < len(genes) <= MOST_GENES or len(set(genes)) < len(genes):
-        raise InputError("its list of genes", "none, or no ids that differ", "gene ids")
-    parts = {name: handle.get_slice(name) for name in handle.keys()}
-    wrong = [name for name, part in parts.items() if part.get_dtype() != "F32"]
-    if wrong:
-        raise InputError(shown(wrong[0]), "other numbers", "32-bit numbers (F32)")
-    return _File(genes, {name: tuple(part.get_shape()) for name, part in parts.items()})
-
-
-def _check_shapes(known: _File, own: dict[str, Tensor], settings: Ranks) -> None:
+def _check_shapes(known: Described, own: dict[str, Tensor], settings: Ranks) -> None:
     """Refuse weights of another encoder."""
     if set(known.shapes) != set(own):
         found = f"{len(known.shapes)} arrays, or others"

@@ -48,7 +48,7 @@ class Way:
     Parameters
     ----------
     sentences
-        ``(n, length)``.
+        ``(n, length + 1)`` at most.
     codes
         Theirs, ``(n, width)``.
     axis
@@ -223,7 +223,9 @@ def _way(
     settings: Ranks,
 ) -> Way:
     """Encode what `_rows` drew."""
-    out, own, other = (fold.sentences(cohort, part, settings) for part in rows)
+    # Where a gene is taken out, the one beyond the end moves in.
+    longer = settings.model_copy(update={"length": settings.length + 1})
+    out, own, other = (fold.sentences(cohort, part, longer) for part in rows)
     axis = codes(encoder, other).mean(0) - codes(encoder, own).mean(0)
     return Way(out, codes(encoder, out), axis / (float(axis @ axis) or 1.0))
 

@@ -257,9 +257,7 @@ def _blood_to_tissue(
         lined_up(cohort, held_out, told, device), cohort.genes.index,
         fold_weights([held_out], accuracy), "", accuracy, scales=[HEADLINE.scale],
     ).by_tissue  # fmt: skip
-    rows = scores[
-        (scores["level"] == HEADLINE.level) & (scores["convention"] == HEADLINE.convention)
-    ]
+    rows = scores[(scores["level"] == "gene_wise") & (scores["convention"] == HEADLINE.convention)]
     row = rows[rows["tissue"] == MEAN_OF_TISSUES].rename(columns={"mean_rho": "score"})
     about = {"part": BLOOD_TO_TISSUE, "input": name, "target": MEAN_OF_TISSUES}
     return row.assign(**about, n_donors=held_out.rows["donor"].nunique())
