@@ -71,7 +71,7 @@ def test_what_cannot_be_perturbed_is_said(cohort, folds, encoders):
 
     with pytest.raises(CannotDo, match="none of the genes"):
         with_(genes=("NONE",))
-    with pytest.raises(CannotDo, match="values of height"):
+    with pytest.raises(CannotDo, match="0 values of 'height'"):
         with_(goal="height")
     with pytest.raises(CannotDo, match="held-out samples"):
         with_(tissues=("Nowhere",))
