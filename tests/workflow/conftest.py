@@ -66,6 +66,12 @@ CONFIG = {
         "components": 4,
         "perturbation": {"samples": 6, "null_genes": 19},
     },
+    "imputation": {
+        "methods": ["gaussian", "vae"],
+        "autoencoder": {"widths": [16], "code_width": 4, "epochs": 3},
+        "random_features": 20,
+        "probe_genes": 20,
+    },
 }
 
 TARGETS = ["accuracy", "tables", "results/small/bundles/mtm.safetensors"]

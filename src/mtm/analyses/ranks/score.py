@@ -2,15 +2,13 @@
 
 import logging
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from sklearn.linear_model import RidgeClassifierCV
 
-from mtm.analyses.accuracy.score import score_tissues
-from mtm.analyses.landmarks.score import held_out_samples, lined_up
+from mtm.analyses.accuracy.same_sample import score_told
 from mtm.analyses.ranks.baselines import PARTS, counted_losses
 from mtm.analyses.ranks.encoder import codes, draw_masks, masked_losses
 from mtm.analyses.ranks.fold import Fold, load_encoder, untrained
@@ -19,7 +17,6 @@ from mtm.cohort.ranks import deviations, normal_scores
 from mtm.cohort.scaling import TissueScaler
 from mtm.models.device import choose_device
 from mtm.models.teebot import principal_axes
-from mtm.predictions.held_out import fold_weights
 from mtm.settings.accuracy import AccuracySettings
 from mtm.settings.ranks import Ranks
 from mtm.settings.scaling import Scaling
@@ -248,16 +245,10 @@ def _blood_to_tissue(
     device: str,
 ) -> pd.DataFrame:
     """Score what was told as the headline is, the mean of tissues."""
-    held_out = held_out_samples(cohort, folds, scaling)
-    there = np.isfinite(told[held_out.rows["cohort_row"], 0])
-    held_out = replace(held_out, rows=held_out.rows[there].reset_index(drop=True))
-    if held_out.rows.empty:
-        return pd.DataFrame()
-    scores = score_tissues(
-        lined_up(cohort, held_out, told, device), cohort.genes.index,
-        fold_weights([held_out], accuracy), "", accuracy, scales=[HEADLINE.scale],
-    ).by_tissue  # fmt: skip
-    rows = scores[(scores["level"] == "gene_wise") & (scores["convention"] == HEADLINE.convention)]
+    genes = np.arange(cohort.n_genes)
+    rows = score_told(cohort, folds, told, genes, accuracy, scaling, device)
+    rows = rows[rows["level"] == "gene_wise"]
     row = rows[rows["tissue"] == MEAN_OF_TISSUES].rename(columns={"mean_rho": "score"})
     about = {"part": BLOOD_TO_TISSUE, "input": name, "target": MEAN_OF_TISSUES}
-    return row.assign(**about, n_donors=held_out.rows["donor"].nunique())
+    donors = cohort.donor[np.isfinite(told[:, 0])]
+    return row.assign(**about, n_donors=len(np.unique(donors)))
