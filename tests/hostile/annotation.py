@@ -4,6 +4,7 @@ import os
 
 import numpy as np
 import pyBigWig
+from safetensors.numpy import save_file
 from tests.hostile.case import Case
 from tests.hostile.files import config, samples, write_cohort, write_config
 
@@ -38,6 +39,8 @@ def prepare(folder):
     names = [name for name, *_ in samples()]
     rows = [f"ENSG{i:011d}.1\t" + "\t".join(["17"] * len(names)) for i in range(1, 13)]
     (folder / "counts.tsv").write_text("\n".join(["\t".join(["gene_id", *names]), *rows, ""]))
+    weights = {"bias": np.zeros(2, np.float32)}
+    save_file(weights, folder / "encoder.safetensors", metadata={"genes": '["S1", "S2"]'})
     earlier = folder / "results/small/gene_characteristics"
     earlier.mkdir(parents=True)
     (earlier / "summary.tsv").write_text("earlier\n")
@@ -106,6 +109,9 @@ TABLES = [
     ("counts", "counts.tsv", "counts below 0", lambda data: data.replace(b"\t17\t", b"\t-17\t", 1), "-17"),
     ("counts", "counts.tsv", "counts with a word", lambda data: data.replace(b"\t17\t", b"\tmany\t", 1), "'many'"),
     ("counts", "counts.tsv", "an empty file of counts", lambda data: b"", "sample ids: found none"),
+    ("rank_encoder", "encoder.safetensors", "an encoder's weights as a pickle", lambda data: b"\x80\x04" + data, "a file that is none"),
+    ("rank_encoder", "encoder.safetensors", "an encoder's weights cut in half", lambda data: data[: len(data) // 2], "a file that is none"),
+    ("rank_encoder", "encoder.safetensors", "an encoder's weights with a gene twice", lambda data: data.replace(b"S2", b"S1"), "no ids that differ"),
     ("gene_model", "genes.gtf", "a gene model with a word for a place", lambda data: data.replace(b"\t100\t", b"\tx\t", 1), "nine fields"),
     ("gene_model", "genes.gtf", "a gene model with a gene twice", lambda data: data + data, "duplicate gene"),
     ("gene_model", "genes.gtf", "a gene model without genes", lambda data: b"#empty\n", "no gene row"),
@@ -123,8 +129,9 @@ CASES = [
             gene_identifiers="ids.tsv",
             landmarks="panel.txt",
             counts="counts.tsv",
+            rank_encoder="encoder.safetensors",
         ),
-        "9 files checked, no problem found",
+        "10 files checked, no problem found",
     ),
     *(
         Case(

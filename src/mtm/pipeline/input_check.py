@@ -16,6 +16,7 @@ from mtm.analyses.genes.conservation import (
     read_chromosomes,
 )
 from mtm.analyses.imputation.counts import check_counts
+from mtm.analyses.ranks.weights import described
 from mtm.analyses.transfer.reading import Files, check_people, said_by_config
 from mtm.cohort.checks import CohortNames, Problems, check_cohort
 from mtm.cohort.filters import check_source
@@ -167,6 +168,7 @@ def _check_annotation(
         "gene_identifiers": read_gene_identifiers,
         "landmarks": read_gene_list,
         "counts": check_counts,
+        "rank_encoder": described,
     }
     for role, read in readers.items():
         if f"inputs.{role}" in files:

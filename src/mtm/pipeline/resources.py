@@ -146,6 +146,10 @@ def rule_resources(size: CohortSize, n_models: int) -> Mapping[str, dict[str, in
         "score_external": _asked(10 * matrix + 30 * genes_mb, 3 * matrix + 4 * genes_mb),
         # z-scores, and what is left or told of them; for networks what ridge says, too.
         **dict.fromkeys(("choose_landmarks", "score_landmarks"), _asked(14 * matrix + 2000, 10)),
+        # Sentences and codes; samples that are worked on hold logits of all genes.
+        **dict.fromkeys(
+            ("fit_rank_encoder", "score_ranks", "perturb_genes"), _asked(8 * matrix + 4000, 200)
+        ),
         # What each method says of all samples, counts, and products of genes or of samples.
         "impute_genes": _asked(
             24 * matrix + 24e-6 * min(size.n_genes, size.n_samples) ** 2 + 2000, 100
