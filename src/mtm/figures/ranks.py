@@ -5,7 +5,7 @@ from matplotlib.figure import Figure
 
 from mtm.figures import marks
 from mtm.figures.registry import figure
-from mtm.figures.style import COLUMN_MM, MUTED, PALETTE, new_figure
+from mtm.figures.style import MUTED, PAGE_MM, PALETTE, new_figure
 from mtm.vocabulary import BLOOD_TO_TISSUE, CODE, PERPLEXITY, PROBE, RANK_INPUTS, RANK_PARTS
 
 PANELS = {
@@ -38,7 +38,7 @@ def ranks(table: pd.DataFrame) -> Figure:
     """
     parts = [name for name in PANELS if (table["part"] == name).any()]
     sizes = [int((table["part"] == name).sum()) for name in parts]
-    drawing = new_figure(COLUMN_MM, REST_MM + ROW_MM * sum(sizes))
+    drawing = new_figure(PAGE_MM, REST_MM + ROW_MM * sum(sizes))
     axes = drawing.subplots(len(parts), 1, squeeze=False, height_ratios=sizes)[:, 0]
     for ax, name in zip(axes, parts, strict=True):
         rows = table[table["part"] == name].reset_index(drop=True)
@@ -73,7 +73,7 @@ def perturbation(table: pd.DataFrame) -> Figure:
     table
         From `perturbation_table`.
     """
-    drawing = new_figure(COLUMN_MM, REST_MM + ROW_MM * len(table))
+    drawing = new_figure(PAGE_MM, REST_MM + ROW_MM * len(table))
     ax = drawing.subplots()
     ax.axvline(0, color=MUTED, lw=0.8, ls=":")
     for y, row in table.iterrows():
@@ -87,6 +87,6 @@ def perturbation(table: pd.DataFrame) -> Figure:
     ]
     ax.set_yticks(range(len(table)), labels)
     ax.set_ylim(len(table) - 0.5, -0.5)
-    ax.set_xlabel("Share of the way to the other state; bar: median to 95% of genes of like rank")
+    ax.set_xlabel("Share of the way; bar: median to 95% of genes of like rank")
     ax.grid(axis="x")
     return drawing

@@ -113,6 +113,8 @@ def _with_bundles(parts: Sequence[ModelParameters], size: CohortSize) -> ModelSi
 # Rules of external cohorts, of as many samples as there are of a tissue: without the cohort's
 # expression, and with it.
 LOOKED_UP = ("name_genes", "simulate_series")
+# Sentences and codes; samples that are worked on hold logits of all genes.
+ENCODED = ("fit_rank_encoder", "score_ranks", "perturb_genes")
 TRANSFERRED = ("read_external", "transfer_model", "predict_differences")
 
 
@@ -146,10 +148,7 @@ def rule_resources(size: CohortSize, n_models: int) -> Mapping[str, dict[str, in
         "score_external": _asked(10 * matrix + 30 * genes_mb, 3 * matrix + 4 * genes_mb),
         # z-scores, and what is left or told of them; for networks what ridge says, too.
         **dict.fromkeys(("choose_landmarks", "score_landmarks"), _asked(14 * matrix + 2000, 10)),
-        # Sentences and codes; samples that are worked on hold logits of all genes.
-        **dict.fromkeys(
-            ("fit_rank_encoder", "score_ranks", "perturb_genes"), _asked(8 * matrix + 4000, 200)
-        ),
+        **dict.fromkeys(ENCODED, _asked(8 * matrix + 4000, 200)),
         # What each method says of all samples, counts, and products of genes or of samples.
         "impute_genes": _asked(
             24 * matrix + 24e-6 * min(size.n_genes, size.n_samples) ** 2 + 2000, 100
