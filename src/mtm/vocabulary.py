@@ -120,6 +120,13 @@ MEASURED, FORETOLD, PROMISED = GROWTH = ("measured", "foretold", "promised")
 LISTED, CHOSEN, RANDOM = PANELS = ("listed", "chosen", "random")
 OTHERS, IN_NO_PANEL = ("all others", "in no panel")
 
+# Imputers that stand beside those of the config: what knows the tissue alone, and the average of
+# the Gaussian conditional and the autoencoder.
+TISSUE_MEAN, AVERAGE = ("tissue_mean", "average")
+# Codes of samples, and how they are probed.
+CODES = ("pca", "vae", "vae_penalty", "minus_means", "tissue_z", "joint")
+LINEAR, NON_LINEAR, SIMILARITY = ("linear", "non-linear", "similarity")
+
 # Comparisons of models.
 PAIR = ["model_a", "model_b"]
 TABLE_MEASURES = (*HEADLINE_MEASURES, ("tpm_z", "sample_wise", SAMPLE_CONVENTION))
