@@ -23,8 +23,9 @@ sys.meta_path.insert(0, Missing)
 from mtm.cli import main
 out, people, traits, source, *bundles = sys.argv[1:]
 for bundle in bundles:
-    given = ["--expression", people, "--traits", traits, "--source", source, "--align", "none"]
-    print(main(["predict", "--bundle", bundle, *given, "--out", out, "--force"]))
+    given = ["--expression", people, "--traits", traits, "--source", source]
+    command = ["predict", "--bundle", bundle, *given, "--align", "none", "--out", out, "--force"]
+    print(main(command))
 """
 
 
