@@ -11,6 +11,7 @@ from mtm.page.results import Results
 from mtm.page.words import between, count, listed, measured, number, p_value, share
 from mtm.settings.disease import contrast_label
 from mtm.vocabulary import (
+    ALL_GENES,
     ALL_OTHERS,
     BASELINE,
     CROSS_VALIDATION,
@@ -74,6 +75,8 @@ def cards(results: Results) -> list[Card]:
         ("What would more donors bring?", _growth, ["growth/*.tsv"], ["growth"]),
         ("What does a panel of some genes tell of the others?", _landmarks,
          ["landmarks/accuracy/*.tsv"], ["landmarks"]),
+        ("What do other tissues and the genome tell of a gene's expression?", _profiles,
+         ["profiles/accuracy.tsv"], ["profiles"]),
         ("Do the tissues' kinships come out?", _kinship,
          ["representations/tissue_similarity_summary.tsv"], ["fig_s9", "fig_s8"]),
         ("Do genes go with age, sex and other traits as they should?", _traits,
@@ -287,6 +290,20 @@ def _landmarks(results: Results) -> Iterator[str]:
             + (f"; {listed(others)}." if others else ".")
         )
     yield "The mean of the tissue tells 0 there, whatever it explains between tissues."
+
+
+def _profiles(results: Results) -> Iterator[str]:
+    """Say how well holes are filled and genes told that nobody measured."""
+    table = rows(results.table("profiles/accuracy.tsv"), genes=ALL_GENES, measure="shape_r")
+    for hidden, part in table.groupby("hidden", sort=False):
+        told = part.set_index("method")
+        row, simple = told.loc["stack"], ("tissue_mean", "own_mean", "nearest")
+        others = [f"{names.PROFILE_METHODS[name].lower()} {number(told['value'][name])}"
+                  for name in simple if name in told.index]  # fmt: skip
+        yield (
+            f"{hidden.capitalize()}, {count(row['n_genes'])} genes of chromosomes held out: "
+            f"shape r {measured(row, 'value')} by all parts; {listed(others)}."
+        )
 
 
 def _kinship(results: Results) -> Iterator[str]:

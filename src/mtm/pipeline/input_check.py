@@ -14,6 +14,8 @@ from mtm.analyses.genes.conservation import (
     is_table,
     read_chromosomes,
 )
+from mtm.analyses.profiles.promoters import read_promoters
+from mtm.analyses.profiles.table import read_profiles
 from mtm.analyses.transfer.reading import Files, check_people
 from mtm.cohort.checks import CohortNames, Problems, check_cohort
 from mtm.cohort.filters import check_source
@@ -161,13 +163,15 @@ def _check_annotation(
 ) -> None:
     """Note problems of the files of single analyses."""
     readers = {
-        "interactions": read_interactions,
-        "gene_identifiers": read_gene_identifiers,
-        "landmarks": read_gene_list,
+        "inputs.interactions": read_interactions,
+        "inputs.gene_identifiers": read_gene_identifiers,
+        "inputs.landmarks": read_gene_list,
+        "profiles.table": read_profiles,
+        "profiles.promoters": read_promoters,
     }
-    for role, read in readers.items():
-        if f"inputs.{role}" in files:
-            problems.of(read, files[f"inputs.{role}"])
+    for key, read in readers.items():
+        if key in files:
+            problems.of(read, files[key])
     if "inputs.gene_model" in files and not config["filters"]["gene_biotypes"]:
         # Where biotypes are chosen, it was read with the cohort.
         problems.of(read_gtf_genes, files["inputs.gene_model"])

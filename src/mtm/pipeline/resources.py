@@ -146,6 +146,8 @@ def rule_resources(size: CohortSize, n_models: int) -> Mapping[str, dict[str, in
         "score_external": _asked(10 * matrix + 30 * genes_mb, 3 * matrix + 4 * genes_mb),
         # z-scores, and what is left or told of them; for networks what ridge says, too.
         **dict.fromkeys(("choose_landmarks", "score_landmarks"), _asked(14 * matrix + 2000, 10)),
+        # Features of genes, some of them twice, profiles with sds; networks and libraries.
+        "complete_profiles": _asked(2 * matrix + 0.15 * size.n_genes + 2000, 2 * genes_mb),
         # z-scores of two tissues and of all others together, with their squares.
         "estimate_ceiling": _asked(6 * matrix, 10),
         "compare_models": _asked(4 * matrix + 10 * n_models * genes_mb, n_models * genes_mb),

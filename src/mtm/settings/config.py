@@ -22,6 +22,7 @@ from mtm.settings.growth import Growth
 from mtm.settings.intervals import IntervalSettings
 from mtm.settings.landmarks import Landmarks
 from mtm.settings.model_card import ModelCard
+from mtm.settings.profiles import ProfileSettings
 from mtm.settings.representations import Representations
 from mtm.settings.scaling import Scaling
 from mtm.settings.simulation import SimulationSettings
@@ -67,6 +68,7 @@ class Config(Section):
     any_sources: AnySources = AnySources()
     growth: Growth = Growth()
     landmarks: Landmarks = Landmarks()
+    profiles: ProfileSettings = ProfileSettings()
     intervals: IntervalSettings = IntervalSettings()
     evaluation: Evaluation = Evaluation()
     external: Annotated[dict[ExternalName, External] | None, OrNull] = key(None, "Cohorts from elsewhere of one tissue, cases and controls, by a name of your choice; null where there is none.")
