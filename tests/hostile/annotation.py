@@ -35,14 +35,19 @@ def prepare(folder):
         "symbol\tensembl_gene_id\tentrez_id\tuniprot_ids\nS1\tENSG00000000001\t1\tP1\n"
     )
     (folder / "panel.txt").write_text("S1\nENSG00000000002\n")
+    genes = [f"ENSG{i:011d}\t{i % 7}\t1.25\t{i % 5}.5\n" for i in range(1, 31)]
+    (folder / "profiles.tsv").write_text("gene_id\tLiver\tLung\tSkin\n" + "".join(genes))
+    (folder / "promoters.fa").write_text("".join(f">{one[:15]}\nACGTACGT\n" for one in genes))
     earlier = folder / "results/small/gene_characteristics"
     earlier.mkdir(parents=True)
     (earlier / "summary.tsv").write_text("earlier\n")
 
 
-def check(folder, **inputs):
-    """Check the cohort with further files."""
-    write_config(folder, config(inputs={"gene_model": "genes.gtf"} | inputs))
+def check(folder, **files):
+    """Check the cohort with further files, of profiles and among the inputs."""
+    profiles = {role: files.pop(role) for role in ("table", "promoters") if role in files}
+    inputs = {"gene_model": "genes.gtf"} | files
+    write_config(folder, config(inputs=inputs, profiles={"run": True} | profiles))
     return CHECK
 
 
@@ -98,6 +103,17 @@ TABLES = [
     ("landmarks", "panel.txt", "landmarks that are no text", lambda data: b"\xff\xfe" + data, "no text"),
     ("landmarks", "panel.txt", "an empty list of landmarks", lambda data: b"", "an empty file"),
     ("landmarks", "panel.txt", "landmarks of two columns without ids", lambda data: b"gene\tprobe\nS1\tp\n", "ensembl_gene_id or gene_id"),
+    ("table", "profiles.tsv", "profiles of words", lambda data: data.replace(b"1.25", b"low"), "a number of 30 at most"),
+    ("table", "profiles.tsv", "profiles in TPM", lambda data: data.replace(b"1.25", b"512"), "log2"),
+    ("table", "profiles.tsv", "profiles with a gene twice", lambda data: data + b"ENSG00000000001.7\t1\t1\t1\n", "twice"),
+    ("table", "profiles.tsv", "profiles with a tissue hidden in every gene", lambda data: data.replace(b"\t1.25", b"\t"), "hidden in every gene"),
+    ("table", "profiles.tsv", "profiles with a row cut short", lambda data: data + b"ENSG00000000099\n", "1 fields"),
+    ("table", "profiles.tsv", "profiles of two tissues", lambda data: data.replace(b"\t1.25", b"").replace(b"\tLung", b""), "by 2 tissues"),
+    ("promoters", "promoters.fa", "promoters of RNA", lambda data: data.replace(b"ACGT", b"ACGU"), "RNA has U for T"),
+    ("promoters", "promoters.fa", "promoters of protein", lambda data: data.replace(b"ACGT", b"MKLV"), "letters of DNA"),
+    ("promoters", "promoters.fa", "a promoter without a name", lambda data: data + b">\nACGT\n", "a name that is empty"),
+    ("promoters", "promoters.fa", "promoters that are no text", lambda data: b"\xff\xfe" + data, "no text"),
+    ("promoters", "promoters.fa", "an empty file of promoters", lambda data: b"", "an empty file"),
     ("gene_model", "genes.gtf", "a gene model with a word for a place", lambda data: data.replace(b"\t100\t", b"\tx\t", 1), "nine fields"),
     ("gene_model", "genes.gtf", "a gene model with a gene twice", lambda data: data + data, "duplicate gene"),
     ("gene_model", "genes.gtf", "a gene model without genes", lambda data: b"#empty\n", "no gene row"),
@@ -114,8 +130,10 @@ CASES = [
             interactions="partners.tsv",
             gene_identifiers="ids.tsv",
             landmarks="panel.txt",
+            table="profiles.tsv",
+            promoters="promoters.fa",
         ),
-        "8 files checked, no problem found",
+        "10 files checked, no problem found",
     ),
     *(
         Case(

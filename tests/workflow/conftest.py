@@ -57,6 +57,14 @@ CONFIG = {
         "train_mean": {"class": "train_mean"},
     },
     "accuracy": {"permutations": 20, "bootstraps": 20},
+    "profiles": {
+        "run": True,
+        "parts": ["neighbours", "conservation", "trees"],
+        "hidden": [1],
+        "seen": [],
+        "n_folds": 2,
+        "trees": {"iterations": 3, "draws": 1},
+    },
 }
 
 TARGETS = ["accuracy", "tables", "results/small/bundles/mtm.safetensors"]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from scipy.optimize import nnls
+from scipy.optimize import lsq_linear
 
 from mtm.analyses.profiles.features import FLOOR, Shapes, Surroundings
 from mtm.analyses.profiles.linear import Linear, filled, fit_linear
@@ -341,7 +341,7 @@ def _weights(
     left: np.ndarray,
     spread: np.ndarray,
 ) -> np.ndarray:
-    """Weights (2, 2), none below 0, of least squared error, apart for level and what is about it.
+    """Weights (2, 2), 0 to 1, of least squared error, apart for level and what is about it.
 
     `spread` multiplies each gene's errors about its level.
     """
@@ -352,5 +352,5 @@ def _weights(
         wanted = (_split(left, hid)[side] * weight)[hid]
         parts = [(_split(added[place] * hid, hid)[side] * weight)[hid] for place in there]
         if parts:
-            out[there, side] = nnls(np.stack(parts, 1), wanted)[0]
+            out[there, side] = lsq_linear(np.stack(parts, 1), wanted, (0, 1)).x
     return out

@@ -136,7 +136,7 @@ def read_profiles(path: str | Path) -> pd.DataFrame:
     if not known.any(0).all():
         tissue = shown(text.columns[known.any(0).argmin()])
         raise InputError(
-            path, f"no value of tissue {tissue}", "some genes measured in every tissue"
+            path, f"tissue {tissue} hidden in every gene", "some genes measured in every tissue"
         )
     if (n := known.any(1).sum()) < FEWEST_GENES:
         raise InputError(
