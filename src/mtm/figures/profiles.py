@@ -14,7 +14,7 @@ COLUMNS = [
     "hidden", "genes", "method", "measure", "value", "ci_low", "ci_high", "n_genes", "seconds",
 ]  # fmt: skip
 GENES = (ALL_GENES, NO_RELATIVES)
-MEASURES = {"shape_r": "shape r", "r2": "R² beyond own mean"}
+MEASURES = {"shape_r": "shape r", "r2": "R²"}
 # What a mean tells is far below 0 where a gene's own tissues are seen: it is left out of the axis.
 LOWEST = -0.15
 ROW_MM, REST_MM = 5.0, 32.0

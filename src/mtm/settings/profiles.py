@@ -20,7 +20,7 @@ class TreeSettings(Section):
     learning_rate: float = key(0.05, "Share of each tree that is added.", gt=0, le=1)
     leaves: int = key(15, "Leaves of a tree at most.", ge=2, le=10_000)
     min_genes: int = key(40, "Genes in a leaf at least.", ge=1, unit="genes")
-    draws: int = key(2, "Patterns of holes drawn for each training gene.", ge=1, le=100)
+    draws: int = key(1, "Patterns of holes drawn for each training gene.", ge=1, le=100)
 
 
 class HybridSettings(Section):

@@ -22,6 +22,7 @@ LEFT_OUT = 6
 NOTHING, LITTLE, MUCH, MOST = KINDS = range(4)
 FEW = 6
 LEVEL = 0.95
+SURE = 2.0
 ADDED = ("trees", "hybrid")
 
 
@@ -343,14 +344,19 @@ def _weights(
 ) -> np.ndarray:
     """Weights (2, 2), 0 to 1, of least squared error, apart for level and what is about it.
 
-    `spread` multiplies each gene's errors about its level.
+    Where the error falls by no more than it may by chance (`SURE` standard errors over genes), the
+    weights are 0. `spread` multiplies each gene's errors about its level.
     """
     out = np.zeros((len(ADDED), 2))
     there = [place for place, one in enumerate(added) if one is not None]
+    if not there:
+        return out
     left = np.where(hid, left, 0)
     for side, weight in enumerate((np.ones(spread.shape), spread)):
-        wanted = (_split(left, hid)[side] * weight)[hid]
-        parts = [(_split(added[place] * hid, hid)[side] * weight)[hid] for place in there]
-        if parts:
-            out[there, side] = lsq_linear(np.stack(parts, 1), wanted, (0, 1)).x
+        wanted = _split(left, hid)[side] * weight
+        parts = np.stack([_split(added[place] * hid, hid)[side] * weight for place in there], 2)
+        chosen = lsq_linear(parts[hid], wanted[hid], (0, 1)).x
+        gain = (wanted**2 - (wanted - parts @ chosen) ** 2).sum(1)
+        if gain.mean() > SURE * gain.std() / np.sqrt(len(gain)):
+            out[there, side] = chosen
     return out
