@@ -295,6 +295,8 @@ def _landmarks(results: Results) -> Iterator[str]:
 def _profiles(results: Results) -> Iterator[str]:
     """Say how well holes are filled and genes told that nobody measured."""
     table = rows(results.table("profiles/accuracy.tsv"), genes=ALL_GENES, measure="shape_r")
+    if table.empty:
+        return
     for hidden, part in table.groupby("hidden", sort=False):
         told = part.set_index("method")
         row, simple = told.loc["stack"], ("tissue_mean", "own_mean", "nearest")

@@ -12,15 +12,15 @@ Counts = Annotated[tuple[Annotated[int, Field(ge=1, le=10_000)], ...], Field(max
 
 
 class TreeSettings(Section):
-    """Gradient-boosted trees, a set a tissue, for what the linear parts leave."""
+    """Gradient-boosted trees, sets by tissue and by how much of a gene is seen, for what the linear parts leave."""
 
     section: ClassVar = "profiles.trees"
 
-    iterations: int = key(150, "Trees of a tissue.", ge=1, unit="iterations")
-    learning_rate: float = key(0.05, "Share of each tree that is added.", gt=0, le=1)
+    iterations: int = key(100, "Trees of a tissue and kind of gene.", ge=1, unit="iterations")
+    learning_rate: float = key(0.1, "Share of each tree that is added.", gt=0, le=1)
     leaves: int = key(15, "Leaves of a tree at most.", ge=2, le=10_000)
     min_genes: int = key(40, "Genes in a leaf at least.", ge=1, unit="genes")
-    draws: int = key(1, "Patterns of holes drawn for each training gene.", ge=1, le=100)
+    draws: int = key(1, "Patterns of holes drawn for each training gene, tissue and kind of gene.", ge=1, le=100)
 
 
 class HybridSettings(Section):

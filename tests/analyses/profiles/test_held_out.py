@@ -40,7 +40,7 @@ def test_a_fit_does_not_see_held_out_genes():
 
 
 def test_neighbours_tell_shapes_and_means_do_not():
-    around = surroundings_of(table(), SETTINGS)
+    around = surroundings_of(table(480, 12), SETTINGS)
     scores = measure_accuracy(around, SETTINGS, "cpu")
     of_all = scores[(scores["genes"] == "all") & (scores["measure"] == "shape_r")]
     told = of_all.set_index(["hidden", "method"])["value"]

@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 from scipy.optimize import lsq_linear
@@ -55,6 +56,20 @@ def hide(rng: np.random.Generator, seen: np.ndarray, n: np.ndarray | int) -> np.
     return (order < np.reshape(n, (-1, 1))) & seen
 
 
+def hide_to_kind(rng: np.random.Generator, seen: np.ndarray, kind: int) -> np.ndarray:
+    """Draw what to hide of genes that they be of a kind, as far as enough of them is seen."""
+    n_genes, n_tissues = seen.shape
+    third, few = n_tissues // 3, max(n_tissues // FEW, 1)
+    lowest, beyond = {
+        NOTHING: (0, 1),
+        LITTLE: (1, third + 1),
+        MUCH: (third + 1, n_tissues - few),
+        MOST: (n_tissues - few, n_tissues),
+    }[kind]
+    left = rng.integers(lowest, max(beyond, lowest + 1), n_genes)
+    return hide(rng, seen, (seen.sum(1) - left).clip(min=0))
+
+
 @dataclass(frozen=True)
 class Stack:
     """What `fit_stack` returns.
@@ -64,7 +79,7 @@ class Stack:
     linear
         The linear part.
     trees, hybrid
-        What is added to it, or None.
+        What is added to it, or None; trees by kind of gene.
     weights
         Of each kind of gene, shape ``(n_kinds, 2, 2)``: trees and hybrid by level and by what
         is about it.
@@ -79,7 +94,7 @@ class Stack:
     """
 
     linear: Linear
-    trees: Trees | None
+    trees: tuple[Trees, ...] | None
     hybrid: object | None
     weights: np.ndarray
     quantile: np.ndarray
@@ -236,21 +251,24 @@ def _fit_trees(
     settings: ProfileSettings,
     rng: np.random.Generator,
     seed: int,
-) -> Trees:
-    """Fit trees to what the linear part leaves, its mean being by fits without the gene."""
+) -> tuple[Trees, ...]:
+    """Fit trees of each kind to what the linear part leaves, its mean by fits without the gene."""
     train = genes.seen[kept]
     known, mean = np.isfinite(train), linear.train_mean[kept]
 
-    def drawn(tissue: int) -> tuple[np.ndarray, np.ndarray]:
+    def drawn(kind: int, tissue: int) -> tuple[np.ndarray, np.ndarray]:
         rows = np.repeat(np.flatnonzero(known[:, tissue]), settings.trees.draws)
-        hidden = draw_hidden(rng, train[rows])
+        hidden = hide_to_kind(rng, known[rows], kind)
         hidden[:, tissue] = True
         seen = np.where(hidden, np.nan, train[rows])
         told, _ = filled(seen, mean[rows], linear.covariance)
         left = train[rows, tissue] - told[:, tissue]
         return tree_features(seen, told, mean[rows]), left
 
-    return fit_trees(drawn, train.shape[1], settings.trees, seed)
+    n_tissues = train.shape[1]
+    return tuple(
+        fit_trees(partial(drawn, kind), n_tissues, settings.trees, seed) for kind in KINDS
+    )
 
 
 def tell(stack: Stack, genes: Asked, mean: np.ndarray | None = None) -> Told:
@@ -268,18 +286,27 @@ def tell(stack: Stack, genes: Asked, mean: np.ndarray | None = None) -> Told:
     mean = stack.linear.mean(genes.features) if mean is None else mean
     linear, sd = filled(genes.seen, mean, stack.linear.covariance, with_sd=True)
     hole = ~np.isfinite(genes.seen)
+    kind = kind_of(~hole)
     added: list[np.ndarray | None] = [None, None]
     if stack.trees is not None:
-        added[0] = stack.trees.predict(tree_features(genes.seen, linear, mean)) * hole
+        added[0] = _of_trees(stack.trees, tree_features(genes.seen, linear, mean), kind) * hole
     if stack.hybrid is not None:
         told = stack.hybrid.predict(genes.tokens, genes.seen, stack.device)
         added[1] = (told - linear) * hole
-    kind = kind_of(~hole)
     whole = linear + _corrections(added, hole, stack.weights[kind])
     low = stack.lowest - stack.linear.tissue_mean
     whole = np.where(hole, np.maximum(whole, low), whole)
     trees, hybrid = (None if one is None else linear + one for one in added)
     return Told(linear, trees, hybrid, whole, stack.quantile[kind][:, None] * sd)
+
+
+def _of_trees(trees: tuple[Trees, ...], features: np.ndarray, kind: np.ndarray) -> np.ndarray:
+    """Predict each gene by the trees of its kind."""
+    out = np.zeros((len(features), len(trees[0].of_tissue)))
+    for one in np.unique(kind):
+        rows = kind == one
+        out[rows] = trees[one].predict(features[rows])
+    return out
 
 
 def _split(added: np.ndarray, hole: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -305,18 +332,11 @@ def _weigh(
     stack: Stack, genes: Asked, out: np.ndarray, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
     """Choose weights and widths on the genes left out, each kind of gene by itself."""
-    n_tissues = genes.seen.shape[1]
     seen = np.isfinite(genes.seen[out])
     mean = stack.linear.train_mean[out]
     weights, quantile = stack.weights.copy(), stack.quantile.copy()
     for kind in KINDS:
-        left = {
-            NOTHING: np.zeros(len(out), int),
-            LITTLE: rng.integers(1, max(n_tissues // 3, 1) + 1, len(out)),
-            MUCH: rng.integers(n_tissues // 3 + 1, max(n_tissues - n_tissues // FEW, 2), len(out)),
-            MOST: n_tissues - rng.integers(1, max(n_tissues // FEW, 1) + 1, len(out)),
-        }[kind]
-        hidden = hide(rng, seen, (seen.sum(1) - left).clip(min=0))
+        hidden = hide_to_kind(rng, seen, kind)
         rows = np.flatnonzero(hidden.any(1) & (kind_of(seen & ~hidden) == kind))
         if not len(rows):
             continue
@@ -332,7 +352,9 @@ def _weigh(
             added, ~np.isfinite(some.seen), np.repeat(weights[[kind]], len(rows), 0)
         )
         sd = told.half[hid] / stack.quantile[kind]
-        quantile[kind] = np.quantile(np.abs(true - best)[hid] / sd.clip(min=1e-9), LEVEL)
+        # As for one gene more, of which the quantile is to hold.
+        level = min(LEVEL * (len(rows) + 1) / len(rows), 1.0)
+        quantile[kind] = np.quantile(np.abs(true - best)[hid] / sd.clip(min=1e-9), level)
     return weights, quantile
 
 
