@@ -11,7 +11,7 @@ CHECK = ["mtm", "check", "--configfile", "config.yaml"]
 MODEL = "".join(
     f'chr1\tx\t{kind}\t{start}\t{start + 50}\t.\t+\t.\tgene_id "ENSG{i:011d}.1"; '
     'gene_type "protein_coding";\n'
-    for i in range(1, 13)
+    for i in range(1, 31)
     for start in [100 * i]
     for kind in ("gene", "exon")
 )
@@ -107,6 +107,7 @@ TABLES = [
     ("table", "profiles.tsv", "profiles in TPM", lambda data: data.replace(b"1.25", b"512"), "log2"),
     ("table", "profiles.tsv", "profiles with a gene twice", lambda data: data + b"ENSG00000000001.7\t1\t1\t1\n", "twice"),
     ("table", "profiles.tsv", "profiles with a tissue hidden in every gene", lambda data: data.replace(b"\t1.25", b"\t"), "hidden in every gene"),
+    ("table", "profiles.tsv", "profiles of a gene without a position", lambda data: data + b"ENSG00000000099\t1\t1\t1\n", "1 of 31 genes without a position"),
     ("table", "profiles.tsv", "profiles with a row cut short", lambda data: data + b"ENSG00000000099\n", "1 fields"),
     ("table", "profiles.tsv", "profiles of two tissues", lambda data: data.replace(b"\t1.25", b"").replace(b"\tLung", b""), "by 2 tissues"),
     ("promoters", "promoters.fa", "promoters of RNA", lambda data: data.replace(b"ACGT", b"ACGU"), "RNA has U for T"),

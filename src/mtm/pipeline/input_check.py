@@ -15,7 +15,7 @@ from mtm.analyses.genes.conservation import (
     read_chromosomes,
 )
 from mtm.analyses.profiles.promoters import read_promoters
-from mtm.analyses.profiles.table import read_profiles
+from mtm.analyses.profiles.table import check_table
 from mtm.analyses.transfer.reading import Files, check_people
 from mtm.cohort.checks import CohortNames, Problems, check_cohort
 from mtm.cohort.filters import check_source
@@ -166,12 +166,14 @@ def _check_annotation(
         "inputs.interactions": read_interactions,
         "inputs.gene_identifiers": read_gene_identifiers,
         "inputs.landmarks": read_gene_list,
-        "profiles.table": read_profiles,
         "profiles.promoters": read_promoters,
     }
     for key, read in readers.items():
         if key in files:
             problems.of(read, files[key])
+    if "profiles.table" in files and "inputs.gene_model" in files:
+        paths = files["profiles.table"], files["inputs.gene_model"]
+        problems.of(check_table, *paths, files.get("profiles.promoters"))
     if "inputs.gene_model" in files and not config["filters"]["gene_biotypes"]:
         # Where biotypes are chosen, it was read with the cohort.
         problems.of(read_gtf_genes, files["inputs.gene_model"])

@@ -2,6 +2,7 @@
 
 import logging
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from mtm.analyses.genes.matching import is_second_copy
+from mtm.analyses.profiles.promoters import promoters_of
 from mtm.cohort.cohort import Cohort
 from mtm.cohort.genes import gene_key, read_gtf_genes
 from mtm.cohort.lines import demand_whole_rows
@@ -201,3 +203,21 @@ def place(values: pd.DataFrame, gene_model: str | Path, path: str | Path | None 
             f"bring {FEWEST_GENES} genes on 3 chromosomes and {FEWEST_TISSUES} tissues at least",
         )
     return table
+
+
+def check_table(
+    path: str | Path, gene_model: str | Path, promoters: str | Path | None = None
+) -> None:
+    """Read a table of the user's, with the places of its genes and their promoters.
+
+    Raises
+    ------
+    InputError
+        A file cannot be used.
+    """
+    values = read_profiles(path)
+    # That there are too few genes or chromosomes the run says.
+    with suppress(CannotDo):
+        table = place(values, gene_model, path)
+        if promoters is not None:
+            promoters_of(promoters, table.genes)
