@@ -65,6 +65,12 @@ CONFIG = {
         "n_folds": 2,
         "trees": {"iterations": 3, "draws": 1},
     },
+    "imputation": {
+        "methods": ["gaussian", "vae"],
+        "autoencoder": {"widths": [16], "code_width": 4, "epochs": 3},
+        "random_features": 20,
+        "probe_genes": 20,
+    },
 }
 
 TARGETS = ["accuracy", "tables", "results/small/bundles/mtm.safetensors"]

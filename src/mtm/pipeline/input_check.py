@@ -3,6 +3,7 @@
 import time
 from collections.abc import Collection, Mapping, Sequence
 from difflib import get_close_matches
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,11 @@ from mtm.analyses.genes.conservation import (
 )
 from mtm.analyses.profiles.promoters import read_promoters
 from mtm.analyses.profiles.table import check_table
-from mtm.analyses.transfer.reading import Files, check_people
+from mtm.analyses.transfer.reading import Files, check_people, said_by_config
 from mtm.cohort.checks import CohortNames, Problems, check_cohort
 from mtm.cohort.filters import check_source
 from mtm.cohort.genes import read_gene_list, read_gtf_genes
+from mtm.cohort.matrices import read_expression_header
 from mtm.errors import InputError
 from mtm.io import require_file
 from mtm.pipeline.datasets import (
@@ -166,6 +168,7 @@ def _check_annotation(
         "inputs.interactions": read_interactions,
         "inputs.gene_identifiers": read_gene_identifiers,
         "inputs.landmarks": read_gene_list,
+        "inputs.counts": read_expression_header,
         "profiles.promoters": read_promoters,
     }
     for key, read in readers.items():
@@ -200,5 +203,5 @@ def _check_external(
                 External.of(external),
                 Files(**there),
                 min_per_group=config["transfer"]["min_per_group"],
-                said_by=f"external.{name}.{{}}".format,
+                said_by=partial(said_by_config, name=name),
             )

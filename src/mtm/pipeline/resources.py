@@ -148,6 +148,10 @@ def rule_resources(size: CohortSize, n_models: int) -> Mapping[str, dict[str, in
         **dict.fromkeys(("choose_landmarks", "score_landmarks"), _asked(14 * matrix + 2000, 10)),
         # Features of genes, some of them twice, profiles with sds; networks and libraries.
         "complete_profiles": _asked(2 * matrix + 0.15 * size.n_genes + 2000, 2 * genes_mb),
+        # What each method says of all samples, counts, and matrices of genes by genes (float64).
+        "impute_genes": _asked(20 * matrix + 5 * 8e-6 * size.n_genes**2 + 2000, 100),
+        # Three scales of all samples, and one as a network has it.
+        "probe_codes": _asked(16 * matrix + 4000, 500),
         # z-scores of two tissues and of all others together, with their squares.
         "estimate_ceiling": _asked(6 * matrix, 10),
         "compare_models": _asked(4 * matrix + 10 * n_models * genes_mb, n_models * genes_mb),

@@ -131,7 +131,7 @@ def test_a_table_goes_through_with_promoters_and_conservation(tmp_path):
         "gene_id\tvalue\n" + "".join(f"{g}.1\t0.{i}\n" for i, g in enumerate(GENES[:40]))
     )
     settings = ProfileSettings(
-        parts=("neighbours", "promoter", "conservation", "family", "trees"), hidden=(1,), seen=(1,),
+        parts=("promoter", "conservation", "family", "trees"), hidden=(1,), seen=(1,),
         n_folds=2, trees={"iterations": 3, "draws": 1},
     )  # fmt: skip
     files = {
