@@ -233,6 +233,20 @@ def test_card_of_ranks_sets_the_encoder_beside_what_knows_it_without(tmp_path, r
     ]
 
 
+def test_card_of_profiles_has_the_means_beside_what_is_told(tmp_path, run):
+    row = {"hidden": "1 hidden", "genes": "all", "measure": "shape_r", "n_genes": 900,
+           "ci_low": 0.6, "ci_high": 0.8}  # fmt: skip
+    told = {"own_mean": 0.0, "nearest": 0.2, "stack": 0.7}
+    table = pd.DataFrame([row | {"method": name, "value": r} for name, r in told.items()])
+    results = pages.MadeUp(tmp_path, {"profiles/accuracy.tsv": table}, run.results.config)
+    results.__dict__["summary"] = run.results.summary
+    card = next(card for card in cards(results) if "the genome tell" in card.question)
+    assert card.answer[0] == (
+        "1 hidden, 900 genes of chromosomes held out: shape r 0.70 (0.60 to 0.80) by all parts; "
+        "own mean 0.00 and nearest gene 0.20."
+    )
+
+
 def test_captions_are_filled_in_and_text_from_settings_stays_text():
     caption = 'From {{ snakemake.config["source"] }}, *so* and **bold** and ``code``.\n\nTwo.'
     html = written(caption, {"source": pages.HOSTILE, "inputs": {"units": None}})

@@ -100,6 +100,7 @@ def test_demo_dry_run_simulates_and_scores_the_oracle(tmp_path):
         1,
         1,
     )
+    assert counts["complete_profiles"] == counts["draw_profiles"] == 1
     assert counts["impute_genes"] == counts["probe_codes"] == 1
     assert "fetch_dataset" not in counts
 

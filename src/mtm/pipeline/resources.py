@@ -153,6 +153,8 @@ def rule_resources(size: CohortSize, n_models: int) -> Mapping[str, dict[str, in
         "impute_genes": _asked(
             24 * matrix + 24e-6 * min(size.n_genes, size.n_samples) ** 2 + 2000, 100
         ),
+        # Features of genes, some of them twice, profiles with sds; networks and libraries.
+        "complete_profiles": _asked(2 * matrix + 0.15 * size.n_genes + 2000, 2 * genes_mb),
         # Three scales of all samples, and one as a network has it.
         "probe_codes": _asked(16 * matrix + 4000, 500),
         # z-scores of two tissues and of all others together, with their squares.

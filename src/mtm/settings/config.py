@@ -23,6 +23,7 @@ from mtm.settings.imputation import COUNTED, Imputation
 from mtm.settings.intervals import IntervalSettings
 from mtm.settings.landmarks import Landmarks
 from mtm.settings.model_card import ModelCard
+from mtm.settings.profiles import ProfileSettings
 from mtm.settings.ranks import Ranks
 from mtm.settings.representations import Representations
 from mtm.settings.scaling import Scaling
@@ -69,6 +70,7 @@ class Config(Section):
     any_sources: AnySources = AnySources()
     growth: Growth = Growth()
     landmarks: Landmarks = Landmarks()
+    profiles: ProfileSettings = ProfileSettings()
     ranks: Ranks = Ranks()
     imputation: Imputation = Imputation()
     intervals: IntervalSettings = IntervalSettings()
