@@ -146,17 +146,7 @@ def rule_resources(size: CohortSize, n_models: int) -> Mapping[str, dict[str, in
         # The other cohort is taken to be no larger than this one; three alignments.
         "join_external": _asked(matrix, 2 * matrix),
         "score_external": _asked(10 * matrix + 30 * genes_mb, 3 * matrix + 4 * genes_mb),
-        # z-scores, and what is left or told of them; for networks what ridge says, too.
-        **dict.fromkeys(("choose_landmarks", "score_landmarks"), _asked(14 * matrix + 2000, 10)),
-        **dict.fromkeys(ENCODED, _asked(8 * matrix + 4000, 200)),
-        # What each method says of all samples, counts, and products of genes or of samples.
-        "impute_genes": _asked(
-            24 * matrix + 24e-6 * min(size.n_genes, size.n_samples) ** 2 + 2000, 100
-        ),
-        # Features of genes, some of them twice, profiles with sds; networks and libraries.
-        "complete_profiles": _asked(2 * matrix + 0.15 * size.n_genes + 2000, 2 * genes_mb),
-        # Three scales of all samples, and one as a network has it.
-        "probe_codes": _asked(16 * matrix + 4000, 500),
+        **_of_genes(size, genes_mb),
         # z-scores of two tissues and of all others together, with their squares.
         "estimate_ceiling": _asked(6 * matrix, 10),
         "compare_models": _asked(4 * matrix + 10 * n_models * genes_mb, n_models * genes_mb),
@@ -181,6 +171,25 @@ def rule_resources(size: CohortSize, n_models: int) -> Mapping[str, dict[str, in
         **dict.fromkeys(OF_TABLES, table),
     }  # fmt: skip
     return defaultdict(lambda: one_model, special)
+
+
+def _of_genes(size: CohortSize, genes_mb: float) -> dict[str, dict[str, int]]:
+    """Return entries of what genes tell of one another: landmarks, ranks, imputation, profiles."""
+    return {
+        # z-scores, and what is left or told of them; for networks what ridge says, too.
+        **dict.fromkeys(
+            ("choose_landmarks", "score_landmarks"), _asked(14 * size.matrix_mb + 2000, 10)
+        ),
+        **dict.fromkeys(ENCODED, _asked(8 * size.matrix_mb + 4000, 200)),
+        # What each method says of all samples, counts, and products of genes or of samples.
+        "impute_genes": _asked(
+            24 * size.matrix_mb + 24e-6 * min(size.n_genes, size.n_samples) ** 2 + 2000, 100
+        ),
+        # Features of genes, some of them twice, profiles with sds; networks and libraries.
+        "complete_profiles": _asked(2 * size.matrix_mb + 0.15 * size.n_genes + 2000, 2 * genes_mb),
+        # Three scales of all samples, and one as a network has it.
+        "probe_codes": _asked(16 * size.matrix_mb + 4000, 500),
+    }
 
 
 def _asked(mem_mb: float, disk_mb: float) -> dict[str, int]:
