@@ -74,10 +74,15 @@ def training_resources(parts: Sequence[ModelParameters], size: CohortSize) -> di
     return _asked(8 * size.matrix_mb + model.working_mb, model.bundle_mb + 2 * model.checkpoint_mb)
 
 
-def prediction_resources(parts: Sequence[ModelParameters], size: CohortSize) -> dict[str, int]:
-    """Return ``mem_mb`` and ``disk_mb`` of predicting a fold; `parts` as in training."""
+def prediction_resources(
+    parts: Sequence[ModelParameters], size: CohortSize, kind: str = "float32"
+) -> dict[str, int]:
+    """Return ``mem_mb`` and ``disk_mb`` of predicting a fold; `parts` as in training.
+
+    `kind` is the type of the numbers written, ``"float32"`` or ``"float16"``.
+    """
     model = _with_bundles(parts, size)
-    matrices = 2 if parts[0].own_sd else 1
+    matrices = (2 if parts[0].own_sd else 1) / (2 if kind == "float16" else 1)
     return _asked(4 * size.matrix_mb + 3 * model.bundle_mb, matrices * size.matrix_mb)
 
 
@@ -148,7 +153,13 @@ def rule_resources(size: CohortSize, n_models: int) -> Mapping[str, dict[str, in
         **dict.fromkeys(("choose_landmarks", "score_landmarks"), _asked(14 * matrix + 2000, 10)),
         # z-scores of two tissues and of all others together, with their squares.
         "estimate_ceiling": _asked(6 * matrix, 10),
-        "compare_models": _asked(4 * matrix + 10 * n_models * genes_mb, n_models * genes_mb),
+        "compare_models": _asked(
+            4 * matrix + 10 * n_models * genes_mb, 20 + n_models**2 * pairs_mb
+        ),
+        # Rows of tissues alone.
+        **dict.fromkeys(
+            ("score_partial", "contrast_genes"), _asked(4 * matrix + 10 * genes_mb, 20)
+        ),
         "measure_expression_level": _asked(2 * matrix, genes_mb),
         # The gene model's size is not the cohort's.
         **dict.fromkeys(("check_inputs", "measure_conservation"), _asked(3000, 10)),
