@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 DEMO := $(BIN)/snakemake --configfile config/demo.yaml
 
-.PHONY: demo test fuzz test-slurm test-slurm-demo lint docs report bench bench-coverage
+.PHONY: demo test fuzz test-slurm test-slurm-demo lint docs report bench bench-gpu bench-coverage
 
 demo: $(READY)
 # Small jobs run side by side rather than share cores.
@@ -52,6 +52,10 @@ report: $(READY)
 
 bench: $(READY)
 	for script in bench/bench_*.py; do $(BIN)/python $$script || exit 1; done
+
+bench-gpu: $(READY)
+# With a card, nine minutes at most; results/bench_gpu/gpu.md grows part by part.
+	$(BIN)/python -m bench.gpu results/bench_gpu
 
 bench-coverage: $(READY)
 	$(BIN)/python -m bench.calibration

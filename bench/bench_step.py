@@ -15,6 +15,7 @@ import importlib.util
 import resource
 import time
 from collections import defaultdict
+from dataclasses import replace
 from functools import partial
 from itertools import cycle
 from pathlib import Path
@@ -110,9 +111,14 @@ def plain_loop(parameters, cohort, scaler, device):
     return step
 
 
-def fused_loop(parameters, cohort, scaler, device):
-    """Return a function that takes one step as training does, and the engine."""
+def fused_loop(parameters, cohort, scaler, device, graph=True):
+    """Return a function that takes one step as training does, and the engine.
+
+    Without `graph`, steps are launched one by one where a graph would be replayed.
+    """
     engine = Engine(parameters, cohort, scaler, device, seed=0)
+    if not graph:
+        engine.plan = replace(engine.plan, graph=False)
     home = "cpu" if engine.plan.chunk_rows else device
     batches = engine.feed(PairSampler(cohort.donor, parameters, 0, home).batches(0))
     take_step = StepRunner(engine)
@@ -303,6 +309,10 @@ def main() -> None:
     for name in dtypes:
         loops[f"engine, {name}"], engines[name] = fused_loop(
             default.with_(precision=name), cohort, scaler, device
+        )
+    if device == "cuda":
+        loops["no graph, bfloat16"], _ = fused_loop(
+            default.with_(precision="bfloat16"), cohort, scaler, device, graph=False
         )
     work = {name: work_of(step) for name, step in loops.items()}
     large = {name: large_layer_rate(loops[name], arguments.genes, device) for name in loops}

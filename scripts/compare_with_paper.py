@@ -14,7 +14,8 @@ def main(snakemake):
     params = snakemake.params
     # Benchmarks are no inputs: one that was deleted must not train a model again.
     benchmarks = [path for path in params.benchmarks if Path(path).exists()]
-    tables, absent = read_tables(dict(snakemake.input.items()) | {"benchmarks": benchmarks})
+    files = dict(snakemake.input.items()) | {"benchmarks": benchmarks}
+    tables, absent = read_tables(files, params.fewest_people)
     results = Results(tables, params.absent | absent, params.roles, params.models)
     same_data = papers_data(params.inputs, tables)
     table = paper_table(results, params.cohort, same_data, params.reference)

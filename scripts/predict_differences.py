@@ -2,7 +2,7 @@
 
 from mtm.analyses.transfer.external import ExternalCohort, training_source
 from mtm.analyses.transfer.predicted import predicted_differences
-from mtm.analyses.transfer.predicting import to_training
+from mtm.analyses.transfer.predicting import checked, of_model_genes, to_training
 from mtm.cohort.cohort import Cohort
 from mtm.io import read_parquet, write_parquet, write_tsv
 from mtm.models.donors import DonorsKey
@@ -19,12 +19,14 @@ def main(snakemake):
     model = load(inputs.bundle, DonorsKey.read(inputs.donors_key))
     cohort = Cohort.read(inputs.expression, inputs.donors)
     training = training_source(model, cohort, params.source)
+    people = ExternalCohort.read(inputs.external_expression, inputs.external_samples)
+    checked(model, of_model_genes(model, people, params.source, settings.min_gene_overlap))
     scored = read_parquet(inputs.gene_wise)
     chosen = scored[HEADLINE.definition] & (scored["scale"] == HEADLINE.scale)
     tissues, genes = predicted_differences(
         model,
         snakemake.wildcards.model,
-        ExternalCohort.read(inputs.external_expression, inputs.external_samples),
+        people,
         to_training(training, settings.alignments[0]),
         params.source,
         settings,

@@ -1,11 +1,12 @@
 """Read an external cohort, a GEO series or files, and bring it to the cohort's genes."""
 
+from functools import partial
 from pathlib import Path
 
 import anndata
 import pandas as pd
 
-from mtm.analyses.transfer.reading import Files, read_people
+from mtm.analyses.transfer.reading import Files, read_people, said_by_config
 from mtm.cohort.genes import gene_lengths
 from mtm.cohort.units import lengths_of
 from mtm.io import read_tsv
@@ -34,7 +35,7 @@ def main(snakemake):
         None if names is None else read_tsv(names, dtype=str),
         lengths,
         min_per_group=params.min_per_group,
-        said_by=f"external.{snakemake.wildcards.external}.{{}}".format,
+        said_by=partial(said_by_config, name=snakemake.wildcards.external),
     )
     reading.write(output.expression, output.samples, output.report)
 

@@ -15,9 +15,11 @@ from packaging.requirements import Requirement
 from tests.hostile.models import certificate
 
 import mtm
+from mtm.cohort.cohort import Cohort
 from mtm.errors import InputError
 from mtm.models.base import Training
 from mtm.models.registry import build
+from mtm.predictions.answer_files import LONG, from_anndata
 
 ROOT = Path(__file__).parents[1]
 BLOOD = "Whole Blood"
@@ -157,3 +159,66 @@ def test_new_people_need_nothing_of_the_pipeline():
     code = WITHOUT_PIPELINE.replace("{absent}", repr(absent))
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def scanpy_read(path):
+    return pytest.importorskip("scanpy").read_h5ad(path)
+
+
+WAYS = {
+    "h5ad": ("write_h5ad", anndata.read_h5ad),
+    "zarr": ("write_zarr", anndata.read_zarr),
+    "scanpy": ("write_h5ad", scanpy_read),
+}
+
+
+@pytest.fixture(params=WAYS)
+def through_a_file(request, tmp_path):
+    """Return what writes AnnData to a file of a kind and reads it back."""
+    write, read = WAYS[request.param]
+
+    def through(adata):
+        getattr(adata, write)(tmp_path / "x")
+        return read(tmp_path / "x")
+
+    return through
+
+
+def test_a_cohort_goes_through_anndata(through_a_file):
+    cohort = simulated_cohort(n_donors=8, n_tissues=4)
+    cohort = cohort.of_donors(cohort.donors.index[:3])
+    there = cohort.to_anndata()
+    assert list(there.var_names) == list(cohort.genes.index)
+    back = Cohort.from_anndata(through_a_file(there))
+    np.testing.assert_array_equal(back.expr_tpm, cohort.expr_tpm)
+    np.testing.assert_array_equal(back.donor, cohort.donor)
+    np.testing.assert_array_equal(back.tissue, cohort.tissue)
+    assert (back.tissues, back.measure) == (cohort.tissues, cohort.measure)
+    for name in ("samples", "donors", "genes"):
+        pd.testing.assert_frame_equal(
+            getattr(back, name), getattr(cohort, name), check_dtype=False, check_names=False,
+            check_index_type=False, check_column_type=False, check_categorical=False,
+        )  # fmt: skip
+
+
+def test_anndata_that_contradicts_itself_is_refused():
+    adata = simulated_cohort(n_donors=8).to_anndata()
+    with pytest.raises(InputError, match="no column tissue"):
+        Cohort.from_anndata(anndata.AnnData(adata.X, obs=adata.obs[["donor"]]))
+    adata.obs["sex"] = np.arange(adata.n_obs)
+    with pytest.raises(InputError, match="two values of what is donor"):
+        Cohort.from_anndata(adata)
+
+
+def test_predictions_go_through_anndata(model, blood, through_a_file):
+    told = model.predict(blood, source=BLOOD, align="none")
+    told.layers["z"][0, 1] = np.nan
+    table = from_anndata(through_a_file(told))
+    assert list(table) == [name for name in LONG if name not in ("z_low", "z_high")]
+    assert len(table) == told.n_obs * told.n_vars - 1
+    row = table.iloc[told.n_vars + 3]
+    assert (row["donor"], row["gene_id"]) == (told.obs["donor"].iloc[1], told.var_names[4])
+    assert row["tpm_low"] == told.layers["low"][1, 4]
+    target = list(told.uns["mtm"]["targets"]).index(told.obs["target"].iloc[1])
+    assert row["reliability"] == told.varm["reliability"][4, target]
+    assert row["reliability_class"] in told.uns["mtm"]["reliability_classes"]

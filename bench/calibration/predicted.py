@@ -58,7 +58,7 @@ def differences(
     external = people(rng, n_people, effect)
     seeded = settings.with_(seed=int(rng.integers(2**31)))
     table, genes = predicted_differences(
-        model, "ridge", external, to_bundle(model, BLOOD), BLOOD, seeded
+        model, "ridge", external, to_bundle("shift"), BLOOD, seeded
     )
     table = table[table["comparison"] == CHANGE].set_index("tissue")
     return table, genes[genes["comparison"] == CHANGE].set_index(["tissue", "gene_id"])

@@ -20,8 +20,7 @@ from mtm.predictions.samples import (
     fill_missing,
     samples_of_matrix,
 )
-from mtm.settings.transfer import MIN_OVERLAP
-from mtm.vocabulary import NewAlignment, Units
+from mtm.vocabulary import MIN_OVERLAP, NewAlignment, Units
 
 
 class Model:

@@ -81,6 +81,23 @@ class InputError(_OfParts, ValueError):
         )
 
 
+# Packages that come with an extra of the distribution, and with which; others with `workflow`.
+DISTRIBUTION = "tissue-from-blood"
+EXTRAS = {"torch": "torch"}
+
+
+def not_installed(error: ModuleNotFoundError, where: object) -> InputError:
+    """Return, for a package that is missing, the error that says which extra brings it."""
+    package = (error.name or "").partition(".")[0]
+    extra = EXTRAS.get(package, "workflow")
+    return InputError(
+        where,
+        f"no package {package} in this environment",
+        f"the extra {extra}",
+        f"pip install '{DISTRIBUTION}[{extra}]', or '.[{extra}]' in a clone.",
+    )
+
+
 class CannotDo(_OfParts):
     """Sound input that gives an analysis too little to work on: it is left out, the run goes on.
 

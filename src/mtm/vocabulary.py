@@ -33,6 +33,8 @@ OUTPUT_SCALES: tuple[str, ...] = get_args(OutputScale)
 # How `mtm predict` brings new samples to the training distribution.
 NewAlignment = Literal["none", "shift", "quantile", "combat"]
 NEW_ALIGNMENTS: tuple[str, ...] = get_args(NewAlignment)
+# Least share of a model's genes that samples from elsewhere must have.
+MIN_OVERLAP = 0.8
 OUTPUT_SUFFIXES = (".tsv", ".tsv.gz", ".parquet", ".h5ad")
 
 
@@ -117,6 +119,13 @@ MEASURED, FORETOLD, PROMISED = GROWTH = ("measured", "foretold", "promised")
 # Panels of landmarks, and genes that they are scored on: all others, or those that no panel has.
 LISTED, CHOSEN, RANDOM = PANELS = ("listed", "chosen", "random")
 OTHERS, IN_NO_PANEL = ("all others", "in no panel")
+
+# Imputers that stand beside those of the config: what knows the tissue alone, and the average of
+# the Gaussian conditional and the autoencoder.
+TISSUE_MEAN, AVERAGE = ("tissue_mean", "average")
+# Codes of samples, and how they are probed.
+CODES = ("pca", "vae", "vae_penalty", "minus_means", "tissue_z", "joint")
+LINEAR, NON_LINEAR, SIMILARITY = ("linear", "non-linear", "similarity")
 
 # Comparisons of models.
 PAIR = ["model_a", "model_b"]

@@ -1,8 +1,10 @@
 """The real commands, each in a process of its own that pays for no import."""
 
 import atexit
+import math
 import multiprocessing
 import os
+import resource
 import runpy
 import signal
 import sys
@@ -15,6 +17,8 @@ from tests.hostile.case import Outcome
 
 ROOT = Path(__file__).parents[2]
 PRINTED = "printed.txt"
+# A command may wait for others that share the machine so many times as long as it may compute.
+WAITING = 5
 SERVER = multiprocessing.get_context("forkserver")
 SERVER.set_forkserver_preload(["tests.hostile.preloaded"])
 
@@ -27,16 +31,17 @@ def run(
 ) -> Outcome:
     """Run ``mtm ...`` or ``snakemake ...`` in `folder`.
 
-    It is killed (SIGKILL), and what it started, when the time is up or `until` gives True.
+    It is killed, and what it started, when it has computed for `seconds`, when `WAITING` times as
+    long is over, or when `until` gives True.
     """
     command = [str(word) for word in command]
     if command[0] == "snakemake":
         command[1:1] = ["--snakefile", str(ROOT / "Snakefile"), "--directory", str(folder)]
     printed = folder.parent / PRINTED
-    process = SERVER.Process(target=_run, args=(command, str(folder), str(printed)))
+    process = SERVER.Process(target=_run, args=(command, str(folder), str(printed), seconds))
     start = time.monotonic()
     process.start()
-    while process.is_alive() and (left := start + seconds - time.monotonic()) > 0:
+    while process.is_alive() and (left := start + WAITING * seconds - time.monotonic()) > 0:
         if until is not None and until():
             break
         process.join(left if until is None else 0.001)
@@ -49,12 +54,14 @@ def run(
     process.join()
     logs = sorted((folder / "logs").rglob("*.log"))
     text = "".join(path.read_text(errors="replace") for path in [printed, *logs])
+    late |= process.exitcode == -signal.SIGXCPU
     return Outcome(None if late else process.exitcode, text, time.monotonic() - start)
 
 
-def _run(command: list[str], folder: str, printed: str) -> None:
+def _run(command: list[str], folder: str, printed: str, seconds: float) -> None:
     """Be the command."""
     os.setsid()
+    resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(seconds), resource.RLIM_INFINITY))
     out = os.open(printed, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(out, 1)
     os.dup2(out, 2)

@@ -1,5 +1,7 @@
 """The average of models: its prediction, its scale, its bundle, its donors."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -72,3 +74,29 @@ def test_members_of_other_donors_are_refused(cohort, members, tmp_path):
     fewer = cohort.of_donors(cohort.donors.index[2:])
     with pytest.raises(InputError, match="the 22 donors of the other members"):
         trained("average", {"models": list(bundles)}, fewer, tmp_path / "x", members=bundles)
+
+
+@pytest.mark.parametrize("name", ["average", "ensemble"])
+def test_a_member_that_can_leaves_out_genes_that_samples_lack(cohort, tmp_path, name):
+    joint = {"n_factors": 2, "noise_freedom": 0, "noise_rank": 2, "fits": 1, "iterations": 5}
+    made = {
+        "ridge": trained("ridge", {}, cohort, tmp_path / "ridge")[0],
+        "joint": trained("joint", joint, cohort, tmp_path / "joint")[0],
+    }
+    bundles = {member: tmp_path / member for member in made}
+    model, _ = trained(name, {"models": list(made)}, cohort, tmp_path / name, members=bundles)
+    assert model.takes_missing
+    assert model.completed == ("ridge",)
+    assert not model.several_sources
+    requests, _ = held_out_requests(cohort, cohort.donors.index, SOURCE)
+    sources = np.unique(requests.source_rows)
+    lacking, completed = cohort.expr_tpm.copy(), cohort.expr_tpm.copy()
+    lacking[np.ix_(sources, [1, 3])] = np.nan
+    mean_tpm = made["ridge"].scaler.mean_tpm(cohort.tissue_index(SOURCE))
+    completed[np.ix_(sources, [1, 3])] = mean_tpm[[1, 3]]
+    lacking, completed = (replace(cohort, expr_tpm=values) for values in (lacking, completed))
+    told = made["ridge"].predict(completed, requests), made["joint"].predict(lacking, requests)
+    assert np.abs(told[1] - made["joint"].predict(completed, requests)).max() > 1e-3
+    weights = getattr(model, "weights", np.full((len(cohort.tissues), 2), 0.5))
+    expected = sum(weights[requests.target, [i], None] * told[i] for i in range(2))
+    np.testing.assert_allclose(model.predict(lacking, requests), expected, atol=1e-5)

@@ -1,62 +1,28 @@
 """GEO's answers over HTTP, good and bad, and what ``mtm geo`` makes of them."""
 
-import gzip
-
 import anndata
-import numpy as np
 import pandas as pd
 import pytest
-from geo_server import captcha, geo_server, matrix_text, packed, tpm_text, zipped
-from real_data import SHARED
+from geo_series import (
+    ACCESSION,
+    BAD,
+    BLOOD,
+    ENTREZ,
+    GOOD,
+    GSM,
+    MATRIX,
+    MEASURED,
+    N_GENES,
+    TPM,
+    N,
+    write_bundle,
+    write_hgnc,
+)
+from geo_server import geo_server, matrix_text, packed, tpm_text, zipped
 
 from mtm import cli
-from mtm.cohort.cohort import Cohort
-from mtm.models.base import Training
-from mtm.models.registry import build
 from mtm.pipeline.datasets import read_manifest, series_dataset
 from mtm.pipeline.geo import fetch_series, manifest_path
-
-ACCESSION, BLOOD = "GSE184050", "Whole Blood"
-MATRIX = f"{ACCESSION}_series_matrix.txt.gz"
-TPM = f"{ACCESSION}_norm_counts_TPM_GRCh38.p13_NCBI.tsv.gz"
-COUNTS = f"{ACCESSION}_raw_counts_GRCh38.p13_NCBI.tsv.gz"
-GENE_TABLE = "Human.GRCh38.p13.annot.tsv.gz"
-GENE_IDS = SHARED / "data/geo/ncbi_geneid_symbol_39376.tsv.gz"
-N, N_GENES = 12, 40
-# Genes of the model among the rows of NCBI's matrix: the first of them.
-ENTREZ = (
-    pd.read_csv(GENE_IDS, sep="\t", usecols=["GeneID"])["GeneID"].tolist()
-    if GENE_IDS.exists()
-    else list(range(1, 400))
-)
-PLAIN = [f"ENSG{i:011d}" for i in range(N_GENES)]
-GSM = [f"GSM{5576700 + i}" for i in range(2 * N)]
-
-
-def characteristics():
-    """Cells of the series: the keys' order differs between samples."""
-    rng, rows = np.random.default_rng(0), []
-    for i in range(2 * N):
-        person = i // 2
-        cells = [
-            f"disease_state: {'T2D' if person < N // 2 else 'control'}",
-            f"timepoint: {'follow-up' if i % 2 else 'baseline'}",
-            f"individual: {person}",
-            f"age: {40 + person}",
-            f"Sex: {'male' if person % 2 else 'female'}",
-        ]
-        rows.append([cells[k] for k in rng.permutation(len(cells))])
-    return list(zip(*rows, strict=True))
-
-
-# One of the samples has no counts, as in the series itself.
-MEASURED = [name for name in GSM if name != GSM[4]]
-FEW = ENTREZ[:200]
-GOOD = {
-    MATRIX: packed(zipped(matrix_text(characteristics=characteristics(), gsm=GSM))),
-    TPM: packed(zipped(tpm_text(FEW, MEASURED))),
-    GENE_TABLE: captcha(),
-}
 
 
 @pytest.fixture
@@ -68,37 +34,12 @@ def server(monkeypatch):
 
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory):
-    """A ridge of three tissues whose genes are the first rows of NCBI's matrix."""
-    rng, names = np.random.default_rng(1), ("Liver", "Lung", BLOOD)
-    states = rng.normal(size=(40, 4))
-    values = [np.exp2(5 + states @ rng.normal(size=(4, N_GENES))) for _ in names]
-    ids = pd.Index([f"D{i:02d}" for i in range(40)], name="donor")
-    genes = pd.Index([f"{name}.1" for name in PLAIN], name="gene_id")
-    cohort = Cohort(
-        expr_tpm=np.concatenate(values).astype(np.float32),
-        samples=pd.DataFrame(index=[f"{d}-{t}" for t in names for d in ids]),
-        donor=np.tile(np.arange(40), 3),
-        tissue=np.repeat(np.arange(3), 40),
-        donors=pd.DataFrame(index=ids),
-        tissues=names,
-        genes=pd.DataFrame({"symbol": [f"G{i}" for i in range(N_GENES)]}, index=genes),
-    )
-    model = build("ridge", {"scale": "log2_z"})
-    model.fit(Training(cohort, 2, device="cpu"))
-    path = tmp_path_factory.mktemp("bundle") / "ridge.safetensors"
-    model.save(path)
-    return path
+    return write_bundle(tmp_path_factory.mktemp("bundle") / "ridge.safetensors")
 
 
 @pytest.fixture
 def folder(tmp_path):
-    """Files that are there: HGNC's table, which another server has."""
-    folder = tmp_path / "files"
-    folder.mkdir()
-    rows = {"symbol": [f"G{i}" for i in range(N_GENES)], "ensembl_gene_id": PLAIN,
-            "entrez_id": ENTREZ[:N_GENES]}  # fmt: skip
-    pd.DataFrame(rows).to_csv(folder / "hgnc_complete_set.txt", sep="\t", index=False)
-    return folder
+    return write_hgnc(tmp_path / "files")
 
 
 def geo(bundle, folder, *more):
@@ -136,46 +77,6 @@ def test_one_command_from_the_accession_to_the_page(server, bundle, folder, caps
     assert geo(bundle, folder, "--force") == 0
 
 
-BAD = {
-    "captcha in place of the matrix": (MATRIX, captcha(), ("a web page (a captcha", MATRIX)),
-    "captcha as a file": (TPM, captcha("application/x-gzip"), ("a web page (a captcha", TPM)),
-    "no such series": (
-        MATRIX, None, ("HTTP status 404", "several platforms", f"files/{MATRIX}"),
-    ),
-    "no NCBI counts": (
-        TPM, None, ("HTTP status 404", "NCBI made none", "TPM of your own", f"files/{TPM}"),
-    ),
-    "empty gzip": (TPM, packed(gzip.compress(b"")), ("a gzip file with nothing in it",)),
-    "cut gzip": (MATRIX, packed(zipped(matrix_text())[:60]), ("unreadable file", "Nothing was")),
-    "another series": (MATRIX, packed(zipped(matrix_text("GSE1"))), ("the series 'GSE1'",)),
-    "microarray": (
-        MATRIX, packed(zipped(matrix_text(kind="Expression profiling by array"))),
-        ("a series of Expression profiling by array", "take a series of RNA-seq"),
-    ),
-    "mouse": (
-        MATRIX, packed(zipped(matrix_text(organism="Mus musculus"))),
-        ("samples of Mus musculus", "Take a series of people"),
-    ),
-    "superseries": (
-        MATRIX, packed(zipped(matrix_text(relation="SuperSeries of: GSE5, GSE6"))),
-        ("a superseries (of GSE5, GSE6)", "Name one of its parts"),
-    ),
-    "a matrix of symbols": (
-        TPM, packed(zipped("gene\tcase_1\tcase_2\nA\t1\t2\n")), ("columns case_1, case_2", "GSM"),
-    ),
-    "TPM of another series": (
-        TPM, packed(zipped(tpm_text(FEW, ["GSM1", "GSM2"]))),
-        ("GSM1, GSM2", f"none of {ACCESSION}"),
-    ),
-    "counts in place of TPM": (
-        TPM, packed(zipped(tpm_text(FEW, GSM).replace(".", ""))), ("counts",),
-    ),
-    "server in trouble": (
-        MATRIX, (503, "text/plain", b""), ("HTTP status 503", f"files/{MATRIX}"),
-    ),
-}  # fmt: skip
-
-
 @pytest.mark.parametrize("name", BAD)
 def test_bad_answers_are_told_in_one_line(name, server, bundle, folder, capsys):
     file, answer, words = BAD[name]
@@ -210,6 +111,80 @@ def test_without_groups_the_fields_are_listed(server, folder, capsys):
     assert "disease_state (24 samples): 'T2D' (12), 'control' (12)" in said
     assert cli.main(["geo", "GSE12x", "--out", str(out)]) == 1
     assert "'GSE12x'" in capsys.readouterr().err
+
+
+def described(server, *lines, gsm=GSM):
+    """Serve the series with other characteristics: key, and what gives a sample's value."""
+    cells = [[f"{key}: {value(i)}" for i in range(len(gsm))] for key, value in lines]
+    server.files[MATRIX] = packed(zipped(matrix_text(characteristics=cells, gsm=gsm)))
+
+
+def group(i):
+    return "T2D" if i // 2 < N // 2 else "control"
+
+
+@pytest.fixture
+def unknown(tmp_path):
+    """Options of a series that no preset knows."""
+    (tmp_path / "empty.yaml").write_text("cohort: x\n")
+    return ["--config", str(tmp_path / "empty.yaml")]
+
+
+GROUPED = ["--group", "disease", "--case", "T2D", "--control", "control"]
+
+
+def test_what_is_unknown_of_people_is_missing_and_other_names_are_found(
+    server, bundle, folder, capsys, unknown
+):
+    ages = {3: "unknown", 5: ">89", 6: "44 y.o.", 7: "90+", 8: "NA"}
+    described(
+        server,
+        ("disease", group),
+        ("age (years)", lambda i: ages.get(i, 40 + i)),
+        ("gender", lambda i: "not recorded" if i == 2 else "MF"[i % 2]),
+    )
+    assert geo(bundle, folder, *unknown, *GROUPED) == 0
+    said, out = capsys.readouterr().err, folder.parent / "out"
+    assert "people compared whose sex is known: 22" in said
+    assert "people compared whose age is known: 21" in said
+    samples = pd.read_csv(out / "samples.tsv", sep="\t").set_index("sample")
+    assert list(samples.loc[[GSM[5], GSM[6], GSM[7]], "age"]) == [89, 44, 90]
+    assert (pd.read_csv(out / "predicted.tsv", sep="\t")["covariates"] == "sex, age").all()
+
+
+def test_samples_that_differ_or_may_be_of_one_person_are_warned_of(
+    server, bundle, folder, capsys, unknown
+):
+    described(
+        server,
+        ("disease", group),
+        ("subject id", lambda i: i // 2),
+        ("cell type", lambda i: "PBMC" if i % 2 else "whole blood"),
+    )
+    assert geo(bundle, folder, *unknown, *GROUPED) == 0
+    said = capsys.readouterr().err
+    assert "warning: samples that differ: 23 (cell_type: 'PBMC' (12), 'whole blood' (11))" in said
+    assert "subject_id has 12 values in 23 samples, each taken for a person" in said
+    rest = ["--donor", "subject id", "--keep", "cell type=whole blood", "--force"]
+    assert geo(bundle, folder, *unknown, *GROUPED, *rest) == 0
+    assert "warning: samples" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("gsm", [GSM, GSM[:1]], ids=["24 samples", "1 sample"])
+def test_without_groups_people_are_written_for_mtm_predict(
+    server, bundle, folder, capsys, unknown, gsm
+):
+    described(server, ("age", lambda i: 40 + i), gsm=gsm)
+    server.files[TPM] = packed(zipped(tpm_text(ENTREZ[:200], gsm)))
+    assert geo(bundle, folder, *unknown) == 0
+    out, said = folder.parent / "out", capsys.readouterr().err
+    assert "age (" in said
+    assert "nothing is compared, as no --group says who is a case" in said
+    assert not (out / "index.html").exists()
+    told = out / "told.parquet"
+    assert cli.main(["predict", "--bundle", str(bundle), "--source", BLOOD, "--out", str(told),
+                     "--expression", str(out / "expression.h5ad")]) == 0  # fmt: skip
+    assert set(pd.read_parquet(told)["donor"]) == set(gsm)
 
 
 def test_a_series_file_that_changes_is_told_of(server, folder):

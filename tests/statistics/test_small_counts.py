@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from mtm.statistics.small_counts import of_enough_people
+from mtm.statistics.small_counts import of_enough_people, without_small_counts
 
 TABLE = pd.DataFrame(
     {
@@ -35,3 +35,21 @@ def test_counts_of_other_things_are_none_of_people():
     of_tissue = genes.rename(columns={"step": "tissue"})
     assert of_enough_people(of_tissue, 10)["n"].tolist() == [900]
     assert len(of_enough_people(pd.DataFrame({"n_genes": [1, 2]}), 10)) == 2
+
+
+@pytest.mark.parametrize(
+    ("sentence", "told"),
+    [
+        (
+            "at most 2 cases and as many controls",
+            "at most fewer than 5 cases and as many controls",
+        ),
+        ("3 held-out donors with blood", "fewer than 5 held-out donors with blood"),
+        ("12 donors, fewer than 20", "12 donors, fewer than 20"),
+        ("2 target tissues, fewer than 3", "2 target tissues, fewer than 3"),
+        ("no donor has two", "no donor has two"),
+    ],
+)
+def test_sentences_tell_no_small_count_of_people(sentence, told):
+    assert without_small_counts(sentence, 5) == told
+    assert without_small_counts(sentence, 1) == sentence

@@ -57,6 +57,12 @@ CONFIG = {
         "train_mean": {"class": "train_mean"},
     },
     "accuracy": {"permutations": 20, "bootstraps": 20},
+    "imputation": {
+        "methods": ["gaussian", "vae"],
+        "autoencoder": {"widths": [16], "code_width": 4, "epochs": 3},
+        "random_features": 20,
+        "probe_genes": 20,
+    },
 }
 
 TARGETS = ["accuracy", "tables", "results/small/bundles/mtm.safetensors"]

@@ -96,6 +96,7 @@ def test_demo_dry_run_simulates_and_scores_the_oracle(tmp_path):
     # Three methods, a chosen and a random panel.
     assert (counts["choose_landmarks"], counts["score_landmarks"]) == (1, 6)
     assert counts["draw_landmarks"] == 1
+    assert counts["impute_genes"] == counts["probe_codes"] == 1
     assert "fetch_dataset" not in counts
 
 

@@ -72,6 +72,7 @@ rule list_skipped_analyses:
         runtime=5,
     params:
         skipped=SKIPPED,
+        fewest_people=config["fewest_people"],
         code=code_of("list_skipped_analyses.py"),
     message:
         "Listing the analyses that were left out"

@@ -94,6 +94,7 @@ rule compare_with_paper:
         models=MODELS,
         reference=(REFERENCE_MODELS or [None])[0],
         cohort=config["cohort"],
+        fewest_people=config["fewest_people"],
         code=code_of("compare_with_paper.py"),
     message:
         "Setting the numbers of the paper beside those of {params.cohort}"

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from mtm import __version__
 from mtm.cli import check, compare, export, geo, info, init, predict
 from mtm.cli.say import say
-from mtm.errors import InputError, printable
+from mtm.errors import InputError, not_installed, printable
 
 COMMANDS = (predict, geo, info, export, init, check, compare)
 
@@ -50,6 +50,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     except (InputError, OSError) as error:
         say(f"error: {' '.join(str(error).split())}")
+        return 1
+    except ModuleNotFoundError as error:
+        if (error.name or "mtm").partition(".")[0] == "mtm":
+            raise
+        say(f"error: {not_installed(error, f'mtm {options.command}')}")
         return 1
     except MemoryError:
         say("error: the memory of this machine does not suffice for these files")

@@ -3,11 +3,13 @@
 import argparse
 from pathlib import Path
 
+from mtm.cli.predict import DEFAULT_ALIGNMENT
 from mtm.cli.say import say
 from mtm.errors import InputError
+from mtm.vocabulary import NEW_ALIGNMENTS
 
 PRESETS = ("config.yaml", "geo.yaml")
-# Below this, groups cannot be compared.
+# Fewer people in a group are not compared unless asked for.
 LEAST = 3
 
 
@@ -37,8 +39,18 @@ def add(commands: argparse._SubParsersAction) -> None:
             f"--{name}", action="append", type=_pair, metavar="FIELD=VALUE", help=words
         )
     for name in ("donor", "sex", "age"):
-        geo.add_argument(f"--{name}", metavar="FIELD", help=f"field of the {name}")
+        geo.add_argument(f"--{name}", metavar="FIELD", help=f"field of the {name}, or null")
+    geo.add_argument(
+        "--align",
+        choices=NEW_ALIGNMENTS,
+        default=DEFAULT_ALIGNMENT,
+        help="bring the samples to the training samples, as of mtm predict (default: %(default)s)",
+    )
     geo.add_argument("--config", type=Path, help="configuration whose `external` has the series")
+    geo.add_argument(
+        "--min-per-group", type=_at_least_two, default=LEAST, metavar="N",
+        help="least people in a group (default: %(default)s)",
+    )  # fmt: skip
     geo.add_argument("--permutations", type=int, default=1000, metavar="N")
     geo.add_argument("--force", action="store_true", help="replace results that are there")
     geo.set_defaults(run=run)
@@ -50,6 +62,13 @@ def _pair(text: str) -> tuple[str, str]:
     if not (field.strip() and sign and value.strip()):
         raise argparse.ArgumentTypeError(f"{text} is no FIELD=VALUE")
     return field.strip(), value.strip()
+
+
+def _at_least_two(text: str) -> int:
+    """Argument of people, 2 or more."""
+    if int(text) < 2:
+        raise argparse.ArgumentTypeError(f"{text} is not 2 or more")
+    return int(text)
 
 
 def _said_by(key: str) -> str:
@@ -82,8 +101,8 @@ def _settings(options: argparse.Namespace):
             for field, value in pairs:
                 values[name].setdefault(field, []).append(value)
     for name in ("platform", "source", "donor", "sex", "age"):
-        if getattr(options, name):
-            values[name] = getattr(options, name)
+        if given := getattr(options, name):
+            values[name] = None if given == "null" else given
     settings = External.of(values)
     for problem in settings.problems():
         raise InputError(_said_by(problem.where), problem.found, problem.expected)
@@ -110,66 +129,94 @@ def run(options: argparse.Namespace) -> None:
         table = fields_of(read_series_matrix(path).samples)
         for row in table.itertuples():
             say(f"{row.field} ({row.n} samples): {row.values}")
-        expected = "--bundle" if grouped else "--group FIELD --case VALUE --control VALUE"
-        raise InputError(options.accession, "the fields above", expected)
-    _compare(options, settings, folder)
+        if options.bundle is None:
+            expected = "--bundle" if grouped else "--group FIELD --case VALUE --control VALUE"
+            raise InputError(options.accession, "the fields above", expected)
+    (_compare if grouped else _write_all)(_Read(options, settings, folder, grouped), options)
 
 
-def _compare(options: argparse.Namespace, settings, folder: Path) -> None:
-    """Fetch, read, predict, compare and write."""
+class _Read:
+    """A series' people, their samples on a model's genes, and what there is to say of both."""
+
+    def __init__(self, options: argparse.Namespace, settings, folder: Path, grouped: bool):
+        from mtm.analyses.transfer.people import DOUBTS
+        from mtm.analyses.transfer.predicting import of_model_genes
+        from mtm.analyses.transfer.reading import Files, read_people
+        from mtm.cohort.gene_names import gene_names
+        from mtm.models.registry import load
+        from mtm.pipeline.geo import fetch_series
+        from mtm.predictions.checks import in_words
+        from mtm.predictions.new_people import check_source
+        from mtm.predictions.samples import checks_of
+        from mtm.settings.external import EVERYBODY
+        from mtm.settings.transfer import MIN_OVERLAP
+
+        self.model = model = load(options.bundle)
+        if model.measure != "tpm":
+            found = "a model of values on a scale of their own"
+            raise InputError(options.bundle, found, "one of TPM")
+        self.settings = settings if grouped else settings.with_(group=EVERYBODY)
+        self.source = settings.source or model.provenance.source
+        check_source(model, self.source)
+        self.matrix, tpm, counts, hgnc, ncbi = fetch_series(
+            settings.geo, settings.platform, folder
+        )
+        self.reading = read_people(
+            self.settings, Files(tpm, self.matrix, counts), model.genes, gene_names(hgnc, ncbi),
+            min_per_group=options.min_per_group if grouped else 0, said_by=_said_by,
+        )  # fmt: skip
+        for row in self.reading.report.itertuples():
+            warning = "warning: " * (row.step in DOUBTS)
+            say(f"{warning}{row.step}: {row.n}" + (f" ({row.detail})" if row.detail else ""))
+        self.people = self.reading.cohort(tpm)
+        self.checks = checks_of(
+            model, of_model_genes(model, self.people, self.source, MIN_OVERLAP)
+        )
+        for line in in_words(self.checks):
+            say(line)
+
+    def write(self, out: Path) -> None:
+        """Write expression, samples, what was read, and checks."""
+        from mtm.io import write_tsv
+
+        out.mkdir(parents=True, exist_ok=True)
+        names = ("expression.h5ad", "samples.tsv", "reading.tsv")
+        self.reading.write(*(out / name for name in names))
+        write_tsv(self.checks, out / "checks.tsv")
+
+
+def _compare(read: _Read, options: argparse.Namespace) -> None:
+    """Predict, compare and write."""
     from mtm.analyses.transfer.predicted import predicted_differences
     from mtm.analyses.transfer.predicting import to_bundle
-    from mtm.analyses.transfer.reading import Files, read_people
-    from mtm.cohort.gene_names import gene_names
-    from mtm.io import write_tsv
-    from mtm.models.registry import load
     from mtm.page.geo import write_geo_page
-    from mtm.pipeline.geo import fetch_series
-    from mtm.predictions.new_people import check_source
     from mtm.settings.transfer import TransferSettings
 
-    model = load(options.bundle)
-    if model.measure != "tpm":
-        raise InputError(options.bundle, "a model of values on a scale of their own", "one of TPM")
-    source = settings.source or model.provenance.source
-    check_source(model, source)
-    matrix, tpm, counts, hgnc, ncbi = fetch_series(settings.geo, settings.platform, folder)
-    names = gene_names(hgnc, ncbi)
-    reading = read_people(
-        settings, Files(tpm, matrix, counts), model.genes, names,
-        min_per_group=LEAST, said_by=_said_by,
-    )  # fmt: skip
-    for row in reading.report.itertuples():
-        say(f"{row.step}: {row.n}" + (f" ({row.detail})" if row.detail else ""))
-    people = reading.cohort(tpm)
-    checks = _checked(model, people, source)
+    def align(model, samples):
+        moved = to_bundle(options.align)(model, samples)
+        for done in moved if options.align != "none" else ():
+            say(str(done))
+        return moved
+
+    chosen = {"permutations": options.permutations, "min_per_group": options.min_per_group}
     tissues, genes = predicted_differences(
-        model, model.name, people, to_bundle(model, source), source,
-        TransferSettings(permutations=options.permutations, min_per_group=LEAST),
-    )  # fmt: skip
-    options.out.mkdir(parents=True, exist_ok=True)
-    reading.write(*(options.out / name for name in ("expression.h5ad", "samples.tsv",
-                                                     "reading.tsv")))  # fmt: skip
-    write_tsv(checks, options.out / "checks.tsv")
-    write_geo_page(options.out, settings, matrix, reading.report, tissues, genes)
-    say(f"{options.out / 'index.html'}: {settings.geo}, {len(people.kept().samples)} people, "
-        f"{tissues['tissue'].nunique()} tissues")  # fmt: skip
+        read.model, read.model.name, read.people, align, read.source, TransferSettings(**chosen)
+    )
+    read.write(options.out)
+    write_geo_page(options.out, read.settings, read.matrix, read.reading.report, tissues, genes)
+    n_people, n_tissues = len(read.people.kept().samples), tissues["tissue"].nunique()
+    page = options.out / "index.html"
+    say(f"{page}: {read.settings.geo}, {n_people} people, {n_tissues} tissues")
 
 
-def _checked(model, people, source: str):
-    """Say whether the series' samples are like those of the training donors; return the checks."""
+def _write_all(read: _Read, options: argparse.Namespace) -> None:
+    """Write the samples of everybody, for ``mtm predict``."""
     import pandas as pd
 
-    from mtm.predictions.checks import in_words
-    from mtm.predictions.samples import checks_of, samples_of_matrix
-
-    # People who came twice are checked twice.
-    ids = people.samples.index
-    table = pd.DataFrame({"sample_id": ids, "donor": ids, "tissue": source, "sex": people.sex})
-    samples = samples_of_matrix(
-        model, people.expr_tpm, people.gene_ids, table, "tpm", where=str(people.path)
+    read.reading.samples["case"] = pd.NA
+    read.write(options.out)
+    say(
+        f"nothing is compared, as no --group says who is a case; mtm predict --bundle "
+        f"{options.bundle} --expression {options.out / 'expression.h5ad'} --source "
+        f'"{read.source}" --out told.parquet predicts all {len(read.people.samples)} samples'
     )
-    checks = checks_of(model, samples)
-    for line in in_words(checks):
-        say(line)
-    return checks

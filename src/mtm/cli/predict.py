@@ -7,8 +7,8 @@ from typing import get_args
 
 from mtm.cli.output import add_out, demand_free
 from mtm.errors import InputError, shown
-from mtm.settings.transfer import MIN_OVERLAP
 from mtm.vocabulary import (
+    MIN_OVERLAP,
     NEW_ALIGNMENTS,
     OUTPUT_SCALES,
     OUTPUT_SUFFIXES,

@@ -63,7 +63,7 @@ def predict(options: argparse.Namespace, files: list[tuple[Path, str | None]]) -
     for done in moved if options.align != "none" else ():
         say(str(done))
     filled = fill_missing(model, samples)
-    _say_missing(samples, filled)
+    _say_missing(model, samples, filled)
     answers, silent = ask(model, samples, targets, choice)
     _say_unused(model, samples, silent)
     said = provenance(
@@ -158,8 +158,9 @@ def _read(
     return samples
 
 
-def _say_missing(samples: NewSamples, filled: int) -> None:
+def _say_missing(model: Predictor, samples: NewSamples, filled: int) -> None:
     """Say what becomes of genes that files lack."""
+    told = f", {' and '.join(model.completed)} told the training mean" * bool(model.completed)
     for source in samples.sources:
         lacks = source.overlap.n_model - source.overlap.n_found
         if lacks and filled:
@@ -167,7 +168,8 @@ def _say_missing(samples: NewSamples, filled: int) -> None:
                 f"{lacks} genes that the data lack are set to the training mean of {source.tissue}"
             )
         elif lacks:
-            say(f"{lacks} genes that the data of {source.tissue} lack are left out, not made up")
+            of = f"{lacks} genes that the data of {source.tissue} lack"
+            say(f"{of} are left out, not made up{told}")
 
 
 def _say_unused(model: Predictor, samples: NewSamples, silent: list[str]) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import anndata
 import numpy as np
 import pandas as pd
+from scipy.sparse import issparse
 
 from mtm.errors import InputError
 from mtm.io import read_tsv
@@ -61,23 +62,78 @@ class Cohort:
     @classmethod
     def read(cls, expression: str | Path, donors: str | Path) -> "Cohort":
         """Read ``cohort/expression.h5ad`` and ``cohort/donors.tsv`` (docs/contracts.md)."""
-        data = anndata.read_h5ad(expression)
         table = read_tsv(donors, ["donor"], dtype={"donor": str}).set_index("donor").sort_index()
-        tissues = tuple(sorted(data.obs["tissue"].astype(str).unique()))
-        donor = table.index.get_indexer(data.obs["donor"].astype(str))
+        try:
+            return cls.from_anndata(anndata.read_h5ad(expression), table)
+        except InputError as error:
+            raise error.within(expression) from error
+
+    @classmethod
+    def from_anndata(cls, adata: anndata.AnnData, donors: pd.DataFrame | None = None) -> "Cohort":
+        """Take a cohort out of AnnData, as `to_anndata` gives it or a stranger's.
+
+        Parameters
+        ----------
+        adata
+            Samples as observations with ``obs["donor"]`` and ``obs["tissue"]``, genes as
+            variables, named by id; TPM in X, or what ``uns["scale"]`` says. Of h5ad or zarr alike.
+        donors
+            One row a donor, indexed by id. None takes the columns of obs that
+            ``uns["donor_columns"]`` names.
+
+        Raises
+        ------
+        InputError
+            A column is missing, a donor has no row, or two values of what is the donor's.
+        """
+        for name in ("donor", "tissue"):
+            if name not in adata.obs:
+                raise InputError("obs", f"no column {name}", "columns donor and tissue")
+        obs = adata.obs.drop(columns=["donor", "tissue"]).rename_axis("sample_id")
+        names, tissue = adata.obs["donor"].astype(str), adata.obs["tissue"]
+        if donors is None:
+            theirs = [str(name) for name in adata.uns.get("donor_columns", ())]
+            donors = _of_donors(obs[theirs], names)
+            obs = obs.drop(columns=theirs)
+        donor = donors.index.get_indexer(names)
         if (donor < 0).any():
-            unknown = data.obs["donor"].astype(str)[donor < 0].iloc[0]
-            raise InputError(donors, f"no row for donor {unknown}", f"every donor of {expression}")
-        return cls(
-            expr_tpm=np.asarray(data.X, dtype=np.float32),
-            samples=data.obs.drop(columns=["donor", "tissue"]).rename_axis("sample_id"),
-            donor=donor.astype(np.int64),
-            tissue=pd.Index(tissues).get_indexer(data.obs["tissue"].astype(str)).astype(np.int64),
-            donors=table,
-            tissues=tissues,
-            genes=data.var[["symbol"]].rename_axis("gene_id"),
-            measure=str(data.uns.get("scale", "tpm")),
+            unknown = names[donor < 0].iloc[0]
+            raise InputError("obs", f"donor {unknown}", "donors who have a row in their table")
+        # Of categories those too that no sample is of.
+        known = tissue.cat.categories if isinstance(tissue.dtype, pd.CategoricalDtype) else tissue
+        tissues = tuple(sorted(set(map(str, known))))
+        symbols = (
+            adata.var[["symbol"]] if "symbol" in adata.var else adata.var[[]].assign(symbol="")
         )
+        values = adata.X.toarray() if issparse(adata.X) else adata.X
+        return cls(
+            expr_tpm=np.asarray(values, dtype=np.float32),
+            samples=obs,
+            donor=donor.astype(np.int64),
+            tissue=pd.Index(tissues).get_indexer(tissue.astype(str)).astype(np.int64),
+            donors=donors,
+            tissues=tissues,
+            genes=symbols.rename_axis("gene_id"),
+            measure=str(adata.uns.get("scale", "tpm")),
+        )
+
+    def to_anndata(self) -> anndata.AnnData:
+        """Return the cohort as AnnData, which `from_anndata` takes back.
+
+        Returns
+        -------
+        anndata.AnnData
+            Samples as observations: ``obs`` has ``donor``, ``tissue``, what is known of the
+            sample, then of its donor (``uns["donor_columns"]``). Genes as variables, named by id,
+            with ``symbol``. X is TPM, or what ``uns["scale"]`` says.
+        """
+        tissue = pd.Categorical.from_codes(self.tissue, list(self.tissues))
+        theirs = self.donors.iloc[self.donor].set_axis(self.samples.index)
+        obs = pd.concat([self.samples, theirs], axis=1)
+        obs.insert(0, "tissue", tissue)
+        obs.insert(0, "donor", self.donors.index[self.donor].astype(str))
+        uns = {"scale": self.measure, "donor_columns": list(self.donors.columns)}
+        return anndata.AnnData(self.expr_tpm, obs=obs, var=self.genes[["symbol"]], uns=uns)
 
     def tissue_index(self, name: str) -> int:
         """Index of the tissue called `name`."""
@@ -124,3 +180,12 @@ class Cohort:
             tissue=self.tissue[rows],
             donors=self.donors[kept],
         )
+
+
+def _of_donors(table: pd.DataFrame, donor: pd.Series) -> pd.DataFrame:
+    """Return a row a donor, in sorted order, from what each of their samples says of them."""
+    rows = table.assign(donor=donor).drop_duplicates().set_index("donor").sort_index()
+    if rows.index.has_duplicates:
+        twice = rows.index[rows.index.duplicated()][0]
+        raise InputError("obs", f"two values of what is donor {twice}'s", "one value a donor")
+    return rows

@@ -105,6 +105,10 @@ class TissueScaler:
         clip = scaling.log2_clip if scale == "log2_z" else None
         return cls(scale, mean, np.where(unit, 1, spread).astype(np.float32), clip, measure)
 
+    def mean_tpm(self, tissue: int) -> np.ndarray:
+        """Training mean of a tissue on this scale, z = 0, as TPM, ``(n_genes,)``."""
+        return self.inverse(np.zeros((1, self.mean.shape[1]), np.float32), np.array([tissue]))[0]
+
     def transform(self, expr_tpm: np.ndarray, tissue: np.ndarray) -> np.ndarray:
         """TPM to z, both of shape ``(n_samples, n_genes)``; `tissue` of shape ``(n_samples,)``."""
         values = log2_tpm(expr_tpm, self.measure) if self.scale == "log2_z" else expr_tpm

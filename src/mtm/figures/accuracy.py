@@ -153,7 +153,9 @@ def fig2a(table: pd.DataFrame) -> Figure:
     height = len(scales) * len(models) * row_mm + fixed_mm
     drawing = new_figure(PAGE_MM, height)
     axes = drawing.subplots(len(scales), len(levels), sharex=True, sharey=True, squeeze=False)
-    limits = _rho_limits(table)
+    low, high = _rho_limits(table)
+    # Room for the name of the last tissue, before the column of numbers.
+    limits = low, high + 0.1 * (high - low)
     for letter, panel in zip("abcd", panels, strict=False):
         ax = axes[scales.index(panel[0]), levels.index(panel[1])]
         rows = table[(table[ACCURACY_KEY] == panel).all(axis=1)]
@@ -280,9 +282,8 @@ def accuracy_by_tissue(table: pd.DataFrame) -> Figure:
     every = names.ordered(table["model"])
     panels = _panels(table)
     tissues = _tissue_rows(table[(table[ACCURACY_KEY] == panels[0]).all(axis=1)], "mean_rho")
-    room_mm = (PAGE_HEIGHT_MM - 20) / len(tissues)
-    models = _told_apart(every, max(TISSUE_ROW_MM, room_mm))
-    row_mm = min(max(TISSUE_ROW_MM, MARK_MM * len(models)), room_mm)
+    models = _told_apart(every, max(TISSUE_ROW_MM, (PAGE_HEIGHT_MM - 20) / len(tissues)))
+    row_mm = _row_mm(len(tissues), len(models))
     drawing, axes = _tissue_panels(table, tissues, len(panels), row_mm)
     limits = _rho_limits(table)
     offsets = marks.dodge(models, 0.38)
@@ -310,6 +311,12 @@ def accuracy_by_tissue(table: pd.DataFrame) -> Figure:
     marks.note_first(drawing, len(models), len(every), "models", "accuracy/summary.tsv")
     drawing.legend(handles=handles, loc="outside upper left", ncols=MODEL_COLUMNS)
     return drawing
+
+
+def _row_mm(n_tissues: int, n_models: int) -> float:
+    """Height of a tissue's row in which marks of every model stand one above the other."""
+    room_mm = (PAGE_HEIGHT_MM - 20) / n_tissues
+    return min(max(TISSUE_ROW_MM, MARK_MM * n_models), room_mm)
 
 
 def _told_apart(models: list[str], row_mm: float) -> list[str]:
@@ -353,7 +360,9 @@ def fig2b(table: pd.DataFrame) -> Figure:
     models = names.ordered(table["model"])
     definitions = [name for name in PREDICTABLE if name in set(table["definition"])]
     tissues = _tissue_rows(table[table["definition"] == definitions[0]], "n_predictable_genes")
-    drawing, axes = _tissue_panels(table, tissues, len(definitions))
+    row_mm = _row_mm(len(tissues), len(models))
+    drawing, axes = _tissue_panels(table, tissues, len(definitions), row_mm)
+    offsets = marks.dodge(models, 0.36)
     highest = max(float(table["n_predictable_genes"].max()), 10.0)
     for ax, definition in zip(axes, definitions, strict=True):
         rows = table[(table["definition"] == definition) & table["tissue"].isin(tissues)]
@@ -369,9 +378,9 @@ def fig2b(table: pd.DataFrame) -> Figure:
             mine = rows[rows["model"] == model]
             ax.plot(
                 mine["n_predictable_genes"],
-                mine["tissue"].map(tissues.index),
+                mine["tissue"].map(tissues.index).to_numpy() + offsets[model],
                 lw=0,
-                ms=4,
+                ms=3.4,
                 mec="white",
                 mew=0.3,
                 clip_on=False,

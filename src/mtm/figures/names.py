@@ -42,6 +42,23 @@ LANDMARK_METHODS = {
     "ridge": "Ridge per tissue",
     "mlp_on_ridge": "Network on ridge",
 }
+# What imputes failed genes, and codes of samples.
+IMPUTERS = {
+    "tissue_mean": "Tissue mean",
+    "zinb": "Autoencoder, ZINB",
+    "nb": "Autoencoder, NB",
+    "vae": "Autoencoder, Gaussian",
+    "gaussian": "Gaussian conditional",
+    "average": "Average of the last two",
+}
+CODE_KINDS = {
+    "pca": "Principal components",
+    "vae": "Autoencoder",
+    "vae_penalty": "Autoencoder + penalty",
+    "minus_means": "Minus tissue means",
+    "tissue_z": "z-scores within tissue",
+    "joint": "Joint model's factors",
+}
 RANK = {name: rank for rank, name in enumerate(MODELS)}
 # Those of no model above, so that a name unknown here never looks like a known one.
 OTHER_STYLES = [(color, marker) for color in PALETTE for marker in "phd*PX"]

@@ -39,11 +39,15 @@ ALIGNMENT_STYLES = {
     "log2": {"color": PALETTE[0], "marker": "o"},
     "tpm": {"color": PALETTE[3], "marker": "D"},
     "none": {"color": MUTED, "marker": "x"},
+    "shift": {"color": PALETTE[2], "marker": "s"},
+    "combat": {"color": PALETTE[1], "marker": "^"},
 }
 ALIGNMENT_NAMES = {
     "log2": "aligned on log2(1+TPM)",
     "tpm": "aligned on TPM",
     "none": "not aligned",
+    "shift": "means aligned",
+    "combat": "means and sds aligned",
 }
 
 # Cases and controls of the reference and of the external cohort.

@@ -1,5 +1,6 @@
 """The average of other models: of the seeds of one, or of any (methods 6.10)."""
 
+from collections.abc import Iterator
 from copy import copy
 from typing import Self
 
@@ -13,6 +14,7 @@ from mtm.models.base import Predictor, Requests, Training
 from mtm.models.donors import DonorsKey
 from mtm.models.layout import Layout, below
 from mtm.models.registry import described, load, register
+from mtm.models.requests import without_missing
 from mtm.settings.models.average import AverageParameters
 
 
@@ -21,7 +23,10 @@ class Average(Predictor):
     """Predict the mean of what the members predict; its bundle holds theirs."""
 
     Parameters = AverageParameters
-    members: dict[str, Predictor]
+
+    def __init__(self, parameters=None):
+        super().__init__(parameters)
+        self.members: dict[str, Predictor] = {}
 
     def _fit(self, training: Training) -> pd.DataFrame:
         mine = self.provenance.training_donors
@@ -42,10 +47,36 @@ class Average(Predictor):
     def predict(self, inputs: Cohort, requests: Requests) -> np.ndarray:
         """Return the mean over members, those of another scale brought to this one."""
         total = np.zeros((len(requests), len(self.genes)), np.float32)
-        for member in self.members.values():
-            expr_z = member.predict(inputs, requests)
-            total += self._rescaled(member, self.scaler, expr_z, requests.target)
+        for expr_z in self._told(inputs, requests):
+            total += expr_z
         return total / len(self.members)
+
+    @property
+    def several_sources(self) -> bool:
+        """Whether every member takes several samples of a donor."""
+        return all(member.several_sources for member in self.members.values())
+
+    @property
+    def takes_missing(self) -> bool:
+        """Whether a member leaves out genes that inputs lack."""
+        return any(member.takes_missing for member in self.members.values())
+
+    @property
+    def completed(self) -> tuple[str, ...]:
+        """Members that do not, and are given the training mean."""
+        names: list[str] = []
+        for name, member in self.members.items():
+            names += member.completed if member.takes_missing else [name]
+        return tuple(names)
+
+    def _told(self, inputs: Cohort, requests: Requests) -> Iterator[np.ndarray]:
+        """Yield what each member predicts, on this scale."""
+        for member in self.members.values():
+            asked = (inputs, requests)
+            if not member.takes_missing:
+                asked = without_missing(member, *asked)
+            expr_z = member.predict(*asked)
+            yield self._rescaled(member, self.scaler, expr_z, requests.target)
 
     def _rescaled(
         self, member: Predictor, scaler: TissueScaler, expr_z: np.ndarray, target: np.ndarray

@@ -164,8 +164,10 @@ class Predictor(ABC):
 
     Parameters: ClassVar[type[ModelParameters]]
     name: ClassVar[str]
-    # Whether `predict` leaves out genes that an input has as NaN.
-    takes_missing: ClassVar[bool] = False
+    # Whether `predict` takes inputs that have genes as NaN.
+    takes_missing: bool = False
+    # Members that are given the training mean for these; all else leaves them out.
+    completed: tuple[str, ...] = ()
 
     def __init__(self, parameters=None):
         self.parameters = self.Parameters() if parameters is None else parameters

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import version
+from importlib.util import find_spec
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
@@ -40,9 +41,9 @@ def write_bundle(path: str | Path, header: dict, arrays: dict[str, np.ndarray]) 
         "versions": {
             "mtm": __version__,
             "python": platform.python_version(),
-            "torch": version("torch"),
             "numpy": np.__version__,
-        },
+        }
+        | ({"torch": version("torch")} if find_spec("torch") else {}),
     }
     # One metadata entry alone: safetensors writes several in an order that changes.
     envelope = {"header": header, "sha256": _digest(header, arrays)}

@@ -85,9 +85,7 @@ class Ensemble(Average):
     def predict(self, inputs: Cohort, requests: Requests) -> np.ndarray:
         """Return the weighted mean over members, those of another scale brought to this one."""
         total = np.zeros((len(requests), len(self.genes)), np.float32)
-        for number, member in enumerate(self.members.values()):
-            expr_z = member.predict(inputs, requests)
-            expr_z = self._rescaled(member, self.scaler, expr_z, requests.target)
+        for number, expr_z in enumerate(self._told(inputs, requests)):
             total += self.weights[requests.target, number, None].astype(np.float32) * expr_z
         return total
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mtm.errors import InputError
+from mtm.errors import InputError, not_installed
 from mtm.models.base import Predictor
 from mtm.models.bundle import read_bundle
 from mtm.models.donors import DonorsKey
@@ -37,8 +37,18 @@ def model_names() -> list[str]:
 
 
 def model_class(name: str) -> type[Predictor]:
-    """Return the class registered under `name`; no other model is imported."""
-    importlib.import_module(registered_module("mtm.models", "register", name, "model"))
+    """Return the class registered under `name`; no other model is imported.
+
+    Raises
+    ------
+    InputError
+        There is no such model, or what it computes with is not installed.
+    """
+    module = registered_module("mtm.models", "register", name, "model")
+    try:
+        importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        raise not_installed(error, f"model {name}") from error
     return _CLASSES[name]
 
 

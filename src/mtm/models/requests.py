@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -141,6 +142,37 @@ def predict_in_blocks(
                 "The model has diverged, or its training had no sample of that tissue.",
             )
         yield expr_z
+
+
+def without_missing(
+    model: Predictor, inputs: Cohort, requests: Requests
+) -> tuple[Cohort, Requests]:
+    """Set genes that samples lack (NaN) to the training mean of their tissue.
+
+    Returns
+    -------
+    Cohort, Requests
+        As they came where no sample that is asked from lacks a gene; else these samples alone.
+    """
+    used, place = np.unique(requests.source_rows, return_inverse=True)
+    padded = int(used[0] < 0) if len(used) else 0
+    used, place = used[padded:], place.reshape(requests.source_rows.shape) - padded
+    expr_tpm = inputs.expr_tpm[used]
+    missing = np.isnan(expr_tpm)
+    if not missing.any():
+        return inputs, requests
+    tissue = inputs.tissue[used]
+    for index in np.unique(tissue):
+        lacking = missing & (tissue == index)[:, None]
+        expr_tpm[lacking] = np.broadcast_to(model.scaler.mean_tpm(index), lacking.shape)[lacking]
+    some = replace(
+        inputs,
+        expr_tpm=expr_tpm,
+        samples=inputs.samples.iloc[used],
+        donor=inputs.donor[used],
+        tissue=tissue,
+    )
+    return some, replace(requests, source_rows=place)
 
 
 def own_sd_in_blocks(

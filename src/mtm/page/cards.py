@@ -7,7 +7,8 @@ from functools import partial
 import pandas as pd
 
 from mtm.figures import names
-from mtm.page.results import Results
+from mtm.page.results import Results, rows
+from mtm.page.same_sample import codes_of_samples, imputed_genes, landmarks
 from mtm.page.words import between, count, listed, measured, number, p_value, share
 from mtm.settings.disease import contrast_label
 from mtm.vocabulary import (
@@ -18,7 +19,6 @@ from mtm.vocabulary import (
     MEAN_OF_TISSUES,
     MEASURED,
     NO_TISSUE,
-    OTHERS,
     PREDICTED,
     PROMISED,
     RAN,
@@ -72,8 +72,12 @@ def cards(results: Results) -> list[Card]:
         ("What do more tissues of a person bring?", _sources, ["sources/accuracy/*.tsv"],
          ["sources"]),
         ("What would more donors bring?", _growth, ["growth/*.tsv"], ["growth"]),
-        ("What does a panel of some genes tell of the others?", _landmarks,
+        ("What does a panel of some genes tell of the others?", landmarks,
          ["landmarks/accuracy/*.tsv"], ["landmarks"]),
+        ("What do a sample's other genes tell of one that failed?", imputed_genes,
+         ["imputation/accuracy.tsv"], ["imputation"]),
+        ("Is there a code of the person, free of the tissue?", codes_of_samples,
+         ["imputation/probes.tsv"], ["codes_probed"]),
         ("Do the tissues' kinships come out?", _kinship,
          ["representations/tissue_similarity_summary.tsv"], ["fig_s9", "fig_s8"]),
         ("Do genes go with age, sex and other traits as they should?", _traits,
@@ -111,15 +115,6 @@ def _card(results: Results, question: str, answer, needed: list[str], figures: l
         return Card(question, sentences, figures)
     missing = [name for pattern in needed for name in results.matching(pattern)]
     return Card(question, [results.why_not(*missing)], answered=False)
-
-
-def rows(table: pd.DataFrame | None, **where: object) -> pd.DataFrame:
-    """Rows of a table, if there is one, with these values."""
-    if table is None:
-        return pd.DataFrame()
-    for column, value in where.items():
-        table = table[table[column] == value]
-    return table
 
 
 def quantities(table: pd.DataFrame | None, **where: object) -> dict[str, float]:
@@ -267,26 +262,6 @@ def _growth(results: Results) -> Iterator[str]:
     if len(hoped) and hoped["mean_rho"].notna().any():
         row = hoped.dropna(subset=["mean_rho"]).iloc[0]
         yield f"The curve through these promises {measured(row)} with {count(row['n_donors'])}."
-
-
-def _landmarks(results: Results) -> Iterator[str]:
-    """Say how well panels are made whole, and by what."""
-    table = rows(results.joined("landmarks/accuracy/*.tsv"), level="gene_wise",
-                 tissue=MEAN_OF_TISSUES)  # fmt: skip
-    if table.empty:
-        return
-    for panel, part in rows(table, genes=OTHERS).groupby("panel", sort=False):
-        part = part.sort_values("mean_rho", ascending=False, kind="stable")
-        row = part.iloc[0]
-        others = [f"{names.LANDMARK_METHODS[one['method']]} {number(one['mean_rho'])}"
-                  for _, one in part.iloc[1:].iterrows()]  # fmt: skip
-        yield (
-            f"{count(row['n_landmarks'])} landmarks ({panel}): within a tissue, "
-            f"{count(row['n_genes'])} other genes of the same sample are told with "
-            f"{measured(row)} by {names.LANDMARK_METHODS[row['method']].lower()}"
-            + (f"; {listed(others)}." if others else ".")
-        )
-    yield "The mean of the tissue tells 0 there, whatever it explains between tissues."
 
 
 def _kinship(results: Results) -> Iterator[str]:

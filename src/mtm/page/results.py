@@ -130,3 +130,12 @@ class Results:
         return next((name for name in there if self.sources(name) == source), None) or next(
             iter(there), None
         )
+
+
+def rows(table: pd.DataFrame | None, **where: object) -> pd.DataFrame:
+    """Rows of a table, if there is one, with these values."""
+    if table is None:
+        return pd.DataFrame()
+    for column, value in where.items():
+        table = table[table[column] == value]
+    return table

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Collection, Mapping, Sequence
 from difflib import get_close_matches
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,11 @@ from mtm.analyses.genes.conservation import (
     is_table,
     read_chromosomes,
 )
-from mtm.analyses.transfer.reading import Files, check_people
+from mtm.analyses.transfer.reading import Files, check_people, said_by_config
 from mtm.cohort.checks import CohortNames, Problems, check_cohort
 from mtm.cohort.filters import check_source
 from mtm.cohort.genes import read_gene_list, read_gtf_genes
+from mtm.cohort.matrices import read_expression_header
 from mtm.errors import InputError
 from mtm.io import require_file
 from mtm.pipeline.datasets import (
@@ -164,6 +166,7 @@ def _check_annotation(
         "interactions": read_interactions,
         "gene_identifiers": read_gene_identifiers,
         "landmarks": read_gene_list,
+        "counts": read_expression_header,
     }
     for role, read in readers.items():
         if f"inputs.{role}" in files:
@@ -194,5 +197,5 @@ def _check_external(
                 External.of(external),
                 Files(**there),
                 min_per_group=config["transfer"]["min_per_group"],
-                said_by=f"external.{name}.{{}}".format,
+                said_by=partial(said_by_config, name=name),
             )

@@ -151,6 +151,10 @@ def rule_resources(size: CohortSize, n_models: int) -> Mapping[str, dict[str, in
         "score_external": _asked(10 * matrix + 30 * genes_mb, 3 * matrix + 4 * genes_mb),
         # z-scores, and what is left or told of them; for networks what ridge says, too.
         **dict.fromkeys(("choose_landmarks", "score_landmarks"), _asked(14 * matrix + 2000, 10)),
+        # What each method says of all samples, counts, and matrices of genes by genes (float64).
+        "impute_genes": _asked(20 * matrix + 5 * 8e-6 * size.n_genes**2 + 2000, 100),
+        # Three scales of all samples, and one as a network has it.
+        "probe_codes": _asked(16 * matrix + 4000, 500),
         # z-scores of two tissues and of all others together, with their squares.
         "estimate_ceiling": _asked(6 * matrix, 10),
         "compare_models": _asked(

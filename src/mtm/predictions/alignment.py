@@ -10,7 +10,7 @@ from scipy.stats import rankdata
 from mtm.cohort.scaling import TissueScaler, log2_tpm
 from mtm.errors import InputError
 from mtm.models.base import Predictor
-from mtm.predictions.samples import NewSamples, Source
+from mtm.predictions.samples import NewSamples, Source, let_go
 from mtm.settings.transfer import Alignment
 from mtm.vocabulary import NEW_ALIGNMENTS, Measure, NewAlignment
 
@@ -190,6 +190,7 @@ class _Together:
             part = slice(start, start + step)
             values = self.expr_tpm[np.ix_(self.rows, self.genes[part])]
             yield part, self._scaler_of(part).transform(values, ONE).astype(np.float64)
+            let_go(self.expr_tpm)
 
     def mean(self) -> np.ndarray:
         """Return the mean of every gene, ``(n_genes,)``."""
@@ -214,6 +215,7 @@ class _Together:
             aligned_z = _to_quantiles(scaler.transform(self.expr_tpm[cells], ONE), scaler)
             self.expr_tpm[cells] = scaler.inverse(aligned_z, ONE)
             total += aligned_z.sum(0)
+            let_go(self.expr_tpm)
         return total / len(self.rows)
 
 

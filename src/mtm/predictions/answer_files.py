@@ -356,3 +356,37 @@ def to_anndata(answers: Answers, said: Mapping) -> anndata.AnnData:
     if answers.in_tpm:
         whole |= {"tpm": expr_tpm}
     return anndata.AnnData(expr_tpm, layers=whole, **_tables(answers, said))
+
+
+def from_anndata(told: anndata.AnnData) -> pd.DataFrame:
+    """Return what `to_anndata` or a file of ``mtm predict`` holds as a long table.
+
+    Parameters
+    ----------
+    told
+        One observation a person and target, from h5ad or zarr alike.
+
+    Returns
+    -------
+    pd.DataFrame
+        One row a person, target and gene that was told: as the long table of ``mtm predict``,
+        without the ends of intervals as z.
+    """
+    n_genes = told.n_vars
+    row, gene = np.repeat(np.arange(told.n_obs), n_genes), np.tile(np.arange(n_genes), told.n_obs)
+    table = {name: told.obs[name].astype(str).to_numpy()[row] for name in PERSON}
+    table |= {"gene_id": told.var_names.to_numpy()[gene],
+              "symbol": told.var["symbol"].astype(str).to_numpy()[gene]}  # fmt: skip
+    value = "tpm" if "tpm" in told.layers else "value"
+    table[value] = np.asarray(told.X).ravel()
+    known = {"low": f"{value}_low", "high": f"{value}_high", "z": "z"}
+    table |= {name: np.asarray(told.layers[layer]).ravel()
+              for layer, name in known.items() if layer in told.layers}  # fmt: skip
+    if "reliability" in told.varm:
+        place = pd.Index(told.uns["mtm"]["targets"]).get_indexer(told.obs["target"])
+        certified = told.obs["certified"].to_numpy(bool)[:, None]
+        rho = np.where(certified, np.asarray(told.varm["reliability"]).T[place], np.nan)
+        classes = np.where(certified, np.asarray(told.varm["reliability_class"]).T[place], -1)
+        table["reliability"] = rho.ravel()
+        table["reliability_class"] = of_class(np.arange(-1, len(RELIABILITY)))[classes.ravel() + 1]
+    return pd.DataFrame(table)[~np.isnan(table["z"])].reset_index(drop=True)

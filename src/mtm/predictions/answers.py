@@ -15,11 +15,11 @@ from mtm.models.certificate import Certificate
 from mtm.models.requests import predict_in_blocks
 from mtm.predictions.gene_overlap import GeneChoice
 from mtm.predictions.new_people import targets_of, tissue_called, tissue_of
-from mtm.predictions.samples import SAMPLE_COLUMNS, NewSamples
+from mtm.predictions.samples import SAMPLE_COLUMNS, NewSamples, let_go
 from mtm.vocabulary import RELIABILITY
 
 # Values of one kind that are held at a time.
-BLOCK_VALUES = 1 << 23
+BLOCK_VALUES = 1 << 21
 LARGEST_BLOCK = 8192
 # What stands for a person and tissue.
 PERSON = ("donor", "sample_id", "source", "target")
@@ -136,6 +136,7 @@ class Answers:
         for expr_z in predict_in_blocks(self.model, self.inputs, self.requests, size):
             part = slice(start, start + len(expr_z))
             yield self._block(part, expr_z)
+            let_go(self.inputs.expr_tpm)
             start = part.stop
 
     def _block(self, part: slice, expr_z: np.ndarray) -> Block:

@@ -28,8 +28,8 @@ from mtm.predictions.files import write_matrix
 from mtm.predictions.gene_overlap import match_genes
 from mtm.predictions.held_out import read_rows
 from mtm.predictions.new_people import align_expression, new_inputs
-from mtm.settings.transfer import MIN_OVERLAP, Alignment
-from mtm.vocabulary import RAN, SKIPPED
+from mtm.settings.transfer import Alignment
+from mtm.vocabulary import MIN_OVERLAP, RAN, SKIPPED
 
 log = logging.getLogger(__name__)
 

@@ -13,8 +13,7 @@ from mtm.cohort.genes import gene_key
 from mtm.cohort.lines import text_lines
 from mtm.errors import InputError, shown
 from mtm.models.certificate import Certificate
-from mtm.settings.transfer import MIN_OVERLAP
-from mtm.vocabulary import RELIABILITY
+from mtm.vocabulary import MIN_OVERLAP, RELIABILITY
 
 # First line of a file of genes that is no gene.
 NAMES_OF_GENES = ("gene", "gene_id", "ensembl_gene_id", "name", *SYMBOL_COLUMNS)

@@ -16,8 +16,7 @@ from mtm.io import read_apart
 from mtm.models.base import Predictor, Requests
 from mtm.models.requests import BLOCK, predict_in_blocks
 from mtm.predictions.gene_overlap import GeneOverlap, match_genes
-from mtm.settings.transfer import MIN_OVERLAP
-from mtm.vocabulary import OUTPUT_SCALES, OutputScale
+from mtm.vocabulary import MIN_OVERLAP, OUTPUT_SCALES, OutputScale
 
 
 def align_expression(

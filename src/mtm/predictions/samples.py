@@ -1,6 +1,8 @@
 """Samples of new people, from files and tables to a model's genes."""
 
 import mmap
+import os
+import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,16 +20,15 @@ from mtm.models.base import Predictor
 from mtm.predictions.checks import check_samples
 from mtm.predictions.gene_overlap import GeneOverlap, match_genes
 from mtm.predictions.new_people import check_source, tissue_called
-from mtm.settings.transfer import MIN_OVERLAP
-from mtm.vocabulary import Units
+from mtm.vocabulary import MIN_OVERLAP, Units
 
 # What a table of samples says beside covariates.
 SAMPLE_COLUMNS = ("sample_id", "donor", "tissue")
 # Columns of an AnnData file's obs in which tissues of samples are looked for.
 TISSUE_COLUMNS = ("tissue", "target")
 AN_H5AD = "an AnnData h5ad file"
-# Samples checked at a time.
-CHECKED = 1024
+# Values checked at a time, and bytes that are held in memory, whoever has room for more.
+CHECKED, HELD_BYTES = 1 << 21, 1 << 26
 
 
 @dataclass(frozen=True)
@@ -124,11 +125,44 @@ def read_samples(
 
 
 def shared_array(shape: tuple[int, int]) -> np.ndarray:
-    """Return float32 NaN in memory that a forked process can fill."""
-    memory = mmap.mmap(-1, max(4 * shape[0] * shape[1], 1))
+    """Return float32 NaN that a forked process can fill.
+
+    Many values stand in a file without a name in the folder for temporary files, so that memory
+    is needed for those in use alone (`let_go`); where it has no room, in memory.
+    """
+    n_bytes = max(4 * shape[0] * shape[1], 1)
+    memory = _of_file(n_bytes) if n_bytes > HELD_BYTES else None
+    memory = mmap.mmap(-1, n_bytes) if memory is None else memory
     array = np.frombuffer(memory, np.float32, shape[0] * shape[1]).reshape(shape)
-    array.fill(np.nan)
+    step = max(1, HELD_BYTES // max(4 * shape[1], 1))
+    for start in range(0, shape[0], step):
+        array[start : start + step] = np.nan
+        let_go(array)
     return array
+
+
+def _of_file(n_bytes: int) -> mmap.mmap | None:
+    """Map a file that has its room on the disk; None where it cannot be had."""
+    if not hasattr(os, "posix_fallocate"):
+        return None
+    try:
+        with tempfile.TemporaryFile() as file:
+            os.posix_fallocate(file.fileno(), 0, n_bytes)
+            return mmap.mmap(file.fileno(), n_bytes)
+    except OSError:
+        return None
+
+
+def let_go(array: np.ndarray) -> None:
+    """Let the system take back memory of a large `shared_array`; its values stay."""
+    if array.nbytes <= HELD_BYTES or not hasattr(mmap, "MADV_DONTNEED"):
+        return
+    base = array
+    while isinstance(base, np.ndarray):
+        base = base.base
+    base = base.obj if isinstance(base, memoryview) else base
+    if isinstance(base, mmap.mmap):
+        base.madvise(mmap.MADV_DONTNEED)
 
 
 def _apart(path: Path, read):
@@ -245,6 +279,7 @@ def _read_into(
             places = [place_of.get(gene_key(gene), -1) for gene in block.gene_ids]
             found = np.flatnonzero(np.array(places) >= 0)
             expr_tpm[np.array(places)[found]] = block.expr_tpm[found]
+            let_go(expr_tpm)
         return gene_ids, totals
 
     units = units_of_new(units, path, model.measure)
@@ -327,9 +362,10 @@ def checks_of(model: Predictor, samples: NewSamples) -> pd.DataFrame:
     sex, parts = samples.table.get("sex"), []
     for source in samples.sources:
         found = ~np.isnan(samples.expr_tpm[source.rows[0]])
-        mean_tpm = _mean_tpm(model, source.tissue)
-        for start in range(0, len(source.rows), CHECKED):
-            rows = source.rows[start : start + CHECKED]
+        mean_tpm = model.scaler.mean_tpm(model.tissues.index(source.tissue))
+        step = max(1, CHECKED // max(len(found), 1))
+        for start in range(0, len(source.rows), step):
+            rows = source.rows[start : start + step]
             table = check_samples(
                 model,
                 np.where(found, samples.expr_tpm[rows], mean_tpm),
@@ -339,13 +375,8 @@ def checks_of(model: Predictor, samples: NewSamples) -> pd.DataFrame:
                 None if sex is None else sex.iloc[rows],
             )
             parts.append(table.set_axis(rows))
+            let_go(samples.expr_tpm)
     return pd.concat(parts).sort_index()
-
-
-def _mean_tpm(model: Predictor, tissue: str) -> np.ndarray:
-    """Training mean of a tissue on the model's scale, as TPM, ``(n_genes,)``."""
-    at_mean = np.zeros((1, len(model.genes)), np.float32)
-    return model.scaler.inverse(at_mean, np.array([model.tissues.index(tissue)]))[0]
 
 
 def fill_missing(model: Predictor, samples: NewSamples) -> int:
@@ -356,7 +387,8 @@ def fill_missing(model: Predictor, samples: NewSamples) -> int:
     Returns
     -------
     int
-        Genes that were set, of the source with most; 0 where the model leaves missing ones out.
+        Genes that were set, of the source with most; 0 where the model, or a member of it, leaves
+        missing ones out.
     """
     if model.takes_missing:
         return 0
@@ -364,7 +396,7 @@ def fill_missing(model: Predictor, samples: NewSamples) -> int:
     for source in samples.sources:
         missing = np.flatnonzero(np.isnan(samples.expr_tpm[source.rows[0]]))
         if len(missing):
-            mean_tpm = _mean_tpm(model, source.tissue)
+            mean_tpm = model.scaler.mean_tpm(model.tissues.index(source.tissue))
             samples.expr_tpm[np.ix_(source.rows, missing)] = mean_tpm[missing]
         most = max(most, len(missing))
     return most

@@ -19,6 +19,7 @@ from mtm.settings.evaluation import Evaluation
 from mtm.settings.external import External, ExternalName, OrNull
 from mtm.settings.gene_characteristics import GeneCharacteristics
 from mtm.settings.growth import Growth
+from mtm.settings.imputation import COUNTED, Imputation
 from mtm.settings.intervals import IntervalSettings
 from mtm.settings.landmarks import Landmarks
 from mtm.settings.model_card import ModelCard
@@ -69,6 +70,7 @@ class Config(Section):
     any_sources: AnySources = AnySources()
     growth: Growth = Growth()
     landmarks: Landmarks = Landmarks()
+    imputation: Imputation = Imputation()
     intervals: IntervalSettings = IntervalSettings()
     evaluation: Evaluation = Evaluation()
     external: Annotated[dict[ExternalName, External] | None, OrNull] = key(None, "Cohorts from elsewhere of one tissue, cases and controls, by a name of your choice; null where there is none.")
@@ -109,6 +111,7 @@ class Config(Section):
         yield from self._of_external()
         yield from self._unknown_models()
         yield from self._without_tpm()
+        yield from self._without_counts()
         yield from sharing_problems(self.models)
         models = with_fits(self.models)
         yield from model_problems(models)
@@ -146,6 +149,18 @@ class Config(Section):
                     yield InputError(f"models.{name}.parameters.{where}", "tpm_z", f"log2_z, {why}")
         if self.evaluation.external and "tpm" in self.evaluation.alignments:
             yield InputError("evaluation.alignments", "tpm", f"none or log2, {why}")
+
+    def _without_counts(self) -> Iterator[InputError]:
+        """Yield what imputation demands of counts."""
+        counted = [name for name in self.imputation.methods if name in COUNTED]
+        if counted and not self.inputs.counts:
+            yield InputError(
+                "imputation.methods",
+                f"{' and '.join(counted)} without read counts",
+                "a file of read counts (inputs.counts), or gaussian and vae alone",
+            )
+        if counted and self.inputs.units in OWN_UNITS:
+            yield InputError("imputation.methods", " and ".join(counted), f"gaussian and vae alone, as inputs.units {self.inputs.units} has no TPM")
 
     def _of_external(self) -> Iterator[InputError]:
         """Yield what external cohorts demand of each other, and of the models."""

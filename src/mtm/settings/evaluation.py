@@ -8,8 +8,8 @@ from pydantic import Field, StringConstraints
 
 from mtm.errors import InputError
 from mtm.settings.base import Names, Once, Section, key
-from mtm.settings.transfer import MIN_OVERLAP, Alignment
-from mtm.vocabulary import Units
+from mtm.settings.transfer import Alignment
+from mtm.vocabulary import MIN_OVERLAP, Units
 
 OF_ANOTHER_COHORT = ("expression", "sample_attributes", "subject_phenotypes")
 OF_A_PART = ("hold_out", "values")

@@ -37,6 +37,10 @@ class Groups(Section):
     control: Values = key("control", "Of controls.")
 
 
+# Nobody is told from anybody.
+EVERYBODY = Groups(field="sample", case="*", control="-")
+
+
 class External(Section):
     """People from elsewhere - a series of GEO by its accession, or files. Fields are named in whatever capitals and signs; `docs/geo.md` has an example."""
 

@@ -1,4 +1,6 @@
-"""Rows of tables that are of too few people to leave the building."""
+"""What is of too few people to leave the building: rows of tables, and counts in sentences."""
+
+import re
 
 import pandas as pd
 
@@ -9,6 +11,10 @@ OF_PEOPLE = (
 )  # fmt: skip
 # A count of people in tables by tissue alone; elsewhere of anything.
 BY_TISSUE = "n"
+# "3 held-out donors", "at most 2 cases": a count, a word or two, whom it counts.
+IN_WORDS = re.compile(
+    r"\b(\d+)(?= (?:[\w-]+ ){0,2}(?:donors?|samples?|people|cases?|controls?|pairs?)\b)"
+)
 
 
 def of_enough_people(table: pd.DataFrame, fewest: int) -> pd.DataFrame:
@@ -31,3 +37,14 @@ def of_enough_people(table: pd.DataFrame, fewest: int) -> pd.DataFrame:
         return table
     counts = table[names].apply(pd.to_numeric, errors="coerce")
     return table[~((counts > 0) & (counts < fewest)).any(axis=1)].reset_index(drop=True)
+
+
+def without_small_counts(sentence: str, fewest: int) -> str:
+    """Say "fewer than `fewest`" in place of every smaller number of people in a sentence."""
+    if fewest <= 1:
+        return sentence
+
+    def told(match: re.Match) -> str:
+        return f"fewer than {fewest}" if 0 < int(match[1]) < fewest else match[1]
+
+    return IN_WORDS.sub(told, sentence)

@@ -9,7 +9,7 @@ from mtm.analyses.accuracy.overlaps import fold_changes
 from mtm.analyses.accuracy.pair_counts import pair_counts
 from mtm.analyses.disease import agreement_tables, status_tables
 from mtm.analyses.paper import disease
-from mtm.analyses.paper.results import STATISTICS, Results, paper_values
+from mtm.analyses.paper.results import STATISTICS, Results, paper_values, read_tables
 from mtm.analyses.paper.table import COLUMNS, FAMILIES, READINGS, paper_table
 from mtm.analyses.traits import summary as trait_summary
 from mtm.analyses.transfer import related_tissues
@@ -426,9 +426,18 @@ def test_the_script_reads_tables_and_writes_one(tables, table, tmp_path):
     output = Named(table=tmp_path / "out" / "paper.tsv")
     params = {"roles": ROLES, "models": MODELS, "cohort": "demo", "reference": "covariates"}
     params |= {"inputs": {"expression": "demo.gct"}, "absent": {}, "benchmarks": benchmarks}
+    params["fewest_people"] = 1
     run_script("compare_with_paper", tmp_path / "log", input=inputs, params=params, output=output)
     written = pd.read_csv(output.table, sep="\t", keep_default_na=False, na_values=[""])
     assert list(written) == COLUMNS
     for column in ("ours", "covariates", "n", "ci_low"):
         numbers = [frame[column].astype(float) for frame in (written, table)]
         np.testing.assert_allclose(*numbers)
+
+
+def test_no_number_is_made_of_few_people(tmp_path):
+    path = tmp_path / "summary.tsv"
+    rows = pd.DataFrame({"tissue": ["Lung", "Ovary"], "n_pairs": [40, 3], "rho": [0.1, 0.9]})
+    rows.to_csv(path, sep="\t", index=False)
+    assert len(read_tables({"summary": path})[0]["summary"]) == 2
+    assert read_tables({"summary": path}, 5)[0]["summary"]["tissue"].tolist() == ["Lung"]

@@ -2,6 +2,7 @@
 
 import io
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -10,7 +11,7 @@ from scipy import stats
 
 from mtm.analyses.disease.case_control import fold_changes, fold_changes_without
 from mtm.analyses.transfer.agreement import transfer_agreement
-from mtm.analyses.transfer.reading import Files, read_people
+from mtm.analyses.transfer.reading import Files, read_people, said_by_config
 from mtm.analyses.transfer.reference import (
     USERS_COLUMNS,
     read_reference,
@@ -122,7 +123,7 @@ def read_external(folder, **settings):
     given = External(expression="expression.tsv", samples="samples.tsv", **settings)
     files = Files(folder / "expression.tsv", folder / "samples.tsv")
     reading = read_people(
-        given, files, GENES, None, min_per_group=5, said_by="external.lab.{}".format
+        given, files, GENES, None, min_per_group=5, said_by=partial(said_by_config, name="lab")
     )
     return reading.cohort(files.expression)
 

@@ -1,14 +1,18 @@
 """What differs in predicted tissues: people who came twice, designs that cannot be told."""
 
+from copy import copy
+from dataclasses import replace
 from pathlib import Path
 
+import anndata
 import numpy as np
 import pandas as pd
 import pytest
 
+import mtm
 from mtm.analyses.transfer.external import ExternalCohort
 from mtm.analyses.transfer.predicted import CHANGE, GENES, TISSUES, predicted_differences
-from mtm.analyses.transfer.predicting import to_bundle, to_training
+from mtm.analyses.transfer.predicting import predicted_tissues, to_bundle, to_training
 from mtm.cohort.cohort import Cohort
 from mtm.errors import CannotDo
 from mtm.models.base import Training
@@ -106,12 +110,52 @@ def test_nothing_is_found_where_nothing_changes(fitted):
     assert (targets["q"] > 0.05).all()
 
 
-def test_a_bundle_aligns_as_its_training_samples_do(fitted):
+@pytest.mark.parametrize("method", ["shift", "combat", "none"])
+def test_people_are_predicted_as_by_mtm_predict(fitted, tmp_path, method):
     model, blood = fitted
     external = people(model).kept()
-    by_bundle = to_bundle(model, BLOOD)(external.expr_tpm)
-    by_samples = to_training(blood, "log2")(external.expr_tpm)
-    np.testing.assert_allclose(np.log2(1 + by_bundle), np.log2(1 + by_samples), atol=1e-3)
+    few = replace(external, expr_tpm=external.expr_tpm[:, 4:], gene_ids=external.gene_ids[4:])
+    model.save(tmp_path / "ridge.safetensors")
+    data = anndata.AnnData(few.expr_tpm, few.samples[[]], pd.DataFrame(index=few.gene_ids))
+    told = mtm.load(tmp_path / "ridge.safetensors").predict(data, source=BLOOD, align=method)
+    for align in (to_bundle(method), to_training(blood, method)):
+        for tissue, values in predicted_tissues(model, few, align, BLOOD, 0.8):
+            if tissue != BLOOD:
+                expected = told[told.obs["target"] == tissue].X
+                np.testing.assert_allclose(values, expected, rtol=1e-5)
+
+
+def test_many_people_are_aligned_alike_by_a_bundle_and_by_training_samples(fitted):
+    model, blood = fitted
+    external = people(model).kept()
+    (_, by_bundle), (_, by_samples) = (
+        next(predicted_tissues(model, external, align, BLOOD, 0.8))
+        for align in (to_bundle("combat"), to_training(blood, "log2"))
+    )
+    apart = np.log2(1 + by_bundle) - np.log2(1 + by_samples)
+    assert np.abs(apart.mean(0)).max() < 0.15
+    assert np.abs(apart).mean() < 0.1
+
+
+def test_a_model_that_can_is_told_nothing_of_genes_that_a_series_lacks(fitted):
+    model, _ = fitted
+    seen = []
+
+    class Leaves(type(model)):
+        takes_missing = True
+
+        def predict(self, inputs, requests):
+            seen.append(np.isnan(inputs.expr_tpm).mean(0) == 1)
+            return np.zeros((len(requests), len(self.genes)), np.float32)
+
+    leaves = copy(model)
+    leaves.__class__ = Leaves
+    external = people(model).kept()
+    few = replace(external, expr_tpm=external.expr_tpm[:, 4:], gene_ids=external.gene_ids[4:])
+    (_, source), *_ = predicted_tissues(leaves, few, to_bundle("shift"), BLOOD, 0.8)
+    assert all((lacks == (np.arange(N_GENES) < 4)).all() for lacks in seen)
+    assert seen
+    assert np.isfinite(source).all()
 
 
 def test_groups_that_are_the_sexes_and_too_few_people_are_left_out(fitted):

@@ -2,32 +2,26 @@
 
 import logging
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import torch
 
 from mtm.analyses.accuracy.resampled import nothing_to_score
-from mtm.analyses.accuracy.score import score_tissues
+from mtm.analyses.accuracy.same_sample import score_told
 from mtm.analyses.landmarks.methods import METHODS, Samples
 from mtm.cohort.cohort import Cohort
 from mtm.cohort.scaling import TissueScaler
 from mtm.errors import CannotDo
 from mtm.models.device import choose_device
-from mtm.predictions.held_out import HeldOut, fold_weights
-from mtm.predictions.tissues import Tissue, line_up
 from mtm.settings.accuracy import AccuracySettings
 from mtm.settings.landmarks import Landmarks
 from mtm.settings.scaling import Scaling
 from mtm.statistics.correlation import row_correlation
-from mtm.vocabulary import HEADLINE, IN_NO_PANEL, MEAN_OF_TISSUES, OTHERS, SAMPLE_CONVENTION
+from mtm.vocabulary import HEADLINE, IN_NO_PANEL, MEAN_OF_TISSUES, OTHERS
 
 log = logging.getLogger(__name__)
 
-LEVELS = {"gene_wise": HEADLINE.convention, "sample_wise": SAMPLE_CONVENTION}
 COLUMNS = [
     "panel", "method", "n_landmarks", "genes", "level", "tissue", "n_samples", "n_genes",
     "mean_rho", "ci_low", "ci_high", "null_low", "null_high", "pooled_rho", "seconds",
@@ -153,6 +147,7 @@ def _whole(
             len(cohort.tissues),
             HEADLINE.scale,
             scaling,
+            cohort.measure,
         )
         expr_z = scaler.transform(cohort.expr_tpm, cohort.tissue)
         genes = np.setdiff1d(np.arange(cohort.n_genes), landmarks)
@@ -180,43 +175,8 @@ def _score(
 
     Without genes there are no rows.
     """
-    if not len(genes):
-        return pd.DataFrame()
-    held_out = _held_out(cohort, folds, scaling)
-    weights = fold_weights([held_out], accuracy)
-    of_tissues = _tissues(cohort, held_out, whole.told, genes, device)
-    scores = score_tissues(
-        of_tissues, cohort.genes.index[genes], weights, "", accuracy, scales=[HEADLINE.scale]
-    ).by_tissue
-    rows = scores[scores["convention"] == scores["level"].map(LEVELS)].copy()
-    means = (rows["tissue"] == MEAN_OF_TISSUES) & (rows["level"] == "gene_wise")
-    rows.loc[means, "pooled_rho"] = whole.pooled_rho(genes)
+    rows = score_told(cohort, folds, whole.told, genes, accuracy, scaling, device)
+    if len(rows):
+        means = (rows["tissue"] == MEAN_OF_TISSUES) & (rows["level"] == "gene_wise")
+        rows.loc[means, "pooled_rho"] = whole.pooled_rho(genes)
     return rows
-
-
-def _held_out(cohort: Cohort, folds: pd.Series, scaling: Scaling) -> HeldOut:
-    """Name every held-out sample as one that is predicted."""
-    samples = pd.DataFrame(
-        {
-            "donor": cohort.donors.index[cohort.donor],
-            "tissue": np.array(cohort.tissues)[cohort.tissue],
-        },
-        index=cohort.samples.index.astype(str),
-    )
-    samples["fold"] = folds.reindex(samples["donor"]).to_numpy()
-    rows = samples.rename_axis("sample_id").reset_index()
-    rows["cohort_row"] = np.arange(len(rows))
-    rows = rows[rows["fold"] >= 0].sort_values(["tissue", "fold", "donor"], ignore_index=True)
-    return HeldOut(Path(), (), HEADLINE.scale, cohort.genes.index, samples, rows, scaling)
-
-
-def _tissues(
-    cohort: Cohort, held_out: HeldOut, told: np.ndarray, genes: np.ndarray, device: str
-) -> Iterator[Tissue]:
-    """Line up one tissue after the other."""
-    for _, rows in held_out.rows.groupby("tissue", sort=True):
-        members = np.flatnonzero(held_out.samples["tissue"] == rows["tissue"].iloc[0])
-        predicted = np.nan_to_num(told[rows["cohort_row"]])
-        yield line_up(
-            held_out, rows, predicted, cohort.expr_tpm[members], torch.device(device)
-        ).of_genes(genes)

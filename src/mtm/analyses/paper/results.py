@@ -11,6 +11,7 @@ import pandas as pd
 
 from mtm.errors import CannotDo, InputError
 from mtm.io import read_tsv
+from mtm.statistics.small_counts import of_enough_people
 
 STATISTICS: dict[str, Callable[[pd.Series], float]] = {
     "mean": lambda values: values.mean(),
@@ -107,9 +108,11 @@ def paper_values() -> tuple[Value, ...]:
 
 
 def read_tables(
-    inputs: Mapping[str, str | Path | Iterable[str | Path]],
+    inputs: Mapping[str, str | Path | Iterable[str | Path]], fewest_people: int = 1
 ) -> tuple[dict[str, pd.DataFrame], dict[str, str]]:
     """Read the tables of a run by name; those of several files are one, with a column `file`.
+
+    Rows of fewer than `fewest_people` are left out, so that no number is made of them.
 
     Returns
     -------
@@ -121,7 +124,8 @@ def read_tables(
         parts = []
         for path in [paths] if isinstance(paths, str | Path) else paths:
             try:
-                parts.append(read_tsv(path).assign(file=str(path)))
+                table = of_enough_people(read_tsv(path), fewest_people)
+                parts.append(table.assign(file=str(path)))
             except CannotDo as why:
                 absent[name] = why.reason
         known = [part for part in parts if len(part)] or parts[:1]

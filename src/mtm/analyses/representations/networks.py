@@ -10,6 +10,7 @@ import torch
 from mtm.cohort.cohort import Cohort
 from mtm.cohort.scaling import log2_tpm
 from mtm.errors import InputError
+from mtm.models.base import Predictor
 from mtm.models.donors import DonorsKey
 from mtm.models.mtm.model import MTM
 from mtm.models.mtm.networks import ConditionedStack
@@ -54,13 +55,14 @@ def fold_models(
     rows: Mapping[int, np.ndarray],
     bundles: Mapping[int, str | Path],
     key: DonorsKey | None = None,
-) -> Iterator[tuple[int, MTM]]:
+    of_class: type[Predictor] = MTM,
+) -> Iterator[tuple[int, Predictor]]:
     """Load one fold's model after the other and check that it fits the cohort.
 
     Raises
     ------
     InputError
-        A fold has no bundle, or a bundle is not of class "mtm", has other genes or tissues than
+        A fold has no bundle, or a bundle is not `of_class`, has other genes or tissues than
         the cohort, or was fitted with held-out donors of its fold.
     """
     missing = sorted(set(rows) - set(bundles))
@@ -69,9 +71,12 @@ def fold_models(
     for fold, members in rows.items():
         path = bundles[fold]
         model = load(path, key)
-        if not isinstance(model, MTM):
+        if not isinstance(model, of_class):
             raise InputError(
-                path, f"a model of class {model.name}", "class mtm", "Others have no codes."
+                path,
+                f"a model of class {model.name}",
+                f"class {of_class.name}",
+                "Others have no such codes.",
             )
         for what, found, expected in (
             ("genes", list(model.genes.index), list(cohort.genes.index)),

@@ -26,7 +26,7 @@ import pandas as pd
 
 from mtm.analyses.disease.case_control import Labels, fold_changes, fold_changes_without
 from mtm.analyses.transfer.external import ExternalCohort
-from mtm.analyses.transfer.predicting import of_model_genes, predicted_tissues, to_training
+from mtm.analyses.transfer.predicting import predicted_tissues, to_training
 from mtm.analyses.transfer.reference import REFERENCE
 from mtm.analyses.transfer.related_tissues import compare_groups
 from mtm.cohort.scaling import log2_tpm
@@ -87,13 +87,12 @@ def transfer_agreement(
         Genes do not match, or the model needs a covariate that the external table lacks.
     """
     external = external.kept()
-    expr_tpm = of_model_genes(model, external, source, settings)
     labels = Labels.of(external.case, external.sex, settings)
     known = _reference_tissues(model, reference_genes, reference, predictable)
     rows, genes, null = [], [], {}
     for alignment in settings.alignments:
-        aligned = to_training(training_tpm, alignment)(expr_tpm)
-        for tissue, values in predicted_tissues(model, external, aligned, source, known):
+        align, least = to_training(training_tpm, alignment), settings.min_gene_overlap
+        for tissue, values in predicted_tissues(model, external, align, source, least, known):
             compared = _Compared.of(values, known[tissue], labels, settings)
             for gene_set, kept in known[tissue].gene_sets.items():
                 key = {"model": name, "alignment": alignment, "genes": gene_set}

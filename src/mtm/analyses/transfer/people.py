@@ -17,8 +17,31 @@ SAMPLE = "sample"
 KEPT, FOLLOW_UP = "kept", "follow-up"
 PEOPLE = ["sample", "visit", "donor", "case", SEX, AGE, "reason"]
 SEXES = {"1": 1, "m": 1, "male": 1, "man": 1, "2": 2, "f": 2, "female": 2, "woman": 2}
-_YEARS = re.compile(r"(\d+(?:\.\d+)?)\s*(?:y|yr|yrs|years?)?(?:[ -]old)?\.?", re.IGNORECASE)
-MOST_VALUES = 8
+# Of those beyond a limit it is the limit: ">89", "90+".
+_YEARS = re.compile(
+    r"[>\u2265~]?\s*(\d+(?:\.\d+)?)\s*\+?\s*"
+    r"(?:y\.?o?\.?|yrs?\.?|years?)?(?:[ -]of age|[ -]old)?\.?"
+)
+MOST_VALUES, MOST_REASONS = 8, 3
+# Words for a sex or age that nobody knows.
+UNKNOWN = MISSING | {
+    "unknown", "not known", "not recorded", "not reported", "not collected", "not provided",
+    "not determined", "missing", "unspecified", "u", "?", "-",
+}  # fmt: skip
+# Fields that are taken for the sex and the age where none is named.
+CALLED = {
+    SEX: (SEX, "gender", "donor_sex", "subject_sex"),
+    AGE: (AGE, "age_years", "age_in_years", "age_yrs", "age_y", "age_yr", "donor_age",
+          "subject_age", "age_at_collection", "age_at_sampling"),
+}  # fmt: skip
+# What `doubts` are called.
+DIFFER, OF_ONE = "samples that differ", "samples that may be of one person"
+DOUBTS = (DIFFER, OF_ONE)
+# Fields that often name the person, and those that say what a sample is of.
+OF_PERSON = ("individual", "individual_id", "subject", "subject_id", "patient", "patient_id",
+             "donor", "donor_id", "participant", "participant_id", "person")  # fmt: skip
+OF_SAMPLE = ("tissue", "cell_type", "sample_type", "tissue_type", "source_name_ch1",
+             "library_strategy", "molecule_ch1")  # fmt: skip
 
 
 def describe_people(
@@ -119,14 +142,16 @@ def _demand_enough(
     for n, name, key in (((case == 1).sum(), "cases", "case"), ((case == 0).sum(), "controls",
                                                                "control")):  # fmt: skip
         if n < least:
-            lost = described["reason"][described["reason"] != ""].value_counts()
-            why = "; ".join(f"{count} {text}" for text, count in lost.iloc[:3].items())
+            lost = described["reason"][described["reason"] != ""]
+            lost = lost if lost.nunique() <= MOST_REASONS else lost.str.partition(":")[0]
+            lost = lost.value_counts()
+            why = "; ".join(f"{count} {text}" for text, count in lost.iloc[:MOST_REASONS].items())
             raise InputError(
                 where,
                 f"{n} {name}" + (f" ({why})" if why else ""),
                 f"at least {least}",
                 f"{said_by('group.field')} has the values {_values(value)}; see "
-                f"{said_by(f'group.{key}')}, {said_by('keep')} and transfer.min_per_group.",
+                f"{said_by(f'group.{key}')}, {said_by('keep')} and {said_by('min_per_group')}.",
             )
 
 
@@ -204,13 +229,13 @@ class _Fields:
     def covariates(self, settings: External, rows: pd.Series) -> dict[str, pd.Series]:
         """Sex (1 male, 2 female) and age of the samples `rows`, as far as they are known."""
         found = {}
-        for name, chosen, default, read in (
-            (SEX, settings.sex, SEX, SEXES.get),
-            (AGE, settings.age, AGE, _years),
-        ):
-            if chosen is None or (chosen == default and default not in self.table):
+        for name, chosen, read in ((SEX, settings.sex, SEXES.get), (AGE, settings.age, _years)):
+            if chosen == name:
+                chosen = next((called for called in CALLED[name] if called in self.table), None)
+            if chosen is None:
                 continue
             text = self.text(chosen, name)[rows]
+            text = text.where(~text.fillna("").str.casefold().isin(UNKNOWN), None)
             values = text.map(lambda value, read=read: value and read(value.casefold().strip()))
             wrong = text.notna() & values.isna()
             if wrong.any():
@@ -223,6 +248,36 @@ class _Fields:
             found[name] = values.astype(float).reindex(rows.index)
             check_traits(pd.DataFrame({name: found[name]}), self.where)
         return found
+
+
+def doubts(described: pd.DataFrame, settings: External) -> list[tuple[str, str]]:
+    """Say what may be wrong with the choice of samples, a name and a sentence each.
+
+    Parameters
+    ----------
+    described
+        From `describe_people`.
+    """
+    used = described[described["visit"].notna()]
+    said = []
+    for name in OF_SAMPLE:
+        if name in used and used[name].nunique() > 1 and name not in _named(settings):
+            said.append((DIFFER, f"{name}: {_values(used[name])}"))
+    if settings.donor is None:
+        for name in OF_PERSON:
+            if name in used and used[name].duplicated().any() and used[name].notna().all():
+                n = used[name].nunique()
+                what = f"{name} has {n} values in {len(used)} samples, each taken for a person"
+                said.append((OF_ONE, what))
+                break
+    return said
+
+
+def _named(settings: External) -> set[str]:
+    """Fields that choose samples."""
+    return {
+        field_name(name) for name in (*settings.keep, *settings.follow_up, settings.group.field)
+    }
 
 
 def _plain(value: object) -> str:

@@ -15,7 +15,7 @@ import pandas as pd
 
 from mtm.analyses.transfer.external import ExternalCohort
 from mtm.analyses.transfer.people import AGE, FOLLOW_UP, KEPT, SEX
-from mtm.analyses.transfer.predicting import Align, of_model_genes, predicted_tissues
+from mtm.analyses.transfer.predicting import Align, predicted_tissues
 from mtm.cohort.scaling import log2_tpm
 from mtm.errors import CannotDo
 from mtm.models.base import Predictor
@@ -134,8 +134,8 @@ def _comparisons(
     kept = external.kept()
 
     def of_kept():
-        aligned = align(of_model_genes(model, kept, source, settings))
-        for tissue, values in predicted_tissues(model, kept, aligned, source):
+        told = predicted_tissues(model, kept, align, source, settings.min_gene_overlap)
+        for tissue, values in told:
             yield tissue, log2_tpm(values)
 
     yield KEPT, kept, of_kept
@@ -147,8 +147,8 @@ def _comparisons(
 
     def of_pairs(compared):
         # One alignment for both visits: aligned apart, what changed would be taken away.
-        aligned = align(of_model_genes(model, pairs, source, settings))
-        for tissue, values in predicted_tissues(model, pairs, aligned, source):
+        told = predicted_tissues(model, pairs, align, source, settings.min_gene_overlap)
+        for tissue, values in told:
             yield tissue, compared(log2_tpm(values))
 
     people = pairs.of(np.arange(n))

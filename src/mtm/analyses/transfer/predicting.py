@@ -1,96 +1,117 @@
-"""External people's tissues, predicted from their aligned source samples."""
+"""External people's tissues, predicted as ``mtm predict`` does: genes, checks, alignment."""
 
 import logging
 from collections.abc import Callable, Collection, Iterator
 
 import numpy as np
+import pandas as pd
 
 from mtm.analyses.transfer.external import ExternalCohort
-from mtm.cohort.cohort import Cohort
-from mtm.cohort.scaling import log2_tpm
 from mtm.errors import InputError
 from mtm.models.base import Predictor
-from mtm.predictions.alignment import align_moments
-from mtm.predictions.new_people import (
-    align_expression,
-    new_inputs,
-    predict_new,
-    targets_of,
-)
-from mtm.settings.transfer import Alignment, TransferSettings
+from mtm.predictions.alignment import Moved, align_moments, align_to_training
+from mtm.predictions.checks import WARNED, in_words
+from mtm.predictions.new_people import new_inputs, predict_new, targets_of
+from mtm.predictions.samples import NewSamples, checks_of, fill_missing, samples_of_matrix
+from mtm.settings.transfer import MOMENTS, TransferAlignment
+from mtm.vocabulary import NewAlignment
 
 log = logging.getLogger(__name__)
-# Brings TPM of the model's genes, shape (n_samples, n_genes), to the training samples'.
-Align = Callable[[np.ndarray], np.ndarray]
+# Brings samples to the training's, in place.
+Align = Callable[[Predictor, NewSamples], tuple[Moved, ...]]
 
 
-def to_training(training_tpm: np.ndarray, alignment: Alignment) -> Align:
-    """Return the alignment to training samples at hand, see `align_moments`."""
-    return lambda expr_tpm: align_moments(expr_tpm, training_tpm, alignment)
+def to_training(training_tpm: np.ndarray, alignment: TransferAlignment) -> Align:
+    """Return the alignment to training samples at hand: by moments, or as `to_bundle`."""
+    if alignment not in MOMENTS:
+        return to_bundle(alignment)
+
+    def align(model: Predictor, samples: NewSamples) -> tuple[Moved, ...]:
+        aligned = align_moments(samples.expr_tpm, training_tpm, alignment, model.measure)
+        samples.expr_tpm[:] = aligned
+        return ()
+
+    return align
 
 
-def to_bundle(model: Predictor, source: str) -> Align:
-    """Return the alignment to the mean and sd that a bundle has of its training samples.
+def to_bundle(method: NewAlignment) -> Align:
+    """Return the alignment to what a bundle knows of its training samples, as of `mtm predict`."""
 
-    They are those of the model's scale. A gene whose sd there is not its own (set to 1, as it does
-    not vary or, on the scale ``tpm_z``, is hardly expressed) keeps its spread.
-    """
-    place = model.tissues.index(source)
-    mean, sd = (np.asarray(x[place], np.float64) for x in (model.scaler.mean, model.scaler.sd))
-
-    def align(expr_tpm: np.ndarray) -> np.ndarray:
-        values = expr_tpm.astype(np.float64)
-        values = log2_tpm(values) if model.scaler.scale == "log2_z" else values
-        centred, spread = values - values.mean(0), values.std(0)
-        stretch = np.divide(sd, spread, out=np.zeros_like(sd), where=spread > 1e-6)
-        expr_z = centred * np.where(sd == 1, 1, stretch) / sd
-        return model.scaler.inverse(expr_z, np.full(len(expr_z), place))
+    def align(model: Predictor, samples: NewSamples) -> tuple[Moved, ...]:
+        moved = align_to_training(model, samples, method)
+        for done in moved:
+            log.info("%s", done)
+        return moved
 
     return align
 
 
 def of_model_genes(
-    model: Predictor, external: ExternalCohort, source: str, settings: TransferSettings
-) -> np.ndarray:
-    """External expression of the model's genes, TPM, shape ``(n_samples, n_genes)``."""
-    least = settings.min_gene_overlap
+    model: Predictor, external: ExternalCohort, source: str, min_overlap: float
+) -> NewSamples:
+    """Bring external samples, each of a person of its own, to the model's genes."""
+    ids = external.samples.index
+    # People who came twice are two samples.
+    table = pd.DataFrame({"sample_id": ids, "donor": ids, "tissue": source})
+    if "sex" in external.samples:
+        table["sex"] = external.samples["sex"].to_numpy()
+    units = "tpm" if model.measure == "tpm" else None
     try:
-        expr_tpm, overlap = align_expression(
-            model, external.expr_tpm, external.gene_ids, source, least, external.path
-        )
+        samples = samples_of_matrix(
+            model, external.expr_tpm, external.gene_ids, table, units, min_overlap,
+            str(external.path),
+        )  # fmt: skip
     except InputError as error:
         if "--min-overlap" not in str(error):
             raise
         hint = (
             "Missing genes would be filled with the source tissue's training mean. Accept that "
-            f"with a smaller transfer.min_gene_overlap (now {least:g})."
+            f"with a smaller transfer.min_gene_overlap (now {min_overlap:g})."
         )
         raise InputError(error.where, error.found, error.expected, hint) from None
-    log.info("%s: %s", external.path, overlap)
-    return expr_tpm
+    log.info("%s: %s", external.path, samples.sources[0].overlap)
+    return samples
+
+
+def checked(model: Predictor, samples: NewSamples) -> pd.DataFrame:
+    """Hold samples against the training donors' and log it, warnings first."""
+    checks = checks_of(model, samples)
+    for line in in_words(checks):
+        log.info("%s", line)
+    warned = int((checks["status"] == WARNED).sum())
+    if warned:
+        log.warning("%d of %d samples are not like the training donors'", warned, len(checks))
+    return checks
 
 
 def predicted_tissues(
     model: Predictor,
     external: ExternalCohort,
-    aligned_tpm: np.ndarray,
+    align: Align,
     source: str,
+    min_overlap: float,
     tissues: Collection[str] | None = None,
 ) -> Iterator[tuple[str, np.ndarray]]:
-    """Yield the source tissue as it is, then every target, TPM of all people.
+    """Yield the source tissue as it is aligned, then every target, TPM of all people.
 
     Parameters
     ----------
-    aligned_tpm
-        Of the samples of `external`, from `of_model_genes`, aligned.
+    align
+        How `external`, as one set, is brought to the training samples.
+    min_overlap
+        Least share of the model's genes that it must have.
     tissues
         Those that are wanted; None for all.
     """
-    inputs: Cohort = new_inputs(
-        model, aligned_tpm, external.samples.index, source, external.covariates
+    samples = of_model_genes(model, external, source, min_overlap)
+    align(model, samples)
+    fill_missing(model, samples)
+    inputs = new_inputs(
+        model, samples.expr_tpm, external.samples.index, source, external.covariates
     )
     if tissues is None or source in tissues:
-        yield source, inputs.expr_tpm
+        mean_tpm = model.scaler.mean_tpm(model.tissues.index(source))
+        yield source, np.where(np.isnan(inputs.expr_tpm), mean_tpm, inputs.expr_tpm)
     targets = [name for name in targets_of(model, source) if tissues is None or name in tissues]
     blocks: list[np.ndarray] = []
     for tissue, part, values in predict_new(model, inputs, targets, "tpm"):

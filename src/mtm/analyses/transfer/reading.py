@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from mtm.analyses.transfer.external import ExternalCohort
-from mtm.analyses.transfer.people import SAMPLE, describe_people
+from mtm.analyses.transfer.people import KEPT, SAMPLE, describe_people, doubts
 from mtm.cohort.fields import check_traits
 from mtm.cohort.gene_names import PLACES, Placed, place_rows
 from mtm.cohort.geo.series import field_name, read_series_matrix
@@ -26,6 +26,13 @@ log = logging.getLogger(__name__)
 # What counts per base add up to in a sample.
 MILLION = 1e6
 NCBI_TPM = "NCBI's TPM of the series (..._norm_counts_TPM_GRCh38.p13_NCBI.tsv.gz)"
+
+
+def said_by_config(key: str, name: str = "") -> str:
+    """Name what says a key of an external cohort in a configuration."""
+    if key == "min_per_group":
+        return "transfer.min_per_group"
+    return ".".join(part for part in ("external", name, key) if part)
 
 
 @dataclass(frozen=True)
@@ -97,7 +104,7 @@ def read_people(
     lengths: pd.Series | None = None,
     *,
     min_per_group: int = 2,
-    said_by: Callable[[str], str] = "external.{}".format,
+    said_by: Callable[[str], str] = said_by_config,
 ) -> Reading:
     """Read an external cohort.
 
@@ -137,12 +144,23 @@ def read_people(
         ("samples of the series or table", len(described), ""),
         ("samples without expression", len(unmeasured), ", ".join(unmeasured[:20])),
         ("samples compared", len(used), ""),
+        *_covariates(described),
+        *((step, len(used), what) for step, what in doubts(described, settings)),
     ]
     report = pd.DataFrame(rows, columns=PLACES)
     for row in report.itertuples():
         log.info("%s: %s: %d %s", files.expression, row.step, row.n, row.detail)
     reached = np.unique(placed.gene)
     return Reading(values[reached].T.copy(), described, genes.index[reached], report)
+
+
+def _covariates(described: pd.DataFrame) -> list[tuple[str, int, str]]:
+    """Count the people compared whose sex and age are known."""
+    kept = described[described["visit"] == KEPT]
+    return [
+        (f"people compared whose {name} is known", int(kept[name].notna().sum()), "")
+        for name in (SEX, AGE)
+    ]
 
 
 def _placed(

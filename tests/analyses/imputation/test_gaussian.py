@@ -1,0 +1,58 @@
+"""The Gaussian conditional, against its definition."""
+
+import numpy as np
+import torch
+
+from mtm.analyses.imputation.gaussian import conditional, impute_gaussian
+from mtm.settings.imputation import Imputation
+
+
+def test_conditional_is_the_most_likely_value_of_what_failed():
+    rng = np.random.default_rng(0)
+    root = rng.standard_normal((7, 7))
+    covariance, values = root @ root.T + np.eye(7), rng.standard_normal((4, 7))
+    failed, known = np.array([1, 4, 5]), np.array([0, 2, 3, 6])
+    told = conditional(*map(torch.from_numpy, (values, covariance, failed)))
+    # Where the density is highest, its gradient by the failed genes is 0.
+    whole = values.copy()
+    whole[:, failed] = told
+    np.testing.assert_allclose((whole @ np.linalg.inv(covariance))[:, failed], 0, atol=1e-12)
+    spoiled = values.copy()
+    spoiled[:, failed] = 1e6
+    again = conditional(*map(torch.from_numpy, (spoiled, covariance, failed)))
+    torch.testing.assert_close(again, told)
+    assert known.size == 4
+
+
+def test_tissue_has_its_own_correlations_drawn_to_those_of_all():
+    rng = np.random.default_rng(1)
+    shared = rng.standard_normal((400, 1))
+    tissue = np.repeat([0, 1], 200)
+    sign = np.where(tissue == 1, -1, 1)[:, None]
+    z = np.hstack([shared, sign * shared + 0.1 * rng.standard_normal((400, 1))])
+    z = z.astype(np.float32)
+    blocks = [np.array([0]), np.array([1])]
+    own, pooled = (
+        impute_gaussian(
+            z, tissue, z, tissue, blocks,
+            Imputation(methods=("gaussian",), pooled_samples=n, shrinkage=0.01), "cpu",
+        )
+        for n in (0, 1e6)
+    )  # fmt: skip
+    assert np.corrcoef(own[:, 1], z[:, 1])[0, 1] > 0.98
+    assert np.abs(pooled).max() < 0.3
+    np.testing.assert_allclose(
+        own[tissue == 1, 1],
+        z[tissue == 1, 0] * 0.99 * (z[200:, 0] * z[200:, 1]).mean()
+        / (0.99 * (z[200:, 0] ** 2).mean() + 0.01),
+        rtol=1e-4,
+    )  # fmt: skip
+
+
+def test_a_tissue_without_training_samples_has_the_correlations_of_all():
+    z = np.random.default_rng(2).standard_normal((50, 4)).astype(np.float32)
+    settings = Imputation(methods=("gaussian",))
+    blocks = [np.arange(2), np.arange(2, 4)]
+    told = impute_gaussian(z, np.zeros(50, int), z, np.ones(50, int), blocks, settings, "cpu")
+    assert np.isfinite(told).all()
+    assert told.std() > 0
