@@ -1,11 +1,11 @@
-"""Time and peak memory of the analyses of held-out predictions, with the sample numbers of GTEx v8.
+"""Time and peak memory of the analyses of held-out predictions, with GTEx v8's sample numbers.
 
-    .venv/bin/python bench/bench_analyses.py              # 2,000 and 4,000 genes, and to full width
+    .venv/bin/python bench/bench_analyses.py             # 2,000 and 4,000 genes, and to full width
     .venv/bin/python bench/bench_analyses.py --growth     # exponents in genes, donors and tissues
 
 Simulated values without biology: 48 target tissues, 755 donors with blood, 13,498 predictions of
-each of three models, five folds. Each analysis of each size is a process of its own; seconds are of
-the processor (all threads), which other work on the machine disturbs least. Full width is taken to
+each of three models, five folds. Each analysis of each size has a process of its own; seconds are
+of the processor (all threads), which other work disturbs least. Full width is taken to
 go on as between the last two sizes, as what is done for a sample of genes does not grow.
 """
 

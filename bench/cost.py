@@ -1,8 +1,8 @@
 """Disk and memory of every model of a configuration, before anything is run.
 
 ``python -m bench.cost [--configfile config/config.yaml]``: a table of what the workflow asks for
-at GTEx v8's size (`mtm.pipeline.resources`), all folds together; bounds, not means. What goes during
-the run (training states, bundles that `storage.drop_fold_bundles` names) stands beside what stays.
+at GTEx v8's size (`mtm.pipeline.resources`), all folds together; bounds, not means. What goes
+in the run (training states, bundles that `storage.drop_fold_bundles` names) stands apart.
 """
 
 import argparse

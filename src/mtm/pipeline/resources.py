@@ -28,6 +28,8 @@ OF_TABLES = (
     "join_gene_contrasts", "combine_status", "summarise_traits", "summarise_dysregulation",
     "draw_figure", "list_skipped_analyses", "list_trainings", "make_donors_key",
 )  # fmt: skip
+# Rules that read predictions and write rows of tissues alone.
+OF_TISSUES = ("score_partial", "contrast_genes")
 # The release before any filter; its protein-coding genes.
 GTEX_V8 = CohortSize(n_samples=17_382, n_genes=19_291, n_tissues=54)
 
@@ -157,13 +159,8 @@ def rule_resources(size: CohortSize, n_models: int) -> Mapping[str, dict[str, in
         "probe_codes": _asked(16 * matrix + 4000, 500),
         # z-scores of two tissues and of all others together, with their squares.
         "estimate_ceiling": _asked(6 * matrix, 10),
-        "compare_models": _asked(
-            4 * matrix + 10 * n_models * genes_mb, 20 + n_models**2 * pairs_mb
-        ),
-        # Rows of tissues alone.
-        **dict.fromkeys(
-            ("score_partial", "contrast_genes"), _asked(4 * matrix + 10 * genes_mb, 20)
-        ),
+        "compare_models": _asked(4 * matrix + 10 * n_models * genes_mb, n_models**2 * pairs_mb),
+        **dict.fromkeys(OF_TISSUES, _asked(4 * matrix + 10 * genes_mb, 20)),
         "measure_expression_level": _asked(2 * matrix, genes_mb),
         # The gene model's size is not the cohort's.
         **dict.fromkeys(("check_inputs", "measure_conservation"), _asked(3000, 10)),

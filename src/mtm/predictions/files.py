@@ -40,12 +40,8 @@ def write_predictions(
         `predict_in_blocks` yields them.
     cohort, requests, target_rows
         What was asked, as `held_out_requests` returns it.
-    model
-        Name of the model.
-    scale
-        ``"tpm_z"`` or ``"log2_z"``, the scale of `expr_z`.
-    fold
-        The fold in which the donors were held out.
+    model, scale, fold
+        Name of the model, the scale of `expr_z`, the fold in which the donors were held out.
     own_sd
         Standard deviations that the model gives its predictions, in blocks as they are; the
         layer ``sd``. None where it gives none.
@@ -75,9 +71,8 @@ def write_predictions(
     layers = () if own_sd is None else ("sd",)
     if own_sd is not None:
         blocks = zip(blocks, own_sd, strict=True)
-    with atomic_path(path) as temporary:
-        genes = cohort.genes[["symbol"]]
-        write_matrix(temporary, blocks, obs, genes, uns, layers, kind=kind)
+    with atomic_path(path) as file:
+        write_matrix(file, blocks, obs, cohort.genes[["symbol"]], uns, layers, kind=kind)
 
 
 def write_matrix(

@@ -2,6 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -78,9 +79,11 @@ def calibrate_intervals(
         given = Residuals(tissue.name, tissue.rows, residuals, own_sd, tertile)
         around_mean = Residuals(tissue.name, tissue.rows, observed, None, tertile)
         with ThreadPoolExecutor(min(2, torch.get_num_threads())) as pool:
-            of_both = pool.map(lambda of: score_tissue(of, group, n_groups), (given, around_mean))
-        for kept, of in zip((scores, reference), of_both, strict=True):
-            kept.append(of)
+            score = partial(score_tissue, group=group, n_groups=n_groups)
+            for kept, of in zip(
+                (scores, reference), pool.map(score, (given, around_mean)), strict=True
+            ):
+                kept.append(of)
         table = reliability(tissue, gene_wise, settings, accuracy, learned)
         table.insert(2, "expression", np.array(TERTILES, object)[tertile])
         table.insert(3, "sd", scores[-1].sd[-1])
