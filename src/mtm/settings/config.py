@@ -28,6 +28,7 @@ from mtm.settings.ranks import Ranks
 from mtm.settings.representations import Representations
 from mtm.settings.scaling import Scaling
 from mtm.settings.simulation import SimulationSettings
+from mtm.settings.storage import Storage
 from mtm.settings.training import (
     ModelSettings,
     TrainingSettings,
@@ -58,6 +59,7 @@ class Config(Section):
     folds: Folds = Folds()
     scaling: Scaling = Scaling()
     training: TrainingSettings = TrainingSettings()
+    storage: Storage = Storage()
     models: dict[ModelName, ModelSettings] = key(..., "Models to fit and compare, by a name of your choice.", min_length=1)
     comparison: Comparison = Comparison()
     gene_characteristics: GeneCharacteristics = GeneCharacteristics()
@@ -189,6 +191,7 @@ class Config(Section):
         comparison = self.comparison
         named = {f"{section}.models": value.models or () for section, value in self if hasattr(value, "models")}
         named |= {f"comparison.pairs.{place}": pair for place, pair in enumerate(comparison.pairs)}
+        named["storage.drop_fold_bundles"] = self.storage.drop_fold_bundles
         named["comparison.venn_models"] = comparison.venn_models or ()
         for where, names in named.items():
             for name in names:
