@@ -27,7 +27,6 @@ N_DONORS, N_BLOOD, N_FOLDS = 944, 755, 5
 N_TARGETS, N_PREDICTIONS, N_SAMPLES = 48, 13_498, 17_325
 FULL_GENES = 19_291
 # Genes, donors as a share of GTEx's, target tissues.
-FULL_SIZES = ((2000, 1.0, N_TARGETS), (4000, 1.0, N_TARGETS))
 GROWTH = {
     "genes": ((2000, 0.5, 12), (4000, 0.5, 12), (8000, 0.5, 12)),
     "donors": ((2000, 0.25, 12), (2000, 0.5, 12), (2000, 1.0, 12)),
@@ -224,18 +223,21 @@ def exponent(sizes: list[float], values: list[float]) -> float:
     return float(np.polyfit(np.log(sizes), np.log(values), 1)[0])
 
 
-def print_full(names: list[str], kept: Path | None) -> None:
-    """Print what was measured, and what full width would take."""
-    rows = [of_size(size, names, kept if size == FULL_SIZES[0] else None) for size in FULL_SIZES]
-    genes = [size[0] for size in FULL_SIZES]
-    steps = (FULL_GENES - genes[1]) / (genes[1] - genes[0])
-    units = ("s CPU", "s", "MB")
-    columns = [f"{n:,} genes ({unit})" for n in (*genes, FULL_GENES) for unit in units]
+def print_full(names: list[str], genes: list[int], kept: Path | None) -> None:
+    """Print what was measured and, from two sizes on, what full width would take."""
+    sizes = [(n, 1.0, N_TARGETS) for n in genes]
+    measured = [of_size(size, names, kept if size == sizes[0] else None) for size in sizes]
+    units = {"cpu_s": "s CPU", "s": "s", "mb": "MB"}
+    of = {name: [[row[name][key] for key in units] for row in measured] for name in names}
+    if len(genes) > 1:
+        steps = (FULL_GENES - genes[-1]) / (genes[-1] - genes[-2])
+        for rows in of.values():
+            rows.append([b + steps * (b - a) for a, b in zip(*rows[-2:], strict=True)])
+        genes = [*genes, FULL_GENES]
+    columns = [f"{n:,} genes ({unit})" for n in genes for unit in units.values()]
     print(f"| analysis | {' | '.join(columns)} |\n|{'---|' * (len(columns) + 1)}")
-    for name in names:
-        first, second = ([row[name][key] for key in ("cpu_s", "s", "mb")] for row in rows)
-        full = [b + steps * (b - a) for a, b in zip(first, second, strict=True)]
-        print(f"| {name} | {' | '.join(f'{value:,.0f}' for value in (*first, *second, *full))} |")
+    for name, rows in of.items():
+        print(f"| {name} | {' | '.join(f'{value:,.0f}' for row in rows for value in row)} |")
 
 
 def print_growth(names: list[str]) -> None:
@@ -260,6 +262,7 @@ def main() -> None:
     """Print one of the tables."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--analyses", nargs="*", default=list(NAMES), choices=NAMES)
+    parser.add_argument("--genes", nargs="*", type=int, default=[2000, 4000])
     parser.add_argument("--growth", action="store_true")
     parser.add_argument("--keep", type=Path, help="folder for the tables of the first size")
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
@@ -274,7 +277,7 @@ def main() -> None:
     elif options.growth:
         print_growth(options.analyses)
     else:
-        print_full(options.analyses, options.keep)
+        print_full(options.analyses, sorted(options.genes), options.keep)
 
 
 if __name__ == "__main__":

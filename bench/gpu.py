@@ -108,7 +108,8 @@ def parts(device: str, share: float) -> Iterator[Part]:
     yield Part("mlp", ["bench/bench_mlp.py", "--genes", genes, *on], 40)
     sizes = [genes, str(round(750 * max(share, 0.1))), "14"]
     yield Part("joint", ["bench/bench_joint.py", "--size", *sizes, *on], 60)
-    yield Part("scoring", ["bench/bench_accuracy.py", genes], 90)
+    scored = ["--analyses", "score_model"]
+    yield Part("scoring", ["bench/bench_analyses.py", *scored, "--genes", genes], 90)
 
 
 def report(folder: Path, device: str, share: float, done: list[Part]) -> None:
