@@ -31,6 +31,7 @@ TRAITS = ("sex", *BRACKETS, "hardy")
 ROWS: list[tuple[str, str, dict, SourceChoice, tuple[float, float] | None]] = [
     ("b2 covariates", "covariates", {"covariate_columns": TRAITS}, "source", (0.171, 0.187)),
     ("b3 ridge", "ridge", {}, "source", (0.218, 0.237)),
+    ("b3 ridge, ranks", "ridge", {"inputs": "ranks"}, "source", None),
     (
         "b3+b2 ridge, covariates separate",
         "ridge",

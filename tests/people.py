@@ -1,12 +1,11 @@
 """A handful of donors and a model that shows what it was given."""
 
-from dataclasses import dataclass
-
 import numpy as np
 import pandas as pd
 
 from mtm.cohort.cohort import Cohort
 from mtm.models.base import Predictor
+from mtm.settings.models.base import ModelParameters
 
 TISSUES = ("Artery - Aorta", "Lung", "Testis", "Whole Blood")
 BLOOD = "Whole Blood"
@@ -49,9 +48,7 @@ def five_donors():
 class SameGene(Predictor):
     """Predicts the source sample's own z, summed over sources: shows what it was given."""
 
-    @dataclass(frozen=True)
-    class Parameters:
-        pass
+    Parameters = ModelParameters
 
     name = "same_gene_of_this_test"
     scale = "log2_z"

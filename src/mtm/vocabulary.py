@@ -120,6 +120,16 @@ MEASURED, FORETOLD, PROMISED = GROWTH = ("measured", "foretold", "promised")
 LISTED, CHOSEN, RANDOM = PANELS = ("listed", "chosen", "random")
 OTHERS, IN_NO_PANEL = ("all others", "in no panel")
 
+# The encoder of rank values: what is scored, and what it is scored by.
+PERPLEXITY, PROBE, BLOOD_TO_TISSUE = RANK_PARTS = ("perplexity", "probe", "source to tissue")
+CODE, UNTRAINED_CODE, COMPONENTS = ("encoder", "untrained encoder", "principal components")
+RANK_VALUES, Z_SCORES = ("rank values", "z-scores")
+UNIGRAM, UNIGRAM_OF_PLACE = ("unigram over genes not shown", "the same by place")
+RANK_INPUTS = (
+    CODE, UNTRAINED_CODE, COMPONENTS, RANK_VALUES, Z_SCORES, UNIGRAM, UNIGRAM_OF_PLACE,
+)  # fmt: skip
+DELETED, FIRST = PERTURBATIONS = ("delete", "overexpress")
+
 # Imputers that stand beside those of the config: what knows the tissue alone, and the average of
 # the Gaussian conditional and the autoencoder.
 TISSUE_MEAN, AVERAGE = ("tissue_mean", "average")
@@ -154,3 +164,7 @@ SELECTIONS = ("all_folds", "nested")
 DIRECTIONS = {"up": 1, "down": -1}
 OBSERVED, PREDICTED, SOURCE, BASELINE = "observed", "predicted", "source", "covariates"
 TARGET = "target"
+
+# Profiles of genes over tissues: which genes they are scored on, and that nothing of them is seen.
+ALL_GENES, NO_RELATIVES = ("all", "no relatives")
+WHOLE_GENE = "all hidden"

@@ -27,7 +27,14 @@ KEYS = ["sample_id", "source", "target"]
 # What is told, by its column.
 QUANTITIES = {"prediction": "z", "low": "z_low", "high": "z_high", "reliability": "reliability",
               "reliability_class": "reliability_class"}  # fmt: skip
-KINDS = TINY | {"dual_ridge": {"min_pairs": 3}, "shareable_ridge": {"min_pairs": 3}}
+RANKS = {"inputs": "ranks"}
+KINDS = TINY | {
+    "dual_ridge": {"min_pairs": 3},
+    "shareable_ridge": {"min_pairs": 3},
+    "ridge_of_ranks": RANKS,
+    "joint_of_ranks": TINY["joint"] | RANKS,
+}
+CLASS_OF = CLASSES | {"ridge_of_ranks": "ridge", "joint_of_ranks": "joint"}
 
 
 def predicted(bundle: Path, folder: Path, out: Path, traits: bool = True) -> pd.DataFrame:
@@ -64,7 +71,7 @@ def main() -> None:
         fat = name in ("dual_ridge", "shareable_ridge")
         cohort = everyone.of_donors(everyone.donors.index[:6]) if fat else everyone
         members = {part: folder / f"{part}.safetensors" for part in parameters.get("models", ())}
-        model = build("ridge" if fat else CLASSES.get(name, name), parameters)
+        model = build("ridge" if fat else CLASS_OF.get(name, name), parameters)
         source = cohort.tissue_index(SOURCE)
         model.fit(Training(cohort, source, device="cpu", members=members, donors_key=KEY))
         if name == "joint":

@@ -39,6 +39,19 @@ TINY = {
     "ridge": {"covariates": "own_penalty"},
     "teebot": {"n_components": 3, "covariate_columns": ["sex", "age"]},
 }
+# Classes that see samples of the source as ranks, where they are told to.
+RANKS = {"inputs": "ranks"}
+UNTAUGHT = {"encoder_input": "ranks", "lambda_reconstruction": 0.0, "lambda_cycle": 0.0}
+OF_RANKS = {
+    f"{name} of ranks": (name, TINY.get(name, {}) | (UNTAUGHT if name == "mtm" else RANKS))
+    for name in ("bgex", "joint", "mlp", "mtm", "nearest_donors", "ridge", "teebot")
+}
+NAMES = [*model_names(), *OF_RANKS]
+
+
+def untrained(name):
+    """Build a model, small."""
+    return build(*OF_RANKS.get(name, (name, TINY.get(name, {}))))
 
 
 @pytest.fixture
@@ -58,7 +71,7 @@ def _fold(cohort):
 def _bundle(name, cohort, path):
     """Fit on the donors outside fold 0, as the pipeline does, and return the bundle's bytes."""
     training = cohort.of_donors(cohort.donors.index[_fold(cohort) != 0])
-    model = build(name, TINY.get(name, {}))
+    model = untrained(name)
     members = {part: path.with_name(part) for part in model.parameters.members}
     for part, place in members.items():
         _bundle(part, cohort, place)
@@ -84,7 +97,7 @@ def _noise_for(cohort, donors):
     return replace(cohort, expr_tpm=expr_tpm, samples=samples, donors=table)
 
 
-@pytest.mark.parametrize("name", model_names())
+@pytest.mark.parametrize("name", NAMES)
 def test_noise_in_held_out_donors_leaves_the_bundle_alone(name, cohort, tmp_path):
     path = tmp_path / "bundle.safetensors"
     bundle = _bundle(name, cohort, path)[1]
@@ -95,7 +108,7 @@ def test_noise_in_held_out_donors_leaves_the_bundle_alone(name, cohort, tmp_path
     assert _bundle(name, _noise_for(cohort, trained), path)[1] != bundle
 
 
-@pytest.mark.parametrize("name", model_names())
+@pytest.mark.parametrize("name", NAMES)
 def test_a_loaded_bundle_predicts_the_same(name, cohort, tmp_path):
     path = tmp_path / "bundle.safetensors"
     model = _bundle(name, cohort, path)[0]
@@ -112,3 +125,24 @@ def test_a_loaded_bundle_predicts_the_same(name, cohort, tmp_path):
     assert type(loaded) is type(model)
     assert loaded.parameters == model.parameters
     np.testing.assert_array_equal(loaded.predict(held_out, requests), predicted)
+
+
+@pytest.mark.parametrize("name", OF_RANKS)
+def test_what_moves_all_genes_of_a_sample_alike_moves_no_prediction(name, cohort):
+    own = replace(cohort, expr_tpm=np.log2(1 + cohort.expr_tpm), measure="own")
+    blood = own.tissue_index("Whole Blood")
+    model = untrained(name)
+    if model.scale == "tpm_z":
+        scale = "target_scale" if name.startswith("mtm") else "scale"
+        model.parameters = model.parameters.model_copy(update={scale: "log2_z"})
+    model.fit(Training(own, source=blood, device="cpu"))
+    rows = np.flatnonzero(own.tissue == blood)[:4]
+    requests = Requests(rows[:, None], np.full(4, own.tissue_index("Lung")))
+    predicted = model.predict(own, requests)
+    deeper = own.expr_tpm + np.where(own.tissue == blood, 1.5, 0)[:, None].astype(np.float32)
+    np.testing.assert_allclose(
+        model.predict(replace(own, expr_tpm=deeper), requests), predicted, atol=1e-4
+    )
+    lacking = own.expr_tpm.copy()
+    lacking[rows, :2] = np.nan
+    assert np.isfinite(model.predict(replace(own, expr_tpm=lacking), requests)).all()

@@ -200,6 +200,53 @@ def test_cards_of_imputation_and_codes_say_no_gain_where_there_is_none(tmp_path,
     ]
 
 
+def test_card_of_ranks_sets_the_encoder_beside_what_knows_it_without(tmp_path, run):
+    rows = [
+        ("perplexity", "encoder", "masked gene", 7.0),
+        ("perplexity", "unigram over genes not shown", "masked gene", 9.0),
+        ("perplexity", "the same by place", "masked gene", 8.0),
+        ("probe", "encoder", "sex", 0.6),
+        ("probe", "principal components", "sex", 0.7),
+        ("source to tissue", "encoder", "(mean of tissues)", 0.1),
+        ("source to tissue", "z-scores", "(mean of tissues)", 0.2),
+    ]
+    summary = pd.DataFrame(rows, columns=["part", "input", "target", "score"])
+    summary = summary.assign(ci_low=0.05, ci_high=0.15, chance=0.5)
+    moved = {"symbol": "XIST", "perturbation": "delete", "from_state": "sex 2",
+             "to_state": "sex 1", "p": 0.005}  # fmt: skip
+    tables = {
+        "ranks/summary.tsv": summary,
+        "ranks/perturbation.tsv": pd.DataFrame([moved]),
+    }
+    results = pages.MadeUp(tmp_path, tables, run.results.config)
+    results.__dict__["summary"] = run.results.summary
+    card = next(card for card in cards(results) if "order of a sample" in card.question)
+    assert card.answer == [
+        "Of masked genes an encoder is as unsure as of 7.00 equally likely ones; counting genes "
+        "that are not shown leaves 9.00, by their place 8.00.",
+        "A linear probe of its code tells, in balanced accuracy, sex 0.60 (components 0.70, "
+        "chance 0.50).",
+        "From the source's code a ridge tells other tissues with 0.10 (0.05 to 0.15); "
+        "z-scores 0.20.",
+        "Of 1 perturbations, these move codes most towards the other state: XIST (delete, "
+        "sex 2 to sex 1, P 0.005).",
+    ]
+
+
+def test_card_of_profiles_has_the_means_beside_what_is_told(tmp_path, run):
+    row = {"hidden": "1 hidden", "genes": "all", "measure": "shape_r", "n_genes": 900,
+           "ci_low": 0.6, "ci_high": 0.8}  # fmt: skip
+    told = {"own_mean": 0.0, "nearest": 0.2, "stack": 0.7}
+    table = pd.DataFrame([row | {"method": name, "value": r} for name, r in told.items()])
+    results = pages.MadeUp(tmp_path, {"profiles/accuracy.tsv": table}, run.results.config)
+    results.__dict__["summary"] = run.results.summary
+    card = next(card for card in cards(results) if "the genome tell" in card.question)
+    assert card.answer[0] == (
+        "1 hidden, 900 genes of chromosomes held out: shape r 0.70 (0.60 to 0.80) by all parts; "
+        "own mean 0.00 and nearest gene 0.20."
+    )
+
+
 def test_captions_are_filled_in_and_text_from_settings_stays_text():
     caption = 'From {{ snakemake.config["source"] }}, *so* and **bold** and ``code``.\n\nTwo.'
     html = written(caption, {"source": pages.HOSTILE, "inputs": {"units": None}})

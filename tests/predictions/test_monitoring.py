@@ -1,5 +1,3 @@
-from dataclasses import dataclass
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,14 +7,13 @@ from mtm.cohort.cohort import Cohort
 from mtm.errors import InputError
 from mtm.models.base import Predictor, Training
 from mtm.predictions.monitoring import held_out_accuracy, held_out_monitor
+from mtm.settings.models.base import ModelParameters
 
 
 class CopySource(Predictor):
     """Predicts the source sample's own z."""
 
-    @dataclass(frozen=True)
-    class Parameters:
-        pass
+    Parameters = ModelParameters
 
     name = "copy_source_of_this_test"
     scale = "log2_z"

@@ -40,6 +40,7 @@ CONFIG = {
         "tissues": ["Lung", "Thyroid", "Whole Blood"],
         "n_rare_samples": 3,
         "min_availability_share": 0.9,
+        "sex_markers": True,
     },
     "models": {
         "mtm": {
@@ -57,6 +58,22 @@ CONFIG = {
         "train_mean": {"class": "train_mean"},
     },
     "accuracy": {"permutations": 20, "bootstraps": 20},
+    "ranks": {
+        "epochs": 1,
+        "layers": 1,
+        "width": 8,
+        "heads": 2,
+        "components": 4,
+        "perturbation": {"samples": 6, "null_genes": 19},
+    },
+    "profiles": {
+        "run": True,
+        "parts": ["neighbours", "conservation", "trees"],
+        "hidden": [1],
+        "seen": [],
+        "n_folds": 2,
+        "trees": {"iterations": 3, "draws": 1},
+    },
     "imputation": {
         "methods": ["gaussian", "vae"],
         "autoencoder": {"widths": [16], "code_width": 4, "epochs": 3},

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from mtm.cohort.cohort import Cohort
+from mtm.cohort.ranks import RankScaler
 from mtm.cohort.scaling import TissueScaler
 from mtm.errors import InputError, shown
 from mtm.models.bundle import write_bundle
@@ -24,6 +25,7 @@ from mtm.settings.models.base import ModelParameters
 from mtm.settings.scaling import Scaling
 from mtm.vocabulary import Measure, Scale, SourceChoice
 
+RANKS, RANK_ARRAYS = "ranks/", ("medians", "mean", "sd", "slope")
 # Means and sds of values on a scale of their own: logarithms and z-scores are far below.
 LARGEST_OWN = 1e6
 
@@ -174,6 +176,8 @@ class Predictor(ABC):
         self.tissues: tuple[str, ...] = ()
         self.genes: pd.DataFrame = pd.DataFrame()
         self.scaler: TissueScaler | None = None
+        # Of models that see ranks.
+        self.ranks: RankScaler | None = None
         self.provenance = Provenance()
         self.certificate: Certificate | None = None
         self.reference: Reference | None = None
@@ -218,9 +222,36 @@ class Predictor(ABC):
             training.scaling,
             cohort.measure,
         )
+        if self.parameters.from_ranks:
+            self.ranks = self._fit_ranks(training)
         if training.for_others:
             self.reference = Reference.fit(cohort, self.scale, training.scaling)
         return self._fit(training)
+
+    def _fit_ranks(self, training: Training) -> RankScaler:
+        cohort, source = training.cohort, training.source
+        rows = np.flatnonzero(cohort.tissue == source)
+        if not len(rows):
+            raise InputError(
+                f"model {self.name}", f"no training sample of {cohort.tissues[source]}",
+                "some, as their ranks are what it sees",
+            )  # fmt: skip
+        expr_tpm = cohort.expr_tpm[rows]
+        expr_z = self.scaler.transform(expr_tpm, cohort.tissue[rows])
+        return RankScaler.fit(expr_tpm, expr_z, source, cohort.measure)
+
+    def seen(self, inputs: Cohort, rows: np.ndarray) -> np.ndarray:
+        """Return samples as the model sees them, ``(n_rows, n_genes)``, float32.
+
+        z-scores; of the source's samples ranks, where the parameters say so (methods 6.25). Of
+        such a model genes that a sample lacks are at the training mean, unless `takes_missing`.
+        """
+        expr_tpm, tissue = inputs.expr_tpm[rows], inputs.tissue[rows]
+        expr_z = self.scaler.transform(expr_tpm, tissue)
+        if self.ranks is None:
+            return expr_z
+        expr_z = self.ranks.put_into(expr_z, expr_tpm, tissue)
+        return expr_z if self.takes_missing else np.nan_to_num(expr_z, copy=False)
 
     @abstractmethod
     def _fit(self, training: Training) -> pd.DataFrame:
@@ -304,6 +335,8 @@ class Predictor(ABC):
     def arrays(self) -> dict[str, np.ndarray]:
         """All arrays of a bundle: what was learned, the scaler, certificate and reference."""
         arrays = self.state() | {"scaler/mean": self.scaler.mean, "scaler/sd": self.scaler.sd}
+        if self.ranks is not None:
+            arrays |= {f"{RANKS}{name}": getattr(self.ranks, name) for name in RANK_ARRAYS}
         for part in (self.certificate, self.reference):
             arrays |= {} if part is None else part.arrays()
         return arrays
@@ -394,6 +427,13 @@ class Predictor(ABC):
             "scaler/mean": summary(shape, low=least, high=most, missing=True),
             "scaler/sd": summary(shape, above=0.0, high=most, missing=True),
         }
+        if self.parameters.from_ranks:
+            size = shape[1:]
+            ranks = (
+                summary(size, low=least, high=most), summary(size, low=-10.0, high=10.0),
+                summary(size, above=0.0, high=10.0), summary(size, low=-100.0, high=100.0),
+            )  # fmt: skip
+            scaler |= {f"{RANKS}{n}": array for n, array in zip(RANK_ARRAYS, ranks, strict=True)}
         header = self.certified if self.certificate is None else self.certificate.header()
         certified = {} if header is None else Certificate.layout(shape, header)
         referred = Reference.layout(shape) if self.referred or self.reference else {}
@@ -417,9 +457,13 @@ class Predictor(ABC):
         mean, sd = arrays["scaler/mean"], arrays["scaler/sd"]
         check_scaler(mean, sd)
         self.scaler = TissueScaler(header["scale"], mean, sd, header["clip"], self.measure)
+        if self.parameters.from_ranks:
+            source = self.tissues.index(self.provenance.source)
+            ranks = (arrays[f"{RANKS}{name}"] for name in RANK_ARRAYS)
+            self.ranks = RankScaler(source, *ranks, self.measure)
         self.certificate = Certificate.of(header, arrays)
         self.reference = Reference.of(header, arrays)
-        apart = "scaler/", PREFIX, REFERENCE
+        apart = "scaler/", RANKS, PREFIX, REFERENCE
         self.restore({k: v for k, v in arrays.items() if not k.startswith(apart)})
 
 

@@ -61,7 +61,7 @@ class BGEx(PerTissuePredictor):
 
     def _features(self, inputs: Cohort, rows: np.ndarray) -> np.ndarray:
         """Return z-scores of all source genes."""
-        return self._source_z(inputs, rows)
+        return self.seen(inputs, rows)
 
     def _fit_tissue(
         self, features: np.ndarray, target_z: np.ndarray, pairs: TissuePairs, training: Training

@@ -24,7 +24,7 @@ class NearestDonors(PerTissuePredictor):
 
     def _features(self, inputs: Cohort, rows: np.ndarray) -> np.ndarray:
         """Return z-scores of each sample, centred and of length 1: products are correlations."""
-        expr_z = self._source_z(inputs, rows)
+        expr_z = self.seen(inputs, rows)
         expr_z = expr_z - expr_z.mean(1, keepdims=True)
         length = np.linalg.norm(expr_z, axis=1, keepdims=True)
         return expr_z / np.where(length > 0, length, 1)

@@ -140,10 +140,6 @@ class PerTissuePredictor(Predictor):
                 )
         return result
 
-    def _source_z(self, inputs: Cohort, rows: np.ndarray) -> np.ndarray:
-        """Return z-scores of source samples, shape ``(n_rows, n_genes)``."""
-        return self.scaler.transform(inputs.expr_tpm[rows], inputs.tissue[rows])
-
     def state(self) -> dict[str, np.ndarray]:
         """Arrays shared by all tissues, and those of each fitted tissue."""
         arrays = {f"shared/{key}": value for key, value in self.shared.items()}

@@ -35,13 +35,13 @@ class Ridge(PerTissuePredictor):
         self.shared["design"] = design.to_array()
         # More genes than donors: coefficients over donors are the smaller ones to keep.
         if len(self.genes) > len(source_rows):
-            self.shared["source"] = self._source_z(training.cohort, source_rows)
+            self.shared["source"] = self.seen(training.cohort, source_rows)
 
     def _features(self, inputs: Cohort, rows: np.ndarray) -> np.ndarray:
         """Return z-scores of the genes, then the covariates."""
         design = CovariateDesign.from_array(self.shared["design"])
         columns = design.transform(covariate_table(inputs, rows, design.covariates))
-        return np.hstack([self._source_z(inputs, rows), columns.astype(np.float32)])
+        return np.hstack([self.seen(inputs, rows), columns.astype(np.float32)])
 
     def _fit_tissue(
         self, features: np.ndarray, target_z: np.ndarray, pairs: TissuePairs, training: Training

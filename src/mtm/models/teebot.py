@@ -54,7 +54,7 @@ class TEEBoT(PerTissuePredictor):
         weight = np.ones(len(self.genes))
         if not options.standardise_genes:
             weight = self.scaler.sd[training.source].astype(np.float64)
-        expr_z = self._source_z(training.cohort, source_rows)
+        expr_z = self.seen(training.cohort, source_rows)
         # Deviation: the published code computes the components on all donors.
         axes = principal_axes(expr_z * weight, options.n_components)
         self.shared["axes"] = (weight[:, None] * axes).astype(np.float32)
@@ -67,7 +67,7 @@ class TEEBoT(PerTissuePredictor):
         """Return component scores, then covariates."""
         design = CovariateDesign.from_array(self.shared["design"])
         columns = design.transform(covariate_table(inputs, rows, design.covariates))
-        scores = self._source_z(inputs, rows) @ self.shared["axes"]
+        scores = self.seen(inputs, rows) @ self.shared["axes"]
         return np.hstack([scores, columns.astype(np.float32)])
 
     def _fit_tissue(

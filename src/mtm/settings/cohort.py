@@ -30,6 +30,7 @@ class Inputs(Section):
     interactions: str | None = key(None, "Protein interactions in one of HIPPIE's download formats (tab or MITAB), or a table of two columns that name partners.")
     gene_identifiers: str | None = key(None, "Table that ties Ensembl gene ids to symbols, Entrez ids and UniProt accessions (HGNC's complete set); used to place interactions.")
     landmarks: str | None = key(None, "List of the genes that a panel assay measures, by Ensembl id or symbol; the others are told from them (methods 6.22).")
+    rank_encoder: str | None = key(None, "Weights that the encoder of rank values starts from (`.safetensors`, written by this analysis for any genes); they must be of donors whom no fold here holds out (methods 6.25).")
     counts: str | None = key(None, "Read counts of the samples of `expression`, by the same ids of samples and genes, in any of its forms; whole numbers. Needed by the imputation of counts (methods 6.24).")
 
 

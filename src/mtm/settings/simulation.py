@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import Field
 
 from mtm.errors import InputError
-from mtm.settings.base import LARGEST, Names, Section, key, seed
+from mtm.settings.base import LARGEST, Names, Section, Switch, key, seed
 
 GENE_BLOCK = 256
 GTEX_V8_SAMPLES = {
@@ -142,6 +142,7 @@ class SimulationSettings(Section):
     connectivity_strength: float = key(0.5, "Rank correlation of how predictable genes truly are with their expected number of protein interactions; 0 plants no relation.", ge=0, le=1, unit="Spearman correlation")
     n_external_donors: Literal[0] | Annotated[int, Field(ge=20, le=LARGEST)] = Field(60, description="Donors of an external cohort of the source tissue, about half of them cases (MHT2D); 0 makes none.", json_schema_extra={"unit": "donors"})
     external_shift: float = key(1.5, "Standard deviation over genes of the external cohort's batch shift; its scale changes in proportion.", ge=0, unit="log2 TPM")
+    sex_markers: Switch = key(False, "Call the first two coding genes XIST and RPS4Y1, and let them tell the sexes apart in every tissue.")
     seed: int = seed("Seed of the simulation.", 1)
 
     def disagreements(self) -> Iterator[InputError]:

@@ -5,7 +5,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from mtm.settings.simulation import SimulationSettings
-from mtm.simulation.population import DISEASES, PATHOLOGY_TERMS, Population, organ
+from mtm.simulation.population import (
+    DISEASES,
+    PATHOLOGY_TERMS,
+    SEX_MARKERS,
+    Population,
+    organ,
+)
 
 COVARIATES = ("age", "sex", "bmi", "ventilator", "ischemic", "rin", "center")
 NONLINEAR = ("product", "threshold")
@@ -19,6 +25,8 @@ DISEASE_TISSUE_SHARE = 0.5
 NONLINEAR_GENE_SHARE = 0.3
 NONLINEAR_TISSUE_SHARE = 0.6
 NOISE_SHARING_SHARE = 0.2
+# Level of the genes that mark a sex, and their effect in strengths of a covariate's.
+MARKER_LOG2_TPM, MARKER_STRENGTH = 4.0, 15.0
 # Counting noise is larger where there are few.
 FRAGMENTS_PER_TPM = 30.0
 
@@ -119,6 +127,7 @@ def draw_effects(population: Population, block: int) -> Effects:
     unit = spread * np.exp(0.35 * rng.standard_normal(n_genes))
     loadings = _loadings(rng, settings, embedding, n_genes)
     covariates, nonlinear, diseases = _responses(rng, settings, n_genes)
+    _plant_sex(base, covariates, genes["symbol"].to_numpy(), settings.covariate_strength)
     # Delta method for the log2 of a Poisson count, bounded where the count is near 0.
     counting = np.minimum(1 / (np.log(2) ** 2 * FRAGMENTS_PER_TPM * np.exp2(base)), 1.5)
     audible = ~genes["silent"].to_numpy()
@@ -133,6 +142,16 @@ def draw_effects(population: Population, block: int) -> Effects:
         diseases=diseases * spread * audible,
         nonlinear=nonlinear * unit * audible,
     )
+
+
+def _plant_sex(
+    base: np.ndarray, covariates: np.ndarray, symbols: np.ndarray, strength: float
+) -> None:
+    """Let the genes of `SEX_MARKERS` tell the sexes apart in every tissue, in place."""
+    for symbol, sign in SEX_MARKERS.items():
+        gene = symbols == symbol
+        base[:, gene] = np.maximum(base[:, gene], MARKER_LOG2_TPM)
+        covariates[COVARIATES.index("sex"), :, gene] = sign * MARKER_STRENGTH * strength
 
 
 def _base_levels(

@@ -39,6 +39,8 @@ PATHOLOGY_TERMS = {
     "Muscle - Skeletal": ("atrophy", "MHT2D"),
     "Thyroid": ("goiter", "MHT2D"),
 }
+# Symbols of the first coding genes, which the sexes differ in: 1 for women, -1 for men.
+SEX_MARKERS = {"XIST": 1.0, "RPS4Y1": -1.0}
 _LETTERS = np.array(list("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"))
 
 
@@ -272,6 +274,9 @@ def simulate_genes(settings: SimulationSettings) -> pd.DataFrame:
             name="gene_id",
         ),
     )
+    if settings.sex_markers:
+        markers = genes.index[coding][: len(SEX_MARKERS)]
+        genes.loc[markers, "symbol"] = list(SEX_MARKERS)[: len(markers)]
     pseudo = genes[(genes["chromosome"] == "chrX") & coding & (genes["end"] < 2_781_479)]
     if len(pseudo) < settings.n_par_y:
         raise InputError(

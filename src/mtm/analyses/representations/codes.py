@@ -12,7 +12,6 @@ import pandas as pd
 
 from mtm.analyses.representations.networks import (
     codes_of,
-    encoder_input,
     fold_models,
     held_out_rows,
     untrained,
@@ -114,7 +113,7 @@ def _similarity(
 ) -> np.ndarray:
     """Similarity of the codes of one of `NETWORKS`, or of what the encoder is shown."""
     if network == ENCODER_INPUT:
-        values = encoder_input(model, cohort, rows)
+        values = model.encoder_input(cohort, rows)
     else:
         model = untrained(model, seed) if network == UNTRAINED else model
         values = codes_of(model, cohort, rows)

@@ -8,7 +8,6 @@ import pandas as pd
 import torch
 
 from mtm.cohort.cohort import Cohort
-from mtm.cohort.scaling import log2_tpm
 from mtm.errors import InputError
 from mtm.models.base import Predictor
 from mtm.models.donors import DonorsKey
@@ -114,7 +113,8 @@ def untrained(model: MTM, seed: int) -> MTM:
                 dtype = state[f"{name}/{key}"].dtype
                 state[f"{name}/{key}"] = value.numpy().astype(dtype)
     twin = MTM(p)
-    twin.tissues, twin.genes, twin.scaler = model.tissues, model.genes, model.scaler
+    twin.tissues, twin.genes = model.tissues, model.genes
+    twin.scaler, twin.ranks = model.scaler, model.ranks
     twin.provenance = model.provenance
     twin.restore(state)
     return twin
@@ -125,10 +125,3 @@ def codes_of(model: MTM, cohort: Cohort, rows: np.ndarray) -> np.ndarray:
     batches = range(0, len(rows), ENCODER_BATCH)
     parts = [model.codes(cohort, rows[i : i + ENCODER_BATCH]).cpu().numpy() for i in batches]
     return np.concatenate(parts)
-
-
-def encoder_input(model: MTM, cohort: Cohort, rows: np.ndarray) -> np.ndarray:
-    """Return what the encoder is shown of the samples `rows`, shape ``(n_rows, n_genes)``."""
-    if model.parameters.encoder_input == "z":
-        return model.scaler.transform(cohort.expr_tpm[rows], cohort.tissue[rows])
-    return log2_tpm(cohort.expr_tpm[rows], cohort.measure)

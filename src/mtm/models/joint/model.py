@@ -150,7 +150,7 @@ class Joint(Predictor):
         self.provenance.notes["covariates"] = self.design.covariates
         kept = ~np.isin(cohort.tissue, self._too_few(cohort))
         return Samples.of(
-            self.scaler.transform(cohort.expr_tpm[kept], cohort.tissue[kept]),
+            self.seen(cohort, np.flatnonzero(kept)),
             np.searchsorted(sampled, cohort.donor[kept]),
             cohort.tissue[kept],
             self.design.transform(covariates),
@@ -195,9 +195,7 @@ class Joint(Predictor):
         result = np.zeros((len(requests), len(self.genes)), np.float32)
         covariates = self._covariates_of(inputs, requests)
         for tissues, members, rows, observed in self._same_sources(inputs, requests):
-            expr_z = self.scaler.transform(
-                inputs.expr_tpm[rows.ravel()], inputs.tissue[rows.ravel()]
-            ).reshape(*rows.shape, len(self.genes))
+            expr_z = self.seen(inputs, rows.ravel()).reshape(*rows.shape, len(self.genes))
             given = None if covariates is None else covariates[members]
             for loadings in self.fits:
                 known = condition(loadings, tissues, torch.from_numpy(expr_z), observed, given)
@@ -205,6 +203,9 @@ class Joint(Predictor):
                     of_target = np.flatnonzero(requests.target[members] == target)
                     mean, _ = read_out(loadings, int(target), known.of_donors(of_target))
                     result[members[of_target]] += mean.numpy() / len(self.fits)
+        if self.ranks is not None:
+            # What it was fitted on there are ranks.
+            result[requests.target == self.ranks.tissue] *= self.ranks.slope
         return result
 
     def expected_variance(self, sources: Sequence[int], targets: Sequence[int]) -> np.ndarray:

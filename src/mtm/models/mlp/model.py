@@ -45,7 +45,7 @@ class MLP(Predictor):
         run = Run(
             self.parameters,
             training,
-            self.scaler.transform(cohort.expr_tpm, cohort.tissue),
+            self.seen(cohort, np.arange(cohort.n_samples)),
             pairs,
             lambda: training.monitor(self),
         )
@@ -80,7 +80,7 @@ class MLP(Predictor):
             layers = self.fits[target]
             wanted = np.flatnonzero(requests.target == target)
             for part in np.split(wanted, range(batch, len(wanted), batch)):
-                x = self.scaler.transform(inputs.expr_tpm[rows[part]], inputs.tissue[rows[part]])
+                x = self.seen(inputs, rows[part])
                 y = forward(torch.from_numpy(x).to(layers[0][0]), layers, self.parameters)
                 expr_z[part] = y.float().cpu().numpy()
         return expr_z

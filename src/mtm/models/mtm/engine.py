@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mtm.cohort.cohort import Cohort
+from mtm.cohort.ranks import RankScaler
 from mtm.cohort.scaling import TissueScaler
 from mtm.models.covariate_design import CovariateDesign, covariate_table
 from mtm.models.mtm.device import (
@@ -71,6 +72,8 @@ class Engine:
         Of the initial weights and of everything drawn.
     plan
         What to keep on the device; chosen by its free memory where None.
+    ranks
+        Fitted on the training donors, where the encoder sees ranks.
     """
 
     tissue: Tensor
@@ -86,6 +89,7 @@ class Engine:
         device: str,
         seed: int,
         plan: DevicePlan | None = None,
+        ranks: RankScaler | None = None,
     ):
         p = self.parameters = parameters
         self.device, self.seed = device, seed
@@ -123,7 +127,7 @@ class Engine:
         self.measure = scaler.measure
         self.mean = resident(np.nan_to_num(scaler.mean))
         self.sd = resident(np.nan_to_num(scaler.sd, nan=1.0))
-        self._place_samples(cohort, scaler)
+        self._place_samples(cohort, scaler, ranks)
         self.totals = torch.zeros(len(LOSSES), device=device, dtype=self.dtype)
 
     def _initial_networks(self, n_genes: int) -> nn.ModuleDict:
@@ -140,7 +144,9 @@ class Engine:
                 networks["covariates"] = nn.Linear(len(self.design), p.code_width, bias=False)
         return nn.ModuleDict(networks)
 
-    def _place_samples(self, cohort: Cohort, scaler: TissueScaler) -> None:
+    def _place_samples(
+        self, cohort: Cohort, scaler: TissueScaler, ranks: RankScaler | None
+    ) -> None:
         """Put what a step reads of each sample on the device, or room for a part of it."""
         chunk_rows = self.plan.chunk_rows
         home = "cpu" if chunk_rows else self.device
@@ -148,12 +154,16 @@ class Engine:
         def placed(array: np.ndarray) -> Tensor:
             return torch.from_numpy(array).to(home, self.dtype)
 
+        expr_z = scaler.transform(cohort.expr_tpm, cohort.tissue)
         samples = {
             "tissue": torch.from_numpy(cohort.tissue).to(home),
-            "expr_z": placed(scaler.transform(cohort.expr_tpm, cohort.tissue)),
+            "expr_z": placed(expr_z if ranks is None else expr_z.copy()),
         }
         if self.parameters.encoder_input == "z":
             samples["encoder_expr"] = samples["expr_z"]
+        elif ranks is not None:
+            seen = ranks.put_into(expr_z, cohort.expr_tpm, cohort.tissue)
+            samples["encoder_expr"] = placed(seen)
         else:
             expr = placed(cohort.expr_tpm)
             samples["encoder_expr"] = expr if self.measure == "own" else torch.log2(1 + expr)

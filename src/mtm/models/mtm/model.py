@@ -64,7 +64,9 @@ class MTM(Predictor):
     ) -> pd.DataFrame | None:
         """Train once; return the training table, or None where it is to be started again."""
         seed = restart_seed(training.seed, restarts)
-        engine = Engine(self.parameters, training.cohort, self.scaler, self._device, seed)
+        engine = Engine(
+            self.parameters, training.cohort, self.scaler, self._device, seed, ranks=self.ranks
+        )
         self.networks, self.design = engine.networks, engine.design
         monitor = lambda: training.monitor(self)  # noqa: E731
         table = Run(engine, training, monitor, stop_score, restarts, started).train()
@@ -74,13 +76,14 @@ class MTM(Predictor):
     @torch.inference_mode()
     def codes(self, inputs: Cohort, rows: np.ndarray) -> Tensor:
         """Return latent codes of the samples `rows`, shape ``(n_rows, code_width)``, float32."""
-        expr_tpm, tissue = inputs.expr_tpm[rows], inputs.tissue[rows]
-        if self.parameters.encoder_input == "z":
-            expr = self.scaler.transform(expr_tpm, tissue)
-        else:
-            expr = log2_tpm(expr_tpm, self.measure)
-        x, t = self._tensor(expr), self._tensor(tissue)
-        return self.networks["encoder"](x, t)
+        x = self._tensor(self.encoder_input(inputs, rows))
+        return self.networks["encoder"](x, self._tensor(inputs.tissue[rows]))
+
+    def encoder_input(self, inputs: Cohort, rows: np.ndarray) -> np.ndarray:
+        """Return what the encoder is shown of the samples `rows`, ``(n_rows, n_genes)``."""
+        if self.parameters.encoder_input == "log2_tpm":
+            return log2_tpm(inputs.expr_tpm[rows], self.measure)
+        return self.seen(inputs, rows)
 
     @torch.inference_mode()
     def predict(self, inputs: Cohort, requests: Requests, batch: int = 1024) -> np.ndarray:

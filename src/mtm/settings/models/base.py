@@ -98,6 +98,11 @@ class ModelParameters(Section):
         return ()
 
     @property
+    def from_ranks(self) -> bool:
+        """Whether it sees samples of the source as ranks (methods 6.25)."""
+        return getattr(self, "inputs", "z") == "ranks"
+
+    @property
     def without_samples(self) -> bool:
         """Whether it predicts people without any sample, from their covariates."""
         return False
@@ -153,6 +158,7 @@ def declared(name: str) -> type[ModelParameters]:
 MOST_COVARIATES = 40
 # Keys of several classes.
 # fmt: off
+Inputs = Literal["z", "ranks"]
 PenaltyChoice = Literal["per_gene", "shared"]
 Distance = Literal["l1", "smooth_l1", "l2"]
 Precision = Literal["auto", "float64", "float32", "tf32", "bfloat16"]
@@ -164,6 +170,7 @@ PENALTIES = tuple(float(value) for value in np.logspace(-3, 3, 25))
 
 SCALE_MEANING = "Scale of source and target - z-scores of log2(1+TPM) or of TPM."
 SCALE = key("log2_z", SCALE_MEANING)
+INPUTS = key("z", "How samples of the source are seen - `z`, z-scores; `ranks`, where each gene stands among those of the sample, its tissue's median taken off (methods 6.25): whatever moves all genes of a sample alike, as depth or gain, leaves it.")
 MIN_PAIRS = key(10, "Tissues with fewer training donors who also have the source are not fitted; they get the training mean.", ge=2, unit="donors")
 MEMORY_MB = key(1024, "Working set of the solver.", gt=0, unit="MiB")
 COVARIATE_COLUMNS = key(COVARIATES, "Covariates of donors and samples, used as far as the cohort has them.")

@@ -4,7 +4,15 @@
 from typing import ClassVar
 
 from mtm.settings.base import key
-from mtm.settings.models.base import MEMORY_MB, MIN_PAIRS, SCALE, ModelParameters, parameters
+from mtm.settings.models.base import (
+    INPUTS,
+    MEMORY_MB,
+    MIN_PAIRS,
+    SCALE,
+    Inputs,
+    ModelParameters,
+    parameters,
+)
 from mtm.vocabulary import Scale
 
 
@@ -14,6 +22,7 @@ class BGExParameters(ModelParameters):
 
     on_card: ClassVar = True
 
+    inputs: Inputs = INPUTS
     n_features: int = key(10, "Source genes for each target gene.", ge=1, unit="genes")
     top_fraction: float = key(0.1, "Share of the expressed source genes, by coefficient of variation, that are candidates.", gt=0, le=1, unit="share")
     min_expressed_fraction: float = key(1.0, "A source gene is expressed when this share of paired donors has TPM above 0.", ge=0, le=1, unit="share")

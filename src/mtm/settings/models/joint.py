@@ -8,8 +8,10 @@ from pydantic import BeforeValidator, Field
 from mtm.settings.base import Names, key
 from mtm.settings.models.base import (
     FLOAT_BYTES,
+    INPUTS,
     SCALE,
     CohortSize,
+    Inputs,
     ModelParameters,
     ModelSize,
     parameters,
@@ -30,6 +32,7 @@ class JointParameters(ModelParameters):
     at_random: ClassVar = True
     own_sd: ClassVar = True
 
+    inputs: Inputs = INPUTS
     n_factors: FactorChoices = key((6, 14, 30), "Factors of a donor; of several numbers each is fitted, and all are averaged.")
     noise_rank: int = key(16, "Factors of a sample's own, shared by its genes.", ge=1, le=1000, unit="factors")
     noise_freedom: FreedomChoices = key((0.0, 30.0), "Degrees of freedom of a sample's noise (Student's t): fewer let odd samples weigh less; 0 for Gaussian noise. Of several the one that tells donors left out best.")

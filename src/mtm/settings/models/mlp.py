@@ -5,10 +5,12 @@ from typing import ClassVar
 
 from mtm.settings.base import key
 from mtm.settings.models.base import (
+    INPUTS,
     MIN_PAIRS,
     SCALE_MEANING,
     CohortSize,
     Distance,
+    Inputs,
     ModelParameters,
     ModelSize,
     Precision,
@@ -27,6 +29,7 @@ class MLPParameters(ModelParameters):
     in_epochs: ClassVar = True
     at_random: ClassVar = True
 
+    inputs: Inputs = INPUTS
     scale: Scale = key("tpm_z", SCALE_MEANING)
     encoder_widths: Widths = key((2048, 1024, 512), "Hidden layers before the code, from input to output.", unit="features")
     code_width: int = key(256, "Features between encoder and decoder.", ge=1, le=100_000, unit="features")

@@ -38,7 +38,7 @@ class MTMParameters(ModelParameters):
     several_sources: ClassVar = True
 
     target_scale: Scale = key("tpm_z", "Scale of targets, predictions and losses - z-scores of TPM as published, or of log2(1+TPM).")
-    encoder_input: Literal["log2_tpm", "z"] = key("log2_tpm", "What the encoder sees - log2(1+TPM) as the code, or z-scores as the paper's text (methods 1.4, row 2).")
+    encoder_input: Literal["log2_tpm", "z", "ranks"] = key("log2_tpm", "What the encoder sees - log2(1+TPM) as the code, or z-scores as the paper's text (methods 1.4, row 2); `ranks` - z-scores, of the source ranks (methods 6.25).")
     encoder_widths: Widths = key((2048, 1024, 512), "Hidden layers of the encoder, from input to output.", unit="features")
     code_width: int = key(256, "Size of a sample's latent code.", ge=1, le=100_000, unit="features")
     generator_widths: Widths = key((1024, 1024, 2048), "Hidden layers of the generator, from input to output (methods 1.4, row 9).", unit="features")
@@ -83,6 +83,9 @@ class MTMParameters(ModelParameters):
                 "0, or the schedule constant",
                 "A schedule that is cut off never reaches its low learning rates.",
             )
+        recodes = [name for name in ("lambda_reconstruction", "lambda_cycle") if getattr(self, name)]
+        if self.encoder_input == "ranks" and recodes:
+            yield InputError("encoder_input", f"ranks with {' and '.join(recodes)} above 0", "both 0", "What is generated has no ranks that could be learned through.")
         if self.restart_step and not self.restarts:
             yield InputError("restart_step", f"{self.restart_step} without restarts", "0, or restarts of 1 or more")
         if self.steps and self.restart_step > self.steps:
@@ -92,6 +95,11 @@ class MTMParameters(ModelParameters):
     def scale(self) -> Scale:
         """Scale of predictions."""
         return self.target_scale
+
+    @property
+    def from_ranks(self) -> bool:
+        """Whether the encoder sees samples of the source as ranks."""
+        return self.encoder_input == "ranks"
 
     @property
     def from_expression_alone(self) -> bool:

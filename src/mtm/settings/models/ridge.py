@@ -8,11 +8,13 @@ from pydantic import Field
 from mtm.settings.base import LARGEST, Names, key
 from mtm.settings.models.base import (
     COVARIATE_COLUMNS,
+    INPUTS,
     MEMORY_MB,
     MIN_PAIRS,
     PENALTY_CHOICE,
     PENALTY_GRID,
     SCALE,
+    Inputs,
     ModelParameters,
     Penalties,
     PenaltyChoice,
@@ -29,6 +31,7 @@ class RidgeParameters(ModelParameters):
 
     on_card: ClassVar = True
 
+    inputs: Inputs = INPUTS
     covariates: Literal["none", "own_penalty", "together", "separate"] = key("none", "`none` - source expression alone; `own_penalty` - covariates beside it with a penalty of their own; `together` - covariates as further columns, a few among thousands of genes; `separate` - a ridge on covariates first, the ridge on source expression on what it leaves. The last two are for comparison.")
     covariate_weights: Weights = key((0.0, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 100.0, 1000.0), "Candidate weights of the covariates' kernel for `own_penalty`, where that of the genes has 1 and both have one mean eigenvalue; one a tissue, by generalised cross-validation. 0 leaves covariates out, the largest hardly penalises them.")
     covariate_columns: Names = COVARIATE_COLUMNS

@@ -7,10 +7,12 @@ from typing import ClassVar
 from mtm.errors import InputError
 from mtm.settings.base import Names, key
 from mtm.settings.models.base import (
+    INPUTS,
     MEMORY_MB,
     MIN_PAIRS,
     MOST_COVARIATES,
     SCALE,
+    Inputs,
     ModelParameters,
     parameters,
 )
@@ -23,6 +25,7 @@ class TEEBoTParameters(ModelParameters):
 
     on_card: ClassVar = True
 
+    inputs: Inputs = INPUTS
     n_components: int = key(10, "Principal components of the source tissue.", ge=1, unit="components")
     standardise_genes: bool = key(False, "Take the components of z-scores in place of expression.")
     covariate_columns: Names = key((), "Covariates beside the components, used as far as the cohort has them.")

@@ -1,0 +1,77 @@
+"""A planted perturbation is found by an encoder made for it, and is not where there is none."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from cohorts import SOURCE, simulated_cohort
+
+from mtm.analyses.ranks.encoder import Encoder, save
+from mtm.analyses.ranks.perturb import COLUMNS, perturb_genes
+from mtm.errors import CannotDo
+from mtm.settings.ranks import Perturbation, Ranks
+
+# In men the gene is beyond the end of the sentence.
+N_DONORS, N_GENES, LENGTH = 320, 60, 20
+SETTINGS = Ranks(
+    epochs=1, layers=1, width=16, heads=2, length=LENGTH,
+    perturbation=Perturbation(genes=("HIGH",), null_genes=40),
+)  # fmt: skip
+
+
+@pytest.fixture
+def cohort():
+    """One gene is high in women; nothing else differs."""
+    cohort = simulated_cohort(N_DONORS, N_GENES, 2, keep=1.0)
+    cohort.genes["symbol"] = ["HIGH", *(f"S{i}" for i in range(1, N_GENES))]
+    sex = np.tile([1, 2], N_DONORS // 2)
+    cohort.donors["sex"] = sex
+    rng = np.random.default_rng(3)
+    cohort.expr_tpm[:] = np.exp2(rng.normal(5, 1, cohort.expr_tpm.shape))
+    cohort.expr_tpm[:, 0] = np.where(sex[cohort.donor] == 2, 2.0**9, 2.0)
+    return cohort
+
+
+@pytest.fixture
+def encoders(cohort, tmp_path):
+    """Encoders without training: whether a gene is in a sentence is in its mean vector."""
+    paths = {}
+    for fold in (0, 1):
+        torch.manual_seed(fold)
+        encoder = Encoder(N_GENES, LENGTH, SETTINGS)
+        paths[fold] = tmp_path / f"{fold}.safetensors"
+        save(encoder, list(cohort.genes.index), paths[fold])
+    return paths
+
+
+@pytest.fixture
+def folds(cohort):
+    return pd.Series(np.arange(N_DONORS) // 2 % 2, cohort.donors.index)
+
+
+def test_a_planted_gene_moves_codes_towards_the_other_sex(cohort, folds, encoders):
+    table = perturb_genes(cohort, folds, encoders, SOURCE, SETTINGS, "cpu")
+    assert list(table.columns) == COLUMNS
+    assert set(table["symbol"]) == {"HIGH"}
+    by = table.set_index(["perturbation", "from_state"])
+    towards = by.loc[[("overexpress", "sex 1"), ("delete", "sex 2")]]
+    assert (towards["shift_to_goal"] > 0.5).all()
+    assert (towards["p"] < 0.05).all()
+    assert (towards["n"] == 50).all()
+    # It is first already, or not there.
+    there = by.loc[[("overexpress", "sex 2"), ("delete", "sex 1")]]
+    np.testing.assert_allclose(there[["shift", "shift_to_goal"]], 0, atol=1e-5)
+
+
+def test_what_cannot_be_perturbed_is_said(cohort, folds, encoders):
+    def with_(**changes):
+        how = SETTINGS.perturbation.model_copy(update=changes)
+        settings = SETTINGS.model_copy(update={"perturbation": how})
+        return perturb_genes(cohort, folds, encoders, SOURCE, settings, "cpu")
+
+    with pytest.raises(CannotDo, match="none of the genes"):
+        with_(genes=("NONE",))
+    with pytest.raises(CannotDo, match="0 values of 'height'"):
+        with_(goal="height")
+    with pytest.raises(CannotDo, match="held-out samples"):
+        with_(tissues=("Nowhere",))
