@@ -252,6 +252,8 @@ def _told(
     if not known.any():
         return about | dict.fromkeys(("score", "ci_low", "ci_high"), np.nan) | {"n_samples": 0}
     genes = np.arange(cohort.n_genes)
+    # No null is told.
+    accuracy = accuracy.with_(permutations=PERMUTATIONS + 1)
     table = score_told(cohort, folds, told, genes, accuracy, scaling, choose_device(device))
     row = table[(table["tissue"] == MEAN_OF_TISSUES) & (table["level"] == "gene_wise")].iloc[0]
     return about | {
