@@ -44,7 +44,7 @@ lint: $(READY)
 
 # The site, docs/_build/html; cells run on the results of `make demo`, or on those of DEMO_RESULTS=FOLDER.
 docs: $(VENV)/.docs
-	$(BIN)/sphinx-build --fail-on-warning --keep-going --fresh-env -b html docs docs/_build/html
+	$(BIN)/sphinx-build --jobs auto --fail-on-warning --keep-going --fresh-env -b html docs docs/_build/html
 	$(BIN)/pytest -rs tests/page/test_site.py
 
 report: $(READY)

@@ -8,6 +8,11 @@ blood out of a ridge on log2 z-scores, spoils their blood as another laboratory 
 them as laboratories of n people each, every one aligned by itself. Gene-wise rho over all of them
 and sample-wise rho, means over tissues with ten such donors; `--draws` choices of donors.
 
+A shift of all people leaves gene-wise rho as it is, and taking away the mean of n people takes
+1/n of what people differ by with it: a factor of sqrt(1 - 1/n), which no weight can spare where
+the effect is not known otherwise. Where `--own` gives every laboratory an effect of its own, that
+is what stands against their differences.
+
 Effects, on log2(1+TPM) of blood: ``none``; ``gene`` adds N(0, 0.7) to each gene; ``whole`` is a
 scale of 0.85 and an offset of 0.6 besides; ``half`` is half of ``whole``. Two are of each sample
 by itself: ``depth`` has a scale N(1, 0.08) and an offset N(0, 0.5), ``floor`` adds a background to
@@ -83,7 +88,14 @@ def accuracy(model: Predictor, cohort: Cohort, donors: list[str]) -> tuple[float
     return float(np.mean(by_gene)), float(np.mean(by_sample))
 
 
-def rows_of(cohort: Cohort, size: int, sizes: list[int], seed: int, model: str, parameters: dict):
+def drawn_at(seed: int, start: int) -> np.random.Generator:
+    """Return what draws the effect of a laboratory."""
+    return np.random.default_rng([seed, 7, start] if start else [seed, 7])
+
+
+def rows_of(
+    cohort: Cohort, size: int, sizes: list[int], seed: int, model: str, parameters: dict, own: bool
+):
     """Yield one row an effect, number of people and method."""
     rng = np.random.default_rng(seed)
     of_source = cohort.tissue == cohort.tissue_index(SOURCE)
@@ -98,8 +110,14 @@ def rows_of(cohort: Cohort, size: int, sizes: list[int], seed: int, model: str, 
     plain = held.expr_tpm.copy()
     vars(held)["truth"] = truth
     for effect in (*EFFECTS, *OF_SAMPLES):
-        other = spoiled(plain[blood], effect, np.random.default_rng([seed, 7]))
         for n in sizes:
+            step = n if own else len(blood)
+            other = np.concatenate(
+                [
+                    spoiled(plain[blood[start : start + step]], effect, drawn_at(seed, start))
+                    for start in range(0, len(blood), step)
+                ]
+            )
             for method in NEW_ALIGNMENTS if n > 1 else ("none",):
                 held.expr_tpm[blood] = aligned(fitted, other, n, method)
                 by_gene, by_sample = accuracy(fitted, held, lab)
@@ -114,6 +132,7 @@ def main() -> None:
     parser.add_argument("--sizes", type=int, nargs="+", default=[1, 5, 20, 50])
     parser.add_argument("--draws", type=int, default=3)
     parser.add_argument("--model", default="ridge")
+    parser.add_argument("--own", action="store_true", help="effects differ between laboratories")
     parser.add_argument("--inputs", choices=["z", "ranks"], default="z")
     options = parser.parse_args()
     cohort = Cohort.read(options.cohort / "expression.h5ad", options.cohort / "donors.tsv")
@@ -121,7 +140,9 @@ def main() -> None:
     table = pd.DataFrame(
         row
         for seed in range(options.draws)
-        for row in rows_of(cohort, options.lab, options.sizes, seed, options.model, parameters)
+        for row in rows_of(
+            cohort, options.lab, options.sizes, seed, options.model, parameters, options.own
+        )
     )
     wide = table.groupby(["effect", "n", "method"], sort=False)[["gene", "sample"]].mean()
     print(wide.unstack("method").round(3).to_string())

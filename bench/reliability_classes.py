@@ -5,7 +5,9 @@
 reads ``FOLDER/cohort`` and ``FOLDER/predictions/MODEL`` of a run. Fold by fold, genes are classed
 by the held-out donors of the other folds, as a certificate's are by those of all; the correlation
 in the fold that is left is set beside. Means over genes, tissues and folds; the number of such
-correlations; and the smallest and largest mean of a single fold.
+correlations, and of the samples of an ordinary one; the smallest and largest mean of a single
+fold. The last line says in how many folds a better class was told better. Models of other folds
+have learned from the fold that is left; that is what a certificate's classes are of, too.
 """
 
 import argparse
@@ -45,9 +47,16 @@ def of_fold(held_out: HeldOut, fold: int, settings: AccuracySettings) -> pd.Data
         with np.errstate(invalid="ignore", divide="ignore"):
             rho = row_correlation(values.predicted_z.numpy().T, values.observed_z.numpy().T)
         key = {"tissue": tissue.name, "gene_id": tissue.gene_ids}
-        parts.append(pd.DataFrame(key | {"found": rho}))
+        parts.append(pd.DataFrame(key | {"found": rho, "n": tissue.n_samples}))
     found = pd.concat(parts).set_index(["tissue", "gene_id"])
     return classed[["reliability", "expected_rho"]].join(found, how="inner").assign(fold=fold)
+
+
+def in_order(table: pd.DataFrame) -> int:
+    """Count the folds in which a better class has a higher mean."""
+    means = table.groupby(["fold", "reliability"])["found"].mean().unstack()
+    means = means.reindex(columns=list(RELIABILITY))
+    return sum(row.dropna().is_monotonic_increasing for _, row in means.iterrows())
 
 
 def main() -> None:
@@ -63,16 +72,18 @@ def main() -> None:
     folds = sorted(held_out.rows["fold"].unique())
     table = pd.concat([of_fold(held_out, fold, settings) for fold in folds]).dropna()
     print(f"{options.model}, {held_out.rows['tissue'].nunique()} tissues, {len(folds)} folds")
-    print("| class | correlations | expected | found | of single folds |\n|---|---|---|---|---|")
+    print("| class | correlations | samples | expected | found | of single folds |")
+    print(f"|{'---|' * 6}")
     for name in reversed(RELIABILITY):
         of_class = table[table["reliability"] == name]
         if of_class.empty:
             continue
         by_fold = of_class.groupby("fold")["found"].mean()
-        print(
-            f"| {name} | {len(of_class):,} | {of_class['expected_rho'].mean():.3f} | "
-            f"{of_class['found'].mean():.3f} | {by_fold.min():.3f} to {by_fold.max():.3f} |"
-        )
+        means = of_class[["expected_rho", "found"]].mean()
+        cells = [name, f"{len(of_class):,}", f"{of_class['n'].median():.0f}"]
+        cells += [f"{value:.3f}" for value in means]
+        print(f"| {' | '.join(cells)} | {by_fold.min():.3f} to {by_fold.max():.3f} |")
+    print(f"in order in {in_order(table)} of {len(folds)} folds")
 
 
 if __name__ == "__main__":

@@ -67,7 +67,7 @@ myst_enable_extensions = ["colon_fence", "deflist"]
 myst_disable_syntax = ["html_inline"]
 myst_heading_anchors = 3
 nb_execution_mode = "force"
-nb_execution_timeout = 300
+nb_execution_timeout = 900
 nb_execution_raise_on_error = True
 nb_merge_streams = True
 

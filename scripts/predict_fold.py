@@ -32,6 +32,7 @@ def main(snakemake):
         model=snakemake.wildcards.model,
         scale=model.scale,
         fold=fold,
+        kind=params.get("kind", "float32"),
         own_sd=own_sd_in_blocks(model, cohort, requests) if model.own_sd else None,
     )
 

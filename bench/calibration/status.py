@@ -103,9 +103,7 @@ def simulate(rng: np.random.Generator, n_donors: int) -> Iterator[Interval | Tes
         ("one pair", table[table["tissue"] == "tissue 0"], of_one),
         ("mean of pairs", table, both),
     ):
-        summary = compare_inputs(shown, values, settings).set_index(
-            ["pairs", "input_a", "input_b"]
-        )
+        summary = compare_inputs(shown, values).set_index(["pairs", "input_a", "input_b"])
         equal = summary.loc[("all", OBSERVED, PREDICTED)]
         apart = summary.loc[("all", PREDICTED, SOURCE)]
         yield Interval(f"difference, none, {pairs}", equal["ci_low"], equal["ci_high"], 0.0)

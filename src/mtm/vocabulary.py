@@ -164,3 +164,7 @@ SELECTIONS = ("all_folds", "nested")
 DIRECTIONS = {"up": 1, "down": -1}
 OBSERVED, PREDICTED, SOURCE, BASELINE = "observed", "predicted", "source", "covariates"
 TARGET = "target"
+
+# Profiles of genes over tissues: which genes they are scored on, and that nothing of them is seen.
+ALL_GENES, NO_RELATIVES = ("all", "no relatives")
+WHOLE_GENE = "all hidden"

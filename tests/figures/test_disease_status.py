@@ -5,7 +5,6 @@ import pytest
 from mtm.analyses.disease.status_tables import CURVE, RATES, STATUS, compare_inputs
 from mtm.figures import style
 from mtm.figures.registry import make_figure
-from mtm.settings.disease_status import StatusSettings
 from mtm.vocabulary import BASELINE, OBSERVED, PREDICTED, SOURCE
 
 INPUTS = (OBSERVED, PREDICTED, SOURCE, BASELINE)
@@ -45,7 +44,7 @@ def tables(n_tissues, contrasts, selections=("all_folds", "nested"), inputs=INPU
         ).assign(**row[[*KEY, "selection", "tissue", "contrast", "input"]])
         for _, row in first.iterrows()
     ]  # fmt: skip
-    summary = compare_inputs(status, pd.DataFrame(replicates), StatusSettings())
+    summary = compare_inputs(status, pd.DataFrame(replicates))
     return {"status": status, "curves": pd.concat(curves)[CURVE], "summary": summary}
 
 

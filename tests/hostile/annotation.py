@@ -6,13 +6,13 @@ import numpy as np
 import pyBigWig
 from safetensors.numpy import save_file
 from tests.hostile.case import Case
-from tests.hostile.files import config, write_cohort, write_config
+from tests.hostile.files import config, samples, write_cohort, write_config
 
 CHECK = ["mtm", "check", "--configfile", "config.yaml"]
 MODEL = "".join(
     f'chr1\tx\t{kind}\t{start}\t{start + 50}\t.\t+\t.\tgene_id "ENSG{i:011d}.1"; '
     'gene_type "protein_coding";\n'
-    for i in range(1, 13)
+    for i in range(1, 31)
     for start in [100 * i]
     for kind in ("gene", "exon")
 )
@@ -36,16 +36,24 @@ def prepare(folder):
         "symbol\tensembl_gene_id\tentrez_id\tuniprot_ids\nS1\tENSG00000000001\t1\tP1\n"
     )
     (folder / "panel.txt").write_text("S1\nENSG00000000002\n")
+    names = [name for name, *_ in samples()]
+    rows = [f"ENSG{i:011d}.1\t" + "\t".join(["17"] * len(names)) for i in range(1, 13)]
+    (folder / "counts.tsv").write_text("\n".join(["\t".join(["gene_id", *names]), *rows, ""]))
     weights = {"bias": np.zeros(2, np.float32)}
     save_file(weights, folder / "encoder.safetensors", metadata={"genes": '["S1", "S2"]'})
+    genes = [f"ENSG{i:011d}\t{i % 7}\t1.25\t{i % 5}.5\n" for i in range(1, 31)]
+    (folder / "profiles.tsv").write_text("gene_id\tLiver\tLung\tSkin\n" + "".join(genes))
+    (folder / "promoters.fa").write_text("".join(f">{one[:15]}\nACGTACGT\n" for one in genes))
     earlier = folder / "results/small/gene_characteristics"
     earlier.mkdir(parents=True)
     (earlier / "summary.tsv").write_text("earlier\n")
 
 
-def check(folder, **inputs):
-    """Check the cohort with further files."""
-    write_config(folder, config(inputs={"gene_model": "genes.gtf"} | inputs))
+def check(folder, **files):
+    """Check the cohort with further files, of profiles and among the inputs."""
+    profiles = {role: files.pop(role) for role in ("table", "promoters") if role in files}
+    inputs = {"gene_model": "genes.gtf"} | files
+    write_config(folder, config(inputs=inputs, profiles={"run": True} | profiles))
     return CHECK
 
 
@@ -101,9 +109,26 @@ TABLES = [
     ("landmarks", "panel.txt", "landmarks that are no text", lambda data: b"\xff\xfe" + data, "no text"),
     ("landmarks", "panel.txt", "an empty list of landmarks", lambda data: b"", "an empty file"),
     ("landmarks", "panel.txt", "landmarks of two columns without ids", lambda data: b"gene\tprobe\nS1\tp\n", "ensembl_gene_id or gene_id"),
+    ("counts", "counts.tsv", "TPM for counts", lambda data: data.replace(b"\t17\t", b"\t16.8\t", 1), "whole numbers"),
+    ("counts", "counts.tsv", "counts beyond what is counted", lambda data: data.replace(b"\t17\t", b"\t17e30\t", 1), "whole numbers"),
+    ("counts", "counts.tsv", "counts below 0", lambda data: data.replace(b"\t17\t", b"\t-17\t", 1), "-17"),
+    ("counts", "counts.tsv", "counts with a word", lambda data: data.replace(b"\t17\t", b"\tmany\t", 1), "'many'"),
+    ("counts", "counts.tsv", "an empty file of counts", lambda data: b"", "sample ids: found none"),
     ("rank_encoder", "encoder.safetensors", "an encoder's weights as a pickle", lambda data: b"\x80\x04" + data, "a file that is none"),
     ("rank_encoder", "encoder.safetensors", "an encoder's weights cut in half", lambda data: data[: len(data) // 2], "a file that is none"),
     ("rank_encoder", "encoder.safetensors", "an encoder's weights with a gene twice", lambda data: data.replace(b"S2", b"S1"), "no ids that differ"),
+    ("table", "profiles.tsv", "profiles of words", lambda data: data.replace(b"1.25", b"low"), "a number of 30 at most"),
+    ("table", "profiles.tsv", "profiles in TPM", lambda data: data.replace(b"1.25", b"512"), "log2"),
+    ("table", "profiles.tsv", "profiles with a gene twice", lambda data: data + b"ENSG00000000001.7\t1\t1\t1\n", "twice"),
+    ("table", "profiles.tsv", "profiles with a tissue hidden in every gene", lambda data: data.replace(b"\t1.25", b"\t"), "hidden in every gene"),
+    ("table", "profiles.tsv", "profiles of a gene without a position", lambda data: data + b"ENSG00000000099\t1\t1\t1\n", "1 of 31 genes without a position"),
+    ("table", "profiles.tsv", "profiles with a row cut short", lambda data: data + b"ENSG00000000099\n", "1 fields"),
+    ("table", "profiles.tsv", "profiles of two tissues", lambda data: data.replace(b"\t1.25", b"").replace(b"\tLung", b""), "by 2 tissues"),
+    ("promoters", "promoters.fa", "promoters of RNA", lambda data: data.replace(b"ACGT", b"ACGU"), "RNA has U for T"),
+    ("promoters", "promoters.fa", "promoters of protein", lambda data: data.replace(b"ACGT", b"MKLV"), "letters of DNA"),
+    ("promoters", "promoters.fa", "a promoter without a name", lambda data: data + b">\nACGT\n", "a name that is empty"),
+    ("promoters", "promoters.fa", "promoters that are no text", lambda data: b"\xff\xfe" + data, "no text"),
+    ("promoters", "promoters.fa", "an empty file of promoters", lambda data: b"", "an empty file"),
     ("gene_model", "genes.gtf", "a gene model with a word for a place", lambda data: data.replace(b"\t100\t", b"\tx\t", 1), "nine fields"),
     ("gene_model", "genes.gtf", "a gene model with a gene twice", lambda data: data + data, "duplicate gene"),
     ("gene_model", "genes.gtf", "a gene model without genes", lambda data: b"#empty\n", "no gene row"),
@@ -120,9 +145,12 @@ CASES = [
             interactions="partners.tsv",
             gene_identifiers="ids.tsv",
             landmarks="panel.txt",
+            counts="counts.tsv",
             rank_encoder="encoder.safetensors",
+            table="profiles.tsv",
+            promoters="promoters.fa",
         ),
-        "9 files checked, no problem found",
+        "12 files checked, no problem found",
     ),
     *(
         Case(

@@ -154,6 +154,52 @@ def test_card_of_landmarks_names_the_best_method_of_each_panel(tmp_path, run):
     )
 
 
+def probes(code, tissue, donor, expression):
+    """Rows of a code: its scores, each with an interval of a tenth around it."""
+    scores = {"tissue": tissue, "donor": donor, "expression": expression}
+    about = {"code": code, "probe": "linear", "width": 8, "chance": 0.1, "n_samples": 9}
+    return [
+        about | {"target": name, "score": score, "ci_low": score - 0.05, "ci_high": score + 0.05}
+        for name, score in scores.items()
+    ]
+
+
+def test_cards_of_imputation_and_codes_say_no_gain_where_there_is_none(tmp_path, run):
+    row = {"level": "gene_wise", "tissue": "(mean of tissues)", "ci_low": 0.5, "ci_high": 0.9}
+    accuracy = pd.DataFrame(
+        [
+            row | {"method": name, "mean_rho": rho}
+            for name, rho in (("vae", 0.6), ("gaussian", 0.7))
+        ]
+    )
+    plain = probes("minus_means", 0.1, 0.65, 0.2)
+    for penalised, expected in (
+        (probes("vae_penalty", 0.1, 0.66, 0.21), "no gain"),
+        (probes("vae_penalty", 0.1, 0.75, 0.21), "a gain"),
+        (probes("vae_penalty", 0.3, 0.75, 0.21), "no gain"),
+    ):
+        tables = {
+            "imputation/accuracy.tsv": accuracy,
+            "imputation/probes.tsv": pd.DataFrame(plain + penalised),
+        }
+        results = pages.MadeUp(tmp_path, tables, run.results.config)
+        results.__dict__["summary"] = run.results.summary
+        told = {card.question: card for card in cards(results)}
+        codes = next(card for question, card in told.items() if "code of the person" in question)
+        assert codes.answer[-1] == (
+            f"The penalised autoencoder is {expected} over taking off the tissue's mean."
+        )
+    assert codes.answer[0] == (
+        "Minus tissue means: 10% of tissues named (chance 10%), AUC of the same donor 0.65 (0.60 "
+        "to 0.70), other tissues' genes 0.20."
+    )
+    imputed = next(card for question, card in told.items() if "one that failed" in question)
+    assert imputed.answer == [
+        "Within a tissue, a gene that failed with others is imputed with 0.70 (0.50 to 0.90) by "
+        "the Gaussian conditional; autoencoder, Gaussian 0.60."
+    ]
+
+
 def test_card_of_ranks_sets_the_encoder_beside_what_knows_it_without(tmp_path, run):
     rows = [
         ("perplexity", "encoder", "masked gene", 7.0),
@@ -185,6 +231,20 @@ def test_card_of_ranks_sets_the_encoder_beside_what_knows_it_without(tmp_path, r
         "Of 1 perturbations, these move codes most towards the other state: XIST (delete, "
         "sex 2 to sex 1, P 0.005).",
     ]
+
+
+def test_card_of_profiles_has_the_means_beside_what_is_told(tmp_path, run):
+    row = {"hidden": "1 hidden", "genes": "all", "measure": "shape_r", "n_genes": 900,
+           "ci_low": 0.6, "ci_high": 0.8}  # fmt: skip
+    told = {"own_mean": 0.0, "nearest": 0.2, "stack": 0.7}
+    table = pd.DataFrame([row | {"method": name, "value": r} for name, r in told.items()])
+    results = pages.MadeUp(tmp_path, {"profiles/accuracy.tsv": table}, run.results.config)
+    results.__dict__["summary"] = run.results.summary
+    card = next(card for card in cards(results) if "the genome tell" in card.question)
+    assert card.answer[0] == (
+        "1 hidden, 900 genes of chromosomes held out: shape r 0.70 (0.60 to 0.80) by all parts; "
+        "own mean 0.00 and nearest gene 0.20."
+    )
 
 
 def test_captions_are_filled_in_and_text_from_settings_stays_text():

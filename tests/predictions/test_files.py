@@ -59,3 +59,16 @@ def test_a_wrong_number_of_predictions_leaves_no_file(tmp_path, cohort, n_rows):
             model="m", scale="log2_z", fold=0,
         )  # fmt: skip
     assert not list(tmp_path.iterdir())
+
+
+def test_half_the_bytes_hold_what_they_can(tmp_path, cohort):
+    requests, rows = held_out_requests(cohort, ["D0", "D4"], BLOOD)
+    expr_z = np.random.default_rng(0).normal(size=(5, 7)).astype(np.float32)
+    expr_z[0, 0], expr_z[1, 0] = 1e6, -1e6
+    path = tmp_path / "fold0.h5ad"
+    said = {"model": "m", "scale": "log2_z", "fold": 0, "kind": "float16"}
+    write_predictions(path, expr_z, cohort, requests, rows, **said)
+    found = anndata.read_h5ad(path).X
+    assert found.dtype == np.float16
+    limit = np.finfo(np.float16).max
+    np.testing.assert_allclose(found, np.clip(expr_z, -limit, limit), rtol=2**-11, atol=1e-7)

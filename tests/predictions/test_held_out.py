@@ -4,6 +4,7 @@ import pandas as pd
 import pytest
 import scipy.sparse
 
+from mtm.cohort.scaling import TissueScaler
 from mtm.errors import InputError
 from mtm.predictions.held_out import read_held_out
 from mtm.predictions.tissues import tissues
@@ -189,3 +190,19 @@ def test_predictions_must_be_finite(case):
     held_out = read(case)
     with pytest.raises(InputError, match="nan for ENSG00000000003.1 in"):
         list(tissues(held_out))
+
+
+def test_all_folds_are_scaled_from_one_pass_as_each_by_its_own_training_samples(make_cohort):
+    cohort = make_cohort(n_donors=24, n_genes=6)
+    # Constant in training and varying in one fold; constant but for rounding; nothing at all.
+    cohort.expr_tpm[:, 0] = np.where(np.isin(np.arange(len(cohort.expr_tpm)), (0, 1)), 5, 0)
+    cohort.expr_tpm[:, 1], cohort.expr_tpm[:, 2] = 1e4, 0
+    cohort.write()
+    files = cohort.write_predictions(np.zeros_like(cohort.expr_tpm), "log2_z")
+    for tissue in tissues(read((cohort, files))):
+        for scale, scalers in tissue.scalers.items():
+            for members, found in zip(tissue.training, scalers, strict=True):
+                expr_tpm = tissue.tissue_tpm[members]
+                own = TissueScaler.fit(expr_tpm, np.zeros(len(expr_tpm), int), 1, scale)
+                np.testing.assert_allclose(found.mean, own.mean, rtol=1e-6, atol=1e-9)
+                np.testing.assert_allclose(found.sd, own.sd, rtol=1e-6)

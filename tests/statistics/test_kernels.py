@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 import torch
 
-from mtm.statistics.kernels import RunningMean, pearson, standardise, third_moment
+from mtm.statistics.kernels import (
+    RunningMean,
+    mean_over_folds,
+    pearson,
+    standardise,
+    summed,
+    third_moment,
+    weighted_correlations,
+)
 
 
 @pytest.mark.parametrize("dim", [0, 1])
@@ -47,3 +55,40 @@ def test_third_moment_is_that_of_all_permutations():
     orders = torch.tensor(list(itertools.permutations(range(5))))
     rho = torch.einsum("dg,pdg->pg", units[0], units[1][orders])
     np.testing.assert_allclose(third_moment(*units), (rho**3).mean(0))
+
+
+def test_sparse_draws_are_constant_or_have_the_rho_of_who_was_drawn():
+    rng = np.random.default_rng(1)
+    values = [rng.normal(size=(9, 4)), rng.normal(size=(9, 4))]
+    values[0][:, 1] = values[1][:, 2] = np.repeat([0.0, 3.0, 1.0], [7, 1, 1])
+    values[0][:, 3] = 2.0
+    drawn = rng.multinomial(9, [1 / 9] * 9, 40)
+    drawn[0, :7], drawn[0, 7:] = 1, 0
+    units = [standardise(torch.from_numpy(of), 0)[0].float() for of in values]
+    rho = weighted_correlations(*units, torch.from_numpy(drawn).float()).numpy()
+    for weights, found in zip(drawn, rho, strict=True):
+        a, b = (np.repeat(of, weights, axis=0) for of in values)
+        for gene in range(4):
+            fixed_a, fixed_b = (np.ptp(of[:, gene]) == 0 for of in (a, b))
+            expected = np.nan if fixed_b else 0.0
+            if not fixed_a and not fixed_b:
+                expected = np.corrcoef(a[:, gene], b[:, gene])[0, 1]
+            np.testing.assert_allclose(found[gene], expected, atol=2e-5)
+
+
+def test_folds_without_a_correlation_are_left_out_of_the_mean():
+    rho = np.random.default_rng(2).uniform(-0.9, 0.9, (3, 5, 4)).astype(np.float32)
+    rho[1, 2, 1] = rho[:, 3, 2] = np.nan
+    weights = [4.0, 9.0, 2.0]
+    found = mean_over_folds(list(torch.from_numpy(rho)), weights).numpy()
+    share = np.array(weights)[:, None, None] * np.isfinite(rho)
+    with np.errstate(invalid="ignore"):
+        expected = np.tanh((share * np.arctanh(np.nan_to_num(rho))).sum(0) / share.sum(0))
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+    assert np.isnan(found).sum() == 1
+
+
+def test_sums_of_float32_are_those_of_float64():
+    values = torch.from_numpy(np.random.default_rng(3).lognormal(9, 1, (5000, 2))).float()
+    np.testing.assert_allclose(summed(values, 0), values.double().sum(0), rtol=1e-14)
+    assert summed(values, 1).dtype == torch.float64

@@ -66,6 +66,14 @@ CONFIG = {
         "components": 4,
         "perturbation": {"samples": 6, "null_genes": 19},
     },
+    "profiles": {
+        "run": True,
+        "parts": ["neighbours", "conservation", "trees"],
+        "hidden": [1],
+        "seen": [],
+        "n_folds": 2,
+        "trees": {"iterations": 3, "draws": 1},
+    },
     "imputation": {
         "methods": ["gaussian", "vae"],
         "autoencoder": {"widths": [16], "code_width": 4, "epochs": 3},

@@ -243,12 +243,17 @@ def skip(analysis, reason, remedy):
     SKIPPED.append({"analysis": analysis, "reason": reason, "remedy": remedy})
 
 
-if config["inputs"]["controlled_phenotypes"] is None:
-    skip(
-        "exact age, BMI, disease",
-        "no controlled-access phenotype file",
-        "set inputs.controlled_phenotypes (GTEx: dbGaP phs000424)",
+# What stands for phenotypes that are not there, and what would bring them.
+if "gtex" in str(config["inputs"]["expression"]).lower():
+    NO_PHENOTYPES = "no controlled-access phenotype file"
+    MORE_PHENOTYPES = "set inputs.controlled_phenotypes (dbGaP phs000424)"
+else:
+    NO_PHENOTYPES = "the cohort's tables have no such column"
+    MORE_PHENOTYPES = (
+        "name columns of yours in columns.covariates, with use: [trait] or [status]"
     )
+if config["inputs"]["controlled_phenotypes"] is None:
+    skip("exact age, BMI, disease", NO_PHENOTYPES, MORE_PHENOTYPES)
 
 
 # The size of a cohort from files is a guess until it is built: no reason to stop.

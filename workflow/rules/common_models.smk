@@ -107,7 +107,8 @@ def prediction_resource(name):
 
     def resource(wildcards):
         parts = [PARAMETERS[part] for part in with_members(wildcards.model)]
-        return asked.prediction_resources(parts, COHORT_SIZE)[name]
+        kind = config["storage"]["predictions"]
+        return asked.prediction_resources(parts, COHORT_SIZE, kind)[name]
 
     return resource
 

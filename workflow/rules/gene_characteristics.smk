@@ -35,7 +35,7 @@ if config["inputs"]["conservation"] is None:
     skip(
         "conservation of predictable genes",
         "no conservation scores",
-        "set inputs.conservation (PhastCons of 100 vertebrates)",
+        "set inputs.conservation (human: PhastCons of 100 vertebrates)",
     )
 else:
     CONSERVATION = resolve_input("conservation")
@@ -78,7 +78,7 @@ if config["inputs"]["interactions"] is None:
     skip(
         "connectivity of predictable genes",
         "no protein interactions",
-        "set inputs.interactions (HIPPIE) and inputs.gene_identifiers (HGNC)",
+        "set inputs.interactions and inputs.gene_identifiers (human: HIPPIE, HGNC)",
     )
 else:
     PARTNERS = inputs_of("interactions", "gene_identifiers")

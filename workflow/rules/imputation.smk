@@ -56,7 +56,6 @@ else:
         "Failed genes of a sample imputed",
         accuracy=rules.impute_genes.output.accuracy,
     )
-
     if IMPUTATION["probes"]:
 
         rule probe_codes:

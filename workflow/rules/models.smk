@@ -58,6 +58,22 @@ rule train_fold:
         "../../scripts/train_fold.py"
 
 
+# Bundles that go once they are read.
+PASSING_MODELS = [
+    name for name in FITTED_MODELS if name in config["storage"]["drop_fold_bundles"]
+]
+if PASSING_MODELS:
+
+    ruleorder: train_passing > train_fold
+
+    use rule train_fold as train_passing with:
+        output:
+            bundle=temp("results/{cohort}/models/{model}/fold{fold}.safetensors"),
+            training="results/{cohort}/models/{model}/fold{fold}.training.tsv",
+        wildcard_constraints:
+            model="|".join(PASSING_MODELS),
+
+
 use rule train_fold as train_all with:
     input:
         expression=rules.build_cohort.output.expression,
@@ -108,6 +124,7 @@ rule predict_fold:
         source=config["source"],
         sources=model_sources,
         n_folds=config["folds"]["n_folds"],
+        kind=config["storage"]["predictions"],
         code=prediction_code,
     message:
         "Predicting fold {wildcards.fold} with {wildcards.model}"

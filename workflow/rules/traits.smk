@@ -11,11 +11,11 @@ if config["inputs"]["controlled_phenotypes"] is None:
             near = get_close_matches(name, OPEN_TRAITS, n=1)
             skip(
                 f"trait {name}",
-                f"no controlled-access phenotype file; open data have {', '.join(OPEN_TRAITS)}",
+                f"{NO_PHENOTYPES}; known without are {', '.join(OPEN_TRAITS)}",
                 (
                     f"correct traits.columns: did you mean {near[0]}?"
                     if near
-                    else "set inputs.controlled_phenotypes"
+                    else MORE_PHENOTYPES
                 ),
             )
 

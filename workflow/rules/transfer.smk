@@ -172,7 +172,7 @@ else:
         else:
             skip(
                 f"agreement of {NAME} with a reference (Fig 4)",
-                f"no controlled-access phenotype file, which {CONTRAST} is a column of",
-                "set inputs.controlled_phenotypes, transfer.reference to a table of fold "
-                f"changes, or external.{NAME}.contrast to a contrast of open data",
+                f"{NO_PHENOTYPES}: {CONTRAST}",
+                f"{MORE_PHENOTYPES}; or set transfer.reference to a table of fold changes, "
+                f"or external.{NAME}.contrast to a contrast of open data",
             )

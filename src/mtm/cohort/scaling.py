@@ -84,14 +84,26 @@ class TissueScaler:
             block = expr_tpm[tissue == index].astype(np.float64)
             if scale == "log2_z":
                 block = log2_tpm(block, measure)
-            mean[index], spread = block.mean(0), block.std(0)
-            # Deviation: the published code divides by a zero sd where the mean is 1 or more.
-            unit = spread <= 1e-6 * np.maximum(np.abs(mean[index]), 1e-6)
-            if scale == "tpm_z" and scaling.sd_rule == "unit_below_one":
-                unit |= mean[index] < 1
-            sd[index] = np.where(unit, 1, spread)
+            mean[index], sd[index] = block.mean(0), block.std(0)
+        return cls.of_moments(mean, sd, scale, scaling, measure)
+
+    @classmethod
+    def of_moments(
+        cls,
+        mean: np.ndarray,
+        spread: np.ndarray,
+        scale: Scale,
+        scaling: Scaling = Scaling(),
+        measure: Measure = "tpm",
+    ) -> "TissueScaler":
+        """Scale by means and sds, each ``(n_tissues, n_genes)``; a gene without spread by 1."""
+        mean = mean.astype(np.float32)
+        # Deviation: the published code divides by a zero sd where the mean is 1 or more.
+        unit = spread <= 1e-6 * np.maximum(np.abs(mean), 1e-6)
+        if scale == "tpm_z" and scaling.sd_rule == "unit_below_one":
+            unit |= mean < 1
         clip = scaling.log2_clip if scale == "log2_z" else None
-        return cls(scale, mean, sd, clip, measure)
+        return cls(scale, mean, np.where(unit, 1, spread).astype(np.float32), clip, measure)
 
     def mean_tpm(self, tissue: int) -> np.ndarray:
         """Training mean of a tissue on this scale, z = 0, as TPM, ``(n_genes,)``."""
@@ -100,7 +112,11 @@ class TissueScaler:
     def transform(self, expr_tpm: np.ndarray, tissue: np.ndarray) -> np.ndarray:
         """TPM to z, both of shape ``(n_samples, n_genes)``; `tissue` of shape ``(n_samples,)``."""
         values = log2_tpm(expr_tpm, self.measure) if self.scale == "log2_z" else expr_tpm
-        expr_z = ((values - self.mean[tissue]) / self.sd[tissue]).astype(np.float32)
+        return self.of_units(values, tissue)
+
+    def of_units(self, values: np.ndarray, tissue: np.ndarray) -> np.ndarray:
+        """TPM or log2(1+TPM), whichever the scale is of, to z, as `transform`."""
+        expr_z = ((values - self.mean[tissue]) / self.sd[tissue]).astype(np.float32, copy=False)
         return expr_z if self.clip is None else np.clip(expr_z, -self.clip, self.clip)
 
     def inverse(self, expr_z: np.ndarray, tissue: np.ndarray) -> np.ndarray:

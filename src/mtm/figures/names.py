@@ -42,6 +42,20 @@ LANDMARK_METHODS = {
     "ridge": "Ridge per tissue",
     "mlp_on_ridge": "Network on ridge",
 }
+# How profiles of genes are told, from what knows least to what knows most.
+PROFILE_METHODS = {
+    "tissue_mean": "Tissue mean",
+    "own_mean": "Own mean",
+    "nearest": "Nearest gene",
+    "tissues": "Own tissues",
+    "neighbours": "+ neighbours",
+    "promoter": "+ promoter",
+    "conservation": "+ conservation",
+    "family": "+ family",
+    "trees": "+ trees",
+    "hybrid": "Hybrid network",
+    "stack": "All parts",
+}
 # What imputes failed genes, and codes of samples.
 IMPUTERS = {
     "tissue_mean": "Tissue mean",
@@ -49,7 +63,7 @@ IMPUTERS = {
     "nb": "Autoencoder, NB",
     "vae": "Autoencoder, Gaussian",
     "gaussian": "Gaussian conditional",
-    "average": "Average of the last two",
+    "average": "Mean of conditional and autoencoder",
 }
 CODE_KINDS = {
     "pca": "Principal components",

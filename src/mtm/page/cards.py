@@ -7,6 +7,7 @@ from functools import partial
 import pandas as pd
 
 from mtm.figures import names
+from mtm.page.gene_profiles import profiles
 from mtm.page.ranks import ranks_card
 from mtm.page.results import Results, rows
 from mtm.page.same_sample import codes_of_samples, imputed_genes, landmarks
@@ -77,6 +78,8 @@ def cards(results: Results) -> list[Card]:
          ["landmarks/accuracy/*.tsv"], ["landmarks"]),
         ("What does the order of a sample's genes tell?", ranks_card, ["ranks/summary.tsv"],
          ["ranks", "perturbation"]),
+        ("What do other tissues and the genome tell of a gene's expression?", profiles,
+         ["profiles/accuracy.tsv"], ["profiles"]),
         ("What do a sample's other genes tell of one that failed?", imputed_genes,
          ["imputation/accuracy.tsv"], ["imputation"]),
         ("Is there a code of the person, free of the tissue?", codes_of_samples,

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 
+import pandas as pd
+
 from mtm.figures import names
 from mtm.page.results import Results, rows
 from mtm.page.words import count, listed, measured, number, share
@@ -36,12 +38,18 @@ def imputed_genes(results: Results) -> Iterator[str]:
     if table.empty:
         return
     row = table.iloc[0]
-    others = [f"{names.IMPUTERS[one['method']].lower()} {number(one['mean_rho'])}"
+    others = [f"{_imputer(one)} {number(one['mean_rho'])}"
               for _, one in table.iloc[1:].iterrows()]  # fmt: skip
     yield (
         f"Within a tissue, a gene that failed with others is imputed with {measured(row)} by the "
-        f"{names.IMPUTERS[row['method']].lower()}; {listed(others)}."
+        f"{_imputer(row)}; {listed(others)}."
     )
+
+
+def _imputer(row: pd.Series) -> str:
+    """Name of what imputes within a sentence."""
+    name = names.IMPUTERS[row["method"]]
+    return name if name.startswith("Gaussian") else name[0].lower() + name[1:]
 
 
 def codes_of_samples(results: Results) -> Iterator[str]:
@@ -50,7 +58,7 @@ def codes_of_samples(results: Results) -> Iterator[str]:
     if table is None or table.empty:
         return
     found = {
-        name: [rows(part, target=target).sort_values("score").iloc[-1]
+        name: [rows(part, target=target).sort_values("score", na_position="first").iloc[-1]
                for target in ("tissue", "donor", "expression")]
         for name, part in table.groupby("code", sort=False)
     }  # fmt: skip

@@ -279,6 +279,9 @@ def input_files(config: Mapping[str, Any], manifest: Mapping[str, Dataset]) -> d
             named[f"external.{name}.{role}"] = value
     if config.get("transfer", {}).get("reference"):
         named["transfer.reference"] = config["transfer"]["reference"]
+    for role in ("table", "promoters"):
+        if config.get("profiles", {}).get("run") and config["profiles"][role]:
+            named[f"profiles.{role}"] = config["profiles"][role]
     local = config["local_files"]
     files = {key: resolve_file(key, value, manifest, local) for key, value in named.items()}
     # A bigWig may be read where it is published.

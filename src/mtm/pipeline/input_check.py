@@ -15,12 +15,14 @@ from mtm.analyses.genes.conservation import (
     is_table,
     read_chromosomes,
 )
+from mtm.analyses.imputation.counts import check_counts
+from mtm.analyses.profiles.promoters import read_promoters
+from mtm.analyses.profiles.table import check_table
 from mtm.analyses.ranks.weights import described
 from mtm.analyses.transfer.reading import Files, check_people, said_by_config
 from mtm.cohort.checks import CohortNames, Problems, check_cohort
 from mtm.cohort.filters import check_source
 from mtm.cohort.genes import read_gene_list, read_gtf_genes
-from mtm.cohort.matrices import read_expression_header
 from mtm.errors import InputError
 from mtm.io import require_file
 from mtm.pipeline.datasets import (
@@ -164,15 +166,19 @@ def _check_annotation(
 ) -> None:
     """Note problems of the files of single analyses."""
     readers = {
-        "interactions": read_interactions,
-        "gene_identifiers": read_gene_identifiers,
-        "landmarks": read_gene_list,
-        "rank_encoder": described,
-        "counts": read_expression_header,
+        "inputs.interactions": read_interactions,
+        "inputs.gene_identifiers": read_gene_identifiers,
+        "inputs.landmarks": read_gene_list,
+        "inputs.counts": check_counts,
+        "inputs.rank_encoder": described,
+        "profiles.promoters": read_promoters,
     }
-    for role, read in readers.items():
-        if f"inputs.{role}" in files:
-            problems.of(read, files[f"inputs.{role}"])
+    for key, read in readers.items():
+        if key in files:
+            problems.of(read, files[key])
+    if "profiles.table" in files and "inputs.gene_model" in files:
+        paths = files["profiles.table"], files["inputs.gene_model"]
+        problems.of(check_table, *paths, files.get("profiles.promoters"))
     if "inputs.gene_model" in files and not config["filters"]["gene_biotypes"]:
         # Where biotypes are chosen, it was read with the cohort.
         problems.of(read_gtf_genes, files["inputs.gene_model"])

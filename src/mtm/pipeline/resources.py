@@ -28,6 +28,8 @@ OF_TABLES = (
     "join_gene_contrasts", "combine_status", "summarise_traits", "summarise_dysregulation",
     "draw_figure", "list_skipped_analyses", "list_trainings", "make_donors_key",
 )  # fmt: skip
+# Rules that read predictions and write rows of tissues alone.
+OF_TISSUES = ("score_partial", "contrast_genes")
 # The release before any filter; its protein-coding genes.
 GTEX_V8 = CohortSize(n_samples=17_382, n_genes=19_291, n_tissues=54)
 
@@ -74,10 +76,15 @@ def training_resources(parts: Sequence[ModelParameters], size: CohortSize) -> di
     return _asked(8 * size.matrix_mb + model.working_mb, model.bundle_mb + 2 * model.checkpoint_mb)
 
 
-def prediction_resources(parts: Sequence[ModelParameters], size: CohortSize) -> dict[str, int]:
-    """Return ``mem_mb`` and ``disk_mb`` of predicting a fold; `parts` as in training."""
+def prediction_resources(
+    parts: Sequence[ModelParameters], size: CohortSize, kind: str = "float32"
+) -> dict[str, int]:
+    """Return ``mem_mb`` and ``disk_mb`` of predicting a fold; `parts` as in training.
+
+    `kind` is the type of the numbers written, ``"float32"`` or ``"float16"``.
+    """
     model = _with_bundles(parts, size)
-    matrices = 2 if parts[0].own_sd else 1
+    matrices = (2 if parts[0].own_sd else 1) / (2 if kind == "float16" else 1)
     return _asked(4 * size.matrix_mb + 3 * model.bundle_mb, matrices * size.matrix_mb)
 
 
@@ -146,16 +153,11 @@ def rule_resources(size: CohortSize, n_models: int) -> Mapping[str, dict[str, in
         # The other cohort is taken to be no larger than this one; three alignments.
         "join_external": _asked(matrix, 2 * matrix),
         "score_external": _asked(10 * matrix + 30 * genes_mb, 3 * matrix + 4 * genes_mb),
-        # z-scores, and what is left or told of them; for networks what ridge says, too.
-        **dict.fromkeys(("choose_landmarks", "score_landmarks"), _asked(14 * matrix + 2000, 10)),
-        **dict.fromkeys(ENCODED, _asked(8 * matrix + 4000, 200)),
-        # What each method says of all samples, counts, and matrices of genes by genes (float64).
-        "impute_genes": _asked(20 * matrix + 5 * 8e-6 * size.n_genes**2 + 2000, 100),
-        # Three scales of all samples, and one as a network has it.
-        "probe_codes": _asked(16 * matrix + 4000, 500),
+        **_of_genes(size, genes_mb),
         # z-scores of two tissues and of all others together, with their squares.
         "estimate_ceiling": _asked(6 * matrix, 10),
-        "compare_models": _asked(4 * matrix + 10 * n_models * genes_mb, n_models * genes_mb),
+        "compare_models": _asked(4 * matrix + 10 * n_models * genes_mb, n_models**2 * pairs_mb),
+        **dict.fromkeys(OF_TISSUES, _asked(4 * matrix + 10 * genes_mb, 20)),
         "measure_expression_level": _asked(2 * matrix, genes_mb),
         # The gene model's size is not the cohort's.
         **dict.fromkeys(("check_inputs", "measure_conservation"), _asked(3000, 10)),
@@ -177,6 +179,25 @@ def rule_resources(size: CohortSize, n_models: int) -> Mapping[str, dict[str, in
         **dict.fromkeys(OF_TABLES, table),
     }  # fmt: skip
     return defaultdict(lambda: one_model, special)
+
+
+def _of_genes(size: CohortSize, genes_mb: float) -> dict[str, dict[str, int]]:
+    """Return entries of what genes tell of one another: landmarks, ranks, imputation, profiles."""
+    return {
+        # z-scores, and what is left or told of them; for networks what ridge says, too.
+        **dict.fromkeys(
+            ("choose_landmarks", "score_landmarks"), _asked(14 * size.matrix_mb + 2000, 10)
+        ),
+        **dict.fromkeys(ENCODED, _asked(8 * size.matrix_mb + 4000, 200)),
+        # What each method says of all samples, counts, and products of genes or of samples.
+        "impute_genes": _asked(
+            24 * size.matrix_mb + 24e-6 * min(size.n_genes, size.n_samples) ** 2 + 2000, 100
+        ),
+        # Features of genes, some of them twice, profiles with sds; networks and libraries.
+        "complete_profiles": _asked(2 * size.matrix_mb + 0.15 * size.n_genes + 2000, 2 * genes_mb),
+        # Three scales of all samples, and one as a network has it.
+        "probe_codes": _asked(16 * size.matrix_mb + 4000, 500),
+    }
 
 
 def _asked(mem_mb: float, disk_mb: float) -> dict[str, int]:

@@ -27,7 +27,7 @@ FARTHEST = 5.0
 # Squared errors that a gene must stand out by to be judged by itself.
 FAR = 16.0
 # Samples that say how genes go together, at most, and values held at a time.
-MOST_OF_GRAM, HELD_VALUES = 300, 1 << 22
+MOST_OF_GRAM, HELD_VALUES = 300, 1 << 21
 # Statistics of a single tissue have one row, which broadcasts over samples.
 ONE = np.zeros(1, np.int64)
 

@@ -13,6 +13,7 @@ from mtm.cohort.h5_files import new_h5_file
 from mtm.cohort.scaling import OWN_UNITS_TEXT, UNITS
 from mtm.io import atomic_path
 from mtm.models.base import Requests
+from mtm.settings.storage import NumberType
 
 
 def write_predictions(
@@ -26,6 +27,7 @@ def write_predictions(
     scale: str,
     fold: int | str,
     own_sd: Iterable[np.ndarray] | None = None,
+    kind: NumberType = "float32",
 ) -> None:
     """Write ``predictions/{model}/fold{fold}.h5ad`` (docs/contracts.md), block by block.
 
@@ -38,15 +40,13 @@ def write_predictions(
         `predict_in_blocks` yields them.
     cohort, requests, target_rows
         What was asked, as `held_out_requests` returns it.
-    model
-        Name of the model.
-    scale
-        ``"tpm_z"`` or ``"log2_z"``, the scale of `expr_z`.
-    fold
-        The fold in which the donors were held out.
+    model, scale, fold
+        Name of the model, the scale of `expr_z`, the fold in which the donors were held out.
     own_sd
         Standard deviations that the model gives its predictions, in blocks as they are; the
         layer ``sd``. None where it gives none.
+    kind
+        Type of the numbers that are written.
 
     Raises
     ------
@@ -71,8 +71,8 @@ def write_predictions(
     layers = () if own_sd is None else ("sd",)
     if own_sd is not None:
         blocks = zip(blocks, own_sd, strict=True)
-    with atomic_path(path) as temporary:
-        write_matrix(temporary, blocks, obs, cohort.genes[["symbol"]], uns, layers)
+    with atomic_path(path) as file:
+        write_matrix(file, blocks, obs, cohort.genes[["symbol"]], uns, layers, kind=kind)
 
 
 def write_matrix(
@@ -85,6 +85,7 @@ def write_matrix(
     *,
     varm: Mapping[str, np.ndarray] | None = None,
     x_layer: str | None = None,
+    kind: NumberType = "float32",
 ) -> None:
     """Write an AnnData file whose X arrives in blocks of rows; only one block is in memory.
 
@@ -105,6 +106,8 @@ def write_matrix(
         Arrays of one row a column of X.
     x_layer
         Layer that X is under a second name; None for none.
+    kind
+        Type of the numbers that are written; what it has no room for becomes its largest.
     """
     with new_h5_file(path) as file:
         write_elem(file, "/", anndata.AnnData(obs=obs, var=var, uns=uns, varm=varm))
@@ -112,17 +115,17 @@ def write_matrix(
             del file["X"]
         places = ["X", *(f"layers/{name}" for name in layers)]
         shape = len(obs), len(var)
-        matrices = [file.create_dataset(name, shape=shape, dtype=np.float32) for name in places]
+        matrices = [file.create_dataset(name, shape=shape, dtype=kind) for name in places]
         for matrix in matrices:
             matrix.attrs.update({"encoding-type": "array", "encoding-version": "0.2.0"})
-        done = 0
+        done, largest = 0, np.finfo(kind).max
         for block in blocks:
             parts = block if layers else (block,)
             stop = done + len(parts[0])
             if stop > len(obs):
                 raise ValueError(f"more than the {len(obs)} announced rows")
             for matrix, rows in zip(matrices, parts, strict=True):
-                matrix[done:stop] = rows
+                matrix[done:stop] = rows if kind == "float32" else np.clip(rows, -largest, largest)
             done = stop
         if x_layer is not None:
             file[f"layers/{x_layer}"] = matrices[0]

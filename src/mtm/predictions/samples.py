@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from mtm.cohort.blocks import BLOCK_GENES
 from mtm.cohort.genes import gene_key
 from mtm.cohort.h5ad_matrices import read_h5ad_columns
 from mtm.cohort.matrices import iter_expression_blocks, read_expression_header
@@ -27,7 +28,7 @@ SAMPLE_COLUMNS = ("sample_id", "donor", "tissue")
 # Columns of an AnnData file's obs in which tissues of samples are looked for.
 TISSUE_COLUMNS = ("tissue", "target")
 AN_H5AD = "an AnnData h5ad file"
-# Values checked at a time, and bytes that are held in memory, whoever has room for more.
+# Values read or checked at a time, and bytes that are held in memory, whoever has room for more.
 CHECKED, HELD_BYTES = 1 << 21, 1 << 26
 
 
@@ -273,7 +274,9 @@ def _read_into(
         sample_ids = read_expression_header(file).sample_ids
         taken = sample_ids if columns is None else [sample_ids[i] for i in columns]
         totals, gene_ids = SampleTotals(taken), []
-        for block in iter_expression_blocks(file, columns, signed=model.measure == "own"):
+        step = max(1, min(BLOCK_GENES, CHECKED // max(len(sample_ids), 1)))
+        signed = model.measure == "own"
+        for block in iter_expression_blocks(file, columns, block_genes=step, signed=signed):
             totals.add(block.expr_tpm)
             gene_ids += block.gene_ids
             places = [place_of.get(gene_key(gene), -1) for gene in block.gene_ids]

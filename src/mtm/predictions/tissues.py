@@ -7,7 +7,7 @@ The tissue is the unit of work: memory is that of one tissue's samples, and the 
 from them are made for some genes at a time.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -26,13 +26,16 @@ from mtm.vocabulary import SCALES_OF, Measure, Reading, Scale
 
 # Genes worked on at a time; no result depends on it.
 BLOCK_GENES = 2048
+SCALER_GENES = 256
+# Share of squares about the mean of all samples below which a variance is taken afresh.
+LEAST_SHARE = 1e-8
 # Statistics of a single tissue have one row, which broadcasts over samples.
 ONLY_TISSUE = np.zeros(1, np.int64)
 
 
 @dataclass(frozen=True)
 class Values:
-    """Predictions and observations of some genes, each ``(n_samples, n_genes)``, float64."""
+    """Predictions and observations of some genes, each ``(n_samples, n_genes)``, float32."""
 
     predicted_z: torch.Tensor
     observed_z: torch.Tensor
@@ -64,8 +67,10 @@ class Tissue:
         Shape ``(n_samples, n_genes)``, float32, TPM.
     folds, parts
         Folds of the samples, and the slice of `rows` that is each fold's.
-    train_tpm
-        TPM of every fold's training samples of the tissue.
+    tissue_tpm
+        TPM of all samples of the tissue.
+    training
+        Which of these each fold is trained on, bool, shape ``(n_folds, n_tissue_samples)``.
     model_scale
         Scale of `predicted`.
     scaling
@@ -85,7 +90,8 @@ class Tissue:
     observed_tpm: np.ndarray
     folds: tuple[int, ...]
     parts: tuple[slice, ...]
-    train_tpm: tuple[np.ndarray, ...]
+    tissue_tpm: np.ndarray
+    training: np.ndarray
     model_scale: Scale
     scaling: Scaling
     device: torch.device
@@ -105,7 +111,7 @@ class Tissue:
     @cached_property
     def scalers(self) -> dict[str, list[TissueScaler]]:
         """Training statistics of this tissue alone, by scale, one a fold."""
-        return _fit_scalers(self.train_tpm, self.scaling, self.measure)
+        return _fit_scalers(self.tissue_tpm, self.training, self.scaling, self.measure)
 
     def of_genes(self, genes: slice | np.ndarray) -> "Tissue":
         """Return the same samples with some genes alone."""
@@ -114,7 +120,7 @@ class Tissue:
             gene_ids=self.gene_ids[genes],
             predicted=self.predicted[:, genes],
             observed_tpm=self.observed_tpm[:, genes],
-            train_tpm=tuple(expr_tpm[:, genes] for expr_tpm in self.train_tpm),
+            tissue_tpm=self.tissue_tpm[:, genes],
             beside=None if self.beside is None else self.beside.of_genes(genes),
         )
 
@@ -139,7 +145,7 @@ class Tissue:
             observed_tpm=self.observed_tpm[kept],
             folds=tuple(self.folds[fold] for fold in present),
             parts=tuple(slice(int(a), int(b)) for a, b in zip(starts, stops, strict=True)),
-            train_tpm=tuple(self.train_tpm[fold] for fold in present),
+            training=self.training[present],
             beside=None,
         )
         # Training samples are the same, and so is what was fitted to them.
@@ -176,24 +182,21 @@ class Tissue:
             scaler = _of_genes(self.scalers[scale][index], genes)
             predicted, observed_tpm = self.predicted[part, genes], self.observed_tpm[part, genes]
             predicted_tpm = native.inverse(predicted, ONLY_TISSUE)
+            units = predicted_tpm, observed_tpm
+            if scale == "log2_z":
+                units = tuple(log2_tpm(expr_tpm, self.measure) for expr_tpm in units)
             if scale != self.model_scale:
-                predicted_z = scaler.transform(predicted_tpm, ONLY_TISSUE)
+                predicted_z = scaler.of_units(units[0], ONLY_TISSUE)
             elif scaler.clip is None:
                 predicted_z = predicted
             else:
                 predicted_z = np.clip(predicted, -scaler.clip, scaler.clip)
-            on_log2 = scale == "log2_z"
-            derived = (
-                predicted_z,
-                scaler.transform(observed_tpm, ONLY_TISSUE),
-                log2_tpm(predicted_tpm, self.measure) if on_log2 else predicted_tpm,
-                log2_tpm(observed_tpm, self.measure) if on_log2 else observed_tpm,
-            )
+            derived = predicted_z, scaler.of_units(units[1], ONLY_TISSUE), *units
             constant = (_constant(predicted), _constant(observed_tpm)) * 2
             for array, values, fixed in zip(arrays, derived, constant, strict=True):
                 # What was constant stays so, whatever rounding the conversions add.
                 array[part] = np.where(fixed, values[:1], values) if fixed.any() else values
-        return Values(*(torch.from_numpy(array).to(self.device).double() for array in arrays))
+        return Values(*(torch.from_numpy(array).to(self.device) for array in arrays))
 
     def own_scale(self) -> tuple[np.ndarray, np.ndarray]:
         """Predictions and observations on the model's own scale, neither clipped.
@@ -291,9 +294,9 @@ def line_up(
     samples = held_out.samples[held_out.samples["tissue"] == name]
     folds, starts = np.unique(rows["fold"].to_numpy(), return_index=True)
     stops = [*starts[1:], len(rows)]
-    train_tpm = tuple(tissue_tpm[samples["fold"].to_numpy() != fold] for fold in folds)
-    for fold, expr_tpm in zip(folds, train_tpm, strict=True):
-        if not len(expr_tpm):
+    training = samples["fold"].to_numpy() != folds[:, None]
+    for fold, members in zip(folds, training, strict=True):
+        if not members.any():
             raise InputError(
                 held_out.expression,
                 f"no training sample of {name} in fold {fold}",
@@ -309,7 +312,8 @@ def line_up(
         observed_tpm=tissue_tpm[row_of[rows["sample_id"]].to_numpy()],
         folds=tuple(int(fold) for fold in folds),
         parts=tuple(slice(int(a), int(b)) for a, b in zip(starts, stops, strict=True)),
-        train_tpm=train_tpm,
+        tissue_tpm=tissue_tpm,
+        training=training,
         model_scale=held_out.scale,
         scaling=held_out.scaling,
         device=device,
@@ -330,30 +334,42 @@ def _constant(values: np.ndarray) -> np.ndarray:
 
 
 def _fit_scalers(
-    train_tpm: Sequence[np.ndarray], scaling: Scaling, measure: Measure
+    tissue_tpm: np.ndarray, training: np.ndarray, scaling: Scaling, measure: Measure
 ) -> dict[str, list[TissueScaler]]:
     """Fit scalers of one tissue on each fold's training samples, in blocks of genes."""
-    blocks = [
-        slice(start, start + BLOCK_GENES)
-        for start in range(0, max(train_tpm[0].shape[1], 1), BLOCK_GENES)
-    ]
+    shape = len(training), tissue_tpm.shape[1]
+    moments = {scale: (np.empty(shape), np.empty(shape)) for scale in SCALES_OF[measure]}
 
-    def fit(job: tuple[str, np.ndarray, slice]) -> TissueScaler:
-        scale, expr_tpm, block = job
-        tissue = np.zeros(len(expr_tpm), np.int64)
-        return TissueScaler.fit(expr_tpm[:, block], tissue, 1, scale, scaling, measure)
+    def fit(start: int) -> None:
+        block = slice(start, start + SCALER_GENES)
+        expr_tpm = tissue_tpm[:, block].astype(np.float64)
+        for scale, (mean, sd) in moments.items():
+            values = log2_tpm(expr_tpm, measure) if scale == "log2_z" else expr_tpm
+            mean[:, block], sd[:, block] = _moments(values, training)
 
-    scales = SCALES_OF[measure]
-    jobs = [(scale, tpm, block) for scale in scales for tpm in train_tpm for block in blocks]
     with ThreadPoolExecutor(torch.get_num_threads()) as pool:
-        fitted = list(pool.map(fit, jobs))
-    whole = [
-        replace(
-            fitted[start],
-            mean=np.concatenate([piece.mean for piece in fitted[start : start + len(blocks)]], 1),
-            sd=np.concatenate([piece.sd for piece in fitted[start : start + len(blocks)]], 1),
-        )
-        for start in range(0, len(fitted), len(blocks))
-    ]
-    n_folds = len(train_tpm)
-    return {scale: whole[i * n_folds : (i + 1) * n_folds] for i, scale in enumerate(scales)}
+        list(pool.map(fit, range(0, shape[1], SCALER_GENES)))
+    return {
+        scale: [
+            TissueScaler.of_moments(mean[None], sd[None], scale, scaling, measure)
+            for mean, sd in zip(*of_scale, strict=True)
+        ]
+        for scale, of_scale in moments.items()
+    }
+
+
+def _moments(values: np.ndarray, training: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Means and sds of each fold's training samples, each ``(n_folds, n_genes)``.
+
+    From sums that all folds share; `values` are ``(n_samples, n_genes)``, float64.
+    """
+    shift = values.mean(0)
+    apart, shares = values - shift, training / training.sum(1, keepdims=True)
+    mean, square = shares @ apart, shares @ np.square(apart)
+    variance = square - mean**2
+    mean, sd = mean + shift, np.sqrt(np.maximum(variance, 0))
+    # Differences of squares do not tell what hardly varies from what does not.
+    for fold, gene in np.argwhere(variance <= LEAST_SHARE * square):
+        members = values[training[fold], gene]
+        mean[fold, gene], sd[fold, gene] = members.mean(), members.std()
+    return mean, sd

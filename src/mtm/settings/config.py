@@ -23,10 +23,12 @@ from mtm.settings.imputation import COUNTED, Imputation
 from mtm.settings.intervals import IntervalSettings
 from mtm.settings.landmarks import Landmarks
 from mtm.settings.model_card import ModelCard
+from mtm.settings.profiles import ProfileSettings
 from mtm.settings.ranks import Ranks
 from mtm.settings.representations import Representations
 from mtm.settings.scaling import Scaling
 from mtm.settings.simulation import SimulationSettings
+from mtm.settings.storage import Storage
 from mtm.settings.training import (
     ModelSettings,
     TrainingSettings,
@@ -57,6 +59,7 @@ class Config(Section):
     folds: Folds = Folds()
     scaling: Scaling = Scaling()
     training: TrainingSettings = TrainingSettings()
+    storage: Storage = Storage()
     models: dict[ModelName, ModelSettings] = key(..., "Models to fit and compare, by a name of your choice.", min_length=1)
     comparison: Comparison = Comparison()
     gene_characteristics: GeneCharacteristics = GeneCharacteristics()
@@ -69,6 +72,7 @@ class Config(Section):
     any_sources: AnySources = AnySources()
     growth: Growth = Growth()
     landmarks: Landmarks = Landmarks()
+    profiles: ProfileSettings = ProfileSettings()
     ranks: Ranks = Ranks()
     imputation: Imputation = Imputation()
     intervals: IntervalSettings = IntervalSettings()
@@ -187,6 +191,7 @@ class Config(Section):
         comparison = self.comparison
         named = {f"{section}.models": value.models or () for section, value in self if hasattr(value, "models")}
         named |= {f"comparison.pairs.{place}": pair for place, pair in enumerate(comparison.pairs)}
+        named["storage.drop_fold_bundles"] = self.storage.drop_fold_bundles
         named["comparison.venn_models"] = comparison.venn_models or ()
         for where, names in named.items():
             for name in names:

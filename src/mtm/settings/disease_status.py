@@ -32,6 +32,5 @@ class StatusSettings(ClassifierSettings):
     definition: Literal["predictable", "predictable_paper"] = key("predictable", "Which genes are predictable, and with it the scale of the inputs - `predictable` on log2(1+TPM), `predictable_paper` on TPM.")
     selections: Annotated[tuple[Literal["all_folds", "nested"], ...], Field(min_length=1), Once] = key(("all_folds", "nested"), "Where genes are chosen - `all_folds`, over all donors as the paper; `nested`, among the training donors of every fold. Each costs as much again.")
     min_genes: int = key(10, "Least number of predictable genes of a tissue.", ge=1, unit="genes")
-    informative_auroc: float = key(0.6, "A pair of tissue and disease is informative where observed expression reaches this, and more than the source tissue.", ge=0, le=1, unit="auROC")
     tissue: str = key("Lung", "Tissue of the ROC curves; where this pair did not run, the pair where observed expression tells most beyond covariates.")
     contrast: str = key("MHCOPD", "Disease of the ROC curves.")

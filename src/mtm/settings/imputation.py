@@ -3,6 +3,8 @@
 
 from typing import Annotated, ClassVar, Literal
 
+from pydantic import Field
+
 from mtm.settings.base import Once, Section, Switch, key, seed
 from mtm.settings.models.base import Widths
 
@@ -31,7 +33,7 @@ class Imputation(Section):
 
     methods: Annotated[tuple[Imputer, ...], Once] = key((), "What imputes - `gaussian`, the conditional of the genes' Gaussian within the tissue; `vae`, an autoencoder given the tissue, with Gaussian likelihood; `nb` and `zinb`, the same with negative binomial likelihood of read counts (`inputs.counts`), zero-inflated or not. The tissue's mean stands beside, and the average of the first two.")
     masked: float = key(0.2, "Share of a sample's genes that fail at a time; each fails once.", gt=0, le=0.5)
-    shrinkage: float = key(0.1, "Weight of the identity in the correlations of `gaussian`.", gt=0, le=1)
+    shrinkage: Annotated[tuple[Annotated[float, Field(gt=0, le=1)], ...], Field(min_length=1, max_length=100), Once] = key((0.01, 0.03, 0.1, 0.3), "Candidate weights of the identity in the correlations of `gaussian`; chosen on training donors left out.")
     pooled_samples: float = key(50, "Correlations of a tissue are drawn to those within all tissues with the weight of so many samples.", ge=0, unit="samples")
     autoencoder: AutoencoderSettings = AutoencoderSettings()
     outlier: float = key(5.0, "A value is an outlier so many robust sds from what the other genes say.", gt=0, unit="sds")

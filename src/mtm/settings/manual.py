@@ -12,6 +12,14 @@ from mtm.settings.wording import of_any_name, range_text, resolved, yaml_text
 
 BEGIN, END = "<!-- keys: begin -->", "<!-- keys: end -->"
 Row = dict[str, str]
+# What people set first, in the order of a new configuration.
+FIRST = (
+    "cohort", "source", "inputs.expression", "inputs.units", "inputs.sample_attributes",
+    "inputs.subject_phenotypes", "inputs.gene_model", "columns.sample_id", "columns.donor",
+    "columns.tissue", "columns.covariates", "filters.gene_biotypes",
+    "filters.min_samples_per_tissue", "filters.exclude_tissues", "folds.scheme", "folds.n_folds",
+    "training.device", "models", "final_bundle", "external",
+)  # fmt: skip
 # Bounds that hold for every count and every seed are said once, above the tables.
 _GENERAL = re.compile(rf", at most ({LARGEST}|{LARGEST_SEED})(\.0)?(?![0-9.])")
 
@@ -76,12 +84,25 @@ def _words(text: str) -> str:
 
 
 def key_tables() -> str:
-    """Markdown tables of every key, one for each section and each class of model."""
-    return "\n\n".join(_markdown(*section) for section in _sections())
+    """Markdown tables: what is set first, then every key by section and class of model."""
+    rows = {row["key"]: row for row in key_rows()}
+    heads = {name: head | {"key": name} for name, head, _ in _sections() if head is not None}
+    first = {
+        "meaning": "All else has a default that suits most cohorts; a configuration that `mtm init` "
+        "wrote has most of these.",
+        "default": "",
+    }
+    parts = [
+        _markdown(
+            "", first, [rows.get(name) or heads[name] for name in FIRST], "What is set first"
+        ),
+        *(_markdown(*section) for section in _sections()),
+    ]
+    return "\n\n".join(parts)
 
 
-def _markdown(name: str, head: Row | None, rows: list[Row]) -> str:
-    lines = [f"### `{name}`" if name else "### The run", ""]
+def _markdown(name: str, head: Row | None, rows: list[Row], title: str = "The run") -> str:
+    lines = [f"### `{name}`" if name else f"### {title}", ""]
     if head is not None:
         note = {"required": " Required.", "null": " Default: `null`."}.get(head["default"], "")
         lines += [f"{head['meaning']}{note}", ""]

@@ -15,7 +15,12 @@ def fisher_z(rho):
     """Fisher's z of correlations, clamped to `FISHER_LIMIT`; array, number or tensor."""
     if isinstance(rho, np.ndarray | Real):
         return np.arctanh(np.clip(rho, -FISHER_LIMIT, FISHER_LIMIT))
-    return rho.clamp(-FISHER_LIMIT, FISHER_LIMIT).arctanh()
+    clamped = rho.clamp(-FISHER_LIMIT, FISHER_LIMIT)
+    if clamped.device.type != "cpu":
+        return clamped.arctanh_()
+    # NumPy's takes a third of the time of torch's.
+    np.arctanh(clamped.numpy(), out=clamped.numpy())
+    return clamped
 
 
 def centre(values: np.ndarray, parts: Sequence[slice]) -> np.ndarray:

@@ -10,16 +10,20 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from mtm.statistics.correlation import CONSTANT_TOLERANCE
+from mtm.statistics.correlation import CONSTANT_TOLERANCE, fisher_z
 
 # Weighted variances are differences of float32 sums; the tolerance is on their relative size.
 WEIGHTED_TOLERANCE = 1e-6
 # With a single value apart on both sides, one coincidence of two donors would be a rho of 1.
 LEAST_APART = 2
+# Values that mostly tell already whether two are apart.
+HEAD = 8
 
 
 def standardise(values: torch.Tensor, dim: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Centre along `dim` and divide by the norm, so that products add up to Pearson's rho.
+
+    Sums are float64 whatever the type of the values.
 
     Parameters
     ----------
@@ -35,16 +39,35 @@ def standardise(values: torch.Tensor, dim: int) -> tuple[torch.Tensor, torch.Ten
     torch.Tensor
         Whether the values are fixed along `dim`, shape of `values` without `dim`.
     """
-    centred = values - values.mean(dim, keepdim=True)
-    norm = torch.linalg.vector_norm(centred, dim=dim, keepdim=True)
-    tolerance = CONSTANT_TOLERANCE * values.abs().amax(dim, keepdim=True)
-    fixed = norm <= tolerance * values.shape[dim] ** 0.5
-    # Where all values but one are equal, so are two of any three: their median.
-    commonest = values.narrow(dim, 0, min(3, values.shape[dim])).median(dim, keepdim=True).values
-    apart = (values - commonest).abs_() > tolerance
-    fixed |= apart.sum(dim, keepdim=True) < LEAST_APART
-    unit = centred.div_(norm.masked_fill_(fixed, 1)).masked_fill_(fixed, 0)
+    n = values.shape[dim]
+    highest, lowest = values.amax(dim, keepdim=True), values.amin(dim, keepdim=True)
+    tolerance = CONSTANT_TOLERANCE * torch.maximum(highest.abs(), lowest.abs())
+    unit = values - summed(values, dim, keepdim=True).div_(n).to(values)
+    norm = summed(unit * unit, dim, keepdim=True).sqrt_().to(values)
+    fixed = norm <= tolerance * n**0.5
+    alike = _alike(values.movedim(dim, 0).reshape(n, -1), tolerance.flatten())
+    fixed |= alike.reshape(fixed.shape)
+    unit *= norm.masked_fill_(fixed, torch.inf).reciprocal_()
     return unit, fixed.squeeze(dim)
+
+
+def summed(values: torch.Tensor, dim: int, keepdim: bool = False) -> torch.Tensor:
+    """Sum along `dim` in float64, without a copy of float32 values."""
+    if values.device.type == "cpu":
+        sums = np.add.reduce(values.numpy(), axis=dim, dtype=np.float64, keepdims=keepdim)
+        return torch.from_numpy(np.asarray(sums))
+    return values.sum(dim, keepdim=keepdim, dtype=torch.float64)
+
+
+def _alike(values: torch.Tensor, tolerance: torch.Tensor) -> torch.Tensor:
+    """Whether fewer than `LEAST_APART` values of each column differ from its commonest."""
+    # Where all values but one are equal, so are two of any three: their median.
+    commonest = values[:3].median(0).values
+    alike = ((values[:HEAD] - commonest).abs_() > tolerance).sum(0) < LEAST_APART
+    some = alike.nonzero().flatten()
+    apart = (values[:, some] - commonest[some]).abs_() > tolerance[some]
+    alike[some] = apart.sum(0) < LEAST_APART
+    return alike
 
 
 def pearson(predicted: torch.Tensor, observed: torch.Tensor, dim: int) -> torch.Tensor:
@@ -57,7 +80,7 @@ def pearson(predicted: torch.Tensor, observed: torch.Tensor, dim: int) -> torch.
     """
     unit_predicted, _ = standardise(predicted, dim)
     unit_observed, fixed = standardise(observed, dim)
-    return (unit_predicted * unit_observed).sum(dim).masked_fill(fixed, torch.nan)
+    return summed(unit_predicted * unit_observed, dim).masked_fill(fixed, torch.nan)
 
 
 def third_moment(unit_predicted: torch.Tensor, unit_observed: torch.Tensor) -> torch.Tensor:
@@ -74,7 +97,7 @@ def third_moment(unit_predicted: torch.Tensor, unit_observed: torch.Tensor) -> t
         Shape ``(n_genes,)``; 0 for fewer than three donors.
     """
     n = len(unit_predicted)
-    cubes = (unit_predicted**3).sum(0) * (unit_observed**3).sum(0)
+    cubes = summed(unit_predicted**3, 0) * summed(unit_observed**3, 0)
     return cubes * (n / ((n - 1) * (n - 2)) if n > 2 else 0)
 
 
@@ -132,16 +155,67 @@ def weighted_correlations(
     n_donors, n_genes = unit_predicted.shape
     # Variance 1 over the donors, so that the sums below are of order 1.
     predicted, observed = unit_predicted * n_donors**0.5, unit_observed * n_donors**0.5
+    squares = predicted**2, observed**2
     shares = weights / weights.sum(1, keepdim=True).clamp_min(1)
-    values = torch.cat([predicted, observed, predicted**2, observed**2, predicted * observed], 1)
-    mean_p, mean_o, square_p, square_o, product = (shares @ values).split(n_genes, 1)
-    variance_p = square_p - mean_p**2
-    variance_o = square_o - mean_o**2
-    constant_p = variance_p <= WEIGHTED_TOLERANCE * square_p
-    constant_o = variance_o <= WEIGHTED_TOLERANCE * square_o
+    sums = shares @ torch.cat([predicted, observed, *squares, predicted * observed], 1)
+    mean_p, mean_o, variance_p, variance_o, covariance = sums.split(n_genes, 1)
+    for variance, mean in ((variance_p, mean_p), (variance_o, mean_o)):
+        variance.addcmul_(mean, mean, value=-1)
+    covariance.addcmul_(mean_p, mean_o, value=-1)
+    # No share-weighted square is above the largest: which genes could be constant in a draw.
+    doubtful = torch.zeros(n_genes, dtype=torch.bool, device=sums.device)
+    for variance, square in zip((variance_p, variance_o), squares, strict=True):
+        doubtful |= variance.amin(0) <= WEIGHTED_TOLERANCE * square.amax(0)
+    some = doubtful.nonzero().flatten()
+    exact = _with_constants(*(part[:, some] for part in sums.split(n_genes, 1)))
+    rho = variance_p.mul_(variance_o).rsqrt_().mul_(covariance).clamp_(-1, 1)
+    rho[:, some] = exact
+    return rho
+
+
+def _with_constants(
+    mean_p: torch.Tensor,
+    mean_o: torch.Tensor,
+    variance_p: torch.Tensor,
+    variance_o: torch.Tensor,
+    covariance: torch.Tensor,
+) -> torch.Tensor:
+    """Correlate genes some of whose draws are constant, each side ``(n_bootstraps, n_genes)``."""
+    constant_p = variance_p <= WEIGHTED_TOLERANCE * (variance_p + mean_p**2)
+    constant_o = variance_o <= WEIGHTED_TOLERANCE * (variance_o + mean_o**2)
     scale = (variance_p * variance_o).masked_fill_(constant_p | constant_o, 1).sqrt_()
-    rho = ((product - mean_p * mean_o) / scale).clamp_(-1, 1)
+    rho = (covariance / scale).clamp_(-1, 1)
     return rho.masked_fill_(constant_p, 0).masked_fill_(constant_o, torch.nan)
+
+
+def mean_over_folds(rho: Sequence[torch.Tensor], weights: Sequence[float]) -> torch.Tensor:
+    """Average correlations of folds as Fisher z.
+
+    Parameters
+    ----------
+    rho
+        Of each fold, one or more, shape ``(n_draws, n_genes)``.
+    weights
+        Of each fold.
+
+    Returns
+    -------
+    torch.Tensor
+        Shape ``(n_draws, n_genes)``, over the folds that have a correlation; NaN where none has.
+    """
+    statistic = torch.zeros_like(rho[0])
+    for of_fold, weight in zip(rho, weights, strict=True):
+        statistic.add_(fisher_z(of_fold), alpha=weight)
+    mean = statistic.div_(sum(weights)).tanh_()
+    # Masks cost more than all else, and few genes lack a correlation in any draw.
+    some = mean.sum(0).isnan().nonzero().flatten()
+    if len(some):
+        stacked = torch.stack([of_fold[:, some] for of_fold in rho])
+        share = torch.tensor(weights).to(stacked)[:, None, None]
+        total = (share * ~stacked.isnan()).sum(0)
+        mean_z = (share * fisher_z(stacked.nan_to_num())).sum(0) / total
+        mean[:, some] = torch.tanh(mean_z).masked_fill_(total == 0, torch.nan)
+    return mean
 
 
 class RunningMean:
@@ -161,8 +235,13 @@ class RunningMean:
 
     def add(self, values: torch.Tensor, dim: int) -> None:
         """Add a block, of the shape of the mean and `dim` besides."""
-        self._sum += values.nansum(dim)
-        self._count += (~values.isnan()).sum(dim)
+        sums = values.sum(dim)
+        if sums.isnan().any():
+            self._sum += values.nansum(dim)
+            self._count += (~values.isnan()).sum(dim)
+        else:
+            self._sum += sums
+            self._count += values.shape[dim]
 
     @property
     def count(self) -> np.ndarray:

@@ -115,7 +115,7 @@ def test_open_data_take_notes_and_the_class_of_death():
     assert by_tissue.loc[("hardy_0", "Lung"), ["n_cases", "n_controls"]].tolist() == [40, 40]
     history = table[table["kind"] == "medical_history"].iloc[0]
     assert (history["status"], history["tissue"]) == ("skipped", "")
-    assert "controlled-access" in history["reason"]
+    assert "no columns of medical history" in history["reason"]
     assert set(labels["contrast"]) == {"hardy_0"}
 
 

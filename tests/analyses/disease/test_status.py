@@ -317,9 +317,8 @@ def test_summary_counts_the_pairs_that_make_its_interval(results):
         pd.DataFrame({"kind": HALF, "number": [0, 0, 1, 1], "part": [0, 1, 0, 1]}), how="cross"
     )
     halves["auroc"] = np.random.default_rng(0).uniform(0.4, 0.8, len(halves))
-    settings = StatusSettings(**dict(QUICK))
     for gone, expected in ((None, 2), ("Liver", 1)):
-        summary = compare_inputs(table, halves[halves["tissue"] != gone], settings)
+        summary = compare_inputs(table, halves[halves["tissue"] != gone])
         everything = summary[summary["pairs"] == "all"]
         assert (everything["n_pairs"] == 2).all()
         assert (everything["n_pairs_halved"] == expected).all()
@@ -397,7 +396,7 @@ def test_informative_pairs_are_the_papers():
     scores = {"a": (0.7, 0.65, 0.6), "b": (0.7, 0.65, 0.72), "c": (0.55, 0.5, 0.5)}
     names = (OBSERVED, PREDICTED, SOURCE)
     values = {tissue: dict(zip(names, row, strict=True)) for tissue, row in scores.items()}
-    summary = compare_inputs(*made_tables(values, np.random.default_rng(0)), StatusSettings())
+    summary = compare_inputs(*made_tables(values, np.random.default_rng(0)))
     first = summary.set_index(["pairs", "input_a", "input_b"])
     assert first.loc[("informative", OBSERVED, PREDICTED), "n_pairs"] == 1
     row = first.loc[("all", OBSERVED, PREDICTED)]
@@ -413,7 +412,7 @@ def test_over_pairs_of_the_same_donors_the_interval_is_as_wide_as_of_one():
     one = made_tables({"a": {OBSERVED: 0.7, PREDICTED: 0.65, SOURCE: 0.6}}, rng)
     both = [pd.concat([table, table.assign(tissue="b")], ignore_index=True) for table in one]
     rows = [
-        compare_inputs(*tables, StatusSettings()).set_index(["pairs", "input_a", "input_b"])
+        compare_inputs(*tables).set_index(["pairs", "input_a", "input_b"])
         for tables in (one, both)
     ]
     ends = [row.loc[("all", PREDICTED, SOURCE), ["ci_low", "ci_high", "p"]] for row in rows]

@@ -1,27 +1,32 @@
 """The Gaussian conditional, against its definition."""
 
 import numpy as np
+import pytest
 import torch
 
-from mtm.analyses.imputation.gaussian import conditional, impute_gaussian
-from mtm.settings.imputation import Imputation
+from mtm.analyses.imputation.gaussian import (
+    impute_gaussian,
+    weights_by_genes,
+    weights_by_samples,
+)
 
 
-def test_conditional_is_the_most_likely_value_of_what_failed():
+@pytest.mark.parametrize("n_samples", [4, 30])
+def test_conditional_is_the_most_likely_value_of_what_failed(n_samples):
     rng = np.random.default_rng(0)
-    root = rng.standard_normal((7, 7))
-    covariance, values = root @ root.T + np.eye(7), rng.standard_normal((4, 7))
-    failed, known = np.array([1, 4, 5]), np.array([0, 2, 3, 6])
-    told = conditional(*map(torch.from_numpy, (values, covariance, failed)))
-    # Where the density is highest, its gradient by the failed genes is 0.
-    whole = values.copy()
-    whole[:, failed] = told
-    np.testing.assert_allclose((whole @ np.linalg.inv(covariance))[:, failed], 0, atol=1e-12)
-    spoiled = values.copy()
-    spoiled[:, failed] = 1e6
-    again = conditional(*map(torch.from_numpy, (spoiled, covariance, failed)))
-    torch.testing.assert_close(again, told)
-    assert known.size == 4
+    train, values = rng.standard_normal((n_samples, 7)), rng.standard_normal((4, 7))
+    covariance = train.T @ train
+    known = ~np.isin(np.arange(7), [1, 4, 5])
+    precision = np.linalg.inv(covariance + 0.3 * np.eye(7))
+    for weights_of, given in (
+        (weights_by_genes, covariance),
+        (weights_by_samples, train),
+    ):
+        weights = weights_of(torch.from_numpy(given), torch.from_numpy(known), 0.3)
+        whole = values.copy()
+        whole[:, ~known] = values[:, known] @ weights.numpy()
+        # Where the density is highest, its gradient by the failed genes is 0.
+        np.testing.assert_allclose((whole @ precision)[:, ~known], 0, atol=1e-12)
 
 
 def test_tissue_has_its_own_correlations_drawn_to_those_of_all():
@@ -33,10 +38,7 @@ def test_tissue_has_its_own_correlations_drawn_to_those_of_all():
     z = z.astype(np.float32)
     blocks = [np.array([0]), np.array([1])]
     own, pooled = (
-        impute_gaussian(
-            z, tissue, z, tissue, blocks,
-            Imputation(methods=("gaussian",), pooled_samples=n, shrinkage=0.01), "cpu",
-        )
+        impute_gaussian(z, tissue, z, tissue, blocks, 0.01, n, "cpu")
         for n in (0, 1e6)
     )  # fmt: skip
     assert np.corrcoef(own[:, 1], z[:, 1])[0, 1] > 0.98
@@ -51,8 +53,7 @@ def test_tissue_has_its_own_correlations_drawn_to_those_of_all():
 
 def test_a_tissue_without_training_samples_has_the_correlations_of_all():
     z = np.random.default_rng(2).standard_normal((50, 4)).astype(np.float32)
-    settings = Imputation(methods=("gaussian",))
     blocks = [np.arange(2), np.arange(2, 4)]
-    told = impute_gaussian(z, np.zeros(50, int), z, np.ones(50, int), blocks, settings, "cpu")
+    told = impute_gaussian(z, np.zeros(50, int), z, np.ones(50, int), blocks, 0.1, 50, "cpu")
     assert np.isfinite(told).all()
     assert told.std() > 0

@@ -66,10 +66,11 @@ def test_folds_that_learn_from_each_other_draw_what_to_expect_to_the_mean(
 
 
 def test_thresholds():
+    settings = IntervalSettings(high_rho=0.5, moderate_rho=0.3, low_rho=0.1, reliable_q=0.05)
     expected = np.array([0.05, 0.1, 0.29, 0.3, 0.5, 0.9, np.nan, 0.9])
     q = np.array([0.01] * 5 + [0.05, 0.01, 0.049])
     classes = ["none", "low", "low", "moderate", "high", "none", "none", "high"]
-    assert list(reliability_class(expected, q, SETTINGS)) == classes
+    assert list(reliability_class(expected, q, settings)) == classes
 
 
 def test_one_pass_gives_every_gene_and_level(make_cohort, noisy):

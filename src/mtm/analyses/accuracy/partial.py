@@ -45,10 +45,15 @@ from mtm.predictions.held_out import HeldOut, fold_weights
 from mtm.predictions.tissues import BLOCK_GENES, Tissue, Values, tissues
 from mtm.settings.accuracy import AccuracySettings
 from mtm.settings.models.base import COVARIATES
-from mtm.statistics.correlation import fisher_z
 from mtm.statistics.coupled_folds import coupling
 from mtm.statistics.joint_null import PairProducts, null_interval, wider
-from mtm.statistics.kernels import RunningMean, standardise, weighted_correlations
+from mtm.statistics.kernels import (
+    RunningMean,
+    mean_over_folds,
+    standardise,
+    summed,
+    weighted_correlations,
+)
 from mtm.statistics.over_tissues import averaged, over_tissues
 from mtm.statistics.testing import t_interval, t_interval_of_mean
 from mtm.vocabulary import MEAN_OF_TISSUES, Scale
@@ -93,9 +98,9 @@ class _View:
         return sum(1 + basis.shape[1] for basis in self.bases)
 
     @property
-    def fold_weights(self) -> torch.Tensor:
+    def fold_weights(self) -> list[float]:
         """Weight of each fold's Fisher z: its degrees of freedom less 2."""
-        return torch.tensor([float(len(basis) - basis.shape[1] - 3) for basis in self.bases])
+        return [float(len(basis) - basis.shape[1] - 3) for basis in self.bases]
 
 
 def partial_accuracy(
@@ -246,20 +251,12 @@ def _standardised(
     for part, basis in zip(view.parts, view.bases, strict=True):
         unit, fixed = standardise(values[part], 0)
         if basis.shape[1]:
+            unit = unit.double()
             residual = unit - basis @ (basis.T @ unit)
             left = torch.linalg.vector_norm(residual, dim=0)
             fixed = fixed | (left <= EXPLAINED_TOLERANCE)
             unit = (residual / left.masked_fill(fixed, 1)).masked_fill(fixed, 0)
         yield unit, fixed
-
-
-def _averaged(rho: Sequence[torch.Tensor], view: _View) -> torch.Tensor:
-    """Average rho of the folds as Fisher z; NaN where no fold has one."""
-    stacked = torch.stack(list(rho))
-    weights = view.fold_weights.to(stacked).reshape(-1, *[1] * (stacked.ndim - 1))
-    total = (weights * ~stacked.isnan()).sum(0)
-    mean_z = (weights * fisher_z(stacked.nan_to_num())).sum(0) / total
-    return torch.tanh(mean_z).masked_fill_(total == 0, torch.nan)
 
 
 @dataclass(frozen=True)
@@ -280,8 +277,7 @@ class _Sums:
 
     def __init__(self, tissue: Tissue, view: _View, n_bootstraps: int, learned: bool):
         sizes = [part.stop - part.start for part in view.parts]
-        weights = view.fold_weights.cpu().numpy() if sizes else []
-        self._ratio = coupling(sizes, weights, tissue.n_samples) if learned else 1.0
+        self._ratio = coupling(sizes, view.fold_weights, tissue.n_samples) if learned else 1.0
         self._view, self._donors = view, tissue.rows["donor"].to_numpy()[view.rows]
         self._mean = RunningMean((), tissue.device)
         self._resampled = RunningMean((n_bootstraps,), tissue.device)
@@ -293,14 +289,17 @@ class _Sums:
         predicted = _standardised(values.predicted_z[view.rows], view)
         observed = _standardised(values.observed_z[view.rows], view)
         units = [(p, o, fixed) for (p, _), (o, fixed) in zip(predicted, observed, strict=True)]
-        rho = torch.stack([(p * o).sum(0).masked_fill(fixed, torch.nan) for p, o, fixed in units])
-        self._mean.add(_averaged(rho, view), 0)
-        weights = view.fold_weights.to(rho)
+        rho = torch.stack(
+            [summed(p * o, 0).masked_fill(fixed, torch.nan) for p, o, fixed in units]
+        )
+        self._mean.add(mean_over_folds(rho[:, None], view.fold_weights)[0], 0)
+        weights = torch.tensor(view.fold_weights).to(rho)
         total = (weights[:, None] * ~rho.isnan()).sum(0)
         for index, (p, o, _) in enumerate(units):
             # Slopes of Fisher's z on rho, and of the mean rho on the mean z, by chance alone.
             share = weights[index] * (1 + 1 / (weights[index] + 1)) / (1 + total)
-            self._products[index] = self._products.get(index, 0) + (p * share) @ o.T
+            products = (p.double() * share) @ o.double().T
+            self._products[index] = self._products.get(index, 0) + products
 
     def resample(self, values: Values) -> None:
         """Add sampled genes to the mean in each bootstrap sample."""
@@ -358,7 +357,7 @@ def _resampled_rho(values: Values, view: _View) -> torch.Tensor:
         weighted_correlations(p.float(), o.float(), weights)
         for (p, _), (o, _), weights in zip(predicted, observed, view.weights, strict=True)
     ]
-    return _averaged(of_folds, view)
+    return mean_over_folds(of_folds, view.fold_weights)
 
 
 def _with_means(

@@ -7,7 +7,7 @@ import torch
 from mtm.predictions.tissues import BLOCK_GENES, Tissue
 from mtm.settings.accuracy import AccuracySettings
 from mtm.statistics.correlation import CONSTANT_TOLERANCE, fisher_z
-from mtm.statistics.kernels import pearson, standardise, third_moment
+from mtm.statistics.kernels import pearson, standardise, summed, third_moment
 from mtm.vocabulary import GENE_CONVENTIONS, Scale
 
 POOLED_CONVENTIONS = GENE_CONVENTIONS[1:]
@@ -56,7 +56,7 @@ def point_estimates(
             sums[index].add(predicted, observed)
             unit_predicted, fixed_predicted = standardise(predicted, 0)
             unit_observed, fixed_observed = standardise(observed, 0)
-            rho = (unit_predicted * unit_observed).sum(0)
+            rho = summed(unit_predicted * unit_observed, 0)
             fold_rho[index, genes] = rho.masked_fill_(fixed_observed, torch.nan)
             varying[index, genes] = ~fixed_predicted
             third[index, genes] = third_moment(unit_predicted, unit_observed)
@@ -126,6 +126,7 @@ class _SampleSums:
 
     def add(self, predicted: torch.Tensor, observed: torch.Tensor) -> None:
         """Add a block of genes, each of shape ``(n_samples, n_block_genes)``."""
+        predicted, observed = predicted.double(), observed.double()
         self.predicted += predicted.sum(1)
         self.observed += observed.sum(1)
         self.squares_predicted += predicted.square().sum(1)

@@ -1,5 +1,6 @@
 """Permutation p-values of genes against permutations of many genes."""
 
+import numpy as np
 import torch
 
 
@@ -41,10 +42,7 @@ class PooledNull:
             torch.nonzero(self._pattern == index).flatten() for index in range(len(self.patterns))
         ]
         self._ranked = [statistic[genes].float().sort() for genes in self._genes]
-        self._at_or_above = [
-            torch.zeros(len(genes) + 1, dtype=torch.int64, device=genes.device)
-            for genes in self._genes
-        ]
+        self._at_or_above = [torch.zeros_like(genes) for genes in self._genes]
         self._n_null = [0] * len(self.patterns)
 
     def covers(self, informative: torch.Tensor, stratum: torch.Tensor) -> torch.Tensor:
@@ -107,10 +105,7 @@ class PooledNull:
                 continue
             covering = permuted_z[folds][:, coverage[index]]
             null = torch.einsum("f,fgb->gb", self._weights[folds], covering).flatten()
-            below = torch.searchsorted(self._ranked[index].values, null, right=True)
-            self._at_or_above[index] += torch.bincount(
-                below, minlength=len(self._at_or_above[index])
-            )
+            self._at_or_above[index] += len(null) - _number_below(null, self._ranked[index].values)
             self._n_null[index] += len(null)
 
     def p_values(self) -> torch.Tensor:
@@ -125,8 +120,15 @@ class PooledNull:
         for index, genes in enumerate(self._genes):
             if not self._n_null[index]:
                 continue
-            # Entry k counts the null values that k of the ranked genes do not exceed.
-            reached = self._at_or_above[index].flip(0).cumsum(0).flip(0)[1:]
-            order = self._ranked[index].indices
-            p[genes[order]] = (1 + reached.double()) / (1 + self._n_null[index])
+            order, reached = self._ranked[index].indices, self._at_or_above[index].double()
+            p[genes[order]] = (1 + reached) / (1 + self._n_null[index])
         return p
+
+
+def _number_below(null: torch.Tensor, ranked: torch.Tensor) -> torch.Tensor:
+    """Count the null values below each of the ranked values, both 1-D; int64."""
+    if null.device.type == "cpu":
+        # NumPy's vectorised sort takes a twentieth of the time of torch's.
+        below = np.searchsorted(np.sort(null.numpy()), ranked.numpy())
+        return torch.from_numpy(below)
+    return torch.searchsorted(null.sort().values, ranked)

@@ -17,6 +17,7 @@ from mtm.statistics.coupled_folds import coupling
 from mtm.statistics.joint_null import Null, PairProducts, wider
 from mtm.statistics.kernels import (
     RunningMean,
+    mean_over_folds,
     permuted_correlations,
     standardise,
     weighted_correlations,
@@ -121,8 +122,10 @@ class _PairSums:
         """Null of a mean that is nothing but a sum over pairs."""
         total = torch.zeros(draws.n_permutations, dtype=torch.float64, device=self.tissue.device)
         for fold, matrix in self.by_fold.items():
-            paired = matrix[draws.left[fold][:, None], draws.right[fold][None]].sum(2)
-            total += paired.flatten()[: draws.n_permutations]
+            # Places in the flat matrix: an index by two others is several times slower.
+            places = draws.left[fold][:, None] * len(matrix) + draws.right[fold][None]
+            paired = matrix.flatten().index_select(0, places.flatten()).reshape(places.shape)
+            total += paired.sum(2).flatten()[: draws.n_permutations]
         means = total / n_known if n_known else total * torch.nan
         return Null(means.cpu().numpy(), self.mean(n_known))
 
@@ -186,8 +189,8 @@ def permute_genes(
             stacked = _permuted_folds(tissue, values, points, draws, share, pairs["per_fold"])
             null.add(ratio * stacked, points.informative[genes], points.stratum[genes])
             statistic = torch.einsum("f,fgb->gb", points.weights.float(), stacked)
-            rho = torch.tanh(statistic / total[:, None])
-            means.add(rho.masked_fill_(total[:, None] == 0, torch.nan), 0)
+            # Without weight 0 / 0, NaN.
+            means.add(statistic.div_(total[:, None]).tanh_(), 0)
         for convention in POOLED_CONVENTIONS:
             predicted, observed = _units(*values.pooled(convention))
             observed *= ~points.rho[convention][genes].isnan()
@@ -261,20 +264,18 @@ def bootstrap_means(
     means = {key: RunningMean((len(of_all),), tissue.device) for key in GENE_CONVENTIONS}
     for genes in gene_blocks(tissue, sample, block_genes):
         values = tissue.values(scale, genes)
-        statistic = torch.zeros((len(of_all), len(genes)), device=tissue.device)
-        total = torch.zeros_like(statistic)
-        for fold_weight, fold in zip(points.weights.tolist(), points.eligible, strict=True):
-            part = tissue.parts[fold]
-            units = _units(values.predicted_z[part], values.observed_z[part])
-            rho = weighted_correlations(*units, weights[fold])
-            total += fold_weight * ~rho.isnan()
-            statistic += fold_weight * fisher_z(rho.nan_to_num_())
-        rho = torch.tanh(statistic / total).masked_fill_(total == 0, torch.nan)
-        means["per_fold"].add(rho, 1)
+        of_folds = [
+            weighted_correlations(
+                *_units(values.predicted_z[part], values.observed_z[part]), weights[fold]
+            )
+            for fold, part in ((fold, tissue.parts[fold]) for fold in points.eligible)
+        ]
+        if of_folds:
+            means["per_fold"].add(mean_over_folds(of_folds, points.weights.tolist()), 1)
         for convention in POOLED_CONVENTIONS:
             rho = weighted_correlations(*_units(*values.pooled(convention)), of_all)
-            unknown = points.rho[convention][genes].isnan()
-            means[convention].add(rho.masked_fill_(unknown, torch.nan), 1)
+            rho[:, points.rho[convention][genes].isnan()] = torch.nan
+            means[convention].add(rho, 1)
     resampled = {key: value.mean() for key, value in means.items()}
     return {
         key: wider(values - known_mean(values) + float(points.rho[key].nanmean()), ratio)

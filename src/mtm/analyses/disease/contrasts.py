@@ -119,7 +119,7 @@ def _without_history(
     """Why diseases have no contrast, by column; "(all)" where none has one."""
     candidates = [column for column in donors if column.startswith(HISTORY_PREFIX)]
     if not candidates:
-        return {"(all)": "no controlled-access medical history"}
+        return {"(all)": "no columns of medical history (MH...)"}
     if history and "medical_history" not in kinds:
         return {"(all)": "not among the kinds in use (disease.kinds)"}
     wanted = candidates if settings.medical_history is None else settings.medical_history

@@ -143,7 +143,7 @@ def expression_tpm(
 
     Where folds are kept apart, their mean predicted log2(1+TPM) is moved to that of all folds.
     """
-    predicted = tissue.values(reading.scale, genes).predicted_raw.cpu().numpy()
+    predicted = tissue.values(reading.scale, genes).predicted_raw.double().cpu().numpy()
     if reading.by_fold:
         predicted = np.exp2(centre(predicted, tissue.parts) + predicted.mean(0)) - 1
     return tissue.observed_tpm[:, genes], np.maximum(predicted, 0).astype(np.float32)

@@ -38,6 +38,8 @@ REPLICATE = [*KEY, "input", "kind", "number", "part", "auroc"]
 COMPARISONS = ((OBSERVED, PREDICTED), (PREDICTED, SOURCE), (PREDICTED, BASELINE),
                (OBSERVED, SOURCE))  # fmt: skip
 SETS = ("informative", "all")
+# A pair is informative where observed expression reaches this, and more than the source tissue.
+INFORMATIVE_AUROC = 0.6
 # He et al. 2023, section 3.4, of their 53 informative pairs: mean auROC, and Wilcoxon's P.
 PAPER_MEAN = {OBSERVED: 0.66, PREDICTED: 0.62, SOURCE: 0.59}
 PAPER_P = {(OBSERVED, PREDICTED): 1.82e-5, (PREDICTED, SOURCE): 4.03e-4}
@@ -111,18 +113,18 @@ def combine_status(
     """
     order = ["tissue", "selection", "contrast"]
     table = joined(tables, PART_STATUS).sort_values(order, kind="stable", ignore_index=True)
-    table = _marked(table.reindex(columns=STATUS), settings)
+    table = _marked(table.reindex(columns=STATUS))
     curve = joined(curves, PART_CURVE).sort_values(order, kind="stable", ignore_index=True)
     curve["shown"] = _shown(curve, table, settings)
-    return table, curve[CURVE], compare_inputs(table, joined(replicates, REPLICATE), settings)
+    return table, curve[CURVE], compare_inputs(table, joined(replicates, REPLICATE))
 
 
-def _informative(wide: pd.DataFrame, settings: StatusSettings) -> pd.Series:
+def _informative(wide: pd.DataFrame) -> pd.Series:
     """Which pairs (rows, one column an input) are informative in observed expression."""
-    return (wide[OBSERVED] >= settings.informative_auroc) & (wide[OBSERVED] > wide[SOURCE])
+    return (wide[OBSERVED] >= INFORMATIVE_AUROC) & (wide[OBSERVED] > wide[SOURCE])
 
 
-def _marked(table: pd.DataFrame, settings: StatusSettings) -> pd.DataFrame:
+def _marked(table: pd.DataFrame) -> pd.DataFrame:
     """Fill column ``informative``; empty where a pair did not run."""
     ran = table["status"] == RAN
     if not ran.any():
@@ -130,7 +132,7 @@ def _marked(table: pd.DataFrame, settings: StatusSettings) -> pd.DataFrame:
     wide = table[ran].pivot(index=KEY, columns="input", values="auroc")
     pairs = pd.MultiIndex.from_frame(table.loc[ran, KEY])
     marks = pd.Series(pd.NA, table.index, "boolean")
-    marks[ran] = _informative(wide, settings).reindex(pairs).to_numpy()
+    marks[ran] = _informative(wide).reindex(pairs).to_numpy()
     return table.assign(informative=marks)
 
 
@@ -149,7 +151,6 @@ def _shown(curve: pd.DataFrame, table: pd.DataFrame, settings: StatusSettings) -
 def compare_inputs(
     table: pd.DataFrame,
     replicates: pd.DataFrame,
-    settings: StatusSettings,
 ) -> pd.DataFrame:
     """Compare inputs over the pairs of tissue and contrast.
 
@@ -177,7 +178,7 @@ def compare_inputs(
         wide = part.pivot(index=KEY[3:], columns="input", values="auroc")
         mine = replicates[(replicates[KEY[:3]] == group).all(axis=1)]
         gaps, least = _gaps(mine[mine["kind"] == HALF], part)
-        informative = _informative(wide, settings)
+        informative = _informative(wide)
         for pairs in SETS:
             kept = wide[informative] if pairs == "informative" else wide
             for a, b in COMPARISONS:

@@ -11,8 +11,7 @@ from mtm.models.device import choose_device
 from mtm.predictions.held_out import HeldOut, fold_weights
 from mtm.predictions.tissues import tissues
 from mtm.settings.accuracy import AccuracySettings
-from mtm.statistics.correlation import fisher_z
-from mtm.statistics.kernels import standardise, weighted_correlations
+from mtm.statistics.kernels import mean_over_folds, standardise, weighted_correlations
 from mtm.statistics.resampling import CPU_RESAMPLING_BLOCK
 from mtm.vocabulary import HEADLINE
 
@@ -48,17 +47,15 @@ def resampled_rho(
         for start in range(0, tissue.n_genes if counted else 0, CPU_RESAMPLING_BLOCK):
             genes = slice(start, start + CPU_RESAMPLING_BLOCK)
             values = tissue.values(HEADLINE.scale, genes)
-            statistic = total = 0.0
+            of_folds = []
             for part, drawn in counted:
-                unit_predicted, _ = standardise(values.predicted_z[part], 0)
-                unit_observed, _ = standardise(values.observed_z[part], 0)
-                of_fold = weighted_correlations(
-                    unit_predicted.float(), unit_observed.float(), drawn.to(torch_device)
-                )
-                weight = part.stop - part.start - 3
-                total = total + weight * ~of_fold.isnan()
-                statistic = statistic + weight * fisher_z(of_fold.nan_to_num())
-            averaged = torch.tanh(statistic / total).masked_fill_(total == 0, torch.nan)
+                units = [
+                    standardise(side[part], 0)[0].float()
+                    for side in (values.predicted_z, values.observed_z)
+                ]
+                of_folds.append(weighted_correlations(*units, drawn.to(torch_device)))
+            weights_of_folds = [part.stop - part.start - 3 for part, _ in counted]
+            averaged = mean_over_folds(of_folds, weights_of_folds)
             rho[:, genes] = averaged.cpu().numpy()
         n_donors = sum(part.stop - part.start for part, _ in counted)
         yield RhoDraws(tissue.name, pd.Index(held_out.gene_ids), rho, n_donors, len(counted))

@@ -1,10 +1,14 @@
 """Read counts of the samples, and their zeros beside a negative binomial's (methods 6.24)."""
 
+from collections.abc import Sequence
+from contextlib import closing
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from mtm.cohort.blocks import GeneBlock
 from mtm.cohort.cohort import Cohort
 from mtm.cohort.matrices import iter_expression_blocks, read_expression_header
 from mtm.errors import InputError, shown
@@ -45,21 +49,33 @@ def read_counts(path: str | Path, cohort: Cohort) -> np.ndarray:
     missing = np.ones(cohort.n_genes, bool)
     genes = cohort.genes.index
     for block in iter_expression_blocks(path, columns, keep=genes.__contains__):
-        whole = (block.expr_tpm % 1 == 0) & (block.expr_tpm <= LARGEST)
-        if not whole.all():
-            gene, sample = np.argwhere(~whole)[0]
-            raise InputError(
-                f"{path}, {shown(block.gene_ids[gene])}, "
-                f"sample {shown(str(cohort.samples.index[sample]))}",
-                f"{block.expr_tpm[gene, sample]:.10g}",
-                f"read counts: whole numbers, at most {LARGEST}",
-                "A negative binomial is of counts. TPM and expected counts are none; these may "
-                "be rounded. Or leave nb and zinb out of imputation.methods.",
-            )
+        _demand_whole(path, block, cohort.samples.index)
         places = genes.get_indexer(block.gene_ids)
         counts[:, places], missing[places] = block.expr_tpm.T, False
     _demand(path, "row", genes[missing], "gene", cohort.n_genes)
     return counts
+
+
+def check_counts(path: str | Path) -> None:
+    """Refuse a file whose first genes have values that are no counts."""
+    names = read_expression_header(path).sample_ids
+    with closing(iter_expression_blocks(path, block_genes=64)) as blocks:
+        for block in islice(blocks, 1):
+            _demand_whole(path, block, names)
+
+
+def _demand_whole(path: str | Path, block: GeneBlock, sample_ids: Sequence[str]) -> None:
+    """Refuse values that are no whole numbers which float32 holds."""
+    whole = (block.expr_tpm % 1 == 0) & (block.expr_tpm <= LARGEST)
+    if not whole.all():
+        gene, sample = np.argwhere(~whole)[0]
+        raise InputError(
+            f"{path}, gene {shown(block.gene_ids[gene])}, sample {shown(str(sample_ids[sample]))}",
+            f"{block.expr_tpm[gene, sample]:.10g}",
+            f"read counts: whole numbers, at most {LARGEST}",
+            "A negative binomial is of counts. TPM and expected counts are none; these may be "
+            "rounded. Or leave nb and zinb out of imputation.methods.",
+        )
 
 
 def _demand(path: str | Path, what: str, missing: pd.Index, kind: str, n: int) -> None:

@@ -145,12 +145,11 @@ class Fold:
         self, method: str, blocks: list[np.ndarray], settings: Imputation, device: str
     ) -> np.ndarray:
         """Impute held-out samples, each gene once: z-scores, ``(n_held_out, n_genes)``."""
-        z, tissue = self.expr_z, self.cohort.tissue
+        z = self.expr_z
         if method == TISSUE_MEAN:
             return np.zeros_like(z[self.held_out])
         if method == "gaussian":
-            train, asked = ((z[rows], tissue[rows]) for rows in (self.train, self.held_out))
-            return impute_gaussian(*train, *asked, blocks, settings, device)
+            return self._gaussian(blocks, settings, device)
         likelihood = "gaussian" if method == "vae" else method
         net, inputs = self.autoencoder(z, likelihood, settings, device)
         asked = inputs.of(torch.from_numpy(np.flatnonzero(self.held_out)).to(device))
@@ -160,6 +159,21 @@ class Fold:
             known[:, torch.from_numpy(failed).to(device)] = 0
             imputed[:, failed] = reconstruct(net, asked, known)[:, failed].cpu().numpy()
         return imputed
+
+    def _gaussian(self, blocks: list[np.ndarray], settings: Imputation, device: str) -> np.ndarray:
+        """Impute held-out samples by the shrinkage that tells training donors left out best."""
+
+        def tell(known: np.ndarray, asked: np.ndarray, shrinkage: float) -> np.ndarray:
+            parts = [part[rows] for rows in (known, asked) for part in (z, self.cohort.tissue)]
+            return impute_gaussian(*parts, blocks, shrinkage, settings.pooled_samples, device)
+
+        z, candidates = self.expr_z, settings.shrinkage
+        if len(candidates) > 1:
+            kept, observed = self.train & ~self.left_out, z[self.left_out]
+            error = [((tell(kept, self.left_out, c) - observed) ** 2).mean() for c in candidates]
+            candidates = [candidates[int(np.argmin(error))]]
+            log.info("fold %d: shrinkage %g", self.number, candidates[0])
+        return tell(self.train, self.held_out, candidates[0])
 
 
 def blocks_of(n_genes: int, masked: float, seed: int) -> list[np.ndarray]:

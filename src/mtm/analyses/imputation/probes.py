@@ -7,6 +7,7 @@ import anndata
 import numpy as np
 import pandas as pd
 from scipy import stats
+from scipy.special import expit, logit
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
 from mtm.analyses.accuracy.same_sample import score_told
@@ -103,7 +104,7 @@ def probe_codes(
                 part if probe == LINEAR else replace(part, code=_with_features(part, settings))
                 for part in parts
             ]
-            rows.append(about | {"probe": probe} | _tissue(seen, cohort))
+            rows.append(about | {"probe": probe} | name_tissues(seen, cohort))
             told = _expression(seen, few, source, scaling)
             rows.append(
                 about | {"probe": probe} | _told(few, folds, told, accuracy, scaling, device)
@@ -129,8 +130,14 @@ def _with_features(part: Part, settings: Imputation) -> np.ndarray:
     return np.hstack([code, np.sqrt(2) * np.cos(code @ axes + phases)]).astype(np.float32)
 
 
-def _tissue(parts: list[Part], cohort: Cohort) -> dict[str, object]:
-    """Share of held-out samples whose tissue a linear discriminant analysis names."""
+def name_tissues(parts: list[Part], cohort: Cohort) -> dict[str, object]:
+    """Share of held-out samples whose tissue a linear discriminant analysis names.
+
+    Returns
+    -------
+    dict
+        The columns of `probe_codes` from ``target`` on.
+    """
     right = np.zeros(cohort.n_samples)
     held_out = np.zeros(cohort.n_samples, bool)
     for part in parts:
@@ -155,7 +162,8 @@ def _tissue(parts: list[Part], cohort: Cohort) -> dict[str, object]:
 def share_interval(right: np.ndarray, donor: np.ndarray) -> tuple[float, float]:
     """95% interval of a share of samples, those of a donor together.
 
-    Student's t by donors' residuals, on the logit scale with half a sample added on either side.
+    Student's t by donors' residuals, on the logit scale with half a sample added on either side;
+    never narrower than that of as many samples of their own.
 
     Parameters
     ----------
@@ -170,10 +178,12 @@ def share_interval(right: np.ndarray, donor: np.ndarray) -> tuple[float, float]:
         return np.nan, np.nan
     share = (right.sum() + 0.5) / (n + 1)
     left = np.bincount(which, right - right.mean())
-    se = np.sqrt(max((left**2).sum(), share * (1 - share)) * n_donors / (n_donors - 1)) / n
-    reach = stats.t.ppf(0.975, n_donors - 1) * se / (share * (1 - share))
-    centre = np.log(share / (1 - share))
-    return tuple(float(1 / (1 + np.exp(-(centre + sign * reach)))) for sign in (-1, 1))
+    alone = share * (1 - share)
+    se = np.sqrt(max((left**2).sum(), n * alone) * n_donors / (n_donors - 1)) / n
+    reach = stats.t.ppf(0.975, n_donors - 1) * se / alone
+    low, high = expit(logit(share) + reach * np.array([-1, 1]))
+    # Of nothing or all of the samples, the half sample leaves the share itself outside.
+    return float(min(low, right.mean())), float(max(high, right.mean()))
 
 
 def _same_donor(
@@ -233,16 +243,20 @@ def _told(
     device: str,
 ) -> dict[str, object]:
     """Score what the source's codes tell, as the headline is."""
+    known = np.isfinite(told[:, 0])
+    about = {
+        "target": "expression",
+        "chance": 0.0,
+        "n_donors": len(np.unique(cohort.donor[known])),
+    }
+    if not known.any():
+        return about | dict.fromkeys(("score", "ci_low", "ci_high"), np.nan) | {"n_samples": 0}
     genes = np.arange(cohort.n_genes)
     table = score_told(cohort, folds, told, genes, accuracy, scaling, choose_device(device))
     row = table[(table["tissue"] == MEAN_OF_TISSUES) & (table["level"] == "gene_wise")].iloc[0]
-    n_donors = len(np.unique(cohort.donor[np.isfinite(told[:, 0])]))
-    return {
-        "target": "expression",
+    return about | {
         "score": row["mean_rho"],
         "ci_low": row["ci_low"],
         "ci_high": row["ci_high"],
-        "chance": 0.0,
         "n_samples": row["n_samples"],
-        "n_donors": n_donors,
     }

@@ -11,7 +11,7 @@ from mtm.models.device import choose_device
 from mtm.settings.accuracy import AccuracySettings
 from mtm.settings.imputation import Imputation
 from mtm.settings.scaling import Scaling
-from mtm.vocabulary import AVERAGE, MEAN_OF_TISSUES
+from mtm.vocabulary import MEAN_OF_TISSUES, TISSUE_MEAN
 
 # Residuals of a gene and tissue that a robust sd is made of, at least; of Gaussian ones, the sd is
 # this many median absolute deviations.
@@ -79,8 +79,8 @@ def find_outliers(
 ) -> pd.DataFrame:
     """Find values far from what the sample's other genes say.
 
-    The score is what is left of a held-out value by the last of gaussian, vae, their average that
-    there is, less the median of what is left of the gene in its tissue, over its robust sd.
+    The score is what is left of a held-out value by the Gaussian conditional, else by the first
+    method there is, less the median of what is left of the gene in its tissue, over its robust sd.
 
     Returns
     -------
@@ -88,8 +88,8 @@ def find_outliers(
         One row a sample and gene whose score is beyond ``settings.outlier``, the farthest first,
         at most ``settings.most_outliers``: columns as in docs/contracts.md.
     """
-    known = [name for name in imputed.by_method if name in (AVERAGE, "gaussian", "vae")]
-    told = imputed.by_method[(known or [*imputed.by_method])[-1]]
+    others = [name for name in imputed.by_method if name != TISSUE_MEAN]
+    told = imputed.by_method["gaussian" if "gaussian" in others else others[0]]
     left = imputed.observed_z - told
     for index in range(len(cohort.tissues)):
         rows = np.flatnonzero((cohort.tissue == index) & np.isfinite(told[:, 0]))

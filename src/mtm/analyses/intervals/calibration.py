@@ -146,17 +146,19 @@ def score_tissue(residuals: Residuals, group: np.ndarray, n_groups: int) -> Tiss
             variance = prior.moderated(squares[number, genes], size)
             sd[number, genes] = np.sqrt(variance)
             inside, outside = group != number, group == number
-            others = prior.moderated(squares[number, genes] - block[inside], size - 1)
-            calibrating = _cells(block[inside] / others)
-            held_out = _cells(block[outside] / variance)
-            scored = np.broadcast_to(sd[number, genes], held_out.shape)
+            calibrating = block[inside]
+            calibrating /= prior.moderated(squares[number, genes] - calibrating, size - 1)
+            counts[number] += _counted(_cells(calibrating, tertile), 1)[0]
+            if not outside.any():
+                continue
+            rows = len(TERTILES) * N_CELLS * np.arange(outside.sum())[:, None]
+            cells = _cells(block[outside] / variance, tertile) + rows
+            judged[outside] += _counted(cells, len(rows)).astype(np.uint16)
+            scored = np.broadcast_to(sd[number, genes], (outside.sum(), len(genes)))
             if residuals.own_sd is not None:
                 scored = scored * residuals.own_sd[np.ix_(outside, genes)]
             for place in range(len(TERTILES)):
-                mine = tertile == place
-                counts[number, place] += _counted(calibrating[:, mine].reshape(1, -1))[0]
-                judged[outside, place] += _counted(held_out[:, mine]).astype(np.uint16)
-                unit[outside, place] += scored[:, mine].sum(1, dtype=np.float64)
+                unit[outside, place] += scored[:, tertile == place].sum(1, dtype=np.float64)
     cumulated = np.insert(counts.cumsum(2), 0, 0, axis=2)
     return TissueScores(
         tissue=residuals.tissue,
@@ -175,17 +177,21 @@ def _squares(values: np.ndarray) -> np.ndarray:
     return np.einsum("ng,ng->g", values, values, dtype=np.float64)
 
 
-def _cells(squared_scores: np.ndarray) -> np.ndarray:
-    """Cell of each score, from its square."""
-    score = np.sqrt(squared_scores)
-    return np.minimum((N_CELLS * (score / (1 + score))).astype(np.int64), N_CELLS - 1)
+def _cells(squared_scores: np.ndarray, tertile: np.ndarray) -> np.ndarray:
+    """Place of each score among the cells of all tertiles; its square is overwritten."""
+    score = np.sqrt(squared_scores, out=squared_scores)
+    share = np.divide(score, score + 1, out=score)
+    share *= N_CELLS
+    cells = share.astype(np.int64)
+    np.minimum(cells, N_CELLS - 1, out=cells)
+    cells += N_CELLS * tertile
+    return cells
 
 
-def _counted(cells: np.ndarray) -> np.ndarray:
-    """Count each row's cells, ``(n_rows, N_CELLS)``."""
-    rows = N_CELLS * np.arange(len(cells))[:, None]
-    counts = np.bincount((cells + rows).ravel(), minlength=N_CELLS * len(cells))
-    return counts.reshape(len(cells), N_CELLS)
+def _counted(cells: np.ndarray, n_rows: int) -> np.ndarray:
+    """Count the scores of each cell, ``(n_rows, 3, N_CELLS)``."""
+    shape = n_rows, len(TERTILES), N_CELLS
+    return np.bincount(cells.ravel(), minlength=np.prod(shape)).reshape(shape)
 
 
 def interval_quantiles(

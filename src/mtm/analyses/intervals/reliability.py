@@ -19,7 +19,7 @@ from mtm.settings.accuracy import AccuracySettings
 from mtm.settings.intervals import IntervalSettings
 from mtm.statistics.correlation import fisher_z
 from mtm.statistics.coupled_folds import coupling
-from mtm.statistics.kernels import standardise
+from mtm.statistics.kernels import standardise, summed
 from mtm.statistics.testing import LIMITS
 from mtm.vocabulary import HEADLINE, MEAN_OF_TISSUES, RELIABILITY
 
@@ -144,11 +144,11 @@ def _error(tissue: Tissue, parts: Sequence[slice], weights: np.ndarray) -> np.nd
         for part, weight in zip(parts, weights, strict=True):
             a, untold = standardise(values.predicted_z[part], 0)
             b, fixed = standardise(values.observed_z[part], 0)
-            rho = (a * b).sum(0)
+            rho = summed(a * b, 0).to(a)
             influence = a * b - rho * (a.square() + b.square()) / 2
             left = (1 - rho.square()).clamp_min(1e-6)
             # Of normal values n / (n + 2) is expected, not 1.
-            ratio = (len(a) + 2) * influence.square().sum(0) / left.square()
+            ratio = (len(a) + 2) * summed(influence.square_(), 0) / left.square()
             total += weight * ratio.masked_fill(untold | fixed, 0)
             known += weight * ~fixed
         variance[genes] = ((total / known).clamp_min(1) / known).numpy()

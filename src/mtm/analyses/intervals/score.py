@@ -1,9 +1,12 @@
 """One pass over the tissues of a model's held-out predictions: intervals and reliability."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pandas as pd
+import torch
 
 from mtm.analyses.intervals.calibration import (
     Residuals,
@@ -74,9 +77,13 @@ def calibrate_intervals(
         if own_sd is not None:
             residuals /= own_sd
         given = Residuals(tissue.name, tissue.rows, residuals, own_sd, tertile)
-        scores.append(score_tissue(given, group, n_groups))
         around_mean = Residuals(tissue.name, tissue.rows, observed, None, tertile)
-        reference.append(score_tissue(around_mean, group, n_groups))
+        with ThreadPoolExecutor(min(2, torch.get_num_threads())) as pool:
+            score = partial(score_tissue, group=group, n_groups=n_groups)
+            for kept, of in zip(
+                (scores, reference), pool.map(score, (given, around_mean)), strict=True
+            ):
+                kept.append(of)
         table = reliability(tissue, gene_wise, settings, accuracy, learned)
         table.insert(2, "expression", np.array(TERTILES, object)[tertile])
         table.insert(3, "sd", scores[-1].sd[-1])

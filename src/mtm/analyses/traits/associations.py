@@ -186,7 +186,7 @@ class View:
         views = [tissue, *([tissue.beside] if tissue.beside is not None else [])]
         loaded = [view.values(reading.scale, genes) for view in views]
         sides = [loaded[0].observed_raw, *(item.predicted_raw for item in loaded)]
-        observed, predicted, *beside = (side.cpu().numpy()[known] for side in sides)
+        observed, predicted, *beside = (side.double().cpu().numpy()[known] for side in sides)
         return cls.of_values(
             observed,
             predicted,
