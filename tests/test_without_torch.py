@@ -9,7 +9,7 @@ from tests.hostile.models import SOURCE
 from mtm.errors import DISTRIBUTION
 
 KEPT = ROOT / "tests/bundles/version_2"
-NEED_IT = {"ensemble", "joint", "mlp", "mtm"}
+NEED_IT = {"ensemble", "joint", "joint_of_ranks", "mlp", "mtm"}
 WITHOUT = """
 import sys
 
