@@ -245,14 +245,19 @@ def test_dark_mode_is_dark(opened, small):
 def test_gtex_size_opens_at_once_and_answers_every_key(opened, large, capsys):
     seen = opened(large.page, "genes")
     page = seen.page
-    # In the page: the way to the browser and back is no part of a key stroke.
+    # In the page: the way to the browser and back is no part of a key stroke. The least of three,
+    # as what else the machine does is not the page's.
     strokes = page.evaluate("""() => {
       const input = document.getElementById("gene-search");
       return ["T", "TP", "TP3", "TP35", "MADE1234", "ENSG0000001", "QXZWVU"].map((text) => {
-        const start = performance.now();
-        input.value = text;
-        input.dispatchEvent(new Event("input"));
-        return performance.now() - start;
+        return Math.min(...[1, 2, 3].map(() => {
+          input.value = "";
+          input.dispatchEvent(new Event("input"));
+          const start = performance.now();
+          input.value = text;
+          input.dispatchEvent(new Event("input"));
+          return performance.now() - start;
+        }));
       });
     }""")
     start = perf_counter()
