@@ -40,7 +40,9 @@ def page(browser):
 
 def test_search_finds_predict_from_disk(page):
     page.goto(f"{(SITE / 'search.html').as_uri()}?q=predict")
-    page.wait_for_selector("ul.search li a")
+    # Results come one after the other.
+    page.wait_for_selector("ul.search li a:has-text('mtm.predictions')")
+    page.wait_for_timeout(1000)
     found = page.locator("ul.search li a").all_inner_texts()
     assert any("clinic" in text.lower() for text in found)
     assert any("mtm.predictions" in text for text in found)
