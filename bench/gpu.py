@@ -9,7 +9,7 @@ process of its own, each with a share of the time. ``gpu.json`` and ``gpu.md`` i
 written anew after every part, so that a run that is cut short leaves what it had. What takes
 longer than its share is ended, keeps what it had printed, and the rest goes on.
 
-    .venv/bin/python -m bench.gpu /tmp/rehearsal --device cpu --share 0.1
+    .venv/bin/python -m bench.gpu results/rehearsal --device cpu --share 0.1
 
 is the rehearsal without a card, a tenth of the genes.
 """

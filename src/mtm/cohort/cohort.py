@@ -9,9 +9,11 @@ import numpy as np
 import pandas as pd
 from scipy.sparse import issparse
 
+from mtm.cohort.scaling import TissueScaler
 from mtm.errors import InputError
 from mtm.io import read_tsv
-from mtm.vocabulary import Measure
+from mtm.settings.scaling import Scaling
+from mtm.vocabulary import Measure, Scale
 
 
 @dataclass(frozen=True)
@@ -166,6 +168,22 @@ class Cohort:
                 "one sample for a donor and tissue",
             )
         return rows
+
+    def scaler(
+        self, scale: Scale, scaling: Scaling, rows: np.ndarray | None = None
+    ) -> TissueScaler:
+        """Return z-scores by the statistics of samples, each tissue's own.
+
+        Parameters
+        ----------
+        scale, scaling
+            As `TissueScaler.fit` takes them.
+        rows
+            Which samples are training samples, bool, shape ``(n_samples,)``; None for all.
+        """
+        return TissueScaler.fit(
+            self.expr_tpm, self.tissue, len(self.tissues), scale, scaling, self.measure, rows
+        )
 
     def of_donors(self, donor_ids: Collection[str]) -> "Cohort":
         """Return the samples of `donor_ids` alone; the tissues and genes stay the same."""

@@ -60,6 +60,7 @@ class TissueScaler:
         scale: Scale,
         scaling: Scaling = Scaling(),
         measure: Measure = "tpm",
+        rows: np.ndarray | None = None,
     ) -> "TissueScaler":
         """Fit on training samples.
 
@@ -75,12 +76,16 @@ class TissueScaler:
             How sds are made and z-scores clipped.
         measure
             What values are measured in.
+        rows
+            Which samples are training samples, bool, shape ``(n_samples,)``; None for all. One
+            tissue's are copied at a time.
         """
         if scale not in SCALES_OF[measure]:
             raise InputError("scale", repr(scale), f"one of {', '.join(SCALES_OF[measure])}")
         shape = (n_tissues, expr_tpm.shape[1])
         mean, sd = np.full(shape, np.nan, np.float32), np.full(shape, np.nan, np.float32)
-        for index in np.unique(tissue):
+        tissue = tissue if rows is None else np.where(rows, tissue, -1)
+        for index in np.unique(tissue[tissue >= 0]):
             block = expr_tpm[tissue == index].astype(np.float64)
             if scale == "log2_z":
                 block = log2_tpm(block, measure)

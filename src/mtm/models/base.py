@@ -214,14 +214,7 @@ class Predictor(ABC):
             source=cohort.tissues[training.source],
             training_donors=TrainingDonors.of(cohort.donors.index),
         )
-        self.scaler = TissueScaler.fit(
-            cohort.expr_tpm,
-            cohort.tissue,
-            len(cohort.tissues),
-            self.scale,
-            training.scaling,
-            cohort.measure,
-        )
+        self.scaler = cohort.scaler(self.scale, training.scaling)
         if self.parameters.from_ranks:
             self.ranks = self._fit_ranks(training)
         if training.for_others:

@@ -8,7 +8,6 @@ import pandas as pd
 from scipy.optimize import nnls
 
 from mtm.cohort.cohort import Cohort
-from mtm.cohort.scaling import TissueScaler
 from mtm.models.average import Average
 from mtm.models.base import Predictor, Requests, Training
 from mtm.models.inner_folds import inner_folds
@@ -54,14 +53,7 @@ class Ensemble(Average):
         Both are centred gene by gene, as the correlation is that counts.
         """
         cohort, source = training.cohort, self.tissues[training.source]
-        scaler = TissueScaler.fit(
-            inner.cohort.expr_tpm,
-            inner.cohort.tissue,
-            len(self.tissues),
-            self.scale,
-            training.scaling,
-            inner.cohort.measure,
-        )
+        scaler = inner.cohort.scaler(self.scale, training.scaling)
         requests, rows = held_out_requests(cohort, donors, source, training.sources)
         for target in np.unique(requests.target):
             kept = np.flatnonzero(requests.target == target)

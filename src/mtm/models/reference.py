@@ -10,7 +10,6 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from mtm.cohort.cohort import Cohort
-from mtm.cohort.scaling import TissueScaler
 from mtm.models.layout import Layout, summary
 from mtm.models.measures import (
     LIMITS,
@@ -73,7 +72,7 @@ class Reference:
         fold, sex = cohort.donor % FOLDS, sexes_of(cohort.donors)[cohort.donor]
         badness = np.full((cohort.n_samples, len(LIMITS)), -np.inf)
         for number in range(FOLDS):
-            scaler = _scaler(cohort, fold != number, scale, scaling)
+            scaler = cohort.scaler(scale, scaling, fold != number)
             sexes = Sexes.fit(cohort, sex, fold != number)
             for tissue in range(n_tissues):
                 rows = np.flatnonzero((fold == number) & (cohort.tissue == tissue))
@@ -128,17 +127,6 @@ class Reference:
         mine = {name: getattr(self, name) for name in ("n_samples", "typical", "limits")}
         sexes = {f"sex_{item.name}": getattr(self.sexes, item.name) for item in fields(Sexes)}
         return {f"{PREFIX}{name}": array for name, array in (mine | sexes).items()}
-
-
-def _scaler(cohort: Cohort, rows: np.ndarray, scale: Scale, scaling: Scaling) -> TissueScaler:
-    """Fit a scaler on some rows; one tissue's samples are copied at a time."""
-    parts = []
-    for tissue in range(len(cohort.tissues)):
-        expr_tpm = cohort.expr_tpm[rows & (cohort.tissue == tissue)]
-        tissues = np.zeros(len(expr_tpm), np.int64)
-        parts.append(TissueScaler.fit(expr_tpm, tissues, 1, scale, scaling, cohort.measure))
-    mean, sd = (np.concatenate([getattr(p, name) for p in parts]) for name in ("mean", "sd"))
-    return TissueScaler(scale, mean, sd, parts[0].clip, cohort.measure)
 
 
 def limits_of(

@@ -133,3 +133,15 @@ def test_panels_of_another_cohort_are_refused(cohort, tmp_path):
     path.write_text("panel\tfold\tgene_id\nchosen\t0\tENSG1\n")
     with pytest.raises(InputError, match="landmark 'ENSG1'"):
         read_panels(path, cohort.genes.index)
+
+
+def test_a_cohort_on_its_own_scale_is_not_taken_for_tpm():
+    cohort = make_cohort(np.ones((40, 4)))
+    folds = pd.Series(np.arange(len(cohort.donors)) % 2, index=cohort.donors.index)
+    logs = np.log2(1 + cohort.expr_tpm.astype(np.float64)).astype(np.float32)
+    settings = Landmarks(n=3)
+    tables = [
+        panel_table(one, folds, settings, Scaling(), None)
+        for one in (cohort, replace(cohort, expr_tpm=logs - 3, measure="own"))
+    ]
+    pd.testing.assert_frame_equal(*tables, rtol=1e-3)

@@ -12,7 +12,7 @@ import pandas as pd
 import torch
 
 from mtm.cohort.cohort import Cohort
-from mtm.cohort.scaling import TissueScaler, log2_tpm
+from mtm.cohort.scaling import log2_tpm
 from mtm.settings.scaling import Scaling
 from mtm.statistics.correlation import fisher_z
 from mtm.statistics.deconvolution import mixing_weights
@@ -157,17 +157,14 @@ def _found(
     cohort: Cohort, source: str, scaling: Scaling, groups: np.ndarray
 ) -> Iterator[tuple[str, str, str, Correlations]]:
     """Yield tissue, kind, sister tissue and correlations of all that can be had."""
-    scale, n_tissues = HEADLINE.scale, len(cohort.tissues)
-    scaler = TissueScaler.fit(
-        cohort.expr_tpm, cohort.tissue, n_tissues, scale, scaling, cohort.measure
-    )
+    scaler = cohort.scaler(HEADLINE.scale, scaling)
     row_of = cohort.row_of()
 
     def expr_z(tissue: int, donors: np.ndarray) -> np.ndarray:
         rows = row_of[donors, tissue]
         return scaler.transform(cohort.expr_tpm[rows], cohort.tissue[rows])
 
-    having = [np.flatnonzero(row_of[:, tissue] >= 0) for tissue in range(n_tissues)]
+    having = [np.flatnonzero(row_of[:, tissue] >= 0) for tissue in range(len(cohort.tissues))]
     total = np.zeros((len(cohort.donors), cohort.n_genes), np.float32)
     for tissue, donors in enumerate(having):
         total[donors] += expr_z(tissue, donors)

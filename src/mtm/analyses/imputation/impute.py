@@ -67,14 +67,7 @@ class Fold:
         held_out = fold_of.to_numpy()[cohort.donor] == number
         training = cohort.donors.index[(fold_of != number).to_numpy()]
         few = some_donors(training, max(len(training) // LEFT_OUT, 1), seed + number)
-        scaler = TissueScaler.fit(
-            cohort.expr_tpm[~held_out],
-            cohort.tissue[~held_out],
-            len(cohort.tissues),
-            HEADLINE.scale,
-            scaling,
-            cohort.measure,
-        )
+        scaler = cohort.scaler(HEADLINE.scale, scaling, ~held_out)
         return cls(
             cohort,
             number,

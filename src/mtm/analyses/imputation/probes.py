@@ -17,7 +17,6 @@ from mtm.analyses.representations.within_donors import (
     summarise_folds,
 )
 from mtm.cohort.cohort import Cohort
-from mtm.cohort.scaling import TissueScaler
 from mtm.models.device import choose_device
 from mtm.models.solvers.primal_ridge import primal_ridge
 from mtm.settings.accuracy import AccuracySettings
@@ -221,10 +220,8 @@ def _expression(parts: list[Part], cohort: Cohort, source: str, scaling: Scaling
     row_of, first = cohort.row_of(), cohort.tissue_index(source)
     for part in parts:
         train = ~part.held_out
-        expr_z = TissueScaler.fit(
-            cohort.expr_tpm[train], cohort.tissue[train], len(cohort.tissues), HEADLINE.scale,
-            scaling, cohort.measure,
-        ).transform(cohort.expr_tpm, cohort.tissue)  # fmt: skip
+        scaler = cohort.scaler(HEADLINE.scale, scaling, train)
+        expr_z = scaler.transform(cohort.expr_tpm, cohort.tissue)
         for target in np.delete(np.arange(len(cohort.tissues)), first):
             pairs = row_of[(row_of[:, first] >= 0) & (row_of[:, target] >= 0)][:, [first, target]]
             known, asked = pairs[train[pairs[:, 0]]], pairs[part.held_out[pairs[:, 0]]]

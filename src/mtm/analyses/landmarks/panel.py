@@ -8,7 +8,6 @@ import pandas as pd
 from mtm.cohort.cohort import Cohort
 from mtm.cohort.folds import NEVER_HELD_OUT
 from mtm.cohort.genes import gene_key, read_gene_list
-from mtm.cohort.scaling import TissueScaler
 from mtm.errors import CannotDo, InputError, shown
 from mtm.io import read_tsv
 from mtm.settings.landmarks import Landmarks
@@ -174,11 +173,9 @@ def panel_table(
             rows.append(_rows(cohort.genes, name, fold, places))
         if settings.n:
             train = fold_of != fold if fold != NEVER_HELD_OUT else np.ones(len(fold_of), bool)
-            tissue, expr_tpm = cohort.tissue[train], cohort.expr_tpm[train]
-            scaler = TissueScaler.fit(
-                expr_tpm, tissue, len(cohort.tissues), HEADLINE.scale, scaling
-            )
-            chosen = choose_landmarks(scaler.transform(expr_tpm, tissue), tissue, settings.n)
+            tissue, scaler = cohort.tissue[train], cohort.scaler(HEADLINE.scale, scaling, train)
+            expr_z = scaler.transform(cohort.expr_tpm[train], tissue)
+            chosen = choose_landmarks(expr_z, tissue, settings.n)
             rows.append(_rows(cohort.genes, CHOSEN, fold, *chosen))
     return pd.concat(rows, ignore_index=True).reindex(columns=COLUMNS)
 

@@ -11,7 +11,6 @@ from mtm.analyses.accuracy.resampled import nothing_to_score
 from mtm.analyses.accuracy.same_sample import score_told
 from mtm.analyses.landmarks.methods import METHODS, Samples
 from mtm.cohort.cohort import Cohort
-from mtm.cohort.scaling import TissueScaler
 from mtm.errors import CannotDo
 from mtm.models.device import choose_device
 from mtm.settings.accuracy import AccuracySettings
@@ -141,14 +140,7 @@ def _whole(
     seconds = 0.0
     for fold, landmarks in by_fold.items():
         out = fold_of == fold
-        scaler = TissueScaler.fit(
-            cohort.expr_tpm[~out],
-            cohort.tissue[~out],
-            len(cohort.tissues),
-            HEADLINE.scale,
-            scaling,
-            cohort.measure,
-        )
+        scaler = cohort.scaler(HEADLINE.scale, scaling, ~out)
         expr_z = scaler.transform(cohort.expr_tpm, cohort.tissue)
         genes = np.setdiff1d(np.arange(cohort.n_genes), landmarks)
         samples = Samples(expr_z[:, landmarks], cohort.tissue, cohort.donor, expr_z[:, genes])

@@ -12,8 +12,11 @@ from mtm.analyses.ranks.encoder import Encoder, train, weights_for
 from mtm.analyses.ranks.sentences import sentences_of
 from mtm.cohort.cohort import Cohort
 from mtm.cohort.ranks import tissue_medians
+from mtm.cohort.scaling import TissueScaler
 from mtm.errors import CannotDo
 from mtm.settings.ranks import Ranks
+from mtm.settings.scaling import Scaling
+from mtm.vocabulary import HEADLINE
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,12 @@ class Fold:
             reason = f"fold {number} has no samples"
             raise CannotDo("ranks", reason, "draw fewer folds (folds.n_folds)")
         return cls(number, medians, train, out)
+
+    def scaler(self, cohort: Cohort, scaling: Scaling) -> TissueScaler:
+        """Return z-scores of the headline's scale by the fold's training samples."""
+        rows = np.zeros(cohort.n_samples, bool)
+        rows[self.train] = True
+        return cohort.scaler(HEADLINE.scale, scaling, rows)
 
     def sentences(self, cohort: Cohort, rows: np.ndarray, settings: Ranks) -> np.ndarray:
         """Return samples as `sentences_of` does."""

@@ -14,7 +14,6 @@ from mtm.analyses.ranks.encoder import codes, draw_masks, masked_losses
 from mtm.analyses.ranks.fold import Fold, load_encoder, untrained
 from mtm.cohort.cohort import Cohort
 from mtm.cohort.ranks import deviations, normal_scores
-from mtm.cohort.scaling import TissueScaler
 from mtm.models.device import choose_device
 from mtm.models.teebot import principal_axes
 from mtm.settings.accuracy import AccuracySettings
@@ -25,7 +24,6 @@ from mtm.vocabulary import (
     BLOOD_TO_TISSUE,
     CODE,
     COMPONENTS,
-    HEADLINE,
     MEAN_OF_TISSUES,
     PERPLEXITY,
     PROBE,
@@ -116,14 +114,7 @@ def _inputs(
     axes = principal_axes(scores[np.sort(some)], settings.components).astype(np.float32)
     yield COMPONENTS, (scores - scores[some].mean(0)) @ axes
     yield RANK_VALUES, scores
-    yield Z_SCORES, _scaler(cohort, fold, scaling).transform(expr_tpm, tissue)
-
-
-def _scaler(cohort: Cohort, fold: Fold, scaling: Scaling) -> TissueScaler:
-    return TissueScaler.fit(
-        cohort.expr_tpm[fold.train], cohort.tissue[fold.train], len(cohort.tissues),
-        HEADLINE.scale, scaling, cohort.measure,
-    )  # fmt: skip
+    yield Z_SCORES, fold.scaler(cohort, scaling).transform(expr_tpm, tissue)
 
 
 class _Known:
@@ -217,7 +208,7 @@ def _tell(
     place[rows] = np.arange(len(rows))
     row_of, at = cohort.row_of(), cohort.tissue_index(source)
     from_source = row_of[:, at][cohort.donor]
-    scaler = _scaler(cohort, fold, scaling)
+    scaler = fold.scaler(cohort, scaling)
     held_out = np.zeros(cohort.n_samples, bool)
     held_out[fold.out] = True
     usable = (from_source >= 0) & (place[from_source] >= 0) & (cohort.tissue != at)
