@@ -4,9 +4,10 @@ import logging
 
 import pandas as pd
 
-from mtm.analyses.imputation.counts import COLUMNS, count_zeros, read_counts, say_zeros
+from mtm.analyses.imputation.counts import read_counts
 from mtm.analyses.imputation.impute import impute
 from mtm.analyses.imputation.score import find_outliers, score_imputed
+from mtm.analyses.imputation.zeros import COLUMNS, count_zeros, say_zeros
 from mtm.cohort.cohort import Cohort
 from mtm.cohort.folds import read_folds
 from mtm.io import write_tsv

@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 from elsewhere import Elsewhere
 
-from mtm.analyses.imputation.counts import count_zeros, exposures, read_counts, say_zeros
+from mtm.analyses.imputation.counts import exposures, read_counts
+from mtm.analyses.imputation.zeros import count_zeros, say_zeros
 from mtm.cohort.cohort import Cohort
 from mtm.errors import InputError
 
@@ -89,3 +90,11 @@ def test_zeros_are_those_of_negative_binomials_unless_planted(cohort):
     assert say_zeros(inflated).startswith("zero inflation")
     none = count_zeros(np.zeros_like(cohort.expr_tpm), cohort)
     assert say_zeros(none).startswith("no zero inflation")
+
+
+def test_a_few_large_counts_do_not_hide_inflation(cohort):
+    rng = np.random.default_rng(5)
+    for inflated, said in ((0.0, "no zero inflation"), (0.05, "zero inflation")):
+        counts = drawn(cohort, rng, 20.0, inflated)[0]
+        counts[rng.random(counts.shape) < 0.01] *= 20
+        assert say_zeros(count_zeros(counts, cohort)).startswith(said)

@@ -1,4 +1,4 @@
-"""Read counts of the samples, and their zeros beside a negative binomial's (methods 6.24)."""
+"""Read counts of the samples, and what a TPM is in them (methods 6.24)."""
 
 from collections.abc import Sequence
 from contextlib import closing
@@ -12,14 +12,8 @@ from mtm.cohort.blocks import GeneBlock
 from mtm.cohort.cohort import Cohort
 from mtm.cohort.matrices import iter_expression_blocks, read_expression_header
 from mtm.errors import InputError, shown
-from mtm.vocabulary import ALL_TISSUES
 
 LARGEST = 2**24
-# Counts of a gene and tissue with a lower mean are 0 for want of reads.
-EXPRESSED = 1.0
-# Zeros beyond those expected are inflation from this share of all counts on.
-LEAST_INFLATED = 0.001
-COLUMNS = ["tissue", "n_values", "n_genes", "zeros", "expected", "expected_sd"]
 
 
 def read_counts(path: str | Path, cohort: Cohort) -> np.ndarray:
@@ -124,57 +118,3 @@ def _medians(values: np.ndarray, axis: int) -> np.ndarray:
     known = ~np.isnan(values).all(axis)
     medians[known] = np.nanmedian(np.compress(known, values, 1 - axis), axis)
     return medians
-
-
-def count_zeros(counts: np.ndarray, cohort: Cohort) -> pd.DataFrame:
-    """Compare zeros with those of negative binomials fitted gene by gene and tissue by tissue.
-
-    Means are the tissue's mean TPM times each sample's exposure; dispersions are by moments.
-    Genes whose mean count in the tissue is below `EXPRESSED` are left out.
-
-    Returns
-    -------
-    pd.DataFrame
-        One row a ``tissue`` and one of all: ``n_values``, ``n_genes``, ``zeros`` (observed),
-        ``expected`` and ``expected_sd`` (by the negative binomials).
-    """
-    depth, length = exposures(counts, cohort.expr_tpm, np.ones(len(counts), bool))
-    rows = []
-    for index, tissue in enumerate(cohort.tissues):
-        members = np.flatnonzero(cohort.tissue == index)
-        used = counts[members].mean(0) >= EXPRESSED
-        if not used.any():
-            continue
-        found = counts[np.ix_(members, used)].astype(np.float64)
-        exposure = depth[members][:, None] * length[used].astype(np.float64)
-        mean = exposure * (found.sum(0) / exposure.sum(0))
-        dispersion = (((found - mean) ** 2 - mean).sum(0) / (mean**2).sum(0)).clip(1e-6)
-        chance = np.exp(-np.log1p(dispersion * mean) / dispersion)
-        rows.append(
-            {
-                "tissue": tissue,
-                "n_values": found.size,
-                "n_genes": int(used.sum()),
-                "zeros": int((found == 0).sum()),
-                "expected": chance.sum(),
-                "expected_sd": (chance * (1 - chance)).sum() ** 0.5,
-            }
-        )
-    table = pd.DataFrame(rows, columns=COLUMNS)
-    of_all = table[["n_values", "zeros", "expected"]].sum().to_dict()
-    of_all |= {"tissue": ALL_TISSUES, "n_genes": table["n_genes"].max() if len(table) else 0}
-    of_all["expected_sd"] = (table["expected_sd"] ** 2).sum() ** 0.5
-    table.loc[len(table)] = of_all
-    return table.astype({"n_values": int, "n_genes": int, "zeros": int})
-
-
-def say_zeros(zeros: pd.DataFrame) -> str:
-    """Say whether counts have more zeros than `count_zeros` expects."""
-    row = zeros[zeros["tissue"] == ALL_TISSUES].iloc[0]
-    more = row["zeros"] - row["expected"]
-    inflated = more > 3 * row["expected_sd"] and more > LEAST_INFLATED * row["n_values"]
-    verdict = "zero inflation" if inflated else "no zero inflation"
-    return (
-        f"{verdict}: {row['zeros']} of {row['n_values']} counts are 0, "
-        f"{row['expected']:.0f} by negative binomials"
-    )
