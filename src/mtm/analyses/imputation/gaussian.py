@@ -1,6 +1,6 @@
 """Genes of a sample by the conditional of their Gaussian within its tissue (methods 6.24)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -40,27 +40,67 @@ def impute_gaussian(
         torch.from_numpy(values).to(device, torch.float64) for values in (train_z, asked_z)
     )
     n_samples, n_genes = train.shape
-    pooled = train.T @ train / n_samples if n_genes <= n_samples else None
-    imputed = np.zeros(asked_z.shape, np.float32)
-    for tissue in np.unique(asked_tissue):
-        rows = np.flatnonzero(asked_tissue == tissue)
+    rows_of = {
+        tissue: np.flatnonzero(asked_tissue == tissue) for tissue in np.unique(asked_tissue)
+    }
+    weights = {}
+    for tissue in rows_of:
         own = torch.from_numpy(train_tissue == tissue).to(device)
         share = (1 - shrinkage) / max(int(own.sum()) + pooled_samples, 1)
-        if pooled is not None:
-            covariance = share * (train[own].T @ train[own] + pooled_samples * pooled)
-        else:
-            weights = share * (own + pooled_samples / n_samples)
-            samples = train[weights > 0] * weights[weights > 0, None].sqrt()
-        for failed in blocks:
-            is_known = torch.ones(n_genes, dtype=torch.bool, device=train.device)
-            is_known[torch.from_numpy(failed).to(device)] = False
-            if pooled is not None:
-                weights = weights_by_genes(covariance, is_known, shrinkage)
-            else:
-                weights = weights_by_samples(samples, is_known, shrinkage)
-            told = asked[rows][:, is_known] @ weights
-            imputed[np.ix_(rows, failed)] = told.cpu().numpy()
+        weights[tissue] = share * (own + pooled_samples / n_samples)
+    tell = _by_genes if n_genes <= n_samples else _by_samples
+    imputed = np.zeros(asked_z.shape, np.float32)
+    for rows, failed, told in tell(train, asked, rows_of, weights, blocks, shrinkage):
+        imputed[np.ix_(rows, failed)] = told.cpu().numpy()
     return imputed
+
+
+def _known(train: torch.Tensor, failed: np.ndarray) -> torch.Tensor:
+    """Which genes have not failed."""
+    is_known = torch.ones(train.shape[1], dtype=torch.bool, device=train.device)
+    is_known[torch.from_numpy(failed).to(train.device)] = False
+    return is_known
+
+
+def _by_genes(
+    train: torch.Tensor,
+    asked: torch.Tensor,
+    rows_of: dict[int, np.ndarray],
+    weights: dict[int, torch.Tensor],
+    blocks: Sequence[np.ndarray],
+    shrinkage: float,
+) -> Iterator[tuple[np.ndarray, np.ndarray, torch.Tensor]]:
+    """Solve a system with a row a known gene for each tissue and block."""
+    products = train.T @ train
+    for tissue, rows in rows_of.items():
+        # All samples have the least weight; those with more are the tissue's.
+        more = weights[tissue] - weights[tissue].min()
+        own = train[more > 0]
+        covariance = weights[tissue].min() * products + own.T @ (more[more > 0][:, None] * own)
+        for failed in blocks:
+            is_known = _known(train, failed)
+            told = asked[rows][:, is_known] @ weights_by_genes(covariance, is_known, shrinkage)
+            yield rows, failed, told
+
+
+def _by_samples(
+    train: torch.Tensor,
+    asked: torch.Tensor,
+    rows_of: dict[int, np.ndarray],
+    weights: dict[int, torch.Tensor],
+    blocks: Sequence[np.ndarray],
+    shrinkage: float,
+) -> Iterator[tuple[np.ndarray, np.ndarray, torch.Tensor]]:
+    """As `_by_genes`, with a row a sample; products of samples are made once a block."""
+    for failed in blocks:
+        is_known = _known(train, failed)
+        known, lost = train[:, is_known], train[:, ~is_known]
+        products = known @ known.T
+        for tissue, rows in rows_of.items():
+            used = weights[tissue] > 0
+            given = asked[rows][:, is_known] @ known[used].T
+            of_used = products[used][:, used], given, lost[used], weights[tissue][used]
+            yield rows, failed, told_by_samples(*of_used, shrinkage)
 
 
 def weights_by_genes(
@@ -88,19 +128,35 @@ def weights_by_genes(
     return torch.cholesky_solve(covariance[is_known][:, ~is_known], factor)
 
 
-def weights_by_samples(
-    samples: torch.Tensor, is_known: torch.Tensor, shrinkage: float
+def told_by_samples(
+    products: torch.Tensor,
+    given: torch.Tensor,
+    lost: torch.Tensor,
+    weights: torch.Tensor,
+    shrinkage: float,
 ) -> torch.Tensor:
-    """As `weights_by_genes` of ``samples.T @ samples``; what is solved has a row a sample.
+    """Tell failed genes as `weights_by_genes` does, from products of samples alone.
 
     Parameters
     ----------
-    samples
-        Shape ``(n_samples, n_genes)``.
-    is_known, shrinkage
-        As in `weights_by_genes`.
+    products
+        Of the training samples' known genes, shape ``(n_samples, n_samples)``.
+    given
+        Of those that are asked with the training samples', ``(n_asked, n_samples)``.
+    lost
+        Failed genes of the training samples, ``(n_samples, n_failed)``.
+    weights
+        Of the training samples in the covariance, above 0, ``(n_samples,)``.
+    shrinkage
+        Above 0.
+
+    Returns
+    -------
+    torch.Tensor
+        Shape ``(n_asked, n_failed)``.
     """
-    known, failed = samples[:, is_known], samples[:, ~is_known]
-    matrix = known @ known.T
+    root = weights.sqrt()
+    matrix = root[:, None] * products * root
     matrix.diagonal().add_(shrinkage)
-    return known.T @ torch.cholesky_solve(failed, torch.linalg.cholesky(matrix))
+    solved = torch.cholesky_solve((given * root).T, torch.linalg.cholesky(matrix))
+    return (root[:, None] * solved).T @ lost
