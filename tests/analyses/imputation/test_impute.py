@@ -14,6 +14,7 @@ from mtm.analyses.imputation.codes import make_codes
 from mtm.analyses.imputation.impute import Fold, blocks_of, impute
 from mtm.cohort.cohort import Cohort
 from mtm.cohort.folds import read_folds
+from mtm.errors import InputError
 from mtm.figures.registry import make_figure
 from mtm.io import read_tsv, write_tsv
 from mtm.models.base import Training
@@ -166,6 +167,12 @@ def test_held_out_donors_leave_no_trace_in_any_fit(made):
         np.testing.assert_array_equal(
             codes.obsm[kind][unspoiled], codes_again.obsm[kind][unspoiled]
         )
+
+
+def test_a_donor_without_a_fold_is_not_trained_on_but_named(made):
+    cohort, folds = cohort_and_folds(made[0])
+    with pytest.raises(InputError, match="no row for donor A-010"):
+        impute(cohort, folds.drop("A-010"), Imputation(methods=("gaussian",)), Scaling(), "cpu")
 
 
 def test_a_seed_gives_the_same_network_and_leaves_others_random_numbers_alone(made):

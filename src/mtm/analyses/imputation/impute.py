@@ -11,6 +11,7 @@ import torch
 from mtm.analyses.imputation.autoencoder import Autoencoder, Inputs, reconstruct, train
 from mtm.analyses.imputation.counts import exposures
 from mtm.analyses.imputation.gaussian import impute_gaussian
+from mtm.analyses.representations.networks import held_out_rows
 from mtm.cohort.cohort import Cohort
 from mtm.cohort.folds import some_donors
 from mtm.cohort.scaling import TissueScaler
@@ -216,13 +217,18 @@ def impute(
         ``"cpu"``, ``"cuda"`` or ``"auto"``.
     counts
         From `mtm.analyses.imputation.counts.read_counts`, where a method wants them.
+
+    Raises
+    ------
+    InputError
+        A donor of the cohort is in no row of `folds`.
     """
     device, shape = choose_device(device), cohort.expr_tpm.shape
     methods = [TISSUE_MEAN, *settings.methods]
     by_method = {method: np.full(shape, np.nan, np.float32) for method in methods}
     observed_z = np.full(shape, np.nan, np.float32)
     seconds = dict.fromkeys(methods, 0.0)
-    for number in range(int(folds.max()) + 1):
+    for number in held_out_rows(cohort, folds):
         fold = Fold.of(cohort, folds, number, scaling, settings.seed, counts)
         observed_z[fold.held_out] = fold.expr_z[fold.held_out]
         blocks = blocks_of(cohort.n_genes, settings.masked, settings.seed + number)
