@@ -12,6 +12,7 @@ from scripts import run_script
 
 from mtm.analyses.imputation.codes import make_codes
 from mtm.analyses.imputation.impute import Fold, blocks_of, impute
+from mtm.analyses.imputation.score import score_imputed
 from mtm.cohort.cohort import Cohort
 from mtm.cohort.folds import read_folds
 from mtm.errors import InputError
@@ -97,6 +98,30 @@ def test_other_genes_tell_what_failed_and_the_tissue_mean_tells_nothing(made):
     assert (whole["ci_low"] < whole["mean_rho"]).drop("tissue_mean").all()
     assert (whole["explained"] < whole["mean_rho"]).drop("tissue_mean").all()
     assert whole["seconds"]["average"] > whole["seconds"]["vae"] > 0
+
+
+def test_a_tissue_that_is_not_scored_is_in_no_mean(made):
+    """A tissue of one held-out donor has no rho; what is told of it there is not said of all."""
+    cohort, folds = cohort_and_folds(made[0])
+    blood, lung = (cohort.tissue == cohort.tissue_index(name) for name in (BLOOD, "Lung"))
+    few = (folds.to_numpy()[cohort.donor] == -1) | (cohort.donor == cohort.donor[lung][-1])
+    kept = np.flatnonzero(blood | (lung & few))
+    cohort = replace(
+        cohort, expr_tpm=cohort.expr_tpm[kept], samples=cohort.samples.iloc[kept],
+        donor=cohort.donor[kept], tissue=cohort.tissue[kept],
+    )  # fmt: skip
+    gaussian = Imputation(methods=("gaussian",))
+    imputed = impute(cohort, folds, gaussian, Scaling(), "cpu")
+    table = score_imputed(cohort, folds, imputed, ACCURACY, Scaling(), "cpu")
+    rows = table[(table["method"] == "gaussian") & (table["level"] == "gene_wise")]
+    rows = rows.set_index("tissue")
+    assert rows["mean_rho"].notna().to_dict() == {
+        "Lung": False,
+        BLOOD: True,
+        MEAN_OF_TISSUES: True,
+    }
+    assert rows["explained"].notna().all()
+    assert rows.loc[MEAN_OF_TISSUES, "explained"] == rows.loc[BLOOD, "explained"]
 
 
 def test_the_odd_value_is_the_farthest_outlier(made):
