@@ -63,7 +63,8 @@ def normal_scores(values: np.ndarray) -> np.ndarray:
 class RankScaler:
     """Samples of one tissue as a model that is given ranks sees them.
 
-    What moves all genes of a sample alike, as depth, leaves ranks alone.
+    What adds the same to log2(1+TPM) of all genes of a sample leaves ranks alone: a factor of TPM
+    does so for genes far above 1 TPM, and not for silent ones.
 
     Parameters
     ----------
