@@ -51,6 +51,17 @@ def test_what_moves_all_genes_alike_leaves_a_sample_as_it_was():
     np.testing.assert_allclose(ranks.slope[2], fit[1], rtol=1e-4)
 
 
+def test_no_bundle_has_the_value_of_one_training_sample():
+    expr_log2 = np.random.default_rng(3).normal(5, 1, (31, 200)).astype(np.float32)
+    expr_log2[:, 7] = 5
+    exact = tissue_medians(expr_log2, np.zeros(31, int), 1, "own")[0]
+    assert (exact == expr_log2).any(0).all()
+    medians = RankScaler.fit(expr_log2, expr_log2, 0, "own").medians
+    varies = expr_log2.std(0) > 0
+    assert (np.abs(medians - expr_log2) < 1e-5)[:, varies].any(0).mean() < 0.05
+    assert (np.abs(medians - exact) <= 0.13 * expr_log2.std(0) + 1e-5).all()
+
+
 def test_ranks_are_among_the_genes_that_there_are():
     rng = np.random.default_rng(2)
     expr_log2 = rng.normal(5, 1, (30, 6)).astype(np.float32)

@@ -9,7 +9,7 @@ from mtm.errors import InputError
 from mtm.models.base import Training
 from mtm.models.donors import DonorsKey
 from mtm.models.registry import build, load
-from mtm.models.requests import held_out_requests
+from mtm.models.requests import held_out_requests, without_missing
 
 SOURCE = "Whole Blood"
 KEY = DonorsKey(b"of these tests")
@@ -100,3 +100,24 @@ def test_a_member_that_can_leaves_out_genes_that_samples_lack(cohort, tmp_path, 
     weights = getattr(model, "weights", np.full((len(cohort.tissues), 2), 0.5))
     expected = sum(weights[requests.target, [i], None] * told[i] for i in range(2))
     np.testing.assert_allclose(model.predict(lacking, requests), expected, atol=1e-5)
+
+
+def test_a_member_that_sees_ranks_ranks_the_genes_there_are(cohort, tmp_path):
+    made = {
+        name: trained("ridge", {"inputs": name}, cohort, tmp_path / name)[0]
+        for name in ("z", "ranks")
+    }
+    bundles = {name: tmp_path / name for name in made}
+    model, _ = trained(
+        "average", {"models": list(made)}, cohort, tmp_path / "average", members=bundles
+    )
+    requests, _ = held_out_requests(cohort, cohort.donors.index[:6], SOURCE)
+    lacking = cohort.expr_tpm.copy()
+    lacking[np.ix_(np.unique(requests.source_rows), [1, 3])] = np.nan
+    lacking = replace(cohort, expr_tpm=lacking)
+    told = [
+        made["z"].predict(*without_missing(made["z"], lacking, requests)),
+        made["ranks"].predict(lacking, requests),
+    ]
+    np.testing.assert_allclose(model.predict(lacking, requests), np.mean(told, 0), atol=1e-5)
+    assert (model.given_missing, model.completed) == (True, ("z",))

@@ -213,10 +213,11 @@ def test_card_of_ranks_sets_the_encoder_beside_what_knows_it_without(tmp_path, r
     summary = pd.DataFrame(rows, columns=["part", "input", "target", "score"])
     summary = summary.assign(ci_low=0.05, ci_high=0.15, chance=0.5)
     moved = {"symbol": "XIST", "perturbation": "delete", "from_state": "sex 2",
-             "to_state": "sex 1", "p": 0.005}  # fmt: skip
+             "to_state": "sex 1", "p": 0.005, "q": 0.02}  # fmt: skip
+    no_test = moved | {"perturbation": "overexpress", "p": np.nan, "q": np.nan}
     tables = {
         "ranks/summary.tsv": summary,
-        "ranks/perturbation.tsv": pd.DataFrame([moved]),
+        "ranks/perturbation.tsv": pd.DataFrame([moved, no_test]),
     }
     results = pages.MadeUp(tmp_path, tables, run.results.config)
     results.__dict__["summary"] = run.results.summary
@@ -229,7 +230,7 @@ def test_card_of_ranks_sets_the_encoder_beside_what_knows_it_without(tmp_path, r
         "From the source's code a ridge tells other tissues with 0.10 (0.05 to 0.15); "
         "z-scores 0.20.",
         "Of 1 perturbations, these move codes most towards the other state: XIST (delete, "
-        "sex 2 to sex 1, P 0.005).",
+        "sex 2 to sex 1, P 0.005, q 0.02).",
     ]
 
 

@@ -13,8 +13,11 @@ from mtm.vocabulary import Measure
 HELD_VALUES = 1 << 22
 # Standardised scores are limited to plus and minus this, as z-scores are.
 FARTHEST = 5.0
-# Scores that differ by less do not differ.
+# Scores and values that differ by less do not differ.
 CONSTANT = 1e-6
+# A median is the value of one training sample, which whoever has it finds in a bundle: what is
+# kept is rounded to this share of the gene's sd.
+MEDIAN_STEP = 0.25
 
 
 def tissue_medians(
@@ -60,14 +63,15 @@ def normal_scores(values: np.ndarray) -> np.ndarray:
 class RankScaler:
     """Samples of one tissue as a model that is given ranks sees them.
 
-    What moves all genes of a sample alike, as depth, leaves ranks alone.
+    What adds the same to log2(1+TPM) of all genes of a sample leaves ranks alone: a factor of TPM
+    does so for genes far above 1 TPM, and not for silent ones.
 
     Parameters
     ----------
     tissue
         Number of the tissue.
     medians
-        Of training samples, log2(1+TPM), ``(n_genes,)``, float32.
+        Of training samples, log2(1+TPM), in steps of `MEDIAN_STEP`, ``(n_genes,)``, float32.
     mean, sd
         Of the training samples' normal scores, ``(n_genes,)``, float32.
     slope
@@ -90,6 +94,9 @@ class RankScaler:
         """Fit on training samples of `tissue`, TPM and z-scores, ``(n_samples, n_genes)``."""
         own = np.zeros(len(expr_tpm), np.int64)
         medians = tissue_medians(expr_tpm, own, 1, measure)
+        step = MEDIAN_STEP * log2_tpm(expr_tpm, measure).std(0)
+        step = np.where(step > CONSTANT, step, CONSTANT)
+        medians = (np.rint(medians / step) * step).astype(np.float32)
         scores = normal_scores(deviations(expr_tpm, own, medians, measure))
         mean, sd = scores.mean(0, dtype=np.float64), scores.std(0, dtype=np.float64)
         sd = np.where(sd > CONSTANT, sd, 1)

@@ -58,22 +58,22 @@ class Average(Predictor):
 
     @property
     def takes_missing(self) -> bool:
-        """Whether a member leaves out genes that inputs lack."""
-        return any(member.takes_missing for member in self.members.values())
+        """Whether a member leaves out genes that inputs lack, or ranks those there are."""
+        return any(member.given_missing for member in self.members.values())
 
     @property
     def completed(self) -> tuple[str, ...]:
         """Members that do not, and are given the training mean."""
         names: list[str] = []
         for name, member in self.members.items():
-            names += member.completed if member.takes_missing else [name]
+            names += member.completed if member.given_missing else [name]
         return tuple(names)
 
     def _told(self, inputs: Cohort, requests: Requests) -> Iterator[np.ndarray]:
         """Yield what each member predicts, on this scale."""
         for member in self.members.values():
             asked = (inputs, requests)
-            if not member.takes_missing:
+            if not member.given_missing:
                 asked = without_missing(member, *asked)
             expr_z = member.predict(*asked)
             yield self._rescaled(member, self.scaler, expr_z, requests.target)

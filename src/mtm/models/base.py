@@ -195,6 +195,11 @@ class Predictor(ABC):
         return self.parameters.scale
 
     @property
+    def given_missing(self) -> bool:
+        """Whether genes that inputs lack stay NaN for it; others are given the training mean."""
+        return self.takes_missing or self.ranks is not None
+
+    @property
     def several_sources(self) -> bool:
         """Whether `predict` takes several samples of a donor."""
         return self.parameters.several_sources

@@ -52,12 +52,13 @@ def ranks_card(results: Results) -> Iterator[str]:
 
 def _moved(table: pd.DataFrame | None) -> Iterator[str]:
     """Name the perturbations that move codes to the other state."""
-    if table is None or table.empty:
+    if table is None or not table["p"].notna().any():
         return
+    table = table.dropna(subset="p")
     best = table.nsmallest(4, "p", keep="first")
     named = [
         f"{row['symbol']} ({row['perturbation']}, {row['from_state']} to {row['to_state']}, "
-        f"P {p_value(row['p'])})"
+        f"P {p_value(row['p'])}, q {p_value(row['q'])})"
         for _, row in best.iterrows()
     ]
     yield (

@@ -393,7 +393,7 @@ def fill_missing(model: Predictor, samples: NewSamples) -> int:
         Genes that were set, of the source with most; 0 where the model, or a member of it, leaves
         missing ones out.
     """
-    if model.takes_missing or model.ranks is not None:
+    if model.given_missing:
         return 0
     most = 0
     for source in samples.sources:

@@ -35,7 +35,7 @@ class Ranks(Section):
     learning_rate: float = key(1e-3, "Highest learning rate of AdamW; it rises and falls in one cycle.", gt=0)
     batch_size: int = key(32, "Samples in an optimiser step.", ge=1, unit="samples")
     components: int = key(64, "Principal components of rank values that stand beside the code.", ge=1, unit="components")
-    probes: Names = key(("sex", "age", "hardy"), "Columns of donors that a linear probe reads from the code, beside the tissue; those that the cohort lacks are left out.")
+    probes: Names = key(("sex", "age", "hardy"), "Columns of donors that a linear probe reads from the code; those that the cohort lacks are left out.")
     perturbation: Perturbation = Perturbation()
     seed: int = seed("Seed of weights, masks and draws, plus the fold.")
 

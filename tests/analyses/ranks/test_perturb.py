@@ -7,9 +7,11 @@ import torch
 from cohorts import SOURCE, simulated_cohort
 
 from mtm.analyses.ranks.encoder import Encoder, save
-from mtm.analyses.ranks.perturb import COLUMNS, perturb_genes
+from mtm.analyses.ranks.perturb import COLUMNS, _mean_ranks, perturb_genes
+from mtm.analyses.ranks.sentences import NO_GENE
 from mtm.errors import CannotDo
 from mtm.settings.ranks import Perturbation, Ranks
+from mtm.statistics.testing import benjamini_hochberg
 
 # In men the gene is beyond the end of the sentence.
 N_DONORS, N_GENES, LENGTH = 320, 60, 20
@@ -61,6 +63,15 @@ def test_a_planted_gene_moves_codes_towards_the_other_sex(cohort, folds, encoder
     # It is first already, or not there.
     there = by.loc[[("overexpress", "sex 2"), ("delete", "sex 1")]]
     np.testing.assert_allclose(there[["shift", "shift_to_goal"]], 0, atol=1e-5)
+    # Where no sentence changes nothing is tested, and no other test pays for it.
+    assert there[["p", "q"]].isna().all(axis=None)
+    np.testing.assert_allclose(towards["q"], benjamini_hochberg(towards["p"].to_numpy()))
+
+
+def test_genes_of_like_rank_are_in_as_many_sentences():
+    sentences = np.array([[2, 0, 1], [0, 1, NO_GENE], [0, NO_GENE, NO_GENE]], np.int32)
+    found = _mean_ranks([sentences[:2], sentences[2:]], 4)
+    np.testing.assert_allclose(found, [0.5 / 3, 1, 2 / 3, 1])
 
 
 def test_what_cannot_be_perturbed_is_said(cohort, folds, encoders):

@@ -60,6 +60,11 @@ class Way:
     codes: np.ndarray
     axis: np.ndarray
 
+    def changes(self, encoder: Encoder, change, gene: int) -> bool:
+        """Whether the encoder is shown another sentence of any sample."""
+        length = encoder.places.num_embeddings
+        return bool((change(self.sentences, gene) != self.sentences)[:, :length].any())
+
     def shifts(self, encoder: Encoder, change, gene: int) -> np.ndarray:
         """Return how far samples move, and how far towards the goal, ``(n, 2)``.
 
@@ -151,13 +156,14 @@ def shifts_of(
     -------
     pd.DataFrame
         One row a gene and perturbation: ``gene``, ``perturbation`` and the numbers of `COLUMNS`.
+        What changes no sentence is no test: its P is NaN.
     """
     ranks = _mean_ranks([way.sentences for _, way in ways], n_genes)
-    others = np.setdiff1d(np.flatnonzero(np.isfinite(ranks)), genes)
-    nulls = {}
-    for gene in genes:
-        rank = ranks[gene] if np.isfinite(ranks[gene]) else np.nanmax(ranks)
-        nulls[gene] = others[np.argsort(np.abs(ranks[others] - rank), kind="stable")[:n_null]]
+    others = np.setdiff1d(np.arange(n_genes), genes)
+    nulls = {
+        gene: others[np.argsort(np.abs(ranks[others] - ranks[gene]), kind="stable")[:n_null]]
+        for gene in genes
+    }
     rows = []
     for name, change in CHANGES.items():
         moved = {
@@ -168,6 +174,7 @@ def shifts_of(
         }
         for gene in genes:
             null = np.array([moved[int(other)][1] for other in nulls[gene]])
+            tested = len(null) and any(way.changes(e, change, gene) for e, way in ways)
             rows.append(
                 {
                     "gene": gene, "perturbation": name, "mean_rank": ranks[gene],
@@ -175,21 +182,23 @@ def shifts_of(
                     "shift_to_goal": moved[int(gene)][1], "n_null": len(null),
                     "null_median": np.median(null) if len(null) else np.nan,
                     "null_q95": np.quantile(null, 0.95) if len(null) else np.nan,
-                    "p": permutation_p(moved[int(gene)][1], null),
+                    "p": permutation_p(moved[int(gene)][1], null) if tested else np.nan,
                 }
             )  # fmt: skip
     return pd.DataFrame(rows)
 
 
 def _mean_ranks(sentences: list[np.ndarray], n_genes: int) -> np.ndarray:
-    """Mean place of each gene in the sentences that have it, from 0 (first) to 1; NaN of none."""
-    total, count = np.zeros(n_genes), np.zeros(n_genes)
+    """Mean place of each gene, from 0 (first) to 1: last, or not in a sentence.
+
+    So genes of like rank stand alike, and in as many sentences.
+    """
+    total, n = np.zeros(n_genes), sum(map(len, sentences))
     for part in sentences:
         there = part != NO_GENE
         places = np.arange(part.shape[1]) / np.maximum(there.sum(1, keepdims=True) - 1, 1)
-        np.add.at(total, part[there], places[there])
-        np.add.at(count, part[there], 1)
-    return np.divide(total, count, out=np.full(n_genes, np.nan), where=count > 0)
+        np.add.at(total, part[there], 1 - places[there])
+    return 1 - total / max(n, 1)
 
 
 def _rows(

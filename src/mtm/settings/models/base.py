@@ -170,7 +170,7 @@ PENALTIES = tuple(float(value) for value in np.logspace(-3, 3, 25))
 
 SCALE_MEANING = "Scale of source and target - z-scores of log2(1+TPM) or of TPM."
 SCALE = key("log2_z", SCALE_MEANING)
-INPUTS = key("z", "How samples of the source are seen - `z`, z-scores; `ranks`, where each gene stands among those of the sample, its tissue's median taken off (methods 6.25): whatever moves all genes of a sample alike, as depth or gain, leaves it.")
+INPUTS = key("z", "How samples of the source are seen - `z`, z-scores; `ranks`, where each gene stands among those of the sample, its tissue's median taken off (methods 6.25): what adds the same to all logarithms of a sample leaves it, so a factor of TPM does as far as genes are well above 1 TPM.")
 MIN_PAIRS = key(10, "Tissues with fewer training donors who also have the source are not fitted; they get the training mean.", ge=2, unit="donors")
 MEMORY_MB = key(1024, "Working set of the solver.", gt=0, unit="MiB")
 COVARIATE_COLUMNS = key(COVARIATES, "Covariates of donors and samples, used as far as the cohort has them.")
