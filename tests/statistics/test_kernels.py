@@ -76,6 +76,21 @@ def test_sparse_draws_are_constant_or_have_the_rho_of_who_was_drawn():
             np.testing.assert_allclose(found[gene], expected, atol=2e-5)
 
 
+def test_draws_of_two_donors_are_as_far_from_zero_as_rho_can_be():
+    values = np.random.default_rng(4).permuted(np.ones((2, 500, 7)) * np.arange(7) ** 1.5, axis=2)
+    values = values.transpose(0, 2, 1).copy()
+    values[1, :4, 0] = values[0, :4, 1] = 2
+    drawn = torch.zeros(4, 7)
+    for draw, (first, second) in zip(drawn, [(0, 3), (1, 6), (4, 5), (2, 3)], strict=True):
+        draw[first], draw[second] = 5, 2
+    units = [standardise(torch.from_numpy(of), 0)[0].float() for of in values]
+    rho = weighted_correlations(*units, drawn).numpy()
+    slopes = [of[[0, 1, 4, 2]] - of[[3, 6, 5, 3]] for of in values]
+    expected = np.sign(slopes[0] * slopes[1])
+    expected[[0, 3], 0] = np.nan
+    np.testing.assert_array_equal(rho, expected)
+
+
 def test_folds_without_a_correlation_are_left_out_of_the_mean():
     rho = np.random.default_rng(2).uniform(-0.9, 0.9, (3, 5, 4)).astype(np.float32)
     rho[1, 2, 1] = rho[:, 3, 2] = np.nan

@@ -170,6 +170,10 @@ def weighted_correlations(
     exact = _with_constants(*(part[:, some] for part in sums.split(n_genes, 1)))
     rho = variance_p.mul_(variance_o).rsqrt_().mul_(covariance).clamp_(-1, 1)
     rho[:, some] = exact
+    # Two points are on a line: rounding below 1 would be most of Fisher's z.
+    of_two = (weights > 0).sum(1) == 2
+    told = rho[of_two]
+    rho[of_two] = torch.where(told.isnan(), told, told.sign())
     return rho
 
 
