@@ -36,6 +36,16 @@ def test_configs_of_the_project_are_valid(path):
     check_config(yaml.safe_load((ROOT / path).read_text()))
 
 
+def test_a_model_may_be_taken_out_whose_bundles_would_go():
+    config = yaml.safe_load((ROOT / "config/config.yaml").read_text())
+    dropped = config["storage"]["drop_fold_bundles"]
+    mine = config | {"models": {k: v for k, v in config["models"].items() if k not in dropped}}
+    check_config(copy.deepcopy(mine))
+    mine["storage"] = {"drop_fold_bundles": [*dropped, "joint_other"]}
+    with pytest.raises(InputError, match="found 'joint_other'.*Did you mean 'joint_others'"):
+        check_config(mine)
+
+
 def test_defaults_are_filled_in_at_every_level():
     config = checked(
         models={"net": {"class": "mtm", "parameters": {"steps": 7}}}, folds={"n_folds": 3}

@@ -46,6 +46,9 @@ CohortName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-
 ModelName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_]*$", max_length=64)]
 File = Annotated[str, Field(description="Path of the file.")]
 
+# Names at least so alike differ by a slip of the hand.
+TYPO = 0.8
+
 
 class Config(Section):
     """One cohort, its models and how they are scored."""
@@ -197,5 +200,8 @@ class Config(Section):
             for name in names:
                 if name not in known:
                     near = get_close_matches(name, known, n=1)
+                    # Of a model that was taken out nothing is kept; what is mistyped is told.
+                    if where == "storage.drop_fold_bundles" and not get_close_matches(name, known, 1, TYPO):
+                        continue
                     hint = f"Did you mean {near[0]!r}?" if near else ""
                     yield InputError(where, shown(name), f"models of the run: {', '.join(self.models)}", hint)
