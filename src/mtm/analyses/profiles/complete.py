@@ -130,6 +130,8 @@ def complete(around: Surroundings, settings: ProfileSettings, device: str) -> pd
     hole = ~observed[wanted]
     value[wanted] = np.where(hole, told.stack + mean, value[wanted])
     half[wanted] = np.where(hole, told.half, np.nan)
+    if unsure := int(np.isnan(told.half[hole]).sum()):
+        log.warning("%d of %d holes without an interval: too few genes", unsure, hole.sum())
     low, high = np.maximum(value - half, np.minimum(stack.lowest, value)), value + half
     parts = _parts(around, [stack.used(kind) for kind in kind_of(observed)], observed)
     n_tissues = len(table.tissues)

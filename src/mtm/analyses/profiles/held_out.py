@@ -183,9 +183,11 @@ def score_fold(
         for method, one in (("trees", told.trees), ("hybrid", told.hybrid), (STACK, told.stack)):
             if one is not None:
                 scores.of(way, method, case, one)
-        inside = np.abs(told.stack - case.true) <= told.half
-        key = way.name, STACK, "coverage"
-        scores.add(key, case.rows, score.mean_sums(inside, case.hidden))
+        sure = case.hidden & np.isfinite(told.half)
+        if (some := sure.any(1)).any():
+            inside = np.abs(told.stack - case.true) <= told.half
+            sums = score.mean_sums(inside[some], sure[some])
+            scores.add((way.name, STACK, "coverage"), case.rows[some], sums)
 
 
 def _score_simple(scores: Scores, cases: dict[Hidden, _Case], table, mean: np.ndarray) -> None:

@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import numpy as np
@@ -23,6 +23,8 @@ LEFT_OUT = 6
 NOTHING, LITTLE, MUCH, MOST = KINDS = range(4)
 FEW = 6
 LEVEL = 0.95
+# Of fewer genes the largest error is no 95% quantile of one more's, LEVEL / (1 - LEVEL).
+FEWEST_LEFT_OUT = 19
 SURE = 2.0
 ADDED = ("trees", "hybrid")
 
@@ -84,7 +86,8 @@ class Stack:
         Of each kind of gene, shape ``(n_kinds, 2, 2)``: trees and hybrid by level and by what
         is about it.
     quantile
-        Of each kind, half an interval in the linear part's sds.
+        Of each kind, half an interval in the linear part's sds; NaN where fewer than
+        `FEWEST_LEFT_OUT` genes say it.
     lowest
         Smallest value of each tissue in training, shape ``(n_tissues,)``.
     device
@@ -141,7 +144,7 @@ class Told:
     linear, trees, hybrid, stack
         By the linear part, with trees, by the network alone, by all; None where it was not fitted.
     half
-        Half a 95% interval of `stack`; 0 where a value was seen.
+        Half a 95% interval of `stack`; 0 where a value was seen, NaN where it is not known.
     """
 
     linear: np.ndarray
@@ -190,8 +193,9 @@ def fit_stack(
 ) -> Stack:
     """Fit all parts to the genes of which something is to be seen.
 
-    Trees and network are fitted without a sixth of these genes, whole chromosomes, which then say
-    how much of them is to be added: nothing where it would make these genes worse.
+    Trees, network and a linear part for this are fitted without a sixth of these genes, whole
+    chromosomes, which then say how much is to be added (nothing where it would make these genes
+    worse) and how wide intervals are.
 
     Parameters
     ----------
@@ -213,12 +217,15 @@ def fit_stack(
     blocks = around.features(expr_log2, mean)
     linear = fit_linear(expr_log2[rows], [block[rows] for block in blocks.values()])
     seconds = {"linear": time.perf_counter() - start}
-    genes = asked(around, expr_log2, mean, settings).of(rows)
     left_out = _left_out(around.table.genes["chrom"].to_numpy()[rows], rng)
+    kept = rows[~left_out]
+    inner = fit_linear(expr_log2[kept], [block[kept] for block in blocks.values()])
+    genes = asked(around, expr_log2, mean, settings).of(rows)
+    genes = replace(genes, seen=expr_log2[rows] - inner.tissue_mean)
     trees = hybrid = None
     if "trees" in settings.parts:
         start = time.perf_counter()
-        trees = _fit_trees(linear, genes, np.flatnonzero(~left_out), settings, rng, seed)
+        trees = _fit_trees(inner, genes.seen[~left_out], settings, rng, seed)
         seconds["trees"] = time.perf_counter() - start
     if "hybrid" in settings.parts:
         from mtm.analyses.profiles.hybrid import fit_hybrid
@@ -230,31 +237,30 @@ def fit_stack(
         seconds["hybrid"] = time.perf_counter() - start
     nothing = np.zeros((len(KINDS), len(ADDED), 2)), np.ones(len(KINDS))
     lowest = np.nanmin(expr_log2[rows], 0)
-    stack = Stack(linear, trees, hybrid, *nothing, lowest, device, seconds)
-    weights, quantile = _weigh(stack, genes, np.flatnonzero(left_out), rng)
+    stack = Stack(inner, trees, hybrid, *nothing, lowest, device, seconds)
+    weights, quantile = _weigh(stack, genes.of(np.flatnonzero(left_out)), rng)
     log.info("weights of %s by kind of gene: %s", ", ".join(ADDED), weights.round(2).tolist())
-    return Stack(linear, trees, hybrid, weights, quantile, lowest, device, seconds)
+    return replace(stack, linear=linear, weights=weights, quantile=quantile)
 
 
 def _left_out(chrom: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Choose chromosomes with a sixth of the genes, one at least and not all."""
+    """Choose chromosomes with a sixth of the genes, of few genes with enough, but not all."""
     names = rng.permutation(np.unique(chrom))
     share = np.array([(chrom == name).mean() for name in names]).cumsum()
-    chosen = names[: min(max(1, int((share < 1 / LEFT_OUT).sum())), len(names) - 1)]
+    wanted = max(1 / LEFT_OUT, min(FEWEST_LEFT_OUT / len(chrom), 1 / 2))
+    chosen = names[: min(int((share < wanted).sum()) + 1, len(names) - 1)]
     return np.isin(chrom, chosen)
 
 
 def _fit_trees(
     linear: Linear,
-    genes: Asked,
-    kept: np.ndarray,
+    train: np.ndarray,
     settings: ProfileSettings,
     rng: np.random.Generator,
     seed: int,
 ) -> tuple[Trees, ...]:
     """Fit trees of each kind to what the linear part leaves, its mean by fits without the gene."""
-    train = genes.seen[kept]
-    known, mean = np.isfinite(train), linear.train_mean[kept]
+    known, mean = np.isfinite(train), linear.train_mean
 
     def drawn(kind: int, tissue: int) -> tuple[np.ndarray, np.ndarray]:
         rows = np.repeat(np.flatnonzero(known[:, tissue]), settings.trees.draws)
@@ -271,7 +277,7 @@ def _fit_trees(
     )
 
 
-def tell(stack: Stack, genes: Asked, mean: np.ndarray | None = None) -> Told:
+def tell(stack: Stack, genes: Asked) -> Told:
     """Tell the holes of genes by every part.
 
     Parameters
@@ -280,10 +286,8 @@ def tell(stack: Stack, genes: Asked, mean: np.ndarray | None = None) -> Told:
         From `fit_stack`.
     genes
         From `asked`.
-    mean
-        What the surroundings tell; of training genes, by fits without them. None takes the fit's.
     """
-    mean = stack.linear.mean(genes.features) if mean is None else mean
+    mean = stack.linear.mean(genes.features)
     linear, sd = filled(genes.seen, mean, stack.linear.covariance, with_sd=True)
     hole = ~np.isfinite(genes.seen)
     kind = kind_of(~hole)
@@ -329,20 +333,19 @@ def _corrections(
 
 
 def _weigh(
-    stack: Stack, genes: Asked, out: np.ndarray, rng: np.random.Generator
+    stack: Stack, genes: Asked, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
     """Choose weights and widths on the genes left out, each kind of gene by itself."""
-    seen = np.isfinite(genes.seen[out])
-    mean = stack.linear.train_mean[out]
-    weights, quantile = stack.weights.copy(), stack.quantile.copy()
+    seen = np.isfinite(genes.seen)
+    weights, quantile = stack.weights.copy(), np.full(len(KINDS), np.nan)
     for kind in KINDS:
         hidden = hide_to_kind(rng, seen, kind)
         rows = np.flatnonzero(hidden.any(1) & (kind_of(seen & ~hidden) == kind))
-        if not len(rows):
+        if len(rows) < FEWEST_LEFT_OUT:
             continue
-        some, hid = genes.of(out[rows], hidden[rows]), hidden[rows]
-        told = tell(stack, some, mean[rows])
-        true = genes.seen[out[rows]]
+        some, hid = genes.of(rows, hidden[rows]), hidden[rows]
+        told = tell(stack, some)
+        true = genes.seen[rows]
         added = [None if one is None else one - told.linear for one in (told.trees, told.hybrid)]
         left = true - told.linear
         # Of a gene that nobody measured it is the shape that counts, and each gene alike.
