@@ -89,3 +89,17 @@ def test_what_is_hidden_was_seen_and_kinds_go_by_what_is_left():
     left = np.arange(12)[None, :] < np.array([0, 1, 4, 5, 10, 11, 12])[:, None]
     assert kind_of(left).tolist() == [0, 1, 1, 2, 3, 3, 3]
     assert len(KINDS) == 4
+
+
+def test_of_few_genes_no_interval_is_told_and_the_rest_is(caplog):
+    few = table(24)
+    values = few.expr_log2.copy()
+    values[::5, 1] = np.nan
+    around = surroundings_of(Table(values, TISSUES, few.genes), SETTINGS)
+    told = complete(around, SETTINGS, "cpu")
+    holes = told[~told["observed"]]
+    assert holes["value"].notna().all()
+    assert holes[["low", "high"]].isna().all().all()
+    assert "5 of 5 holes without an interval: too few genes" in caplog.text
+    scores = measure_accuracy(around, SETTINGS, "cpu")
+    assert (scores["measure"] == "coverage").sum() == 0

@@ -86,8 +86,8 @@ class Stack:
         Of each kind of gene, shape ``(n_kinds, 2, 2)``: trees and hybrid by level and by what
         is about it.
     quantile
-        Of each kind, half an interval in the linear part's sds; NaN where fewer than
-        `FEWEST_LEFT_OUT` genes say it.
+        Of each kind, half an interval in the linear part's sds: the widest of other kinds where
+        fewer than `FEWEST_LEFT_OUT` genes say it, NaN where none has so many.
     lowest
         Smallest value of each tissue in training, shape ``(n_tissues,)``.
     device
@@ -332,9 +332,7 @@ def _corrections(
     return out
 
 
-def _weigh(
-    stack: Stack, genes: Asked, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
+def _weigh(stack: Stack, genes: Asked, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Choose weights and widths on the genes left out, each kind of gene by itself."""
     seen = np.isfinite(genes.seen)
     weights, quantile = stack.weights.copy(), np.full(len(KINDS), np.nan)
@@ -358,6 +356,8 @@ def _weigh(
         # As for one gene more, of which the quantile is to hold.
         level = min(LEVEL * (len(rows) + 1) / len(rows), 1.0)
         quantile[kind] = np.quantile(np.abs(true - best)[hid] / sd.clip(min=1e-9), level)
+    known = np.isfinite(quantile)
+    quantile[~known] = quantile[known].max() if known.any() else np.nan
     return weights, quantile
 
 
