@@ -74,19 +74,3 @@ def test_a_donor_without_samples_is_told_from_covariates(cohort, model):
     assert build("joint").parameters.without_samples
     assert not build("joint", {"covariates": ()}).parameters.without_samples
     assert not build("ridge").parameters.without_samples
-
-
-def test_a_source_seen_as_ranks_has_the_variance_of_its_z_scores():
-    cohort = simulated_cohort(n_donors=300, n_genes=6, keep=1.0)
-    blood, lung = map(cohort.tissue_index, ("Whole Blood", "Lung"))
-    model = build("joint", SMALL | {"inputs": "ranks", "covariates": ()})
-    training = cohort.of_donors(cohort.donors.index[:200])
-    model.fit(Training(training, blood, device="cpu"))
-    assert (model.ranks.slope < 0.8).any()
-    rows = np.sort(cohort.row_of()[200:, [lung, blood]], axis=0)
-    asked = Requests(rows[:, :1], np.full(len(rows), blood))
-    observed = model.scaler.transform(cohort.expr_tpm[rows[:, 1]], cohort.tissue[rows[:, 1]])
-    off = np.square(observed - model.predict(cohort, asked)).mean(0)
-    np.testing.assert_allclose(off / model.predict_sd(cohort, asked)[0] ** 2, 1, atol=0.35)
-    expected = model.expected_variance([lung], [blood])[0]
-    np.testing.assert_allclose(np.sqrt(expected), model.predict_sd(cohort, asked)[0], rtol=1e-5)

@@ -212,7 +212,7 @@ class Joint(Predictor):
         """As every model's; a tissue that training never saw tells nothing."""
         seen = np.isfinite(self.scaler.mean).all(1)
         given = [tissue for tissue in sources if seen[tissue]]
-        return self._of_z(expected_variance(self.fits, given, targets), targets)
+        return expected_variance(self.fits, given, targets)
 
     def predict_sd(self, inputs: Cohort, requests: Requests) -> np.ndarray:
         """As every model's: by which samples and covariates are given, not by what they hold."""
@@ -223,16 +223,8 @@ class Joint(Predictor):
             variance = expected_variance(
                 self.fits, tissues, targets.tolist(), with_covariates, observed
             )
-            result[members] = np.sqrt(self._of_z(variance, targets))[place]
+            result[members] = np.sqrt(variance)[place]
         return result
-
-    def _of_z(self, variance: np.ndarray, targets: Sequence[int]) -> np.ndarray:
-        """Make variances of ranks those of z-scores, ``(n_targets, n_genes)``, in place."""
-        if self.ranks is not None:
-            rows, share = np.asarray(targets) == self.ranks.tissue, np.square(self.ranks.slope)
-            # Beside what ranks tell of z-scores, whose variance is 1, there is what they do not.
-            variance[rows] = share * variance[rows] + np.maximum(1 - share, 0)
-        return variance
 
     def _covariates_of(self, inputs: Cohort, requests: Requests) -> torch.Tensor | None:
         """Standardised covariates of each request's donor; None where the input has not all."""
