@@ -1,16 +1,30 @@
 """Fit one model on the training donors of one fold, or on all donors."""
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 from mtm.cohort.cohort import Cohort
 from mtm.cohort.folds import read_folds, some_donors
 from mtm.io import remove_files, write_tsv
-from mtm.models.base import Training
+from mtm.models.base import Predictor, Training
 from mtm.models.donors import DonorsKey
 from mtm.models.registry import build
 from mtm.pipeline.scripting import run
 from mtm.settings.scaling import Scaling
+
+
+def monitor_of(held_out: Cohort, source: str) -> Callable[[Predictor], dict[str, float]]:
+    """Import PyTorch, which not every model needs, where a model asks to be monitored."""
+
+    @cache
+    def made():
+        from mtm.predictions.monitoring import held_out_monitor
+
+        return held_out_monitor(held_out, source)
+
+    return lambda model: made()(model)
 
 
 def main(snakemake):
@@ -39,11 +53,8 @@ def main(snakemake):
         donors_key=DonorsKey.read(inputs.donors_key),
     )
     if settings["monitor_every"] and held_out:
-        # It imports PyTorch, which not every model needs.
-        from mtm.predictions.monitoring import held_out_monitor
-
         training.monitor_every = settings["monitor_every"]
-        training.monitor = held_out_monitor(cohort.of_donors(held_out), settings["source"])
+        training.monitor = monitor_of(cohort.of_donors(held_out), settings["source"])
     del cohort
     model = build(params.model_class, params.parameters)
     wildcards = snakemake.wildcards

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy.stats import rankdata
 
 from mtm.cohort.cohort import Cohort
+from mtm.cohort.ranks import mean_ranks
 from mtm.cohort.scaling import TissueScaler, log2_tpm
 from mtm.models.layout import Layout, summary
 from mtm.vocabulary import Measure
@@ -198,7 +198,7 @@ def _tpm_sum(expr_tpm: np.ndarray, of: Measure) -> np.ndarray:
 
 def _unit_ranks(values: np.ndarray) -> np.ndarray:
     """Ranks over genes, centred and of norm 1, ``(n_rows, n_genes)``, float32; 0 if all tie."""
-    ranks = rankdata(values, axis=1).astype(np.float32) - np.float32((values.shape[1] + 1) / 2)
+    ranks = mean_ranks(values).astype(np.float32) - np.float32((values.shape[1] + 1) / 2)
     norm = np.linalg.norm(ranks, axis=1, keepdims=True)
     return np.divide(ranks, norm, out=np.zeros_like(ranks), where=norm > 0)
 

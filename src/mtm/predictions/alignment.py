@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.special import digamma, ndtri, polygamma
-from scipy.stats import rankdata
 
+from mtm.cohort.ranks import mean_ranks
 from mtm.cohort.scaling import TissueScaler, log2_tpm
 from mtm.errors import InputError
 from mtm.models.base import Predictor
@@ -317,5 +317,5 @@ def _to_quantiles(expr_z: np.ndarray, scaler: TissueScaler) -> np.ndarray:
     pooled = np.sort(np.maximum(mean[:, None] + sd[:, None] * normal, least), axis=None)
     reference = pooled[n_draws // 2 :: n_draws]
     values = expr_z * sd + mean
-    ranks = rankdata(values, axis=1) - 1
+    ranks = mean_ranks(values) - 1
     return ((np.interp(ranks, np.arange(n_genes), reference) - mean) / sd).astype(np.float32)
