@@ -67,8 +67,8 @@ def _nothing_ran(path: Path, table: pd.DataFrame) -> Iterator[dict[str, str]]:
                 "analysis": "/".join(name.parts[-2:]) + (f" of {about}" if about else ""),
                 "model": model,
                 "reason": f"nothing ran; most often: {part['reason'].mode()[0]}",
-                "remedy": "more samples, or lower limits of this analysis in the configuration; "
-                f"every row's reason is in {path}",
+                "remedy": "give the cohort what the reason names, or lower the limits of this "
+                f"analysis in the configuration; every row's reason is in {path}",
             }
 
 
