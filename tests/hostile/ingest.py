@@ -485,7 +485,8 @@ OWN = [
         ("one sample of z-scores a thousand times as large", both(matrix(lambda tpm: one_sample(4, lambda x: 1000 * x)(np.log(tpm) - 3)), settings(inputs={"units": "zscores"})), f"sample {IDS[4]}", GCT, {}),
         ("a model of TPM for z-scores", settings(inputs={"units": "zscores"}, models={"r": {"class": "ridge", "parameters": {"scale": "tpm_z"}}}), "has no TPM", "models.r.parameters.scale", {}),
         ("units that there are not", settings(inputs={"units": "fpkm"}), "tpm, counts, rpkm, log2, zscores, intensity", "inputs.units", {}),
-        ("an expression file whose rows are samples", lambda folder: pd.DataFrame(values().T, IDS, GENES).to_csv(folder / "turned.csv") or settings(inputs={"expression": "turned.csv"})(folder), "genes its rows", SAMPLES, {}),
+        *((f"an expression file whose rows are samples, {kind} its columns", lambda folder, genes=genes: pd.DataFrame(values().T, IDS, genes).to_csv(folder / "turned.csv") or settings(inputs={"expression": "turned.csv"})(folder), says, names, {})
+          for kind, genes, says, names in (("Ensembl ids", GENES, "Transpose the table", "turned.csv"), ("symbols", [f"NAME{i}" for i in range(len(GENES))], "genes its rows", SAMPLES))),
         ("commas in a table named .tsv", lambda folder: (folder / "people.tsv").write_text((folder / PEOPLE).read_text().replace("\t", ",")) and settings(inputs={"subject_phenotypes": "people.tsv"})(folder), "ends in .csv", "people.tsv", {}),
         ("a CSV with a quote that does not end", lambda folder: (folder / "e.csv").write_text('"gene","' + '","'.join(IDS) + '"\n"G1,' + ",".join("1" * len(IDS)) + "\n") and settings(inputs={"expression": "e.csv"})(folder), "a quote without its end", "e.csv", {}),
         ("a misspelt source, a bad age and a bad RIN", both(text(PEOPLE, column("AGE", "1944")), text(SAMPLES, column("SMRIN", "70")), settings(source="Blod")), "2 problems", PEOPLE, {"then": told("'1944'", "'70'")}),

@@ -1,5 +1,6 @@
 """What readers of expression files hand on: the header, then block after block of genes."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,6 +11,7 @@ from mtm.errors import InputError
 
 BLOCK_GENES = 512
 SYMBOL_COLUMNS = ("symbol", "description", "gene_name", "gene_symbol")
+_ENSEMBL = re.compile(r"ENS[A-Z]*G\d{11}(\.\d+)?")
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,10 @@ class GeneBlock:
 
 
 def checked_samples(where: str, sample_ids: Sequence[str]) -> tuple[str, ...]:
-    """Return `sample_ids` without blanks around them, if there are any and all are named once."""
+    """Return `sample_ids` without blanks around them, if there are any and all are named once.
+
+    Genes are none: who has them for columns is told to transpose the table.
+    """
     index = pd.Index([sample_id.strip() for sample_id in sample_ids])
     if not len(index) or (index == "").any():
         found = f"an empty name in column {list(index).index('') + 1}" if len(index) else "none"
@@ -65,4 +70,11 @@ def checked_samples(where: str, sample_ids: Sequence[str]) -> tuple[str, ...]:
     if index.has_duplicates:
         name = index[index.duplicated()][0]
         raise InputError(f"{where}, sample ids", f"duplicate sample {name}", "every sample once")
+    if index.str.fullmatch(_ENSEMBL).all():
+        raise InputError(
+            f"{where}, sample ids",
+            f"gene ids ({index[0]})",
+            "genes as rows and samples as columns (h5ad: samples in obs, genes in var)",
+            "Transpose the table.",
+        )
     return tuple(index)

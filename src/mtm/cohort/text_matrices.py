@@ -22,7 +22,7 @@ from mtm.cohort.blocks import (
     GeneBlock,
     checked_samples,
 )
-from mtm.cohort.delimited import comma_fields, tab_fields
+from mtm.cohort.delimited import comma_fields, is_csv, tab_fields
 from mtm.cohort.genes import GeneKey, gene_key
 from mtm.cohort.lines import byte_lines, readable
 from mtm.errors import InputError, shown
@@ -103,10 +103,24 @@ def _gct_header(path: Path, lines: Iterator[bytes]) -> ExpressionHeader:
 def _wide_header(path: Path, lines: Iterator[bytes]) -> ExpressionHeader:
     """Take the header line of a wide table (genes as rows) from `lines`."""
     names = _fields(path, next(lines, b""))
+    _demand_separator(path, names)
     symbol = 1 if len(names) > 1 and names[1].lower() in SYMBOL_COLUMNS else None
     n_leading = 1 if symbol is None else 2
     sample_ids = checked_samples(f"{path}, line 1", names[n_leading:])
     return ExpressionHeader(sample_ids, None, symbol_column=symbol)
+
+
+def _demand_separator(path: Path, names: Sequence[str]) -> None:
+    """Refuse a header of one field that something else than this form's separator parts."""
+    expected = "commas" if is_csv(path) else "tabs"
+    for separator, said in ((";", "semicolons"), (",", "commas"), ("\t", "tabs")):
+        if len(names) == 1 and separator in names[0] and said != expected:
+            raise InputError(
+                f"{path}, line 1",
+                f"fields with {said} between them",
+                f"{expected}, by the file's name",
+                "Write the table as .csv with commas, or as .tsv with tabs; numbers have a point.",
+            )
 
 
 def _short_header(path: Path, lines: Iterator[bytes]) -> ExpressionHeader:
