@@ -91,13 +91,14 @@ def test_looking_at_codes_changes_nothing_that_is_learned(cohort, monkeypatch):
 
 def test_a_collapse_is_told_by_the_table_and_the_log(cohort, caplog):
     """Weights that decay to nothing at every step leave the bias of the codes alone."""
-    parameters = SMALL.with_(optimizer="adamw", learning_rate=1e-4, weight_decay=1e4)
+    parameters = SMALL.with_(optimizer="adamw", learning_rate=1e-4, weight_decay=1e4, epochs=8)
     with caplog.at_level(logging.WARNING):
         _, table = trained(cohort, parameters)
     last = table.iloc[-1]
     assert last["code_spread"] < COLLAPSED
     assert (last["collapsed"], last["restarts"]) == (1, 0)
     assert "the encoder has collapsed" in caplog.text
+    assert caplog.text.count("may have collapsed") == 1
     # Not in the first half, when all codes may still be alike.
     steps = [record.args[1] for record in caplog.records if "differ by" in record.msg]
     assert min(steps) > table["step"].iloc[-1] / 2

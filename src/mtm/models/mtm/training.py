@@ -48,7 +48,7 @@ class Run:
         started: float | None = None,
     ):
         p = engine.parameters
-        self.restarts, self.given_up = restarts, False
+        self.restarts, self.given_up, self.warned = restarts, False, False
         self.spread = Probe(engine, training.source)
         self.engine, self.monitor, self.stop_score = engine, monitor, stop_score
         self.monitor_every = training.monitor_every
@@ -168,7 +168,8 @@ class Run:
         """Whether codes have collapsed; give the run up where it is judged and may start again."""
         collapsed = spread < COLLAPSED
         # Early on all codes are alike, which says nothing yet.
-        if collapsed and (judged or 2 * self.step > self.total):
+        if collapsed and (judged or 2 * self.step > self.total and not self.warned):
+            self.warned = True
             self.given_up = judged and self.restarts < self.engine.parameters.restarts
             LOGGER.warning(
                 "codes of different donors differ by %.2g of their size at step %d of %d, less "
