@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 DEMO := $(BIN)/snakemake --configfile config/demo.yaml
 
-.PHONY: demo test fuzz test-slurm test-slurm-demo lint docs report bench bench-gpu bench-coverage
+.PHONY: demo test test-long fuzz test-slurm test-slurm-demo lint docs report bench bench-gpu bench-coverage
 
 demo: $(READY)
 # Small jobs run side by side rather than share cores.
@@ -18,9 +18,15 @@ demo: $(READY)
 # The page just made, in a browser; skipped without Chromium.
 	$(BIN)/pytest -rs tests/page/test_browser.py -k demos
 
-test: $(READY)
 # One thread each: tests are small, and threads that share cores wait for one another.
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --maxprocesses 4
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --maxprocesses 4
+
+test: $(READY)
+	$(PYTEST) -m 'not slow and not slurm'
+
+test-long: $(READY)
+# Whole runs, with faults in them, and hostile input of every kind.
+	$(PYTEST) -m 'slow and not slurm'
 
 fuzz: $(READY)
 # For FUZZ seconds other tries of every kind of file, with a count at the end, and beside them the

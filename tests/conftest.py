@@ -32,12 +32,15 @@ TOGETHER = {
 }
 
 
-# Files that take longest begin first.
-FIRST = ("tests/workflow/", "tests/hostile/")
+# Whole runs, and commands on hostile input; they begin first.
+SLOW = ("tests/workflow/", "tests/hostile/")
 
 
 def pytest_collection_modifyitems(items):
-    items.sort(key=lambda item: not item.nodeid.startswith(FIRST))
+    for item in items:
+        if item.nodeid.startswith(SLOW):
+            item.add_marker(pytest.mark.slow)
+    items.sort(key=lambda item: not item.nodeid.startswith(SLOW))
 
 
 @pytest.hookimpl(optionalhook=True)

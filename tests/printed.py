@@ -29,9 +29,9 @@ LONGEST, LATE = 420, 10
 ADDRESS = re.compile(r"https?://\S*?([^/=\s]+)(?=[:\s])")
 HEAD = """# What is printed
 
-Made by `python -m tests.printed`: the commands themselves, run on good and bad input. `make test`
-runs the same rows and demands their exit status, a message that fits, and that nothing is left
-behind where no answer is given. An answer without a warning is given to good input alone.
+Made by `python -m tests.printed`: the commands themselves, run on good and bad input.
+`make test-long` runs the same rows and demands their exit status, a message that fits, and that
+nothing is left behind where no answer is given. An answer without a warning is given to good input alone.
 
 ## New people: `mtm predict`
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import yaml
 
 ROOT = Path(__file__).parents[1]
@@ -39,6 +40,7 @@ else:
 """
 
 
+@pytest.mark.slow
 def test_the_model_of_the_page_trains_predicts_and_is_planned(tmp_path):
     page = (ROOT / "docs" / "extending.md").read_text(encoding="utf-8")
     for name in ("src", "scripts", "workflow", "config"):

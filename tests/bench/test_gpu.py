@@ -15,6 +15,7 @@ def rehearse(folder, monkeypatch, *arguments):
     return status, {part["name"]: part for part in facts["parts"]}, (folder / "gpu.md").read_text()
 
 
+@pytest.mark.slow
 def test_parts_run_and_report(tmp_path, monkeypatch):
     status, parts, page = rehearse(tmp_path, monkeypatch, "--parts", "joint")
     assert status == 0

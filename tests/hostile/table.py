@@ -18,7 +18,7 @@ TITLES = {
 }
 HEAD = """# What hostile and broken input does
 
-Made by `python -m tests.hostile.table` from the rows of `tests/hostile`, which `make test` runs
+Made by `python -m tests.hostile.table` from the rows of `tests/hostile`, which `make test-long` runs
 against the real commands, each with an exit status, a message that names the file or the key, a
 time limit, no traceback, no crash, and `results/` unchanged byte for byte. `make fuzz` runs the
 rows that take longer, and looks for new ones. [SECURITY.md](../SECURITY.md) says what may be

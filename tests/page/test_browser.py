@@ -210,6 +210,7 @@ def test_table_of_a_figure_opens_and_a_figure_left_out_says_why(opened, small):
     assert "too few donors" in page.locator("#fig4").inner_text()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing_serious(opened, small, scheme):
     axe_is_quiet(opened(small.page, width=1000, scheme=scheme).page, "gene=TP53&tissue=Lung")

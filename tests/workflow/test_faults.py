@@ -29,7 +29,7 @@ STATE = "checkpoints/small/mtm/fold0/state.pt"
 SECONDS = 240
 COHORT_FILES = ("expression.h5ad", "donors.tsv", "filtering.tsv", "folds.tsv")
 
-pytestmark = [pytest.mark.workflow, pytest.mark.slow]
+pytestmark = pytest.mark.workflow
 
 
 def start(folder, *arguments):

@@ -10,7 +10,7 @@ import pytest
 from broken import fill, half_written, needs_mount
 from tests.hostile.command import PRINTED, run
 
-pytestmark = [pytest.mark.workflow, pytest.mark.slow]
+pytestmark = pytest.mark.workflow
 
 LITTLE = "results/little"
 PAGE = f"{LITTLE}/index.html"

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 from little import MODELS
 
-pytestmark = [pytest.mark.workflow, pytest.mark.slow]
+pytestmark = pytest.mark.workflow
 
 
 @pytest.fixture(scope="module")

@@ -56,7 +56,6 @@ def test_links_lead_somewhere(path):
     assert (ROOT / path).exists()
 
 
-@pytest.mark.slow
 def test_commands_on_results_run_on_a_small_cohort(small_run, tmp_path):
     """The demo's own files are made by `make demo`; here a smaller cohort stands in for them."""
     config = yaml.safe_load((small_run / "small.yaml").read_text())["cohort"]

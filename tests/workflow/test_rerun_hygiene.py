@@ -22,7 +22,7 @@ CONTRASTS = {
     "draw_fig_s11",
 }
 
-pytestmark = [pytest.mark.workflow, pytest.mark.slow]
+pytestmark = pytest.mark.workflow
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import pytest
 from mtm.models.donors import DonorsKey
 from mtm.models.registry import load
 
-pytestmark = [pytest.mark.workflow, pytest.mark.slow]
+pytestmark = pytest.mark.workflow
 
 
 def test_models_are_ranked_as_they_must_be(small_run):

@@ -14,7 +14,7 @@ from in_process import run_all
 from mtm.cli import main
 from mtm.models.registry import load
 
-pytestmark = [pytest.mark.workflow, pytest.mark.slow]
+pytestmark = pytest.mark.workflow
 
 FEW = {"permutations": 19}
 # What a test has no time for; nothing that a cohort's own configuration must hold.

@@ -90,12 +90,14 @@ def accuracy(panel, predict):
     return table[keep].set_index("convention")
 
 
+@pytest.mark.slow
 def test_training_mean(panel):
     table = accuracy(panel, lambda blood_z, mean_z: mean_z)
     assert table.loc["per_fold", "mean_rho"] == 0
     assert table.loc["pooled_raw", "mean_rho"] == pytest.approx(-0.126, abs=0.002)
 
 
+@pytest.mark.slow
 def test_same_gene_in_blood(panel):
     table = accuracy(panel, lambda blood_z, mean_z: blood_z)
     assert table.loc["per_fold", "mean_rho"] == pytest.approx(0.061, abs=0.004)

@@ -104,6 +104,7 @@ def test_mantel_agrees_with_every_permutation():
     assert found["n_pairs"] == 15
 
 
+@pytest.mark.slow
 def test_p_is_uniform_without_relation_and_that_of_independent_pairs_is_not():
     rng = np.random.default_rng(1)
     found = pd.DataFrame(
@@ -115,6 +116,7 @@ def test_p_is_uniform_without_relation_and_that_of_independent_pairs_is_not():
     assert (found["ci_low"].le(0) & found["ci_high"].ge(0)).mean() > 0.9
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sign", [1, -1])
 def test_a_planted_relation_has_its_sign_and_an_interval_that_holds_the_truth(sign):
     rng = np.random.default_rng(2)

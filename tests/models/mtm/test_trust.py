@@ -81,6 +81,7 @@ def trained():
     return cohort, models, requests, observed
 
 
+@pytest.mark.slow
 def test_bfloat16_training_ends_at_the_accuracy_of_float32(trained):
     cohort, models, requests, observed = trained
     rho = {
@@ -137,6 +138,7 @@ model.save({out!r})
 """
 
 
+@pytest.mark.slow
 def test_a_process_killed_with_sigkill_mid_epoch_ends_with_the_same_bundle(tmp_path):
     def start(name, checkpoint):
         code = KILLED.format(
