@@ -31,7 +31,8 @@ HEAD = """# What is printed
 
 Made by `python -m tests.printed`: the commands themselves, run on good and bad input.
 `make test-long` runs the same rows and demands their exit status, a message that fits, and that
-nothing is left behind where no answer is given. An answer without a warning is given to good input alone.
+nothing is left behind where no answer is given. An answer without a warning is given to good
+input alone.
 
 ## New people: `mtm predict`
 
