@@ -1,6 +1,7 @@
 """The workflow at GTEx v8's size, from the GCT to the accuracy of every model, on this machine.
 
     .venv/bin/python bench/gtex_size.py FOLDER [--fraction 1] [--cores 2]
+    .venv/bin/python bench/gtex_size.py FOLDER --models joint --one-fold
 
 FOLDER gets the synthetic GCT of `synthetic_gct.py`, which holds no signal: time and memory
 mean something here, accuracy does not. MTM has the published losses and a tenth of the published
@@ -34,10 +35,12 @@ MODELS = {
     "ridge": {"class": "ridge"},
     "bgex": {"class": "bgex"},
     "teebot": {"class": "teebot"},
+    "joint": {"class": "joint", "parameters": {"fits": 1}},
 }
+ONE_FOLD = {"n_folds": 1, "scheme": "holdout"}
 
 
-def configuration(files: Files) -> dict:
+def configuration(files: Files, models: list[str], folds: dict) -> dict:
     """Return the run's configuration."""
     return {
         "cohort": COHORT,
@@ -47,7 +50,8 @@ def configuration(files: Files) -> dict:
             "subject_phenotypes": str(files.subject_phenotypes),
             "gene_model": str(files.gene_model),
         },
-        "models": MODELS,
+        "models": {name: MODELS[name] for name in models},
+        "folds": folds,
     }
 
 
@@ -71,12 +75,15 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--fraction", type=float, default=1.0)
     parser.add_argument("--cores", default="2")
+    parser.add_argument("--models", nargs="+", choices=MODELS, default=list(MODELS))
+    parser.add_argument("--one-fold", action="store_true")
     options = parser.parse_args()
     folder = options.folder.resolve()
     files = Files(folder)
     if not files.expression.exists():
         make(folder, options.fraction)
-    (folder / "config.yaml").write_text(yaml.safe_dump(configuration(files)))
+    config = configuration(files, options.models, ONE_FOLD if options.one_fold else {})
+    (folder / "config.yaml").write_text(yaml.safe_dump(config))
     command = [sys.executable, "-m", "snakemake", "--directory", str(folder)]
     command += ["--configfile", str(folder / "config.yaml"), "--cores", options.cores]
     subprocess.run([*command, "--max-threads", "1", "accuracy"], cwd=ROOT, check=True)
