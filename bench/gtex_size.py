@@ -46,6 +46,8 @@ def configuration(files: Files, models: list[str], folds: dict) -> dict:
         "cohort": COHORT,
         "inputs": {
             "expression": str(files.expression),
+            # Its samples add up to some 1.5 million.
+            "units": "tpm",
             "sample_attributes": str(files.sample_attributes),
             "subject_phenotypes": str(files.subject_phenotypes),
             "gene_model": str(files.gene_model),
