@@ -37,6 +37,7 @@ def ingest(folder: Path) -> None:
         files.sample_attributes,
         files.subject_phenotypes,
         gene_model=files.gene_model,
+        units="tpm",
         out_expression=folder / "out" / "expression.h5ad",
         out_donors=folder / "out" / "donors.tsv",
         out_filtering=folder / "out" / "filtering.tsv",
