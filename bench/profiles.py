@@ -1,7 +1,7 @@
 """Profiles of genes over tissues on real data, chromosomes held out (methods 6.23).
 
     .venv/bin/python bench/profiles.py ../shared/data/annotation --promoters 60
-    .venv/bin/python bench/profiles.py ../shared/data/annotation --promoters 900 --parts hybrid
+    .venv/bin/python bench/profiles.py ../shared/data/annotation --parts hybrid --only 0
 
 FOLDER has GTEx's nTPM of 29 groups of tissues, places of genes, promoters and conservation.
 The table at the end is of `mtm.analyses.profiles.held_out.measure_accuracy`, all genes; seconds
@@ -19,7 +19,14 @@ import numpy as np
 import pandas as pd
 
 from mtm.analyses.profiles.complete import surroundings_of
-from mtm.analyses.profiles.held_out import measure_accuracy
+from mtm.analyses.profiles.features import Surroundings
+from mtm.analyses.profiles.held_out import (
+    Scores,
+    accuracy_table,
+    chromosome_folds,
+    measure_accuracy,
+    score_fold,
+)
 from mtm.analyses.profiles.table import Table
 from mtm.settings.profiles import ProfileSettings
 from mtm.vocabulary import ALL_GENES
@@ -63,21 +70,35 @@ def write_known(folder: Path, promoters: str, to: Path) -> tuple[Path, Path]:
     return to / "promoters.tsv", to / "conservation.tsv"
 
 
+def measured(
+    around: Surroundings, settings: ProfileSettings, only: list[int] | None
+) -> pd.DataFrame:
+    """Measure the accuracy in all folds, or in some of them."""
+    if not only:
+        return measure_accuracy(around, settings, "cpu")
+    table, scores = around.table, Scores()
+    known = np.isfinite(table.expr_log2).any(1)
+    fold = chromosome_folds(table.genes["chrom"].to_numpy(), known, settings.n_folds)
+    for number in only:
+        score_fold(scores, around, fold == number, settings, settings.seed + number, "cpu")
+    return accuracy_table(scores, around)
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--promoters", choices=PROMOTERS, default="60")
     parser.add_argument("--parts", nargs="*", default=[], help="beside the usual ones")
-    parser.add_argument("--folds", type=int, default=5)
+    parser.add_argument("--only", type=int, nargs="*", help="of the five folds")
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    settings = ProfileSettings(parts=(*PARTS, *options.parts), n_folds=options.folds)
+    settings = ProfileSettings(parts=(*PARTS, *options.parts))
     with tempfile.TemporaryDirectory() as made:
         known = write_known(options.folder, options.promoters, Path(made))
         around = surroundings_of(table_of(options.folder), settings, *known)
     start = time.process_time()
-    scores = measure_accuracy(around, settings, "cpu")
+    scores = measured(around, settings, options.only)
     seconds = time.process_time() - start
     scores = scores[scores["genes"] == ALL_GENES]
     text = scores.apply(
