@@ -21,7 +21,7 @@ from mtm.errors import InputError
 from mtm.pipeline.datasets import (
     PATTERNS,
     Dataset,
-    missing_report,
+    missing_files,
     needed_files,
     read_manifest,
     verify,
@@ -354,14 +354,17 @@ def test_offline_report_lists_every_missing_file_once(dataset, destination):
     with pytest.raises(Unreachable) as error:
         fetch_needed("third", manifest, destinations, retries=0, backoff=0.0)
     message = str(error.value)
-    assert "Files still missing: 2" in message
-    for name in ("first", "third"):
-        assert message.count(f"to      {destinations[name]}") == 1
+    lines = message.splitlines()
+    assert lines[0] == "2 problems:"
+    assert len(lines) == 3
+    for name, line in zip(("third", "first"), lines[1:], strict=True):
+        assert f"{url}/{name}.bin" in line
+        assert f"put it at {destinations[name]}," in line
         assert message.count(f"local_files.{name}:") == 1
     assert str(destinations["second"]) not in message
     for name in ("first", "third"):
         destinations[name].write_bytes(CONTENT)
-    assert missing_report(manifest, destinations) == ""
+    assert missing_files(manifest, destinations) == []
 
 
 def test_file_in_place_is_used_without_any_request(dataset, destination, server):

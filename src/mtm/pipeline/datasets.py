@@ -317,8 +317,10 @@ def needed_files(
     }
 
 
-def missing_report(manifest: Mapping[str, Dataset], destinations: Mapping[str, Path]) -> str:
-    """Return what to do about every file of `destinations` that is not in place.
+def missing_files(
+    manifest: Mapping[str, Dataset], destinations: Mapping[str, Path]
+) -> list[InputError]:
+    """Return, for every file of `destinations` that is not in place, what to do about it.
 
     Parameters
     ----------
@@ -326,29 +328,24 @@ def missing_report(manifest: Mapping[str, Dataset], destinations: Mapping[str, P
         Dataset name to `Dataset`.
     destinations
         Dataset name to where its file belongs.
-
-    Returns
-    -------
-    str
-        A text of several lines; empty if every file is in place.
     """
-    missing = {name: path for name, path in destinations.items() if not Path(path).exists()}
-    if not missing:
-        return ""
-    lines = [
-        f"Files still missing: {len(missing)}. Download each where there is internet access and "
-        "put it in place, or name your copy in the configuration:"
-    ]
-    for name, path in missing.items():
+    problems = []
+    for name, path in destinations.items():
+        if Path(path).exists():
+            continue
         dataset = manifest[name]
         size = f", {dataset.bytes:,} bytes" if dataset.bytes else ""
-        lines += [
-            f"  {name} ({dataset.description}{size})",
-            f"    from    {dataset.url}",
-            f"    to      {path}",
-            f"    or set  local_files.{name}: /path/to/your/copy",
-        ]
-    return "\n".join(lines)
+        expected = f"{name} ({dataset.description}{size})"
+        problems.append(InputError(path, "no such file", expected, by_hand(dataset, path)))
+    return problems
+
+
+def by_hand(dataset: Dataset, path: str | Path) -> str:
+    """Return how the file of `dataset` comes to `path` without this machine's network."""
+    return (
+        f"Download {dataset.url} where there is internet access and put it at {path}, or name "
+        f"your copy in the configuration, local_files.{dataset.name}: /path/to/your/copy"
+    )
 
 
 def checksum_of(path: str | Path, algorithm: str) -> str:

@@ -21,7 +21,7 @@ from tqdm import tqdm
 from mtm import __version__
 from mtm.errors import InputError
 from mtm.io import put_in_place, read_tsv, write_tsv
-from mtm.pipeline.datasets import Dataset, checksum_of, missing_report, verify
+from mtm.pipeline.datasets import Dataset, by_hand, checksum_of, missing_files, verify
 
 logger = logging.getLogger(__name__)
 
@@ -169,15 +169,15 @@ def fetch_needed(
     Raises
     ------
     Unreachable
-        Its advice lists every file of `destinations` that is not in place.
+        With it, every other file of `destinations` that is not in place.
     InputError
         As `fetch`.
     """
     try:
         fetch(manifest[name], destinations[name], **options)
     except Unreachable as error:
-        report = missing_report(manifest, destinations)
-        raise Unreachable(error.where, error.found, error.expected, report) from error
+        others = {key: path for key, path in destinations.items() if key != name}
+        raise Unreachable.together([error, *missing_files(manifest, others)]) from error
 
 
 def demand_first_seen(dataset: Dataset, path: str | Path, destination: str | Path) -> None:
@@ -340,9 +340,8 @@ class _Transfer:
 
     def unreachable(self, found: str) -> Unreachable:
         """Return the error to raise when the file cannot be had from here."""
-        name = self.dataset.name
-        report = missing_report({name: self.dataset}, {name: self.destination})
-        return Unreachable(self.dataset.url, found, f"the file {self.dataset.file}", report)
+        hint = by_hand(self.dataset, self.destination)
+        return Unreachable(self.dataset.url, found, f"the file {self.dataset.file}", hint)
 
     def require_secure(self, urls: list[str]) -> None:
         """Refuse any url but https, unless a checksum will show whether the content is genuine."""
