@@ -50,6 +50,31 @@ def test_what_is_seen_of_a_strangers_files(make, units, columns, tmp_path, capsy
     assert "there already" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("changed", "hint"),
+    [
+        ("rows", "Rows of expression.tsv are samples: transpose it"),
+        ("exchanged", "are the two files exchanged"),
+        ("dots", "for a-1: write both alike"),
+        ("nothing alike", "expected one of sample, donor, tissue.\n"),
+    ],
+)
+def test_names_that_do_not_meet_are_told_why(changed, hint, capsys):
+    names = [f"a-{i}" for i in range(1, 5)]
+    values = pd.DataFrame(np.arange(12.0).reshape(3, 4), ["TP53", "MYC", "KRAS"], names)
+    samples = pd.DataFrame({"sample": names, "donor": [*"xxyy"], "tissue": [*"blbl"]})
+    if changed == "dots":
+        samples["sample"] = samples["sample"].str.replace("-", ".")
+    if changed == "nothing alike":
+        samples["sample"] = [*"pqrs"]
+    files = ["expression.tsv", "samples.tsv"]
+    (values.T if changed == "rows" else values).to_csv(files[0], sep="\t")
+    samples.to_csv(files[1], sep="\t", index=False)
+    given = files[::-1] if changed == "exchanged" else files
+    assert main(["init", "mine", "--expression", given[0], "--samples", given[1]]) == 1
+    assert hint in capsys.readouterr().err
+
+
 def test_columns_without_telling_names_are_found_by_what_they_hold(tmp_path):
     files = strangers.strains(tmp_path)
     table = pd.read_csv(files.samples, sep="\t").set_axis(["a", "b", "c"], axis=1)

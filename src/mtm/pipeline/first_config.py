@@ -1,6 +1,8 @@
 """A first configuration of a cohort, from a look at its files."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import islice, permutations
 from pathlib import Path
@@ -12,6 +14,7 @@ from mtm.cohort.checks import WHOLE_BYTES
 from mtm.cohort.delimited import text_table
 from mtm.cohort.fields import FIELDS, SEX_CODES, numbers_of
 from mtm.cohort.genes import read_gtf_genes
+from mtm.cohort.lines import text_lines
 from mtm.cohort.matrices import iter_expression_blocks, read_expression_header
 from mtm.cohort.tables import donor_of_sample
 from mtm.cohort.units import LARGEST_LOG2, LARGEST_TPM_SUM, MANY_GENES, SMALLEST_MAX_TPM
@@ -35,6 +38,8 @@ OTHER_NAMES = {
 }
 # What units are told by: samples, and blocks of genes where a file is too large to read whole.
 SAMPLES_LOOKED_AT, LOOKED_AT = 200, 8
+# Rows whose names are looked at where those of columns do not fit.
+NAMES_SEEN = 1000
 # Held-out donors of a fold and tissue that a correlation takes, with room for those it lacks.
 A_FOLD, MOST_FOLDS = 8, 5
 # Of a tissue, for a model to be fitted at all.
@@ -150,8 +155,36 @@ def _by_id(
             path,
             f"no column that holds names of {where}, such as {min(ids, default='')}",
             f"one of {', '.join(table.columns[:12])}",
+            _why_no_name(table, ids, where),
         )
     return table.set_index(column)
+
+
+def _why_no_name(table: pd.DataFrame, ids: set[str], where: str | Path) -> str:
+    """Guess why no column of a table holds one of `ids`, which stand in `where`."""
+    rows = _names_of_rows(Path(where))
+    if rows & set(table.columns):
+        return f"Its columns are called like rows of {where}: are the two files exchanged?"
+    if table.isin(rows).any(axis=None):
+        return f"Rows of {where} are samples: transpose it, genes as rows and samples as columns."
+    alike = {_folded(name): name for name in sorted(ids, reverse=True)}
+    for column in table:
+        for name in table[column].dropna():
+            if _folded(name) in alike:
+                return (
+                    f"Column {column} has {name} for {alike[_folded(name)]}: write both alike "
+                    "(R turns signs in names of columns into dots unless check.names=FALSE)."
+                )
+    return ""
+
+
+def _names_of_rows(path: Path) -> set[str]:
+    """First field of the first rows of a text table."""
+    if path.suffix == ".h5ad":
+        return set()
+    with closing(text_lines(path)) as lines:
+        firsts = [re.split("[\t,;]", line, maxsplit=1)[0] for line in islice(lines, NAMES_SEEN)]
+    return {first.strip().strip('"') for first in firsts[1:]}
 
 
 def _tissue_and_donor(
