@@ -285,6 +285,15 @@ def test_a_certified_bundle_says_how_far_to_trust_it(
     np.testing.assert_allclose(found, [low, high], rtol=2e-3, atol=2e-3)
 
 
+@pytest.mark.parametrize("least", ["good", "1.5", "nan"])
+def test_a_reliability_that_is_none_is_met_with_those_there_are(capsys, least):
+    given = ["--bundle", "b", "--expression", "x.tsv", "--out", "y.tsv"]
+    with pytest.raises(SystemExit, match="2"):
+        cli.main(["predict", *given, "--min-reliability", least])
+    says = f"{least!r} is none of low, moderate, high, and no number from 0 to 1"
+    assert says in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("least", ["moderate", "0.6"])
 def test_genes_that_are_hardly_told_are_left_out(
     tmp_path, capsys, certified, certificate, expr_tpm, least

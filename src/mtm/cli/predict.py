@@ -146,8 +146,14 @@ def _fraction(text: str) -> float:
 
 def _reliability(text: str) -> str:
     """Class of reliability, or a correlation."""
-    if text not in RELIABILITY:
+    if text in RELIABILITY:
+        return text
+    try:
         _fraction(text)
+    except (ValueError, argparse.ArgumentTypeError):
+        classes = ", ".join(RELIABILITY[1:])
+        message = f"{text!r} is none of {classes}, and no number from 0 to 1"
+        raise argparse.ArgumentTypeError(message) from None
     return text
 
 
