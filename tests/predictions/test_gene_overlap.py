@@ -3,7 +3,7 @@ import pytest
 from people import five_donors
 
 from mtm.errors import InputError
-from mtm.predictions.gene_overlap import match_genes
+from mtm.predictions.gene_overlap import match_genes, refuse_genes_as_samples
 
 
 @pytest.fixture
@@ -40,3 +40,10 @@ def test_poor_overlap_is_refused_with_the_reason(genes):
         match_genes(genes, [*genes.index, genes.index[0]])
     with pytest.raises(InputError, match=r"ENSG00000000001\.2, ENSG00000000001\.3"):
         match_genes(genes, ["ENSG00000000001.2", "ENSG00000000001.3"], 0.1)
+
+
+def test_samples_called_like_genes_are_rows(genes):
+    refuse_genes_as_samples(genes, ["MYC", "person-1", "person-2", "person-3"], "blood.csv")
+    for names in (genes["symbol"], genes.index.str.split(".").str[0]):
+        with pytest.raises(InputError, match="blood.csv, sample ids: found gene .*Transpose"):
+            refuse_genes_as_samples(genes, list(names), "blood.csv")

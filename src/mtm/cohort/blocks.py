@@ -71,10 +71,15 @@ def checked_samples(where: str, sample_ids: Sequence[str]) -> tuple[str, ...]:
         name = index[index.duplicated()][0]
         raise InputError(f"{where}, sample ids", f"duplicate sample {name}", "every sample once")
     if index.str.fullmatch(_ENSEMBL).all():
-        raise InputError(
-            f"{where}, sample ids",
-            f"gene ids ({index[0]})",
-            "genes as rows and samples as columns (h5ad: samples in obs, genes in var)",
-            "Transpose the table.",
-        )
+        raise samples_as_rows(where, f"gene ids ({index[0]})")
     return tuple(index)
+
+
+def samples_as_rows(where: object, found: str) -> InputError:
+    """Return the error of an expression file whose samples are `found` to be genes."""
+    return InputError(
+        f"{where}, sample ids",
+        found,
+        "genes as rows and samples as columns (h5ad: samples in obs, genes in var)",
+        "Transpose the table.",
+    )

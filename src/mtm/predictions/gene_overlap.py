@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from mtm.cohort.blocks import SYMBOL_COLUMNS
+from mtm.cohort.blocks import SYMBOL_COLUMNS, samples_as_rows
 from mtm.cohort.genes import gene_key
 from mtm.cohort.lines import text_lines
 from mtm.errors import InputError, shown
@@ -110,6 +110,31 @@ def match_genes(
     return columns.astype(np.int64), overlap
 
 
+def refuse_genes_as_samples(
+    model_genes: pd.DataFrame, sample_ids: Sequence[str], where: object
+) -> None:
+    """Refuse samples most of which are called like genes of the model.
+
+    Parameters
+    ----------
+    model_genes
+        Indexed by gene id, with ``symbol``.
+    sample_ids
+        As they stand in the file.
+    where
+        File named in the error.
+
+    Raises
+    ------
+    InputError
+        Samples are rows of the file, or its layout is another one.
+    """
+    known = {*unversioned(model_genes.index.astype(str)), *model_genes["symbol"].astype(str)}
+    genes = [name for name in sample_ids if name in known]
+    if 2 * len(genes) > len(sample_ids):
+        raise samples_as_rows(where, f"gene symbols ({genes[0]})")
+
+
 def _refuse_repeats(keys: pd.Index, given: pd.Index, where: object) -> None:
     """Raise if a gene stands twice."""
     repeated = keys.duplicated(keep=False)
@@ -136,7 +161,8 @@ def _refuse_overlap(
     if n_symbols > overlap.n_found:
         hint = (
             f"{n_symbols} of the data's names are gene symbols of the model; "
-            "use Ensembl gene ids (ENSG...), with or without version."
+            "use Ensembl gene ids (ENSG...), with or without version. The bundle has the id of "
+            "each symbol: mtm.load(BUNDLE).genes in Python."
         )
     elif overlap.n_found == 0:
         hint = (

@@ -19,7 +19,7 @@ from mtm.errors import InputError, shown
 from mtm.io import read_apart
 from mtm.models.base import Predictor
 from mtm.predictions.checks import check_samples
-from mtm.predictions.gene_overlap import GeneOverlap, match_genes
+from mtm.predictions.gene_overlap import GeneOverlap, match_genes, refuse_genes_as_samples
 from mtm.predictions.new_people import check_source, tissue_called
 from mtm.vocabulary import MIN_OVERLAP, Units
 
@@ -108,6 +108,7 @@ def read_samples(
     parts, places, start = [], [], 0
     for path, tissue in files:
         sample_ids = _apart(path, _header)
+        refuse_genes_as_samples(model.genes, sample_ids, path)
         rows, columns = _rows_of(path, sample_ids, tissue, table, where_table)
         parts.append(rows)
         places.append((path, columns, slice(start, start + len(rows))))
