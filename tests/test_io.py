@@ -15,8 +15,16 @@ import pytest
 
 import mtm.io
 from mtm.cohort.h5_files import new_h5_file
+from mtm.errors import InputError
 from mtm.figures.style import new_figure, save_figure
-from mtm.io import atomic_path, clear_leftovers, replaced_together, write_parquet, write_tsv
+from mtm.io import (
+    atomic_path,
+    clear_leftovers,
+    replaced_together,
+    require_file,
+    write_parquet,
+    write_tsv,
+)
 from mtm.models.bundle import write_bundle
 from mtm.models.checkpoint import Checkpoint
 from mtm.pipeline.input_digests import _keep
@@ -177,6 +185,26 @@ def test_every_failing_call_leaves_old_content_or_new(writer, tmp_path):
     # A flush of the file, its renaming, and a flush of its folder, which the cache does not tell.
     assert n_failed >= len(limits) + 3 - (writer == CACHE)
     assert ended_well
+
+
+@pytest.mark.parametrize(
+    ("asked", "hint"),
+    [
+        ("blod.tsv", "Did you mean 'blood.csv'?"),
+        ("blood.tsv", "Did you mean 'blood.csv'?"),
+        ("joint.safetensors", "expected a table."),
+        ("nowhere/blood.csv", "There is no folder nowhere."),
+    ],
+)
+def test_a_file_that_is_not_there_is_met_with_one_called_nearly_so(
+    tmp_path, monkeypatch, asked, hint
+):
+    monkeypatch.chdir(tmp_path)
+    for name in ("blood.csv", "ridge.safetensors"):
+        Path(name).touch()
+    with pytest.raises(InputError, match="found no such file") as caught:
+        require_file(asked, "a table")
+    assert str(caught.value).endswith(hint)
 
 
 def test_what_others_left_goes_once_they_are_gone(tmp_path):

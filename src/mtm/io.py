@@ -13,12 +13,13 @@ import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TypeVar
 
 import pandas as pd
 
-from mtm.errors import CannotDo, InputError
+from mtm.errors import CannotDo, InputError, shown
 
 Result = TypeVar("Result")
 # Columns of the one row that stands in place of a table that could not be made.
@@ -89,7 +90,7 @@ def require_file(path: str | Path, expected: str) -> Path:
     try:
         mode = path.stat().st_mode
     except (FileNotFoundError, NotADirectoryError):
-        raise InputError(path, "no such file", expected) from None
+        raise InputError(path, "no such file", expected, _near(path)) from None
     except (OSError, ValueError) as error:
         raise InputError(path, f"no readable file ({error})", expected) from error
     if not stat.S_ISREG(mode):
@@ -98,6 +99,19 @@ def require_file(path: str | Path, expected: str) -> Path:
     if not os.access(path, os.R_OK):
         raise InputError(path, "a file that may not be read", expected, "Change its permissions.")
     return path
+
+
+def _near(path: Path) -> str:
+    """Name the file beside a path that is called nearly so, or the folder that is not there."""
+    folder, names = path.parent, []
+    if not folder.is_dir():
+        return f"There is no folder {folder}."
+    with suppress(OSError):
+        names = sorted(os.listdir(folder))
+    stems = {name.partition(".")[0]: name for name in names}
+    for stem in get_close_matches(path.name.partition(".")[0], stems, 1):
+        return f"Did you mean {shown(str(folder / stems[stem]))}?"
+    return ""
 
 
 def demand_gzip(path: str | Path, expected: str, hint: str = "") -> Path:
