@@ -4,7 +4,7 @@ import pickle
 
 import pytest
 
-from mtm.errors import CannotDo, InputError
+from mtm.errors import CannotDo, InputError, not_installed
 
 PLAIN = InputError("a.tsv", "nothing", "a table", "Make one.")
 
@@ -22,3 +22,11 @@ def test_an_error_survives_pickling(error):
     assert type(found) is type(error)
     assert str(found) == str(error)
     assert vars(found) == vars(error)
+
+
+def test_a_file_of_a_model_that_is_not_there_is_no_missing_package():
+    error = ModuleNotFoundError(name="mtm.settings.models.own")
+    said = str(not_installed(error, "model own"))
+    assert "expected the file src/mtm/settings/models/own.py" in said
+    assert "pip" not in said
+    assert "pip install" in str(not_installed(ModuleNotFoundError(name="torch"), "model own"))

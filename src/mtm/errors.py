@@ -87,8 +87,15 @@ EXTRAS = {"torch": "torch"}
 
 
 def not_installed(error: ModuleNotFoundError, where: object) -> InputError:
-    """Return, for a package that is missing, the error that says which extra brings it."""
+    """Return, for a package that is missing, the error that says which extra brings it.
+
+    Of a module of this package, the file that a new model or analysis was to have.
+    """
     package = (error.name or "").partition(".")[0]
+    if package == "mtm":
+        path = error.name.replace(".", "/")
+        hint = "It takes two files (docs/extending.md)."
+        return InputError(where, f"no module {error.name}", f"the file src/{path}.py", hint)
     extra = EXTRAS.get(package, "workflow")
     return InputError(
         where,
