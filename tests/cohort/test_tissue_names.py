@@ -34,6 +34,8 @@ def test_a_tissue_by_other_names(given, meant):
         ("blood", "Did you mean 'Whole Blood'"),
         ("whole blod", "Did you mean 'Whole Blood'"),
         ("skin", "'Skin - Not Sun Exposed (Suprapubic)' or 'Skin - Sun Exposed (Lower leg)'"),
+        ("lung,whole blood", "Name each by itself"),
+        ("lung,liver", "Did you mean 'Lung'"),
         ("LIVER", "one of Brain - Cortex, "),
         ("", "one of Brain - Cortex, "),
         ("- -", "one of Brain - Cortex, "),

@@ -60,4 +60,7 @@ def named_tissue(name: str, tissues: Sequence[str], where: str = "tissue") -> st
     keys = {_key(tissue): tissue for tissue in tissues}
     near = near or [keys[close] for close in get_close_matches(key, keys, n=3)]
     hint = f"Did you mean {' or '.join(map(repr, near[:5]))}?" if near else ""
+    parts = [_key(part) for part in name.split(",")]
+    if len(parts) > 1 and keys.keys() >= set(parts):
+        hint = "Name each by itself: options that take a tissue may be repeated."
     raise InputError(where, shown(name), f"one of {', '.join(tissues)}", hint)
