@@ -15,7 +15,8 @@ def test_log2_values_become_tpm():
     ("values", "units", "message"),
     [
         ([[0.5, 12.0]], None, "looks log-scaled.*--units log2"),
-        ([[0.5, 2e6]], None, "looks like counts"),
+        ([[0.5, 2e6]], None, "looks like counts.*Make counts TPM first .*, or say --units tpm if"),
+        ([[1.0, 2e6]], "counts", "Make counts TPM first"),
         ([[0.5, 50.0]], "log2", "up to 50"),
         ([[-0.5, 50.0]], None, "negative"),
         ([[-0.5, 5.0]], "log2", "negative"),

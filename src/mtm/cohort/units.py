@@ -33,6 +33,12 @@ TPM_SUM = (9.9e5, 1.01e6)
 # Of standard normal values none is as far from 0; of logarithms to base 2, ratios and intensities
 # end below.
 LARGEST_Z, LARGEST_OWN_LOG2 = 60.0, 40.0
+# What states the units of new people's samples, whose counts have no lengths of genes beside them.
+OF_NEW = "--units"
+TO_TPM = (
+    "Make counts TPM first (each by the length of its gene, which is not known here, then each "
+    "sample to a million)"
+)
 
 
 @dataclass
@@ -71,7 +77,7 @@ class SampleTotals:
         self.all_whole &= (values == np.floor(values)).all(0)
 
     def problems(
-        self, units: Units | None, where: object, said_by: str = "--units"
+        self, units: Units | None, where: object, said_by: str = OF_NEW
     ) -> Iterator[InputError]:
         """Yield why the samples cannot be of `units`, each kind once, its first sample named.
 
@@ -178,7 +184,7 @@ class SampleTotals:
             sums,
             lambda i: f"values that add up to {self.total[i]:.4g}, which looks like counts",
             "TPM, which add up to at most one million a sample",
-            f"Say {said_by} counts if they are, {said_by} tpm if you know better.",
+            _of_counts(said_by, "you know better"),
         )
         counts = self.all_whole & (self.n_filled >= FEW_GENES) & ~sums & ~low & apart
         yield from self._of(
@@ -186,7 +192,7 @@ class SampleTotals:
             counts,
             lambda i: f"{self.n_filled[i]} whole numbers and no other, which looks like counts",
             "TPM, which have decimals",
-            f"Say {said_by} counts if they are, {said_by} tpm if they are rounded TPM.",
+            _of_counts(said_by, "they are rounded TPM"),
         )
         if self.n_genes >= WHOLE_GENES:
             yield from self._of(
@@ -207,7 +213,7 @@ class SampleTotals:
             place = f"{where}, sample {self.sample_ids[first]}"
             yield InputError(place, found(first) + more, expected, hint)
 
-    def demand(self, units: Units | None, where: object, said_by: str = "--units") -> None:
+    def demand(self, units: Units | None, where: object, said_by: str = OF_NEW) -> None:
         """Raise all of `problems` together, if there are any."""
         problems = list(self.problems(units, where, said_by))
         if problems:
@@ -263,6 +269,13 @@ def to_tpm(
     return values
 
 
+def _of_counts(said_by: str, otherwise: str) -> str:
+    """Advise who has counts, or TPM where `otherwise` holds; `units_of_new` takes no counts."""
+    if said_by == OF_NEW:
+        return f"{TO_TPM}, or say {said_by} tpm if {otherwise}."
+    return f"Say {said_by} counts if they are, {said_by} tpm if {otherwise}."
+
+
 def units_of_new(units: Units | None, where: object, measure: Measure = "tpm") -> Units | None:
     """Return the units that values of new people are taken for.
 
@@ -279,9 +292,7 @@ def units_of_new(units: Units | None, where: object, measure: Measure = "tpm") -
     if units not in (None, *get_args(Units)):
         raise InputError("units", repr(units), f"one of {', '.join(get_args(Units))}")
     if units == "counts":
-        raise InputError(
-            where, "counts", "TPM", "The lengths of genes are not known here; convert them first."
-        )
+        raise InputError(where, "counts", "TPM", f"{TO_TPM}.")
     if units is not None and (units in OWN_UNITS) != (measure == "own"):
         trained = {"tpm": "TPM, as", "own": "values on the scale that"}[measure]
         raise InputError(f"units of {where}", repr(units), f"{trained} the model was trained on")
