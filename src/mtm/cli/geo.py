@@ -72,7 +72,9 @@ def _at_least_two(text: str) -> int:
 
 
 def _said_by(key: str) -> str:
-    """Name the option that says a key."""
+    """Name the option that says a key, or where else it is said."""
+    if key == "units":
+        return "units in the series' entry of --config"
     return "--" + key.split(".")[-1].replace("group.field", "group").replace("_", "-").replace(
         "field", "group"
     )
