@@ -1,5 +1,6 @@
 """The joint model as a predictor: several fits, averaged."""
 
+import logging
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -7,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import torch
+from tqdm import tqdm
 
 from mtm.cohort.cohort import Cohort
 from mtm.models.base import Predictor, Requests, Training
@@ -22,6 +24,8 @@ from mtm.models.layout import Layout, below, check_size
 from mtm.models.registry import register
 from mtm.settings.models.joint import JointParameters
 from mtm.vocabulary import SourceChoice
+
+LOGGER = logging.getLogger(__name__)
 
 STATE = "joint.pt"
 # What is chosen shall tell from the source and from all other tissues alike.
@@ -96,7 +100,8 @@ class Joint(Predictor):
         widths = self.parameters.n_factors * self.parameters.fits
         for number in range(len(fits), len(widths)):
             first = state or self._start(samples, organ_of, widths[number], training.seed + number)
-            for state, row in self._iterations(first, samples, organ_of):
+            name = f"joint {number + 1}/{len(widths)}"
+            for state, row in self._iterations(first, samples, organ_of, name):
                 table.append({"fit": number, "n_factors": widths[number]} | row)
                 every = self.parameters.checkpoint_every
                 if every and state.iteration % every == 0:
@@ -105,6 +110,7 @@ class Joint(Predictor):
                         STATE, done=done, table=table, state=state.to_dict(),
                         noise_freedom=self.noise_freedom,
                     )  # fmt: skip
+            LOGGER.info("%s: %d factors, %d iterations", name, widths[number], state.iteration)
             fits.append(state.loadings.without(self._too_few(training.cohort)))
             state = None
         self.fits = [loadings.to("cpu") for loadings in fits]
@@ -173,7 +179,7 @@ class Joint(Predictor):
         )
 
     def _iterations(
-        self, state: State, samples: Samples, organ_of: torch.Tensor
+        self, state: State, samples: Samples, organ_of: torch.Tensor, name: str
     ) -> Iterator[tuple[State, dict]]:
         """Iterate a fit to its end; yield its state and a row of the training table."""
         p = self.parameters
@@ -185,10 +191,18 @@ class Joint(Predictor):
             p.variance_penalty,
         )
         start = time.perf_counter()
-        while state.iteration < p.iterations and not state.ended(p.tolerance, samples):
-            state = iterate(state, samples, organ_of, priors, p.own_effects, self.noise_freedom)
-            seconds = time.perf_counter() - start
-            yield state, {"iteration": state.iteration, "bound": state.bound, "seconds": seconds}
+        # Most fits end before their last iteration.
+        with tqdm(
+            total=p.iterations, initial=state.iteration, unit="iteration", desc=name, disable=None
+        ) as bar:
+            while state.iteration < p.iterations and not state.ended(p.tolerance, samples):
+                state = iterate(
+                    state, samples, organ_of, priors, p.own_effects, self.noise_freedom
+                )
+                bar.update()
+                seconds = time.perf_counter() - start
+                row = {"iteration": state.iteration, "bound": state.bound, "seconds": seconds}
+                yield state, row
 
     def predict(self, inputs: Cohort, requests: Requests) -> np.ndarray:
         """Predict from the samples of each request, averaged over fits."""
