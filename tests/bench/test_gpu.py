@@ -43,8 +43,8 @@ def test_without_time_parts_are_left_out(tmp_path, monkeypatch):
     assert {part["status"] for part in parts.values()} == {"left out"}
 
 
-@pytest.mark.skipif(gpu.torch.cuda.is_available(), reason="there is a card")
 def test_without_a_card_it_says_how_to_rehearse(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(gpu.torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(sys, "argv", ["gpu", str(tmp_path)])
     with pytest.raises(SystemExit, match="2"):
         gpu.main()

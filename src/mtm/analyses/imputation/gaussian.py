@@ -1,6 +1,7 @@
 """Genes of a sample by the conditional of their Gaussian within its tissue (methods 6.24)."""
 
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -40,19 +41,27 @@ def impute_gaussian(
         torch.from_numpy(values).to(device, torch.float64) for values in (train_z, asked_z)
     )
     n_samples, n_genes = train.shape
-    rows_of = {
-        tissue: np.flatnonzero(asked_tissue == tissue) for tissue in np.unique(asked_tissue)
-    }
-    weights = {}
-    for tissue in rows_of:
+    tissues = []
+    for tissue in np.unique(asked_tissue):
         own = torch.from_numpy(train_tissue == tissue).to(device)
         share = (1 - shrinkage) / max(int(own.sum()) + pooled_samples, 1)
-        weights[tissue] = share * (own + pooled_samples / n_samples)
+        weights = share * (own + pooled_samples / n_samples)
+        tissues.append(_Tissue(np.flatnonzero(asked_tissue == tissue), weights))
     tell = _by_genes if n_genes <= n_samples else _by_samples
     imputed = np.zeros(asked_z.shape, np.float32)
-    for rows, failed, told in tell(train, asked, rows_of, weights, blocks, shrinkage):
+    for rows, failed, told in tell(train, asked, tissues, blocks, shrinkage):
         imputed[np.ix_(rows, failed)] = told.cpu().numpy()
     return imputed
+
+
+class _Tissue(NamedTuple):
+    """Rows that are asked of a tissue, and weights of all training samples in its products."""
+
+    rows: np.ndarray
+    weights: torch.Tensor
+
+
+Told = Iterator[tuple[np.ndarray, np.ndarray, torch.Tensor]]
 
 
 def _known(train: torch.Tensor, failed: np.ndarray) -> torch.Tensor:
@@ -62,44 +71,30 @@ def _known(train: torch.Tensor, failed: np.ndarray) -> torch.Tensor:
     return is_known
 
 
-def _by_genes(
-    train: torch.Tensor,
-    asked: torch.Tensor,
-    rows_of: dict[int, np.ndarray],
-    weights: dict[int, torch.Tensor],
-    blocks: Sequence[np.ndarray],
-    shrinkage: float,
-) -> Iterator[tuple[np.ndarray, np.ndarray, torch.Tensor]]:
+def _by_genes(train, asked, tissues: Sequence[_Tissue], blocks, shrinkage: float) -> Told:
     """Solve a system with a row a known gene for each tissue and block."""
     products = train.T @ train
-    for tissue, rows in rows_of.items():
+    for rows, weights in tissues:
         # All samples have the least weight; those with more are the tissue's.
-        more = weights[tissue] - weights[tissue].min()
+        more = weights - weights.min()
         own = train[more > 0]
-        covariance = weights[tissue].min() * products + own.T @ (more[more > 0][:, None] * own)
+        covariance = weights.min() * products + own.T @ (more[more > 0][:, None] * own)
         for failed in blocks:
             is_known = _known(train, failed)
             told = asked[rows][:, is_known] @ weights_by_genes(covariance, is_known, shrinkage)
             yield rows, failed, told
 
 
-def _by_samples(
-    train: torch.Tensor,
-    asked: torch.Tensor,
-    rows_of: dict[int, np.ndarray],
-    weights: dict[int, torch.Tensor],
-    blocks: Sequence[np.ndarray],
-    shrinkage: float,
-) -> Iterator[tuple[np.ndarray, np.ndarray, torch.Tensor]]:
+def _by_samples(train, asked, tissues: Sequence[_Tissue], blocks, shrinkage: float) -> Told:
     """As `_by_genes`, with a row a sample; products of samples are made once a block."""
     for failed in blocks:
         is_known = _known(train, failed)
         known, lost = train[:, is_known], train[:, ~is_known]
         products = known @ known.T
-        for tissue, rows in rows_of.items():
-            used = weights[tissue] > 0
+        for rows, weights in tissues:
+            used = weights > 0
             given = asked[rows][:, is_known] @ known[used].T
-            of_used = products[used][:, used], given, lost[used], weights[tissue][used]
+            of_used = products[used][:, used], given, lost[used], weights[used]
             yield rows, failed, told_by_samples(*of_used, shrinkage)
 
 
