@@ -292,6 +292,7 @@ CASES = [
     text_row("samples as rows", "gene ids.*Transpose", "sample\t" + "\t".join(GENES) + "\na\t" + "\t".join(["7"] * N_GENES) + "\n"),
     text_row("samples as rows, genes by symbol", "gene symbols.*Transpose", "sample\t" + "\t".join(f"G{i}" for i in range(N_GENES)) + "\na\t" + "\t".join(["7"] * N_GENES) + "\n"),
     text_row("semicolons between fields", "semicolons", good_text().replace("\t", ";"), file="new.csv"),
+    text_row("tabs under the name of a table with commas", "tabs between", good_text(), file="new.csv"),
     text_row("commas under the name of a table with tabs", "commas", good_text().replace("\t", ",")),
     text_row("a sample without a name", "found", good_text(names=("a", "", "c"))),
     text_row("a sample named by terminal escapes", "found", good_text(names=("a", "\x1b[2Jb", "c"))),

@@ -47,6 +47,8 @@ def _lines(path: Path, form: str) -> Generator[bytes, None, None]:
         if form != "csv":
             yield from lines
         for number, line in enumerate(lines, 1):
+            if number == 1 and b"\t" in line and b"," not in line:
+                raise _other_separator(path, "tabs")
             if b"\t" in line or b'"' not in line:
                 # A tab within a field would be one more.
                 yield line.replace(b"\t", b" ").replace(b",", b"\t")
@@ -112,15 +114,19 @@ def _wide_header(path: Path, lines: Iterator[bytes]) -> ExpressionHeader:
 
 def _demand_separator(path: Path, names: Sequence[str]) -> None:
     """Refuse a header of one field that something else than this form's separator parts."""
-    expected = "commas" if is_csv(path) else "tabs"
-    for separator, said in ((";", "semicolons"), (",", "commas"), ("\t", "tabs")):
-        if len(names) == 1 and separator in names[0] and said != expected:
-            raise InputError(
-                f"{path}, line 1",
-                f"fields with {said} between them",
-                f"{expected}, by the file's name",
-                "Write the table as .csv with commas, or as .tsv with tabs; numbers have a point.",
-            )
+    for separator, said in ((";", "semicolons"), (",", "commas")):
+        if len(names) == 1 and separator in names[0]:
+            raise _other_separator(path, said)
+
+
+def _other_separator(path: Path, said: str) -> InputError:
+    """Return the error of a table that is not parted as its name says."""
+    return InputError(
+        f"{path}, line 1",
+        f"fields with {said} between them",
+        f"{'commas' if is_csv(path) else 'tabs'}, by the file's name",
+        "Write the table as .csv with commas, or as .tsv with tabs; numbers have a point.",
+    )
 
 
 def _short_header(path: Path, lines: Iterator[bytes]) -> ExpressionHeader:
