@@ -100,6 +100,31 @@ def test_other_genes_tell_what_failed_and_the_tissue_mean_tells_nothing(made):
     assert whole["seconds"]["average"] > whole["seconds"]["vae"] > 0
 
 
+@pytest.mark.slow
+def test_chance_counts_twice_where_genes_tell_each_other():
+    """Without signal the means of cohorts spread as their null bands say (methods 6.24)."""
+    means, spreads = [], []
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        n_donors, n_genes = 60, 25
+        values = 8 + rng.standard_normal((n_donors, n_genes))
+        names = [f"D{i:02d}" for i in range(n_donors)]
+        cohort = Cohort(
+            np.exp2(values).astype(np.float32) - 1, pd.DataFrame(index=names), np.arange(n_donors),
+            np.zeros(n_donors, int), pd.DataFrame(index=names), (BLOOD,),
+            pd.DataFrame({"symbol": ""}, index=[f"G{i}" for i in range(n_genes)]),
+        )  # fmt: skip
+        folds = pd.Series(np.arange(n_donors) % 3, names)
+        imputed = impute(cohort, folds, Imputation(methods=("gaussian",)), Scaling(), "cpu")
+        table = score_imputed(cohort, folds, imputed, ACCURACY, Scaling(), "cpu")
+        rows = table[(table["method"] == "gaussian") & (table["level"] == "gene_wise")]
+        row = rows[rows["tissue"] == BLOOD].iloc[0]
+        means.append(row["mean_rho"])
+        spreads.append((row["null_high"] - row["null_low"]) / (2 * 1.96))
+    # By permutations alone 1.22 in these forty.
+    assert 0.75 < np.std(means) / np.mean(spreads) < 1.1
+
+
 def test_a_tissue_that_is_not_scored_is_in_no_mean(made):
     """A tissue of one held-out donor has no rho; what is told of it there is not said of all."""
     cohort, folds = cohort_and_folds(made[0])

@@ -26,6 +26,7 @@ def score_told(
     accuracy: AccuracySettings,
     scaling: Scaling,
     device: str,
+    both_ways: bool = False,
 ) -> pd.DataFrame:
     """Score what is told of held-out samples as the headline is.
 
@@ -42,6 +43,8 @@ def score_told(
         Sections of the config.
     device
         ``"cpu"`` or ``"cuda"``.
+    both_ways
+        As `score_tissues` has it.
 
     Returns
     -------
@@ -55,8 +58,9 @@ def score_told(
     weights = fold_weights([held_out], accuracy)
     of_tissues = _tissues(cohort, held_out, told, genes, device)
     scores = score_tissues(
-        of_tissues, cohort.genes.index[genes], weights, "", accuracy, scales=[HEADLINE.scale]
-    ).by_tissue
+        of_tissues, cohort.genes.index[genes], weights, "", accuracy,
+        scales=[HEADLINE.scale], both_ways=both_ways,
+    ).by_tissue  # fmt: skip
     return scores[scores["convention"] == scores["level"].map(LEVELS)].copy()
 
 

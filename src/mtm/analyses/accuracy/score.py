@@ -96,6 +96,7 @@ def score_tissues(
     learned: bool = True,
     scales: Sequence[Scale] = SCALES,
     block_genes: int = BLOCK_GENES,
+    both_ways: bool = False,
 ) -> Scores:
     """Score tissue by tissue, as `score_predictions` does.
 
@@ -111,10 +112,14 @@ def score_tissues(
         As in `score_predictions`.
     scales
         What to score on.
+    both_ways
+        Whether genes are told from each other: what two of them share by chance then counts
+        twice in the mean, which permutations do not see (methods 6.24).
     """
     null_genes = sampled_genes(len(gene_ids), settings.null_genes, settings.seed)
     bootstrap_genes = sampled_genes(len(gene_ids), settings.bootstrap_genes, settings.seed)
     n_donors = sum(fold.shape[1] for fold in weights.values())
+    twice = 2**0.5 if both_ways else 1.0
     tables = Tables(gene_ids, settings, n_donors, len(weights))
     for tissue in of_tissues:
         draws = draws_of(tissue, weights, settings)
@@ -125,8 +130,9 @@ def score_tissues(
             resampled = bootstrap_means(
                 tissue, scale, points, draws.weights, bootstrap_genes, ratio, block_genes
             )
+            nulls = {key: null.wider(twice) for key, null in nulls.items()}
             rho = {key: value.cpu().numpy() for key, value in points.rho.items()}
             tables.add_genes(scale, tissue.rows, rho, p, nulls, resampled)
-            samples = resample_samples(tissue, points, draws, ratio)
-            tables.add_samples(scale, tissue.rows, *samples)
+            of_samples, null, means = resample_samples(tissue, points, draws, ratio)
+            tables.add_samples(scale, tissue.rows, of_samples, null.wider(twice), means)
     return tables.scores(model)

@@ -98,11 +98,13 @@ class Run:
             self.total,
         )  # fmt: skip
         if engine.parameters.lambda_adversarial and self.total < LEAST_STEPS:
+            z = "" if engine.parameters.encoder_input == "z" else "encoder_input z, "
             LOGGER.warning(
                 "%d steps are few for a training with the adversarial loss, which has told donors "
-                "apart after some 3,000 at the earliest (methods 1.7): more epochs, "
-                "lambda_adversarial 0, or a model of class joint or ridge tell more",
+                "apart after some 2,000 at the earliest (methods 1.7): %smore epochs, or a model "
+                "of class joint or ridge tell more",
                 self.total,
+                z,
             )
         take_step = StepRunner(engine)
         with tqdm(
