@@ -50,9 +50,7 @@ def score_imputed(
     device, genes = choose_device(device), np.arange(cohort.n_genes)
     tables = []
     for method, told in imputed.by_method.items():
-        table = score_told(
-            cohort, folds, told, genes, accuracy, scaling, device, both_ways=True
-        )
+        table = score_told(cohort, folds, told, genes, accuracy, scaling, device, both_ways=True)
         share = _explained(cohort, imputed.observed_z, told)
         table["explained"] = table["tissue"].map(share)
         of_all = table["tissue"] == MEAN_OF_TISSUES
