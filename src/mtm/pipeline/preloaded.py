@@ -28,6 +28,8 @@ LIBRARIES = (
     "sklearn.linear_model",
     "snakemake.script",
     "torch",
+    # The first step of an optimiser imports it, and a computer algebra system with it.
+    "torch._dynamo",
     "mtm.models.registry",
     "mtm.pipeline.scripting",
     "mtm.settings.config",
