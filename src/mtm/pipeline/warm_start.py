@@ -1,9 +1,9 @@
 """Jobs that start where the libraries are loaded already, for cohorts whose jobs are small.
 
-A fresh Python takes one to four seconds of processor time for imports; in the demo that was more
-than half of all. Where a configuration asks for it (`warm_start`), each job is a process of its
-own as before, but a fork of one that has imported the libraries (`mtm.pipeline.preloaded`) and
-has computed nothing.
+A fresh Python takes one to four seconds of processor time for imports, more than most jobs of a
+small cohort take for their work. Where a configuration asks for it (`warm_start`), each job is a
+process of its own as before, but a fork of one that has imported the libraries
+(`mtm.pipeline.preloaded`) and has computed nothing.
 """
 
 import os
