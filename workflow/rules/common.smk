@@ -50,6 +50,7 @@ os.environ.update(PYTHONPATH=str(SOURCE_ROOT))
 sys.path.insert(0, str(SOURCE_ROOT))
 
 from snakemake.jobs import Job
+from snakemake.script import PythonScript
 
 from mtm.pipeline import code_digest as digest
 from mtm.errors import NO_TPM, InputError
@@ -69,6 +70,7 @@ from mtm.pipeline.datasets import (
 )
 from mtm.pipeline.input_digests import input_digests
 from mtm.pipeline.tissue_names import demand_tissues
+from mtm.pipeline.warm_start import start_jobs_warm
 from mtm.settings.check import check_config
 from mtm.settings.cohort import Columns
 from mtm.settings.models.base import COVARIATES, declared
@@ -267,6 +269,8 @@ onstart:
         time.time(),
     )
     clear_leftovers(RESULTS)
+    if config["warm_start"] and workflow.local_exec:
+        start_jobs_warm(PythonScript)
     if SIZE_IS_KNOWN:
         # Downloads look for themselves.
         asked.require_disk(

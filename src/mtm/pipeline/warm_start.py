@@ -1,0 +1,76 @@
+"""Jobs that start where the libraries are loaded already, for cohorts whose jobs are small.
+
+A fresh Python takes one to four seconds of processor time for imports, more than most jobs of a
+small cohort take for their work. Where a configuration asks for it (`warm_start`), each job is a
+process of its own as before, but a fork of one that has imported the libraries
+(`mtm.pipeline.preloaded`) and has computed nothing.
+"""
+
+import os
+import runpy
+import sys
+from collections.abc import Mapping
+from contextlib import nullcontext
+from multiprocessing import get_context
+from multiprocessing.connection import wait
+from subprocess import CalledProcessError
+from threading import Lock
+from typing import Any
+
+PRELOADED = ["mtm.pipeline.preloaded"]
+TEMPORARY = ("TMPDIR", "TMP", "TEMPDIR", "TEMP")
+# Snakemake runs jobs from several threads; a process that ends is asked about by one of them.
+_LOCK = Lock()
+
+
+def start_jobs_warm(script_class: type) -> None:
+    """Let Snakemake's Python scripts of one thread start from a process with libraries loaded.
+
+    Those that ask for a graphics card, more threads or an environment of their own start as
+    before, and on systems other than Linux all do.
+
+    Parameters
+    ----------
+    script_class
+        `snakemake.script.PythonScript`.
+    """
+    if not sys.platform.startswith("linux") or hasattr(script_class, "starts_warm"):
+        return
+    execute_as_it_was = script_class.execute_script
+
+    def execute_script(self, fname, edit=False):
+        elsewhere = self.conda_env or self.container_img or self.env_modules
+        if elsewhere or self.threads != 1 or self.resources.get("gpu"):
+            execute_as_it_was(self, fname, edit)
+        else:
+            _run_warm(fname, self.resources, self.bench_record)
+
+    script_class.execute_script = execute_script
+    script_class.starts_warm = True
+
+
+def _run_warm(path: str, resources: Mapping[str, Any], record: Any) -> None:
+    """Run a script to its end, and measure it as Snakemake does where there is a record."""
+    from snakemake.benchmark import benchmarked
+
+    context = get_context("forkserver")
+    with _LOCK:
+        context.set_forkserver_preload(PRELOADED)
+        place = (path, os.getcwd(), resources.get("tmpdir"))
+        job = context.Process(target=_run_script, args=place)
+        job.start()
+    with nullcontext() if record is None else benchmarked(job.pid, record):
+        wait([job.sentinel])
+        with _LOCK:
+            job.join()
+    if job.exitcode:
+        raise CalledProcessError(job.exitcode, f"{sys.executable} {path}")
+
+
+def _run_script(path: str, folder: str, temporary: str | None) -> None:
+    """Be the process of a script."""
+    os.chdir(folder)
+    if temporary is not None:
+        os.environ.update(dict.fromkeys(TEMPORARY, temporary))
+    sys.argv = [path]
+    runpy.run_path(path, run_name="__main__")
