@@ -5,6 +5,7 @@ the tissue as Cao et al. 2021 (SAILER) (methods 6.24).
 """
 
 import copy
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -20,6 +21,8 @@ LN2 = float(np.log(2))
 ROWS_AT_A_TIME = 4096
 # TPM that a count's mean is at least made of.
 LEAST_TPM = 1e-2
+# Between counts spread without end and Poisson's.
+LOG_SIZES = (-4.0, 12.0)
 
 
 @dataclass(frozen=True)
@@ -111,6 +114,8 @@ class Autoencoder(nn.Module):
         self.encoder = Perceptron(2 * n_genes, n_tissues * told_tissue, widths, 2 * width)
         self.decoder = Perceptron(width, n_tissues, widths[::-1], n_genes)
         self.spread = nn.Parameter(torch.zeros(n_genes))
+        if tissue_mean is not None:
+            self.log_size = log_sizes(tissue_mean, tissue_sd)
         if likelihood == "zinb":
             self.dropped = nn.Linear(width, n_genes)
             nn.init.constant_(self.dropped.bias, -5)
@@ -133,7 +138,7 @@ class Autoencoder(nn.Module):
             return -0.5 * ((inputs.values - told).square() * (-self.spread).exp() + self.spread)
         log2_tpm = self.tissue_mean[inputs.tissue] + self.tissue_sd[inputs.tissue] * told
         tpm = torch.expm1(LN2 * log2_tpm.clamp(max=24)).clamp(min=LEAST_TPM)
-        mean, log_size = inputs.exposure * tpm, 2 - self.spread
+        mean, log_size = inputs.exposure * tpm, self.log_size[inputs.tissue] - self.spread
         if self.likelihood == "nb":
             return nb_log_likelihood(inputs.counts, mean, log_size)
         return zinb_log_likelihood(inputs.counts, mean, log_size, self.dropped(code))
@@ -141,6 +146,23 @@ class Autoencoder(nn.Module):
     def _which(self, inputs: Inputs) -> torch.Tensor:
         """Which tissue it is, one column each."""
         return nn.functional.one_hot(inputs.tissue, self.n_tissues).to(inputs.values.dtype)
+
+
+def log_sizes(tissue_mean: torch.Tensor, tissue_sd: torch.Tensor) -> torch.Tensor:
+    """Log sizes of negative binomials as spread as genes are in tissues, ``(n_tissues, n_genes)``.
+
+    Of counts in the hundreds the variance of logarithms is 1 / size. With sizes of genes alone,
+    tissues in which a gene varies little tell a training next to nothing.
+
+    Parameters
+    ----------
+    tissue_mean, tissue_sd
+        Of log2(1+TPM), shape ``(n_tissues, n_genes)``.
+    """
+    least = tissue_mean.clamp(min=math.log2(1 + LEAST_TPM))
+    # The sd of ln(TPM): the derivative of it by log2(1+TPM) is ln 2 (1+TPM) / TPM.
+    sd = LN2 * tissue_sd / (1 - (-least).exp2())
+    return (-2 * sd.clamp(min=1e-3).log()).clamp(*LOG_SIZES)
 
 
 def divergence(mean: torch.Tensor, log_variance: torch.Tensor) -> torch.Tensor:
