@@ -188,7 +188,7 @@ def train(
     penalty: float,
     seed: int,
 ) -> Autoencoder:
-    """Train, and keep the weights by which what fails in samples left out is likeliest.
+    """Train, and keep the weights that tell best what fails in samples left out.
 
     In every step a sample's genes fail with a probability between 0 and twice `masked`, its own.
 
@@ -257,13 +257,17 @@ def _passes(
 
 @torch.no_grad()
 def _error(net: Autoencoder, inputs: Inputs, hidden: torch.Tensor) -> float:
-    """How unlikely hidden values are by the mean code of the others; mean of values."""
-    unlikely = 0.0
+    """Squared error of hidden values by the mean code of the others; mean of values.
+
+    Not their likelihood: spreads are of all genes, most of which the encoder was shown, so what is
+    hidden grows unlikely long before it is told worse.
+    """
+    squares = 0.0
     for rows in _parts(inputs):
         part = inputs.of(rows)
-        told = net.log_likelihood(net.encode(part, 1 - hidden[rows])[0], part)
-        unlikely -= float((told * hidden[rows]).sum())
-    return unlikely / max(float(hidden.sum()), 1)
+        told = net.decode(net.encode(part, 1 - hidden[rows])[0], part)
+        squares += float(((part.values - told).square() * hidden[rows]).sum())
+    return squares / max(float(hidden.sum()), 1)
 
 
 def _parts(inputs: Inputs) -> Iterator[torch.Tensor]:
