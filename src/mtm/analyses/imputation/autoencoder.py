@@ -18,6 +18,8 @@ from mtm.analyses.imputation.likelihoods import nb_log_likelihood, zinb_log_like
 from mtm.settings.imputation import AutoencoderSettings
 
 LN2 = float(np.log(2))
+# Share of a training in which the learning rate rises. Nothing is told better for a while then.
+RISING = 0.3
 ROWS_AT_A_TIME = 4096
 # TPM that a count's mean is at least made of.
 LEAST_TPM = 1e-2
@@ -214,7 +216,7 @@ def train(
         error = _error(net, left_out, hidden)
         if weights is None or error < best:
             best, weights, last = error, copy.deepcopy(net.state_dict()), epoch
-        elif epoch - last >= settings.patience:
+        elif epoch - max(last, RISING * settings.epochs) >= settings.patience:
             break
     net.load_state_dict(weights)
     return net
@@ -232,7 +234,7 @@ def _passes(
     optimizer = torch.optim.AdamW(net.parameters(), settings.learning_rate)
     steps = settings.epochs * -(-len(kept.values) // settings.batch_size)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, settings.learning_rate, total_steps=steps
+        optimizer, settings.learning_rate, total_steps=steps, pct_start=RISING
     )
     for _ in range(settings.epochs):
         for rows in torch.randperm(len(kept.values), generator=random).split(settings.batch_size):
