@@ -23,7 +23,7 @@ class AutoencoderSettings(Section):
     learning_rate: float = key(3e-3, "Highest learning rate of AdamW; it rises and falls in one cycle.", gt=0)
     batch_size: int = key(512, "Samples in an optimiser step.", ge=2, unit="samples")
     epochs: int = key(60, "Passes over the training samples at most.", ge=1, unit="epochs")
-    patience: int = key(10, "Training ends after so many passes in which failed genes of training donors left out for it become no likelier; the weights of the likeliest are kept.", ge=1, unit="epochs")
+    patience: int = key(10, "Training ends after so many passes in which failed genes of training donors left out for it are told no better, counted once the learning rate falls; the weights that told them best are kept.", ge=1, unit="epochs")
 
 
 class Imputation(Section):

@@ -5,7 +5,7 @@ import pytest
 import torch
 from scipy import stats
 
-from mtm.analyses.imputation.autoencoder import divergence, mean_divergence
+from mtm.analyses.imputation.autoencoder import divergence, log_sizes, mean_divergence
 from mtm.analyses.imputation.likelihoods import nb_log_likelihood, zinb_log_likelihood
 
 COUNTS = np.array([0, 1, 3, 40, 1000.0])
@@ -44,3 +44,12 @@ def test_divergences_are_those_of_gaussians_pair_by_pair():
     standard = torch.distributions.Normal(torch.zeros(3).double(), 1.0)
     ours = torch.stack([kl(one, standard).sum() for one in each])
     torch.testing.assert_close(divergence(mean, log_variance), ours)
+
+
+def test_sizes_are_those_that_make_genes_as_spread_as_they_are_in_the_tissue():
+    size = np.array([[4.0, 40.0], [25.0, 1000.0]])
+    expr_tpm = np.random.default_rng(0).gamma(size, 200 / size, (20_000, 2, 2))
+    expr_log2 = np.log2(1 + expr_tpm)
+    ours = log_sizes(tensor(expr_log2.mean(0)), tensor(expr_log2.std(0)))
+    # Logarithms of gammas of small sizes have a little more than 1 / size.
+    np.testing.assert_allclose(ours.exp() / size, 1, atol=0.15)

@@ -5,6 +5,7 @@ the tissue as Cao et al. 2021 (SAILER) (methods 6.24).
 """
 
 import copy
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -17,9 +18,13 @@ from mtm.analyses.imputation.likelihoods import nb_log_likelihood, zinb_log_like
 from mtm.settings.imputation import AutoencoderSettings
 
 LN2 = float(np.log(2))
+# Share of a training in which the learning rate rises. Nothing is told better for a while then.
+RISING = 0.3
 ROWS_AT_A_TIME = 4096
 # TPM that a count's mean is at least made of.
 LEAST_TPM = 1e-2
+# Between counts spread without end and Poisson's.
+LOG_SIZES = (-4.0, 12.0)
 
 
 @dataclass(frozen=True)
@@ -111,6 +116,8 @@ class Autoencoder(nn.Module):
         self.encoder = Perceptron(2 * n_genes, n_tissues * told_tissue, widths, 2 * width)
         self.decoder = Perceptron(width, n_tissues, widths[::-1], n_genes)
         self.spread = nn.Parameter(torch.zeros(n_genes))
+        if tissue_mean is not None:
+            self.log_size = log_sizes(tissue_mean, tissue_sd)
         if likelihood == "zinb":
             self.dropped = nn.Linear(width, n_genes)
             nn.init.constant_(self.dropped.bias, -5)
@@ -133,7 +140,7 @@ class Autoencoder(nn.Module):
             return -0.5 * ((inputs.values - told).square() * (-self.spread).exp() + self.spread)
         log2_tpm = self.tissue_mean[inputs.tissue] + self.tissue_sd[inputs.tissue] * told
         tpm = torch.expm1(LN2 * log2_tpm.clamp(max=24)).clamp(min=LEAST_TPM)
-        mean, log_size = inputs.exposure * tpm, 2 - self.spread
+        mean, log_size = inputs.exposure * tpm, self.log_size[inputs.tissue] - self.spread
         if self.likelihood == "nb":
             return nb_log_likelihood(inputs.counts, mean, log_size)
         return zinb_log_likelihood(inputs.counts, mean, log_size, self.dropped(code))
@@ -141,6 +148,23 @@ class Autoencoder(nn.Module):
     def _which(self, inputs: Inputs) -> torch.Tensor:
         """Which tissue it is, one column each."""
         return nn.functional.one_hot(inputs.tissue, self.n_tissues).to(inputs.values.dtype)
+
+
+def log_sizes(tissue_mean: torch.Tensor, tissue_sd: torch.Tensor) -> torch.Tensor:
+    """Log sizes of negative binomials as spread as genes are in tissues, ``(n_tissues, n_genes)``.
+
+    Of counts in the hundreds the variance of logarithms is 1 / size. With sizes of genes alone,
+    tissues in which a gene varies little tell a training next to nothing.
+
+    Parameters
+    ----------
+    tissue_mean, tissue_sd
+        Of log2(1+TPM), shape ``(n_tissues, n_genes)``.
+    """
+    least = tissue_mean.clamp(min=math.log2(1 + LEAST_TPM))
+    # The sd of ln(TPM): the derivative of it by log2(1+TPM) is ln 2 (1+TPM) / TPM.
+    sd = LN2 * tissue_sd / (1 - (-least).exp2())
+    return (-2 * sd.clamp(min=1e-3).log()).clamp(*LOG_SIZES)
 
 
 def divergence(mean: torch.Tensor, log_variance: torch.Tensor) -> torch.Tensor:
@@ -166,7 +190,7 @@ def train(
     penalty: float,
     seed: int,
 ) -> Autoencoder:
-    """Train, and keep the weights by which what fails in samples left out is likeliest.
+    """Train, and keep the weights that tell best what fails in samples left out.
 
     In every step a sample's genes fail with a probability between 0 and twice `masked`, its own.
 
@@ -192,7 +216,7 @@ def train(
         error = _error(net, left_out, hidden)
         if weights is None or error < best:
             best, weights, last = error, copy.deepcopy(net.state_dict()), epoch
-        elif epoch - last >= settings.patience:
+        elif epoch - max(last, RISING * settings.epochs) >= settings.patience:
             break
     net.load_state_dict(weights)
     return net
@@ -210,7 +234,7 @@ def _passes(
     optimizer = torch.optim.AdamW(net.parameters(), settings.learning_rate)
     steps = settings.epochs * -(-len(kept.values) // settings.batch_size)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, settings.learning_rate, total_steps=steps
+        optimizer, settings.learning_rate, total_steps=steps, pct_start=RISING
     )
     for _ in range(settings.epochs):
         for rows in torch.randperm(len(kept.values), generator=random).split(settings.batch_size):
@@ -235,13 +259,17 @@ def _passes(
 
 @torch.no_grad()
 def _error(net: Autoencoder, inputs: Inputs, hidden: torch.Tensor) -> float:
-    """How unlikely hidden values are by the mean code of the others; mean of values."""
-    unlikely = 0.0
+    """Squared error of hidden values by the mean code of the others; mean of values.
+
+    Not their likelihood: spreads are of all genes, most of which the encoder was shown, so what is
+    hidden grows unlikely long before it is told worse.
+    """
+    squares = 0.0
     for rows in _parts(inputs):
         part = inputs.of(rows)
-        told = net.log_likelihood(net.encode(part, 1 - hidden[rows])[0], part)
-        unlikely -= float((told * hidden[rows]).sum())
-    return unlikely / max(float(hidden.sum()), 1)
+        told = net.decode(net.encode(part, 1 - hidden[rows])[0], part)
+        squares += float(((part.values - told).square() * hidden[rows]).sum())
+    return squares / max(float(hidden.sum()), 1)
 
 
 def _parts(inputs: Inputs) -> Iterator[torch.Tensor]:

@@ -27,6 +27,8 @@ COLUMNS = [
 CHANGES = {DELETED: without, FIRST: with_first}
 # Training samples of a state, at most, whose mean code is where it lies; and samples at least.
 MOST_OF_STATE, FEWEST = 200, 3
+# Perturbed sentences at a time hold so many genes.
+AT_A_TIME = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -60,20 +62,37 @@ class Way:
     codes: np.ndarray
     axis: np.ndarray
 
-    def changes(self, encoder: Encoder, change, gene: int) -> bool:
-        """Whether the encoder is shown another sentence of any sample."""
-        length = encoder.places.num_embeddings
-        return bool((change(self.sentences, gene) != self.sentences)[:, :length].any())
+    def shifts(self, encoder: Encoder, change, genes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return how far genes move samples, and how far towards the goal, and which they change.
 
-    def shifts(self, encoder: Encoder, change, gene: int) -> np.ndarray:
-        """Return how far samples move, and how far towards the goal, ``(n, 2)``.
-
-        1 less the cosine of the codes before and after, and the share of the way.
+        Returns
+        -------
+        np.ndarray
+            Shape ``(n_genes, n, 2)``: 1 less the cosine of the codes before and after, and the
+            share of the way. 0 where the encoder is shown the same sentence.
+        np.ndarray
+            Whether it is shown another one, shape ``(n_genes, n)``.
         """
-        moved = codes(encoder, change(self.sentences, gene))
-        lengths = np.linalg.norm(moved, axis=1) * np.linalg.norm(self.codes, axis=1)
-        cosine = (moved * self.codes).sum(1) / np.where(lengths > 0, lengths, 1)
-        return np.stack([1 - cosine, (moved - self.codes) @ self.axis], axis=1)
+        seen = self.sentences[:, : encoder.places.num_embeddings]
+        moved = np.zeros((len(genes), len(seen), 2))
+        changed = np.zeros(moved.shape[:2], bool)
+        step = max(1, AT_A_TIME // max(self.sentences.size, 1))
+        for start in range(0, len(genes), step):
+            some = slice(start, start + step)
+            others = np.stack(
+                [change(self.sentences, gene)[:, : seen.shape[1]] for gene in genes[some]]
+            )
+            changed[some] = (others != seen).any(2)
+            before = np.nonzero(changed[some])[1]
+            moved[some][changed[some]] = self._moved(codes(encoder, others[changed[some]]), before)
+        return moved, changed
+
+    def _moved(self, after: np.ndarray, before: np.ndarray) -> np.ndarray:
+        """How far codes moved from those of samples `before`, ``(n, 2)``."""
+        own = self.codes[before]
+        lengths = np.linalg.norm(after, axis=1) * np.linalg.norm(own, axis=1)
+        cosine = (after * own).sum(1) / np.where(lengths > 0, lengths, 1)
+        return np.stack([1 - cosine, (after - own) @ self.axis], axis=1)
 
 
 def perturb_genes(
@@ -165,24 +184,22 @@ def shifts_of(
         for gene in genes
     }
     rows = []
+    asked = np.unique(np.concatenate([genes, *nulls.values()]))
     for name, change in CHANGES.items():
-        moved = {
-            gene: np.concatenate(
-                [way.shifts(encoder, change, gene) for encoder, way in ways]
-            ).mean(0)
-            for gene in {int(g) for g in np.concatenate([genes, *nulls.values()])}
-        }
+        parts = [way.shifts(encoder, change, asked) for encoder, way in ways]
+        moved, changed = (np.concatenate(side, 1) for side in zip(*parts, strict=True))
+        mean, is_tested = moved.mean(1), changed.any(1)
         for gene in genes:
-            null = np.array([moved[int(other)][1] for other in nulls[gene]])
-            tested = len(null) and any(way.changes(e, change, gene) for e, way in ways)
+            own, null = np.searchsorted(asked, gene), mean[np.searchsorted(asked, nulls[gene]), 1]
+            tested = len(null) and is_tested[own]
             rows.append(
                 {
                     "gene": gene, "perturbation": name, "mean_rank": ranks[gene],
-                    "n": sum(len(way.codes) for _, way in ways), "shift": moved[int(gene)][0],
-                    "shift_to_goal": moved[int(gene)][1], "n_null": len(null),
+                    "n": sum(len(way.codes) for _, way in ways), "shift": mean[own, 0],
+                    "shift_to_goal": mean[own, 1], "n_null": len(null),
                     "null_median": np.median(null) if len(null) else np.nan,
                     "null_q95": np.quantile(null, 0.95) if len(null) else np.nan,
-                    "p": permutation_p(moved[int(gene)][1], null) if tested else np.nan,
+                    "p": permutation_p(mean[own, 1], null) if tested else np.nan,
                 }
             )  # fmt: skip
     return pd.DataFrame(rows)
