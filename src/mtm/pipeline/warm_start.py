@@ -9,6 +9,7 @@ process of its own as before, but a fork of one that has imported the libraries
 import os
 import runpy
 import sys
+import tempfile
 from collections.abc import Mapping
 from contextlib import nullcontext
 from multiprocessing import get_context
@@ -72,5 +73,7 @@ def _run_script(path: str, folder: str, temporary: str | None) -> None:
     os.chdir(folder)
     if temporary is not None:
         os.environ.update(dict.fromkeys(TEMPORARY, temporary))
+        # A library may have asked for it while it was loaded.
+        tempfile.tempdir = None
     sys.argv = [path]
     runpy.run_path(path, run_name="__main__")
