@@ -65,8 +65,9 @@ def _alike(values: torch.Tensor, tolerance: torch.Tensor) -> torch.Tensor:
     commonest = _median_of_three(values) if len(values) > 2 else values.amin(0)
     alike = ((values[:HEAD] - commonest).abs_() > tolerance).float().sum(0) < LEAST_APART
     some = alike.nonzero().flatten()
-    apart = (values[:, some] - commonest[some]).abs_() > tolerance[some]
-    alike[some] = apart.sum(0) < LEAST_APART
+    if len(some):
+        apart = (values[:, some] - commonest[some]).abs_() > tolerance[some]
+        alike[some] = apart.sum(0) < LEAST_APART
     return alike
 
 
