@@ -8,6 +8,7 @@ from mtm.statistics.kernels import (
     RunningMean,
     mean_over_folds,
     pearson,
+    pearson_without,
     standardise,
     summed,
     third_moment,
@@ -47,6 +48,22 @@ def test_a_single_value_apart_tells_nothing(place):
     coincident = pearson(one[:, None], one[:, None], 0)
     assert coincident.isnan().all()
     assert pearson(one[:, None], two[:, None], 0).item() == 0
+
+
+def test_rho_without_a_part_is_that_of_the_rest():
+    rng = np.random.default_rng(5)
+    values = torch.from_numpy(rng.normal(3, 1, (2, 13, 7)).astype(np.float32))
+    parts = [slice(0, 4), slice(4, 9), slice(9, 13)]
+    values[0, 4:, 1] = 1.5  # a prediction that is fixed without the first part
+    values[1, :9, 2] = 0.25  # an observation that is fixed without the last one
+    values[1, :, 3], values[1, [2, 10], 3] = 0, 4  # one donor apart without the first or the last
+    values[0, :, 4] = 1e4 + values[0, :, 4]
+    found = pearson_without(*values, parts)
+    for rho, part in zip(found, parts, strict=True):
+        rest = np.setdiff1d(np.arange(13), np.arange(13)[part])
+        np.testing.assert_allclose(rho, pearson(*values[:, rest], 0), atol=1e-6)
+    assert found.isnan().sum() == 3
+    assert (found == 0).sum() == 1
 
 
 def test_third_moment_is_that_of_all_permutations():

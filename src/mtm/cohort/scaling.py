@@ -124,12 +124,17 @@ class TissueScaler:
         expr_z = ((values - self.mean[tissue]) / self.sd[tissue]).astype(np.float32, copy=False)
         return expr_z if self.clip is None else np.clip(expr_z, -self.clip, self.clip)
 
+    def to_units(self, expr_z: np.ndarray, tissue: np.ndarray) -> np.ndarray:
+        """Z to TPM or log2(1+TPM), whichever the scale is of and never below 0, as `transform`."""
+        values = (expr_z * self.sd[tissue] + self.mean[tissue]).astype(np.float32, copy=False)
+        if self.measure == "own":
+            return values
+        # Deviation: 2^24 TPM is beyond any real sample; the bound keeps a prediction finite.
+        return np.clip(values, 0, 24 if self.scale == "log2_z" else None)
+
     def inverse(self, expr_z: np.ndarray, tissue: np.ndarray) -> np.ndarray:
         """Z to TPM (never below 0), both of shape ``(n_samples, n_genes)``."""
-        values = expr_z * self.sd[tissue] + self.mean[tissue]
-        if self.measure == "own":
-            return values.astype(np.float32)
-        if self.scale == "log2_z":
-            # Deviation: 2^24 TPM is beyond any real sample; the bound keeps a prediction finite.
-            values = np.exp2(np.clip(values, 0, 24)) - 1
-        return np.maximum(values, 0).astype(np.float32)
+        values = self.to_units(expr_z, tissue)
+        if self.measure == "own" or self.scale != "log2_z":
+            return values
+        return np.exp2(values) - 1

@@ -181,17 +181,18 @@ class Tissue:
             native = _of_genes(self.scalers[self.model_scale][index], genes)
             scaler = _of_genes(self.scalers[scale][index], genes)
             predicted, observed_tpm = self.predicted[part, genes], self.observed_tpm[part, genes]
-            predicted_tpm = native.inverse(predicted, ONLY_TISSUE)
-            units = predicted_tpm, observed_tpm
-            if scale == "log2_z":
-                units = tuple(log2_tpm(expr_tpm, self.measure) for expr_tpm in units)
-            if scale != self.model_scale:
-                predicted_z = scaler.of_units(units[0], ONLY_TISSUE)
-            elif scaler.clip is None:
-                predicted_z = predicted
+            if scale == self.model_scale:
+                units = native.to_units(predicted, ONLY_TISSUE)
+                limit = scaler.clip
+                predicted_z = predicted if limit is None else np.clip(predicted, -limit, limit)
             else:
-                predicted_z = np.clip(predicted, -scaler.clip, scaler.clip)
-            derived = predicted_z, scaler.of_units(units[1], ONLY_TISSUE), *units
+                units = native.inverse(predicted, ONLY_TISSUE)
+                units = log2_tpm(units, self.measure) if scale == "log2_z" else units
+                predicted_z = scaler.of_units(units, ONLY_TISSUE)
+            observed = observed_tpm
+            if scale == "log2_z":
+                observed = log2_tpm(observed_tpm, self.measure)
+            derived = predicted_z, scaler.of_units(observed, ONLY_TISSUE), units, observed
             constant = (_constant(predicted), _constant(observed_tpm)) * 2
             for array, values, fixed in zip(arrays, derived, constant, strict=True):
                 # What was constant stays so, whatever rounding the conversions add.

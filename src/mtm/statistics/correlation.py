@@ -30,8 +30,16 @@ def centre(values: np.ndarray, parts: Sequence[slice]) -> np.ndarray:
 
 def row_correlation(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Pearson's rho of each row of ``(n_rows, n_genes)``; one row serves all of the other side."""
-    a, b = (np.atleast_2d(side).astype(float) for side in (a, b))
-    a, b = (side - side.mean(1, keepdims=True) for side in (a, b))
-    norm = np.sqrt((a**2).sum(1) * (b**2).sum(1))
+    a, b = (_centred(np.atleast_2d(side)) for side in (a, b))
+    squares_a, squares_b, products = (
+        np.einsum("rg,rg->r", x, y, dtype=np.float64) for x, y in ((a, a), (b, b), (a, b))
+    )
+    norm = np.sqrt(squares_a * squares_b)
     with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(norm > 0, (a * b).sum(1) / norm, np.nan)
+        return np.where(norm > 0, products / norm, np.nan)
+
+
+def _centred(rows: np.ndarray) -> np.ndarray:
+    """Take the mean out of each row; what is not float32 becomes float64."""
+    rows = rows if rows.dtype == np.float32 else rows.astype(float, copy=False)
+    return rows - rows.mean(1, keepdims=True, dtype=np.float64).astype(rows.dtype)

@@ -64,22 +64,38 @@ class RankedGenes:
         np.ndarray
             Shape ``(n_genes,)`` or ``(n_labels, n_genes)``; NaN for a gene with a NaN.
         """
+        p = np.clip(2 * ndtr(-self.deviates(cases, np.float64)), 0, 1)
+        return np.where(self.unknown, np.nan, p)
+
+    def deviates(self, cases: np.ndarray, dtype: type = np.float32) -> np.ndarray:
+        """Return the normal deviates of `test`, larger where cases differ more from controls.
+
+        Parameters
+        ----------
+        cases
+            As there.
+        dtype
+            Of the result; float32 does for a null.
+
+        Returns
+        -------
+        np.ndarray
+            Shape of the P, which is twice the upper tail, at most 1.
+        """
         labels = np.atleast_2d(cases)
         n_samples = labels.shape[1]
         n_cases = labels.sum(1, keepdims=True).astype(float)
         # Sums of half ranks stay exact in float32 up to 2^23, which some 4,000 samples reach.
         exact = np.float32 if n_samples < 4000 else np.float64
-        rank_sum = (labels.astype(exact) @ self.ranks.T.astype(exact, copy=False)).astype(float)
-        u = rank_sum - n_cases * (n_cases + 1) / 2
-        product = n_cases * (n_samples - n_cases)
-        u = np.maximum(u, product - u)
+        rank_sum = labels.astype(exact) @ self.ranks.T.astype(exact, copy=False)
+        z = rank_sum.astype(dtype, copy=False) - (n_cases * (n_samples + 1) / 2).astype(dtype)
+        np.abs(z, out=z)
+        z -= dtype(0.5)
         correction = self.ties / (n_samples * (n_samples - 1))
-        spread = np.sqrt(product / 12 * ((n_samples + 1) - correction))
+        variance = n_cases * (n_samples - n_cases) / 12 * ((n_samples + 1) - correction)
         with np.errstate(divide="ignore"):
-            z = (u - product / 2 - 0.5) / spread
-        p = np.clip(2 * ndtr(-z), 0, 1)
-        p[:, self.unknown] = np.nan
-        return p if cases.ndim == 2 else p[0]
+            z /= np.sqrt(variance).astype(dtype)
+        return z if cases.ndim == 2 else z[0]
 
 
 def _mid_ranks(block: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

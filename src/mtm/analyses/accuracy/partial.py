@@ -36,7 +36,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from mtm.analyses.accuracy.resampled import gene_blocks, sampled_genes
+from mtm.analyses.accuracy.resampled import resampled_blocks, sampled_genes
 from mtm.cohort.cohort import Cohort
 from mtm.errors import CannotDo, InputError
 from mtm.models.covariate_design import CovariateDesign, covariate_table
@@ -298,12 +298,23 @@ class _Sums:
         for index, (p, o, _) in enumerate(units):
             # Slopes of Fisher's z on rho, and of the mean rho on the mean z, by chance alone.
             share = weights[index] * (1 + 1 / (weights[index] + 1)) / (1 + total)
-            products = (p.double() * share) @ o.double().T
-            self._products[index] = self._products.get(index, 0) + products
+            products = (p.float() * share.float()) @ o.float().T
+            self._products[index] = self._products.get(index, 0) + products.double()
 
-    def resample(self, values: Values) -> None:
+    def resample(self, values: Values, block_genes: int) -> None:
         """Add sampled genes to the mean in each bootstrap sample."""
-        self._resampled.add(_resampled_rho(values, self._view).double(), 1)
+        view = self._view
+        predicted, observed = (
+            [unit.float() for unit, _ in _standardised(side[view.rows], view)]
+            for side in (values.predicted_z, values.observed_z)
+        )
+        n_genes, device = values.predicted_z.shape[1], values.predicted_z.device
+        for genes in resampled_blocks(n_genes, device, block_genes):
+            of_folds = [
+                weighted_correlations(p[:, genes], o[:, genes], weights)
+                for p, o, weights in zip(predicted, observed, view.weights, strict=True)
+            ]
+            self._resampled.add(mean_over_folds(of_folds, view.fold_weights), 1)
 
     def measured(self) -> _Measured:
         """Put the mean beside its interval and its null."""
@@ -342,22 +353,11 @@ def _measure(
         values = tissue.values(scale, slice(start, start + block_genes))
         for of_view in present:
             of_view.add(values)
-    for genes in gene_blocks(tissue, sample, block_genes):
-        values = tissue.values(scale, genes)
+    for start in range(0, len(sample), block_genes):
+        values = tissue.values(scale, sample[start : start + block_genes])
         for of_view in present:
-            of_view.resample(values)
+            of_view.resample(values, block_genes)
     return [of_view.measured() for of_view in sums]
-
-
-def _resampled_rho(values: Values, view: _View) -> torch.Tensor:
-    """Per-fold rho of every gene in every bootstrap sample, ``(n_bootstraps, n_genes)``."""
-    predicted = _standardised(values.predicted_z[view.rows], view)
-    observed = _standardised(values.observed_z[view.rows], view)
-    of_folds = [
-        weighted_correlations(p.float(), o.float(), weights)
-        for (p, _), (o, _), weights in zip(predicted, observed, view.weights, strict=True)
-    ]
-    return mean_over_folds(of_folds, view.fold_weights)
 
 
 def _with_means(

@@ -126,12 +126,14 @@ class _SampleSums:
 
     def add(self, predicted: torch.Tensor, observed: torch.Tensor) -> None:
         """Add a block of genes, each of shape ``(n_samples, n_block_genes)``."""
-        predicted, observed = predicted.double(), observed.double()
-        self.predicted += predicted.sum(1)
-        self.observed += observed.sum(1)
-        self.squares_predicted += predicted.square().sum(1)
-        self.squares_observed += observed.square().sum(1)
+        # Of one block float32 is exact enough; what is constant is told by the squares.
         self.products += predicted @ observed.T
+        for sums, squares, side in (
+            (self.predicted, self.squares_predicted, predicted.double()),
+            (self.observed, self.squares_observed, observed.double()),
+        ):
+            sums += side.sum(1)
+            squares += side.square().sum(1)
 
     def correlations(self, n_genes: int) -> torch.Tensor:
         """Rho of prediction i and observation j; 0 and NaN where they are constant."""

@@ -1,5 +1,7 @@
 """Permutation p-values of genes against permutations of many genes."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 
@@ -87,24 +89,29 @@ class PooledNull:
         return torch.nonzero(taken).flatten()
 
     def add(
-        self, permuted_z: torch.Tensor, informative: torch.Tensor, stratum: torch.Tensor
+        self, permuted_z: Sequence[torch.Tensor], informative: torch.Tensor, stratum: torch.Tensor
     ) -> None:
         """Count null values.
 
         Parameters
         ----------
         permuted_z
-            Fisher z of some genes in every fold under every permutation, shape
-            ``(n_folds, n_null_genes, n_permutations)``.
+            Fisher z of some genes under every permutation, of each fold, shape
+            ``(n_null_genes, n_permutations)``.
         informative, stratum
             Of these genes, shapes ``(n_null_genes, n_folds)`` and ``(n_null_genes,)``.
         """
         coverage = self.covers(informative, stratum)
         for index, folds in enumerate(self.patterns):
-            if not folds.any() or not coverage[index].any():
+            genes = coverage[index].nonzero().flatten()
+            if not folds.any() or not len(genes):
                 continue
-            covering = permuted_z[folds][:, coverage[index]]
-            null = torch.einsum("f,fgb->gb", self._weights[folds], covering).flatten()
+            null = torch.zeros(1)
+            for fold in folds.nonzero().flatten().tolist():
+                of_fold = permuted_z[fold]
+                covering = of_fold if len(genes) == len(of_fold) else of_fold[genes]
+                null = torch.add(null.to(covering), covering, alpha=float(self._weights[fold]))
+            null = null.flatten()
             self._at_or_above[index] += len(null) - _number_below(null, self._ranked[index].values)
             self._n_null[index] += len(null)
 

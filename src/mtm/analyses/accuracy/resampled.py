@@ -130,17 +130,58 @@ class _PairSums:
         return Null(means.cpu().numpy(), self.mean(n_known))
 
 
-def gene_blocks(tissue: Tissue, genes: np.ndarray, block_genes: int) -> Iterator[np.ndarray]:
-    """Yield as many of `genes` as are resampled at a time where the tissue's values are."""
-    on_gpu = tissue.device.type == "cuda"
+@dataclass(frozen=True)
+class _Units:
+    """Standardised predictions and observations of some genes, each ``(n_samples, n_genes)``.
+
+    Over all samples by pooled convention; `by_fold` over those of each fold.
+    """
+
+    by_fold: tuple[torch.Tensor, ...]
+    pooled: dict[str, tuple[torch.Tensor, ...]]
+
+    @classmethod
+    def of(cls, values: Values, parts: Sequence[slice]) -> "_Units":
+        """Standardise in float32."""
+        whole = [slice(None)]
+        pooled = {key: values.pooled(key) for key in POOLED_CONVENTIONS}
+        return cls(
+            _standardised((values.predicted_z, values.observed_z), parts),
+            {key: _standardised(sides, whole) for key, sides in pooled.items()},
+        )
+
+    def of_genes(self, genes: slice) -> "_Units":
+        """Return some genes alone."""
+        pooled = {key: tuple(x[:, genes] for x in sides) for key, sides in self.pooled.items()}
+        return _Units(tuple(side[:, genes] for side in self.by_fold), pooled)
+
+
+def _standardised(
+    sides: Sequence[torch.Tensor], parts: Sequence[slice]
+) -> tuple[torch.Tensor, ...]:
+    """Standardise each side over the samples of each part."""
+    return tuple(
+        torch.cat([standardise(side[part], 0)[0].float() for part in parts]) for side in sides
+    )
+
+
+def resampled_blocks(n_genes: int, device: torch.device, block_genes: int) -> Iterator[slice]:
+    """Yield as many genes as are resampled at a time where their values are."""
+    on_gpu = device.type == "cuda"
     block = block_genes if on_gpu else min(block_genes, CPU_RESAMPLING_BLOCK)
-    for start in range(0, len(genes), block):
-        yield genes[start : start + block]
+    for start in range(0, n_genes, block):
+        yield slice(start, min(start + block, n_genes))
 
 
-def _units(predicted: torch.Tensor, observed: torch.Tensor) -> list[torch.Tensor]:
-    """Standardise both over samples, float32."""
-    return [standardise(values, 0)[0].float() for values in (predicted, observed)]
+def _unit_blocks(
+    tissue: Tissue, scale: Scale, genes: np.ndarray, block_genes: int
+) -> Iterator[tuple[np.ndarray, _Units]]:
+    """Yield as many of `genes` as are resampled at a time, and what is resampled."""
+    for start in range(0, len(genes), block_genes):
+        chosen = genes[start : start + block_genes]
+        units = _Units.of(tissue.values(scale, chosen), tissue.parts)
+        for block in resampled_blocks(len(chosen), tissue.device, block_genes):
+            yield chosen[block], units.of_genes(block)
 
 
 @dataclass(frozen=True)
@@ -180,28 +221,28 @@ def permute_genes(
     """
     pairs = {key: _PairSums(tissue, {}) for key in GENE_CONVENTIONS}
     means = RunningMean((draws.n_permutations,), tissue.device)
-    null = PooledNull(points.statistic, points.informative, points.weights.float(), points.stratum)
-    for genes in gene_blocks(tissue, sample, block_genes):
-        values = tissue.values(scale, genes)
+    weights = points.weights.float()
+    null = PooledNull(points.statistic, points.informative, ratio * weights, points.stratum)
+    for genes, units in _unit_blocks(tissue, scale, sample, block_genes):
         if points.eligible:
             total = points.total[genes].float()
-            share = points.weights[:, None].float() / total.clamp_min(1)
-            stacked = _permuted_folds(tissue, values, points, draws, share, pairs["per_fold"])
-            null.add(ratio * stacked, points.informative[genes], points.stratum[genes])
-            statistic = torch.einsum("f,fgb->gb", points.weights.float(), stacked)
+            share = weights[:, None] / total.clamp_min(1)
+            permuted_z = _permuted_folds(tissue, units, points, draws, share, pairs["per_fold"])
+            null.add(permuted_z, points.informative[genes], points.stratum[genes])
+            statistic = torch.zeros_like(permuted_z[0])
+            for weight, of_fold in zip(weights.tolist(), permuted_z, strict=True):
+                statistic.add_(of_fold, alpha=weight)
             # Without weight 0 / 0, NaN.
             means.add(statistic.div_(total[:, None]).tanh_(), 0)
-        for convention in POOLED_CONVENTIONS:
-            predicted, observed = _units(*values.pooled(convention))
-            observed *= ~points.rho[convention][genes].isnan()
+        for convention, (predicted, observed) in units.pooled.items():
+            observed = observed * ~points.rho[convention][genes].isnan()
             for fold, part in enumerate(tissue.parts):
                 pairs[convention].add(fold, predicted[part], observed[part])
     further = null.top_up(torch.from_numpy(sample).to(tissue.device), MIN_NULL_GENES)
-    for genes in (
-        gene_blocks(tissue, further.cpu().numpy(), block_genes) if points.eligible else ()
-    ):
-        stacked = _permuted_folds(tissue, tissue.values(scale, genes), points, draws)
-        null.add(ratio * stacked, points.informative[genes], points.stratum[genes])
+    further = further.cpu().numpy() if points.eligible else sample[:0]
+    for genes, units in _unit_blocks(tissue, scale, further, block_genes):
+        permuted_z = _permuted_folds(tissue, units, points, draws)
+        null.add(permuted_z, points.informative[genes], points.stratum[genes])
     p = null.p_values().masked_fill_(points.total == 0, torch.nan)
     n_known = {key: int((~rho[sample].isnan()).sum()) for key, rho in points.rho.items()}
     nulls = {key: pairs[key].null(n_known[key], draws) for key in POOLED_CONVENTIONS}
@@ -211,26 +252,25 @@ def permute_genes(
 
 def _permuted_folds(
     tissue: Tissue,
-    values: Values,
+    units: _Units,
     points: Points,
     draws: TissueDraws,
     share: torch.Tensor | None = None,
     pairs: _PairSums | None = None,
-) -> torch.Tensor:
-    """Fisher z of every permutation, ``(n_folds, n_genes, n_permutations)``.
+) -> list[torch.Tensor]:
+    """Fisher z of every permutation, of each fold, ``(n_genes, n_permutations)``.
 
     `pairs` are added to with the `share` that a fold has in each gene's mean.
     """
     permuted_z = []
     for index, fold in enumerate(points.eligible):
-        part = tissue.parts[fold]
-        predicted, observed = _units(values.predicted_z[part], values.observed_z[part])
+        predicted, observed = (side[tissue.parts[fold]] for side in units.by_fold)
         factors = draws.left[fold], draws.right[fold]
         rho = permuted_correlations(predicted, observed, *factors, draws.n_permutations)
         permuted_z.append(fisher_z(rho))
         if pairs is not None:
             pairs.add(fold, predicted * share[index], observed)
-    return torch.stack(permuted_z)
+    return permuted_z
 
 
 def bootstrap_means(
@@ -262,18 +302,15 @@ def bootstrap_means(
     """
     of_all = torch.cat([*weights], 1)
     means = {key: RunningMean((len(of_all),), tissue.device) for key in GENE_CONVENTIONS}
-    for genes in gene_blocks(tissue, sample, block_genes):
-        values = tissue.values(scale, genes)
+    for genes, units in _unit_blocks(tissue, scale, sample, block_genes):
         of_folds = [
-            weighted_correlations(
-                *_units(values.predicted_z[part], values.observed_z[part]), weights[fold]
-            )
-            for fold, part in ((fold, tissue.parts[fold]) for fold in points.eligible)
+            weighted_correlations(*(side[tissue.parts[fold]] for side in units.by_fold), drawn)
+            for fold, drawn in ((fold, weights[fold]) for fold in points.eligible)
         ]
         if of_folds:
             means["per_fold"].add(mean_over_folds(of_folds, points.weights.tolist()), 1)
-        for convention in POOLED_CONVENTIONS:
-            rho = weighted_correlations(*_units(*values.pooled(convention)), of_all)
+        for convention, sides in units.pooled.items():
+            rho = weighted_correlations(*sides, of_all)
             rho[:, points.rho[convention][genes].isnan()] = torch.nan
             means[convention].add(rho, 1)
     resampled = {key: value.mean() for key, value in means.items()}

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 from scipy import stats
+from scipy.special import ndtri
 
 from mtm.settings.disease import DiseaseSettings
 from mtm.statistics.correlation import row_correlation
@@ -23,14 +24,17 @@ MEASURES = ["n_de_observed", "n_de_predicted", "sign_consistency", "sign_consist
 AGREEMENT = ["n_cases", "n_controls", "n_genes", "status", "reason", *MEASURES]
 
 
-def below_rate(p: np.ndarray, q_below: float) -> np.ndarray:
-    """Whether Benjamini and Hochberg's q of each row of ``(n_labels, n_genes)`` is low enough."""
-    n_genes = p.shape[1]
-    ordered = np.sort(p, axis=1)
-    passes = ordered < q_below * np.arange(1, n_genes + 1) / n_genes
-    last = n_genes - 1 - passes[:, ::-1].argmax(1)
-    bound = np.where(passes.any(1), ordered[np.arange(len(p)), last], -1)
-    return p <= bound[:, None]
+def below_rate(deviates: np.ndarray, q_below: float) -> np.ndarray:
+    """Whether Benjamini and Hochberg's q of each row of ``(n_labels, n_genes)`` is low enough.
+
+    P, twice the upper tail of the normal deviates, need not be computed: their order is known.
+    """
+    n_genes = deviates.shape[1]
+    least = -ndtri(q_below / 2 * np.arange(1, n_genes + 1) / n_genes)
+    ordered = np.sort(deviates, axis=1)
+    passes = ordered > least[::-1].astype(deviates.dtype)
+    bound = np.take_along_axis(ordered, passes.argmax(1)[:, None], 1)
+    return (deviates >= bound) & passes.any(1, keepdims=True)
 
 
 def agreement_of(
@@ -48,7 +52,7 @@ def agreement_of(
     observed, predicted = joined["log2fc_observed"], joined["log2fc_predicted"]
     de_observed = joined["q_observed"] < settings.q_below
     de_predicted = joined["q_predicted"] < settings.q_below
-    de_null = below_rate(joined["p_null"], settings.q_below)
+    de_null = below_rate(joined["deviates_null"], settings.q_below)
     same_sign = np.sign(observed) == np.sign(predicted)
     rho = float(row_correlation(observed, predicted)[0])
     null = row_correlation(joined["log2fc_null"], observed)

@@ -250,7 +250,7 @@ def _test_block(
         "n": np.full(len(block.genes), len(block.rows)),
         "p_observed": RankedGenes.of(observed).test(case),
         "p_predicted": ranked.test(case),
-        "p_null": ranked.test(permuted),
+        "deviates_null": ranked.deviates(permuted),
         "log2fc_observed": fold_changes(observed, case, pseudo_count),
         "log2fc_predicted": fold_changes(predicted, case, pseudo_count),
         "log2fc_null": fold_changes(predicted, permuted, pseudo_count),

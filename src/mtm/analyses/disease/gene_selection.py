@@ -8,7 +8,7 @@ from mtm.analyses.accuracy.predictable_genes import PAPER_RHO
 from mtm.predictions.tissues import BLOCK_GENES, Tissue
 from mtm.settings.accuracy import AccuracySettings
 from mtm.statistics.correlation import fisher_z
-from mtm.statistics.kernels import pearson
+from mtm.statistics.kernels import pearson, pearson_without
 from mtm.statistics.testing import benjamini_hochberg
 from mtm.vocabulary import SELECTIONS, Reading
 
@@ -47,14 +47,12 @@ def predictable_elsewhere(
     for start in range(0, n_genes, BLOCK_GENES):
         genes = slice(start, min(start + BLOCK_GENES, n_genes))
         values = tissue.values(reading.scale, genes)
+        if not reading.by_fold:
+            sides = values.predicted_raw, values.observed_raw
+            chosen[:, genes] = (pearson_without(*sides, tissue.parts) > PAPER_RHO).numpy()
+            continue
         for index, part in enumerate(tissue.parts):
-            if not reading.by_fold:
-                others = np.setdiff1d(
-                    np.arange(tissue.n_samples), np.arange(tissue.n_samples)[part]
-                )
-                rho = pearson(values.predicted_raw[others], values.observed_raw[others], 0)
-                chosen[index, genes] = (rho > PAPER_RHO).numpy()
-            elif sizes[index] >= accuracy.min_donors_per_fold:
+            if sizes[index] >= accuracy.min_donors_per_fold:
                 rho = pearson(values.predicted_z[part], values.observed_z[part], 0)
                 fold_z[index, genes] = fisher_z(rho).numpy()
     if not reading.by_fold:

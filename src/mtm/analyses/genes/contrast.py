@@ -80,24 +80,44 @@ class _Groups:
     @classmethod
     def of(cls, rho: np.ndarray, quantile: float) -> "_Groups":
         """Split at the quantiles of each row of `rho`; ties at a quantile all belong."""
-        of = np.nanquantile if np.isnan(rho).any() else np.quantile
-        low, high = of(rho, [quantile, 1 - quantile], axis=1)
+        ends = [quantile, 1 - quantile]
+        if np.isnan(rho).any():
+            low, high = np.nanquantile(rho, ends, axis=1)
+        else:
+            # Sorting takes a fraction of the time of selecting.
+            low, high = np.quantile(np.sort(rho, axis=1), ends, axis=1, overwrite_input=True)
         apart = (low < high)[:, None]
         return cls((rho >= high[:, None]) & apart, (rho <= low[:, None]) & apart)
 
+    def of_genes(self, n_genes: int) -> "_Groups":
+        """Keep the first genes alone."""
+        return _Groups(self.top[:, :n_genes], self.bottom[:, :n_genes])
+
 
 def _auc(groups: _Groups, value: np.ndarray) -> np.ndarray:
-    """P(a top gene's value exceeds a bottom gene's) + P(equal) / 2 of each row of `groups`."""
-    order = np.argsort(value, kind="stable")
-    ordered = value[order]
-    top, bottom = groups.top[:, order], groups.bottom[:, order]
-    counted = np.zeros((len(bottom), len(value) + 1), np.int32)
-    np.cumsum(bottom, axis=1, out=counted[:, 1:])
-    first = np.searchsorted(ordered, ordered, side="left")
-    after = np.searchsorted(ordered, ordered, side="right")
-    wins = np.where(top, counted[:, first] + counted[:, after], 0).sum(1, dtype=np.int64) / 2
+    """P(a top gene's value exceeds a bottom gene's) + P(equal) / 2 of each row of `groups`.
+
+    Genes are in the order of their values.
+    """
+    top, bottom = groups.top, groups.bottom
+    starts = np.flatnonzero(np.diff(value, prepend=np.nan) != 0)
+    if len(starts) < len(value):
+        top, bottom = (np.add.reduceat(side, starts, 1, np.int32) for side in (top, bottom))
+    up_to = np.cumsum(bottom, axis=1, dtype=np.int32)
+    # Of a gene without its like, the half of its own group is nothing.
+    wins = (top * up_to).sum(1, dtype=np.int64) - (top * bottom).sum(1, dtype=np.int64) / 2
     pairs = top.sum(1, dtype=np.int64) * bottom.sum(1, dtype=np.int64)
     return np.divide(wins, pairs, out=np.full(len(wins), np.nan), where=pairs > 0)
+
+
+def _by_value(rho: np.ndarray, value: np.ndarray) -> tuple[np.ndarray, int]:
+    """Positions of the genes with a rho, in the order of their values; how many have a value.
+
+    These come first.
+    """
+    known = np.flatnonzero(np.isfinite(rho))
+    value = np.where(np.isfinite(value), value, np.nan)[known]
+    return known[np.argsort(value, kind="stable")], int(np.isfinite(value).sum())
 
 
 def contrast(rho: np.ndarray, value: np.ndarray, quantile: float = QUANTILE) -> dict[str, float]:
@@ -124,22 +144,21 @@ def contrast(rho: np.ndarray, value: np.ndarray, quantile: float = QUANTILE) -> 
         (two-sided), ``se_genes`` (of delta, from `gene_error`); NaN, with groups
         of 0, where all genes have the same rho.
     """
-    known = np.isfinite(rho)
-    rho, value = rho[known], value[known]
-    result = {"n_genes": int(known.sum())}
+    genes, n_valued = _by_value(rho, value)
+    rho, value = rho[genes], value[genes]
+    result = {"n_genes": len(genes)}
     empty = np.zeros((1, len(rho)), bool)
     groups = _Groups.of(rho[None], quantile) if len(rho) else _Groups(empty, empty)
-    valued = np.isfinite(value)
-    member = groups.top[0] | groups.bottom[0]
-    top, bottom = value[groups.top[0] & valued], value[groups.bottom[0] & valued]
+    kept = groups.of_genes(n_valued)
+    top, bottom = value[:n_valued][kept.top[0]], value[:n_valued][kept.bottom[0]]
     result |= {"n_top": len(top), "n_bottom": len(bottom)}
-    result["n_without_value"] = int((member & ~valued).sum())
+    member = groups.top[0] | groups.bottom[0]
+    result["n_without_value"] = int(member[n_valued:].sum())
     for function in (np.mean, np.median):
         for name, group in (("top", top), ("bottom", bottom)):
             key = f"{function.__name__}_{name}"
             result[key] = float(function(group)) if len(group) else np.nan
-    kept = _Groups(groups.top[:, valued], groups.bottom[:, valued])
-    auc = float(_auc(kept, value[valued])[0])
+    auc = float(_auc(kept, value[:n_valued])[0])
     return result | {
         "auc": auc,
         "cliffs_delta": 2 * auc - 1,
@@ -169,20 +188,27 @@ def donor_draws(
     np.ndarray
         Shape ``(n_bootstraps,)``, around the mean of the draws; NaN where a draw has no contrast.
     """
-    known = np.isfinite(rho)
-    rho, drawn, value = rho[known], drawn[:, known], value[known]
+    genes, n_valued = _by_value(rho, value)
+    rho, drawn, value = rho[genes], np.take(drawn, genes, axis=1), value[genes]
     usable = np.isfinite(drawn).any(1)
     deltas = np.full(len(drawn), np.nan)
     if not usable.any() or np.ptp(rho) == 0:
         return deltas
-    drawn = drawn[usable]
-    groups, valued = _Groups.of(drawn, quantile), np.isfinite(value)
-    kept = _Groups(groups.top[:, valued], groups.bottom[:, valued])
-    deltas[usable] = 2 * _auc(kept, value[valued]) - 1
-    spread = np.sqrt(np.mean(np.nanvar(drawn, axis=1, dtype=np.float64)))
+    drawn = drawn if usable.all() else drawn[usable]
+    kept = _Groups.of(drawn, quantile).of_genes(n_valued)
+    deltas[usable] = 2 * _auc(kept, value[:n_valued]) - 1
+    spread = np.sqrt(np.mean(_variance(drawn)))
     ratio = max(1.0, float(spread / rho.std()))
     mean = known_mean(deltas)
     return mean + ratio * (deltas - mean)
+
+
+def _variance(rho: np.ndarray) -> np.ndarray:
+    """Variance of each row, NaN aside."""
+    mean = rho.mean(1, dtype=np.float64)
+    if np.isnan(mean).any():
+        return np.nanvar(rho, axis=1, dtype=np.float64)
+    return np.einsum("dg,dg->d", rho, rho, dtype=np.float64) / rho.shape[1] - mean**2
 
 
 def gene_error(top: np.ndarray, bottom: np.ndarray) -> float:

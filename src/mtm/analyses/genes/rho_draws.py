@@ -6,13 +6,13 @@ import numpy as np
 import pandas as pd
 import torch
 
+from mtm.analyses.accuracy.resampled import resampled_blocks
 from mtm.analyses.genes.contrast import RhoDraws
 from mtm.models.device import choose_device
 from mtm.predictions.held_out import HeldOut, fold_weights
-from mtm.predictions.tissues import tissues
+from mtm.predictions.tissues import BLOCK_GENES, tissues
 from mtm.settings.accuracy import AccuracySettings
 from mtm.statistics.kernels import mean_over_folds, standardise, weighted_correlations
-from mtm.statistics.resampling import CPU_RESAMPLING_BLOCK
 from mtm.vocabulary import HEADLINE
 
 
@@ -43,19 +43,20 @@ def resampled_rho(
             for fold, part in zip(tissue.folds, tissue.parts, strict=True)
             if part.stop - part.start >= settings.min_donors_per_fold
         ]
+        weights_of_folds = [part.stop - part.start - 3 for part, _ in counted]
         rho = np.full((settings.bootstraps, tissue.n_genes), np.nan, np.float32)
-        for start in range(0, tissue.n_genes if counted else 0, CPU_RESAMPLING_BLOCK):
-            genes = slice(start, start + CPU_RESAMPLING_BLOCK)
-            values = tissue.values(HEADLINE.scale, genes)
-            of_folds = []
-            for part, drawn in counted:
-                units = [
-                    standardise(side[part], 0)[0].float()
-                    for side in (values.predicted_z, values.observed_z)
+        for start in range(0, tissue.n_genes if counted else 0, BLOCK_GENES):
+            values = tissue.values(HEADLINE.scale, slice(start, start + BLOCK_GENES))
+            sides = values.predicted_z, values.observed_z
+            of_folds = [
+                (*(standardise(side[part], 0)[0] for side in sides), drawn.to(torch_device))
+                for part, drawn in counted
+            ]
+            for genes in resampled_blocks(sides[0].shape[1], torch_device, BLOCK_GENES):
+                drawn = [
+                    weighted_correlations(p[:, genes], o[:, genes], w) for p, o, w in of_folds
                 ]
-                of_folds.append(weighted_correlations(*units, drawn.to(torch_device)))
-            weights_of_folds = [part.stop - part.start - 3 for part, _ in counted]
-            averaged = mean_over_folds(of_folds, weights_of_folds)
-            rho[:, genes] = averaged.cpu().numpy()
+                averaged = mean_over_folds(drawn, weights_of_folds)
+                rho[:, start + genes.start : start + genes.stop] = averaged.cpu().numpy()
         n_donors = sum(part.stop - part.start for part, _ in counted)
         yield RhoDraws(tissue.name, pd.Index(held_out.gene_ids), rho, n_donors, len(counted))

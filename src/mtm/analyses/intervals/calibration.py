@@ -16,13 +16,14 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from mtm.predictions.tissues import BLOCK_GENES
 from mtm.statistics.moderation import VariancePrior
 from mtm.vocabulary import TERTILES
 
 # Cells of score / (1 + score), from 0 to 1; within one, scores are taken as spread evenly.
 N_CELLS = 1024
 EDGES = np.linspace(0, 1, N_CELLS + 1)
+# Genes scored at a time, so that what is made of them stays in a processor's cache.
+SCORED_GENES = 512
 
 
 @dataclass(frozen=True)
@@ -125,51 +126,84 @@ def score_tissue(residuals: Residuals, group: np.ndarray, n_groups: int) -> Tiss
         Groups of donors, of all tissues.
     """
     values = residuals.values
-    n_samples, n_genes = values.shape
     squares = np.stack([_squares(values[group == number]) for number in range(n_groups)])
     squares = np.concatenate([squares.sum(0) - squares, squares.sum(0, keepdims=True)])
-    sizes = n_samples - np.append(np.bincount(group, minlength=n_groups), 0)
+    sizes = len(values) - np.append(np.bincount(group, minlength=n_groups), 0)
     varying = squares[-1] > 0
+    # Genes without a residual are counted aside.
+    kind = np.where(varying, residuals.tertile, len(TERTILES))
     priors = [
         VariancePrior.of(of_all[varying] / max(size, 1), size)
         for of_all, size in zip(squares, sizes, strict=True)
     ]
-    sd = np.full((n_groups + 1, n_genes), np.nan, np.float32)
-    counts = np.zeros((n_groups + 1, len(TERTILES), N_CELLS))
-    judged = np.zeros((n_samples, len(TERTILES), N_CELLS), np.uint16)
-    unit = np.zeros((n_samples, len(TERTILES)))
-    for start in range(0, n_genes, BLOCK_GENES):
-        genes = start + np.flatnonzero(varying[start : start + BLOCK_GENES])
-        block = np.square(values[:, genes], dtype=np.float64)
-        tertile = residuals.tertile[genes]
-        for number, (prior, size) in enumerate(zip(priors, sizes, strict=True)):
-            variance = prior.moderated(squares[number, genes], size)
-            sd[number, genes] = np.sqrt(variance)
-            inside, outside = group != number, group == number
-            calibrating = block[inside]
-            calibrating /= prior.moderated(squares[number, genes] - calibrating, size - 1)
-            counts[number] += _counted(_cells(calibrating, tertile), 1)[0]
-            if not outside.any():
-                continue
-            rows = len(TERTILES) * N_CELLS * np.arange(outside.sum())[:, None]
-            cells = _cells(block[outside] / variance, tertile) + rows
-            judged[outside] += _counted(cells, len(rows)).astype(np.uint16)
-            scored = np.broadcast_to(sd[number, genes], (outside.sum(), len(genes)))
-            if residuals.own_sd is not None:
-                scored = scored * residuals.own_sd[np.ix_(outside, genes)]
-            for place in range(len(TERTILES)):
-                unit[outside, place] += scored[:, tertile == place].sum(1, dtype=np.float64)
-    cumulated = np.insert(counts.cumsum(2), 0, 0, axis=2)
+    variances = [
+        prior.moderated(of_all, size)
+        for prior, of_all, size in zip(priors, squares, sizes, strict=True)
+    ]
+    scored = np.sqrt(variances).astype(np.float32)
+    cumulated = np.zeros((n_groups + 1, len(TERTILES), N_CELLS + 1))
+    judged = np.zeros((len(values), len(TERTILES), N_CELLS), np.uint16)
+    for number, (prior, size) in enumerate(zip(priors, sizes, strict=True)):
+        total = prior.degrees * prior.variance + squares[number]
+        counts = _calibrating(values[group != number], total, prior.degrees + size - 1, kind)
+        cumulated[number, :, 1:] = counts.cumsum(1)
+        for sample in np.flatnonzero(group == number):
+            judged[sample] = _counted(np.abs(values[sample]), scored[number], kind)
     return TissueScores(
         tissue=residuals.tissue,
         rows=residuals.rows,
-        sd=sd,
+        sd=np.where(varying, scored, np.float32(np.nan)),
         cumulated=cumulated / np.maximum(cumulated[..., -1:], 1),
         sizes=sizes,
         group=group,
         judged=judged,
-        unit=unit / np.maximum(judged[:1].sum(2, dtype=np.int64), 1),
+        unit=_mean_sd(scored, residuals.own_sd, group, kind),
     )
+
+
+def _calibrating(
+    values: np.ndarray, total: np.ndarray, degrees: float, kind: np.ndarray
+) -> np.ndarray:
+    """Count scores by the moderated variance of the other samples, ``(3, N_CELLS)``.
+
+    Parameters
+    ----------
+    values
+        Residuals, shape ``(n_samples, n_genes)``.
+    total
+        Of each gene, sum of squares of all samples and the prior's.
+    degrees
+        Degrees of freedom of the other samples and the prior.
+    kind
+        Tertile of each gene, and one more for what is left out.
+    """
+    counts = np.zeros((len(TERTILES), N_CELLS), np.int64)
+    total, scale = total.astype(np.float32), np.float32(np.sqrt(degrees))
+    for start in range(0, len(kind), SCORED_GENES):
+        genes = slice(start, start + SCORED_GENES)
+        block = values[:, genes]
+        rest = total[genes] - np.square(block)
+        np.sqrt(np.maximum(rest, 0, out=rest), out=rest)
+        counts += _counted(np.abs(block) * scale, rest, kind[genes])
+    return counts
+
+
+def _mean_sd(
+    sd: np.ndarray, own_sd: np.ndarray | None, group: np.ndarray, kind: np.ndarray
+) -> np.ndarray:
+    """Mean over each tertile's genes of the sd that samples are scored with, ``(n_samples, 3)``.
+
+    `sd` is of every calibration, ``(n_groups + 1, n_genes)``.
+    """
+    member = kind[:, None] == np.arange(len(TERTILES))
+    if own_sd is None:
+        unit = (sd.astype(np.float64) @ member)[group]
+    else:
+        unit = np.empty((len(own_sd), len(TERTILES)))
+        for number in np.unique(group):
+            rows = group == number
+            unit[rows] = own_sd[rows].astype(np.float64) @ (sd[number, :, None] * member)
+    return unit / np.maximum(member.sum(0), 1)
 
 
 def _squares(values: np.ndarray) -> np.ndarray:
@@ -177,21 +211,19 @@ def _squares(values: np.ndarray) -> np.ndarray:
     return np.einsum("ng,ng->g", values, values, dtype=np.float64)
 
 
-def _cells(squared_scores: np.ndarray, tertile: np.ndarray) -> np.ndarray:
-    """Place of each score among the cells of all tertiles; its square is overwritten."""
-    score = np.sqrt(squared_scores, out=squared_scores)
-    share = np.divide(score, score + 1, out=score)
-    share *= N_CELLS
-    cells = share.astype(np.int64)
-    np.minimum(cells, N_CELLS - 1, out=cells)
-    cells += N_CELLS * tertile
-    return cells
+def _counted(values: np.ndarray, sds: np.ndarray, kind: np.ndarray) -> np.ndarray:
+    """Count scores, values over sds, by tertile and cell, ``(3, N_CELLS)``.
 
-
-def _counted(cells: np.ndarray, n_rows: int) -> np.ndarray:
-    """Count the scores of each cell, ``(n_rows, 3, N_CELLS)``."""
-    shape = n_rows, len(TERTILES), N_CELLS
-    return np.bincount(cells.ravel(), minlength=np.prod(shape)).reshape(shape)
+    `values`, at least 0, are overwritten.
+    """
+    whole = values + sds
+    values *= N_CELLS
+    values /= whole
+    # A score beyond all bounds belongs to the last cell.
+    cells = np.minimum(values, N_CELLS - 0.5, out=values).astype(np.int64)
+    cells += N_CELLS * kind
+    counts = np.bincount(cells.ravel(), minlength=(len(TERTILES) + 1) * N_CELLS)
+    return counts.reshape(-1, N_CELLS)[: len(TERTILES)]
 
 
 def interval_quantiles(
