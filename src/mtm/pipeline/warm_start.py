@@ -35,9 +35,12 @@ def start_jobs_warm(script_class: type) -> None:
     script_class
         `snakemake.script.PythonScript`.
     """
+    execute_as_it_was = getattr(script_class, "execute_script", None)
     if not sys.platform.startswith("linux") or hasattr(script_class, "starts_warm"):
         return
-    execute_as_it_was = script_class.execute_script
+    # Of another version of Snakemake.
+    if execute_as_it_was is None:
+        return
 
     def execute_script(self, fname, edit=False):
         elsewhere = self.conda_env or self.container_img or self.env_modules
