@@ -60,8 +60,10 @@ def test_known_models_are_told_apart_by_color_or_marker(sight):
 @pytest.mark.parametrize("sight", SIGHTS)
 def test_models_that_share_a_panel_of_lines_are_told_apart_by_color_alone(sight):
     trained = ("mtm", "mtm_log2", "mtm_log2_covariates", "mlp", "joint", "ensemble")
+    on_panel = (*trained, "mtm_log2_sources")
+    on_five_tissues = ("mtm", "mtm_z", "mtm_log2", "mlp", "joint", "ensemble")
     compared = ("mtm", "bgex", "teebot", "mlp")
-    for models in (trained, compared):
+    for models in (on_panel, on_five_tissues, compared):
         for a, b in combinations([names.style(model)["color"] for model in models], 2):
             assert distance(a, b, sight) >= TOLD_APART
     for color in PALETTE:

@@ -13,11 +13,14 @@ BLUE, VERMILION, GREEN, ORANGE, SKY, PINK, INDIGO, BROWN, GREY = PALETTE
 # (those trained by steps, the paper's) have colours of their own; others may share one, not both.
 MODELS = {
     "mtm": ("MTM", BLUE, "o"),
+    "mtm_z": ("MTM that sees z-scores", INDIGO, "o"),
     "mtm_log2": ("MTM log2", VERMILION, "s"),
+    "mtm_log2_sources": ("MTM log2, all other tissues", SKY, "s"),
     "mtm_log2_covariates": ("MTM log2 + covariates", INDIGO, "s"),
     "joint": ("Joint model", BROWN, "^"),
     "joint_others": ("Joint model, all other tissues", GREEN, "^"),
     "ensemble": ("Ensemble", GREY, "v"),
+    "ensemble_others": ("Ensemble, all other tissues", GREEN, "v"),
     "bgex": ("S1 B-GEx", ORANGE, "D"),
     "teebot": ("S2 TEEBoT", SKY, "^"),
     "teebot_covariates": ("S2 TEEBoT + covariates", SKY, "v"),
