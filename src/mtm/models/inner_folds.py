@@ -49,7 +49,7 @@ def told(
     sources: SourceChoice,
     most: int | None = None,
 ) -> float:
-    """Gene-wise rho of donors whom the fit left out, mean over genes and tissues.
+    """Gene-wise rho of donors whom the fit left out, mean over genes and tissues; NaN of too few.
 
     Parameters
     ----------
@@ -57,6 +57,8 @@ def told(
         Samples predicted at most, spread evenly over all; None for all.
     """
     requests, rows = held_out_requests(cohort, donors, source, sources)
+    if not len(rows):
+        return float("nan")
     if most is not None and len(rows) > most:
         kept = np.linspace(0, len(rows) - 1, most).astype(int)
         requests = Requests(requests.source_rows[kept], requests.target[kept])

@@ -131,6 +131,39 @@ def test_the_noise_that_tells_donors_left_out_best_is_chosen(tmp_path):
     assert model.noise_freedom == model.provenance.notes["noise_freedom"] == best["noise_freedom"]
 
 
+def test_a_tissue_of_noise_is_not_asked_beside_others(tmp_path):
+    cohort = simulated_cohort(n_donors=120)
+    lung = cohort.tissue_index("Lung")
+    of_lung = np.flatnonzero(cohort.tissue == lung)
+    others = np.random.default_rng(1).permutation(of_lung)
+    cohort.expr_tpm[of_lung] = cohort.expr_tpm[others]
+    ids = cohort.donors.index
+    model, table = fitted(cohort.of_donors(ids[:90]), noise_freedom=[0, 20])
+    alone = table[table["fit"] == "from one tissue"].set_index("tissue")["rho"]
+    assert list(alone.index) == list(cohort.tissues)
+    assert alone["Lung"] < 0.25 * alone.median()
+    assert np.array(model.tissues)[model.silent].tolist() == ["Lung"]
+    new = cohort.of_donors(ids[90:])
+    rows, blood = new.row_of(), new.tissue_index("Whole Blood")
+    liver = new.tissue_index("Liver")
+    both = np.flatnonzero((rows[:, [blood, lung]] >= 0).all(1))
+    target = np.full(len(both), liver)
+
+    def told(model, *given):
+        return model.predict(new, Requests(rows[both][:, list(given)], target))
+
+    np.testing.assert_array_equal(told(model, blood, lung), told(model, blood))
+    # Of a person who gave nothing else it says what it can.
+    assert np.ptp(told(model, lung), axis=0).max() > 0
+    sd = model.predict_sd(new, Requests(rows[both][:, [lung, blood]], target))
+    of_blood = np.tile(model.expected_variance([blood], [liver]), (len(both), 1))
+    np.testing.assert_allclose(sd**2, of_blood, rtol=1e-6)
+    assert (np.abs(model.expected_variance([lung], [liver]) - of_blood[:1]) > 1e-3).any()
+    model.save(tmp_path / "joint.safetensors")
+    again = load(tmp_path / "joint.safetensors")
+    np.testing.assert_array_equal(told(again, blood, lung), told(model, blood))
+
+
 def test_each_number_of_factors_is_fitted_as_often(tmp_path):
     options = {"n_factors": [1, 3], "fits": 2, "iterations": 5}
     model, table = fitted(simulated_cohort(n_donors=80), tmp_path, **options)

@@ -20,7 +20,8 @@ from mtm.models.joint.conditional import condition, read_out
 from mtm.models.joint.em import Priors, State, iterate
 from mtm.models.joint.expected import expected_variance
 from mtm.models.joint.loadings import Loadings, Samples, loadings_layout
-from mtm.models.layout import Layout, below, check_size
+from mtm.models.joint.silence import silent_tissues, told_alone
+from mtm.models.layout import Layout, below, check_size, summary
 from mtm.models.registry import register
 from mtm.settings.models.joint import JointParameters
 from mtm.vocabulary import SourceChoice
@@ -67,7 +68,9 @@ class Joint(Predictor):
     """Predict from any set of a donor's samples by the Gaussian conditional (methods 8).
 
     Fitted on every sample of every training donor. Genes a sample lacks (NaN) are left out of the
-    conditional; so are covariates that the input has not.
+    conditional; so are covariates that the input has not. A tissue that told hardly anything of
+    training donors left out of a trial is asked only where no other is given: what it seems to
+    tell would be the noise it was fitted to.
     """
 
     Parameters = JointParameters
@@ -77,6 +80,7 @@ class Joint(Predictor):
         super().__init__(parameters)
         self.fits: list[Loadings] = []
         self.design = CovariateDesign(())
+        self.silent = np.zeros(0, bool)
 
     @property
     def _widths(self) -> tuple[int, ...]:
@@ -92,6 +96,7 @@ class Joint(Predictor):
         )
         saved = checkpoint.read(STATE) or {"done": [], "state": None} | self._choose(training)
         self.noise_freedom = saved["noise_freedom"]
+        self.silent = np.isin(self.tissues, saved["silent"])
         self.provenance.notes["noise_freedom"] = self.noise_freedom
         device = samples.expr_z.device
         fits = [Loadings(**kept).to(device) for kept in saved["done"]]
@@ -108,7 +113,7 @@ class Joint(Predictor):
                     done = [loadings.values() for loadings in fits]
                     checkpoint.write(
                         STATE, done=done, table=table, state=state.to_dict(),
-                        noise_freedom=self.noise_freedom,
+                        noise_freedom=self.noise_freedom, silent=saved["silent"],
                     )  # fmt: skip
             LOGGER.info("%s: %d factors, %d iterations", name, widths[number], state.iteration)
             fits.append(state.loadings.without(self._too_few(training.cohort)))
@@ -117,17 +122,18 @@ class Joint(Predictor):
         return pd.DataFrame(table)
 
     def _choose(self, training: Training) -> dict:
-        """Choose the noise's freedom by donors left out of a fit.
+        """Choose the noise's freedom by donors left out of a fit; see which tissues tell nothing.
 
         Returns
         -------
         dict
-            ``noise_freedom``, and ``table``, a row a trial.
+            ``noise_freedom``; ``silent``, names of tissues; and ``table``, a row a trial and a row
+            a tissue.
         """
         p = self.parameters
-        table, told_by = [], {}
+        table, told_by, trials = [], {}, {}
         if len(p.noise_freedom) == 1:
-            return {"noise_freedom": p.noise_freedom[0], "table": table}
+            return {"noise_freedom": p.noise_freedom[0], "silent": [], "table": table}
         training = _some_genes(training)
         inner, left_out = next(inner_folds(training, p.inner_folds))
         n_factors = sorted(p.n_factors)[len(p.n_factors) // 2]
@@ -141,9 +147,15 @@ class Joint(Predictor):
             # A plain number: what a training state holds is loaded without unpickling.
             rho = float(np.mean(rho))
             told_by[freedom] = -1.0 if np.isnan(rho) else rho
+            trials[freedom] = model
             row = {"fit": "trial", "n_factors": n_factors, "noise_freedom": freedom}
             table.append(row | {"seconds": time.perf_counter() - start, "rho": rho})
-        return {"noise_freedom": max(p.noise_freedom, key=told_by.get), "table": table}
+        chosen = max(p.noise_freedom, key=told_by.get)
+        alone = told_alone(trials[chosen], training.cohort, left_out)
+        table += [
+            {"fit": "from one tissue", "tissue": name, "rho": rho} for name, rho in alone.items()
+        ]
+        return {"noise_freedom": chosen, "silent": silent_tissues(alone), "table": table}
 
     def _samples(self, training: Training) -> Samples:
         """Scale the training samples and their donors' covariates."""
@@ -224,9 +236,19 @@ class Joint(Predictor):
 
     def expected_variance(self, sources: Sequence[int], targets: Sequence[int]) -> np.ndarray:
         """As every model's; a tissue that training never saw tells nothing."""
-        seen = np.isfinite(self.scaler.mean).all(1)
-        given = [tissue for tissue in sources if seen[tissue]]
-        return expected_variance(self.fits, given, targets)
+        given = self._asked(np.array([sources], np.int64).reshape(1, -1))[0]
+        return expected_variance(self.fits, given[given < len(self.tissues)].tolist(), targets)
+
+    def _asked(self, tissue: np.ndarray) -> np.ndarray:
+        """Put ``len(tissues)`` for tissues that are not asked, ``(n_requests, n_sources)``.
+
+        They are those that training never saw, and beside others those that tell nothing.
+        """
+        none = len(self.tissues)
+        seen = np.append(np.isfinite(self.scaler.mean).all(1), False)
+        tissue = np.where(seen[tissue], tissue, none)
+        silent = np.append(self.silent, True)[tissue]
+        return np.where(silent & ~silent.all(1, keepdims=True), none, tissue)
 
     def predict_sd(self, inputs: Cohort, requests: Requests) -> np.ndarray:
         """As every model's: by which samples and covariates are given, not by what they hold."""
@@ -255,14 +277,12 @@ class Joint(Predictor):
     ) -> Iterator[tuple[list[int], np.ndarray, np.ndarray, torch.Tensor | None]]:
         """Yield source tissues, requests that have exactly these, samples' rows, observed genes.
 
-        A sample of a tissue that training never saw tells nothing and is left out. Genes are
-        ``(n_samples, n_genes)``, the same in all requests; None where none is missing.
+        A sample of a tissue that is not asked is left out. Genes are ``(n_samples, n_genes)``, the
+        same in all requests; None where none is missing.
         """
         none = len(self.tissues)
-        seen = np.isfinite(self.scaler.mean).all(1)
         rows = requests.source_rows
-        tissue = np.where(rows >= 0, inputs.tissue[rows], none)
-        tissue = np.where(np.append(seen, False)[tissue], tissue, none)
+        tissue = self._asked(np.where(rows >= 0, inputs.tissue[rows], none))
         order = np.argsort(tissue, axis=1, kind="stable")
         tissue, rows = np.take_along_axis(tissue, order, 1), np.take_along_axis(rows, order, 1)
         lacks = _patterns_of_missing(inputs, rows)[rows]
@@ -279,7 +299,7 @@ class Joint(Predictor):
 
     def state(self) -> dict[str, np.ndarray]:
         """Return the loadings of every fit, and how covariates are standardised."""
-        arrays = {"design": self.design.to_array()}
+        arrays = {"design": self.design.to_array(), "silent": self.silent.astype(np.uint8)}
         for number, loadings in enumerate(self.fits):
             arrays |= loadings.arrays(f"fit/{number}/")
         return arrays
@@ -288,7 +308,8 @@ class Joint(Predictor):
         """Return the loadings of every fit, and how covariates are standardised."""
         shape = len(self.tissues), len(self.genes)
         n_organs, rank = int(organs(self.tissues).max()) + 1, self.parameters.noise_rank
-        layout = {"design": DESIGN}
+        silent = summary((len(self.tissues),), "uint8", 0, 1, optional=True)
+        layout = {"design": DESIGN, "silent": silent}
         for number, n_factors in enumerate(self._widths):
             fit = loadings_layout(shape, n_organs, n_factors, rank)
             layout |= below(f"fit/{number}/", fit)
@@ -297,6 +318,7 @@ class Joint(Predictor):
     def restore(self, state: dict[str, np.ndarray]) -> None:
         """Take over what `state` returned."""
         self.design = CovariateDesign.from_array(state["design"])
+        self.silent = np.asarray(state.get("silent", np.zeros(len(self.tissues)))).astype(bool)
         fits = range(len(self._widths))
         self.fits = [Loadings.from_arrays(state, f"fit/{number}/") for number in fits]
         for number, loadings in enumerate(self.fits):
