@@ -43,7 +43,9 @@ class Files:
     folder: Path
 
     def __getattr__(self, name: str) -> Path:
-        kinds = {"expression": "h5ad", "gene_wise": "parquet", "sample_wise": "parquet"}
+        kinds = {"expression": "h5ad"} | dict.fromkeys(
+            ("gene_wise", "sample_wise", "draws"), "parquet"
+        )
         return self.folder / f"{name}.{kinds.get(name, 'tsv')}"
 
     def predictions(self, model: str) -> list[Path]:
@@ -130,6 +132,7 @@ class Analyses:
         scores = score_predictions(self.held_out(), "a", AccuracySettings())
         scores.gene_wise.to_parquet(self.files.gene_wise)
         scores.sample_wise.to_parquet(self.files.sample_wise)
+        scores.draws.to_parquet(self.files.draws)
         return scores.gene_wise, scores.sample_wise, scores.by_tissue
 
     def score_partial(self):
@@ -147,7 +150,8 @@ class Analyses:
         from mtm.settings.accuracy import AccuracySettings
 
         tables = self.gene_wise(), pd.read_parquet(self.files.sample_wise)
-        scored = {model: Scored(*tables, self.held_out(model)) for model in MODELS}
+        draws = pd.read_parquet(self.files.draws)
+        scored = {model: Scored(*tables, self.held_out(model), True, draws) for model in MODELS}
         return (compare_accuracy(scored, [("a", "b"), ("a", "c")], AccuracySettings()),)
 
     def contrast_genes(self):

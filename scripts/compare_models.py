@@ -26,11 +26,11 @@ def main(snakemake):
     for path in inputs.predictions:
         files[Path(path).parent.name].append(path)
     scored = {}
-    for model, genes, samples, learned in zip(
-        params.models, inputs.gene_wise, inputs.sample_wise, params.learned, strict=True
-    ):
-        tables = read_parquet(genes), read_parquet(samples)
-        scored[model] = Scored(*tables, held_out(snakemake, files[model]), learned)
+    tables = inputs.gene_wise, inputs.sample_wise, inputs.draws
+    for model, learned, *paths in zip(params.models, params.learned, *tables, strict=True):
+        genes, samples, draws = map(read_parquet, paths)
+        predicted = held_out(snakemake, files[model])
+        scored[model] = Scored(genes, samples, predicted, learned, draws)
     pairs = comparison_pairs(params.models, params.roles, params.pairs)
     compared = compare_accuracy(scored, pairs, AccuracySettings.of(params.accuracy))
     write_tsv(compared, output.pairs)

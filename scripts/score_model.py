@@ -8,7 +8,7 @@ from mtm.settings.accuracy import AccuracySettings
 
 
 def main(snakemake):
-    """Read the predictions of all folds, score them on both scales, write three tables."""
+    """Read the predictions of all folds, score them on both scales, write their tables."""
     scores = score_predictions(
         held_out(snakemake),
         snakemake.wildcards.model,
@@ -18,6 +18,7 @@ def main(snakemake):
     write_parquet(scores.gene_wise, snakemake.output.gene_wise)
     write_parquet(scores.sample_wise, snakemake.output.sample_wise)
     write_tsv(scores.by_tissue, snakemake.output.by_tissue)
+    write_parquet(scores.draws, snakemake.output.draws)
 
 
 if "snakemake" in globals():

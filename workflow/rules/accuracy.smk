@@ -6,6 +6,7 @@ rule score_model:
         gene_wise=GENE_WISE,
         sample_wise="results/{cohort}/accuracy/sample_wise/{model}.parquet",
         by_tissue="results/{cohort}/accuracy/by_tissue/{model}.tsv",
+        draws="results/{cohort}/accuracy/draws/{model}.parquet",
     log:
         "logs/{cohort}/score_model/{model}.log",
     benchmark:

@@ -44,6 +44,15 @@ def rescored(name, held_out, settings=SETTINGS):
     return Scored(scores.gene_wise, scores.sample_wise, held_out, learned=False)
 
 
+def with_draws(models, settings=SETTINGS, **changes):
+    """Return the models with the bootstrap samples that they were scored by."""
+    drawn = {}
+    for name, model in models.items():
+        scores = score_predictions(model.held_out, name, settings, device="cpu", learned=True)
+        drawn[name] = replace(model, learned=True, draws=scores.draws.assign(**changes))
+    return drawn
+
+
 @pytest.fixture
 def two_models(make_cohort, noisy):
     cohort = make_cohort()
@@ -245,6 +254,37 @@ def test_tables_of_other_predictions_are_refused(two_models):
             compare({"good": stale, "bad": models["bad"]}, [("bad", "good")])
 
 
+def test_bootstrap_samples_of_the_scoring_are_those_of_the_comparison(two_models, monkeypatch):
+    _, models, _ = two_models
+    afresh = compare(
+        {name: replace(m, learned=True) for name, m in models.items()}, [("good", "bad")]
+    )
+    drawn = with_draws(models)
+
+    def never(*args, **kwargs):
+        raise AssertionError("drawn again")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("mtm.analyses.accuracy.comparison.bootstrap_means", never)
+        table = compare(drawn, [("good", "bad")])
+    pd.testing.assert_frame_equal(table, afresh, rtol=1e-9)
+    assert (table["se"].dropna() > 0).all()
+    # Donors whom one model alone predicts change the bootstrap samples: they are drawn again.
+    held_out = models["bad"].held_out
+    lost = held_out.rows["donor"] == held_out.rows["donor"].iloc[0]
+    fewer = rescored("bad", replace(held_out, rows=held_out.rows[~lost]))
+    drawn = with_draws({"good": models["good"], "bad": fewer})
+    plain = {name: replace(model, draws=None) for name, model in drawn.items()}
+    pairs = [("good", "bad")]
+    pd.testing.assert_frame_equal(compare(drawn, pairs), compare(plain, pairs), rtol=1e-9)
+    few = {
+        name: replace(m, draws=m.draws[m.draws["draw"] > 0])
+        for name, m in with_draws(models).items()
+    }
+    with pytest.raises(InputError, match="bootstrap samples of good.*39 of.*40, as many as"):
+        compare(few, pairs)
+
+
 def gene_tables(rng, n_genes=40):
     """Gene-wise tables of four models with known sets of predictable genes."""
     tables, sets = {}, {}
@@ -350,16 +390,19 @@ def test_the_script_writes_every_table(two_models, tmp_path):
     }
     inputs["predictions"] = sorted(map(str, cohort.folder.glob("predictions/*/*.h5ad")))
     summaries = []
-    for kind in ("gene_wise", "sample_wise"):
+    fitted = models | {"bad": replace(models["bad"], learned=True)}
+    for name, model in fitted.items():
+        learned = {"device": "cpu", "learned": model.learned}
+        scores = score_predictions(model.held_out, name, SETTINGS, **learned)
+        summaries.append(scores.by_tissue)
+        fitted[name] = replace(model, draws=scores.draws)
+    for kind in ("gene_wise", "sample_wise", "draws"):
         inputs[kind] = []
-        for name, model in models.items():
+        for name, model in fitted.items():
             path = tmp_path / kind / f"{name}.parquet"
             path.parent.mkdir(exist_ok=True)
             getattr(model, kind).to_parquet(path)
             inputs[kind].append(str(path))
-    for name, model in models.items():
-        scores = score_predictions(model.held_out, name, SETTINGS, device="cpu")
-        summaries.append(scores.by_tissue)
     inputs["summary"] = tmp_path / "summary.tsv"
     summary = pd.concat(summaries)
     summary.to_csv(inputs["summary"], sep="\t", index=False)
@@ -384,7 +427,6 @@ def test_the_script_writes_every_table(two_models, tmp_path):
         output=output,
     )
     written = {name: pd.read_csv(path, sep="\t") for name, path in output.items()}
-    fitted = models | {"bad": replace(models["bad"], learned=True)}
     expected = compare(fitted, [("good", "bad")])
     np.testing.assert_allclose(written["pairs"]["p"], expected["p"])
     assert set(written["venn"]["region"]) == {"bad", "good", "bad;good"}

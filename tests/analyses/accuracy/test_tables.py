@@ -49,6 +49,7 @@ def tables(make_cohort, noisy):
                     ("gene_wise", ".parquet"),
                     ("sample_wise", ".parquet"),
                     ("by_tissue", ".tsv"),
+                    ("draws", ".parquet"),
                 )
             }
         )
@@ -93,6 +94,9 @@ def test_files_have_the_columns_of_the_contract(tables):
     by_tissue = read_tsv(results["good"].by_tissue)
     assert list(by_tissue) == BY_TISSUE
     assert len(by_tissue) == 2 * 4 * 4
+    draws = pd.read_parquet(results["good"].draws)
+    assert list(draws) == ["scale", "convention", "tissue", "draw", "ratio", "mean_rho"]
+    assert len(draws) == 2 * 3 * 3 * ACCURACY["bootstraps"]
     assert list(summary) == ["cohort", *BY_TISSUE, *SPREAD]
     assert list(summary["model"].unique()) == ["good", "bad"]
     assert len(top) == 2 * 3

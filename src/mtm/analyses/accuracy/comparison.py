@@ -32,6 +32,7 @@ from mtm.models.device import choose_device
 from mtm.predictions.held_out import HeldOut, fold_weights
 from mtm.predictions.tissues import tissues
 from mtm.settings.accuracy import AccuracySettings
+from mtm.statistics.joint_null import wider
 from mtm.statistics.over_tissues import averaged, known_mean, over_tissues
 from mtm.statistics.testing import rank_sum_p, t_interval, t_interval_of_mean
 from mtm.vocabulary import (
@@ -54,13 +55,15 @@ GROUP = [*PAIR, *ACCURACY_KEY]
 class Scored:
     """One model: its accuracy tables (docs/contracts.md) and the predictions they describe.
 
-    `learned` as in `mtm.analyses.accuracy.score.score_predictions`.
+    `learned` as in `mtm.analyses.accuracy.score.score_predictions`; without `draws`, bootstrap
+    samples are drawn from the predictions again.
     """
 
     gene_wise: pd.DataFrame
     sample_wise: pd.DataFrame
     held_out: HeldOut
     learned: bool = True
+    draws: pd.DataFrame | None = None
 
 
 def comparison_pairs(
@@ -137,12 +140,12 @@ def compare_accuracy(
         Models predict different genes, or an accuracy table is not of the predictions.
     """
     used = list(dict.fromkeys(name for pair in pairs for name in pair))
-    models = {name: _Model(name, scored[name], settings, device) for name in used}
     _check_genes(scored, used)
     weights = fold_weights([scored[name].held_out for name in used], settings)
+    models = {name: _Model(name, scored[name], weights, settings, device) for name in used}
     rows, resampled = [], {}
     for tissue in sorted({name for model in models.values() for name in model.samples}):
-        for key, row, draws, sizes in _compare_tissue(tissue, models, pairs, weights):
+        for key, row, draws, sizes in _compare_tissue(tissue, models, pairs):
             rows.append(row)
             resampled.setdefault(key, []).append((draws, sizes))
         log.info("%s compared", tissue)
@@ -153,7 +156,6 @@ def _compare_tissue(
     tissue: str,
     models: Mapping[str, "_Model"],
     pairs: Sequence[tuple[str, str]],
-    weights: Mapping[int, pd.DataFrame],
 ) -> Iterator[tuple[tuple, dict, np.ndarray, tuple[int, int]]]:
     """Yield pair and measure, row, draws of the difference, numbers of samples and folds."""
     sides: dict[tuple, dict] = {}
@@ -163,7 +165,7 @@ def _compare_tissue(
         only = {"n_only_a": len(of_a) - len(common), "n_only_b": len(of_b) - len(common)}
         for name in pair:
             if (name, *common) not in sides:
-                sides[name, *common] = models[name].correlations(tissue, common, weights)
+                sides[name, *common] = models[name].correlations(tissue, common)
         a, b = (sides[name, *common] for name in pair)
         sizes = len(common), of_a["fold"][common.index].nunique()
         for measure in a:
@@ -176,13 +178,25 @@ def _compare_tissue(
 class _Model:
     """A model's correlations in any tissue, on any of its samples."""
 
-    def __init__(self, name: str, scored: Scored, settings: AccuracySettings, device: str):
+    def __init__(
+        self,
+        name: str,
+        scored: Scored,
+        weights: Mapping[int, pd.DataFrame],
+        settings: AccuracySettings,
+        device: str,
+    ):
         self._name, self._held_out, self._settings = name, scored.held_out, settings
+        self._weights = weights
         self._learned = scored.learned
         self._device = torch.device(choose_device(device))
         self.samples = dict(iter(scored.held_out.rows.groupby("tissue", sort=True)))
         self._gene_wise = dict(iter(scored.gene_wise.groupby(["scale", "tissue"])))
         self._sample_wise = dict(iter(scored.sample_wise.groupby(["scale", "tissue"])))
+        self._draws = {}
+        if scored.draws is not None and _draws_of(scored.held_out, weights):
+            key = ["scale", "tissue", "convention"]
+            self._draws = dict(iter(scored.draws.groupby(key)))
         self._bootstrap_sample = sampled_genes(
             len(scored.held_out.gene_ids), settings.bootstrap_genes, settings.seed
         )
@@ -192,17 +206,17 @@ class _Model:
         return self.samples.get(tissue, self._held_out.rows.iloc[:0])
 
     def correlations(
-        self, tissue: str, sample_ids: pd.Series, weights: Mapping[int, pd.DataFrame]
+        self, tissue: str, sample_ids: pd.Series
     ) -> dict[tuple[str, str, str], Correlations]:
         """Correlations of some samples of a tissue, by scale, level and convention."""
         rows = self.samples_of(tissue)
         kept, result = rows[rows["sample_id"].isin(sample_ids)], {}
-        genes = self._gene_correlations(tissue, kept, weights)
+        genes = self._gene_correlations(tissue, kept)
         for scale in self._held_out.scales:
             for convention in GENE_CONVENTIONS:
                 result[scale, "gene_wise", convention] = genes[scale, convention]
             measure = (scale, "sample_wise", SAMPLE_CONVENTION)
-            of_samples = self._sample_correlations(scale, tissue, kept, weights)
+            of_samples = self._sample_correlations(scale, tissue, kept)
             result[measure] = replace(of_samples, ratio=genes[scale, "per_fold"].ratio)
         return result
 
@@ -217,9 +231,7 @@ class _Model:
             )
         return tables[scale, tissue].set_index(key)
 
-    def _sample_correlations(
-        self, scale: str, tissue: str, kept: pd.DataFrame, weights: Mapping[int, pd.DataFrame]
-    ) -> Correlations:
+    def _sample_correlations(self, scale: str, tissue: str, kept: pd.DataFrame) -> Correlations:
         """Correlate every sample; each counts as often as its donor is drawn."""
         if kept.empty:
             return self._unknown()
@@ -233,10 +245,10 @@ class _Model:
                 "every predicted sample",
                 "Score the model again.",
             )
-        return Correlations(rho, resampled_mean(rho, weights_of(kept, weights)), 1.0)
+        return Correlations(rho, resampled_mean(rho, weights_of(kept, self._weights)), 1.0)
 
     def _gene_correlations(
-        self, tissue: str, kept: pd.DataFrame, weights: Mapping[int, pd.DataFrame]
+        self, tissue: str, kept: pd.DataFrame
     ) -> dict[tuple[str, str], Correlations]:
         """Correlate every gene, by scale and convention."""
         keys = [
@@ -246,12 +258,15 @@ class _Model:
         ]
         if kept.empty:
             return dict.fromkeys(keys, self._unknown())
+        complete = len(kept) == len(self.samples_of(tissue))
+        if complete and self._draws:
+            return {key: self._drawn(tissue, *key, len(kept)) for key in keys}
         whole = next(tissues(replace(self._held_out, rows=kept), device=str(self._device)))
         sampled = whole.of_genes(self._bootstrap_sample)
         draws = [
-            torch.from_numpy(of_fold).to(self._device) for of_fold in weights_of(kept, weights)
+            torch.from_numpy(of_fold).to(self._device)
+            for of_fold in weights_of(kept, self._weights)
         ]
-        complete = len(kept) == len(self.samples_of(tissue))
         result = {}
         for scale in self._held_out.scales:
             points = point_estimates(sampled, scale, self._settings)
@@ -267,6 +282,20 @@ class _Model:
                 of_genes = rho[convention], resampled[convention]
                 result[scale, convention] = Correlations(*of_genes, ratio)
         return result
+
+    def _drawn(self, tissue: str, scale: str, convention: str, n_samples: int) -> Correlations:
+        """Correlations of all samples of a tissue, as they were scored."""
+        rho = self._tabulated(scale, tissue, n_samples)[convention]
+        drawn = self._draws.get((scale, tissue, convention))
+        if drawn is None or len(drawn) != self._settings.bootstraps:
+            raise InputError(
+                f"bootstrap samples of {self._name}",
+                f"{0 if drawn is None else len(drawn)} of {tissue} on {scale}, {convention}",
+                f"{self._settings.bootstraps}, as many as accuracy.bootstraps",
+                "Score the model again.",
+            )
+        ratio = float(drawn["ratio"].iloc[0])
+        return Correlations(rho, wider(drawn["mean_rho"].to_numpy(), 1 / ratio), ratio)
 
     def _unknown(self) -> Correlations:
         """No correlation, in any bootstrap sample."""
@@ -285,6 +314,12 @@ class _Model:
                 "Score the model again.",
             )
         return {key: table[f"rho_{key}"].to_numpy() for key in GENE_CONVENTIONS}
+
+
+def _draws_of(held_out: HeldOut, weights: Mapping[int, pd.DataFrame]) -> bool:
+    """Whether bootstrap samples of these donors alone are those of `weights`."""
+    donors = held_out.rows.groupby("fold")["donor"].unique()
+    return all(sorted(donors[fold]) == list(weights[fold].columns) for fold in donors.index)
 
 
 def _check_genes(scored: Mapping[str, Scored], used: Sequence[str]) -> None:

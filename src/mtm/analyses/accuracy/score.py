@@ -132,7 +132,7 @@ def score_tissues(
             )
             nulls = {key: null.wider(twice) for key, null in nulls.items()}
             rho = {key: value.cpu().numpy() for key, value in points.rho.items()}
-            tables.add_genes(scale, tissue.rows, rho, p, nulls, resampled)
+            tables.add_genes(scale, tissue.rows, rho, p, nulls, resampled, ratio)
             of_samples, null, means = resample_samples(tissue, points, draws, ratio)
             tables.add_samples(scale, tissue.rows, of_samples, null.wider(twice), means)
     return tables.scores(model)

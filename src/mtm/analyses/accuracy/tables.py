@@ -29,11 +29,14 @@ class Scores:
     ----------
     gene_wise, sample_wise, by_tissue
         The three tables of the accuracy rule.
+    draws
+        Mean over genes in each bootstrap sample, which comparisons take differences of.
     """
 
     gene_wise: pd.DataFrame
     sample_wise: pd.DataFrame
     by_tissue: pd.DataFrame
+    draws: pd.DataFrame
 
 
 class Tables:
@@ -55,7 +58,7 @@ class Tables:
         self._gene_ids = gene_ids
         self._thresholds = (settings.predictable_rho, settings.predictable_q)
         self._n_donors, self._n_folds = n_donors, n_folds
-        self._genes, self._samples, self._by_tissue = [], [], []
+        self._genes, self._samples, self._by_tissue, self._draws = [], [], [], []
         self._nulls: dict[tuple, list[Null]] = {}
         self._resampled: dict[tuple, list[tuple]] = {}
 
@@ -67,6 +70,7 @@ class Tables:
         p: np.ndarray,
         nulls: Mapping[str, Null],
         resampled: Mapping[str, np.ndarray],
+        ratio: float,
     ) -> None:
         """Add the gene-wise results of a tissue on a scale.
 
@@ -83,6 +87,8 @@ class Tables:
         nulls, resampled
             Null of the mean over genes, and that mean in each bootstrap sample, for each
             convention.
+        ratio
+            How much wider folds that learn from each other have made them.
         """
         q = benjamini_hochberg(p)
         predictable = is_predictable(rho["per_fold"], q, *self._thresholds)
@@ -114,6 +120,10 @@ class Tables:
                 key, rows, n_genes, rho[convention], nulls[convention], resampled[convention],
                 left_out | counts,
             )  # fmt: skip
+            about = {"scale": scale, "convention": convention, "tissue": rows["tissue"].iloc[0]}
+            drawn = {"draw": np.arange(len(resampled[convention])), "ratio": ratio}
+            drawn["mean_rho"] = resampled[convention]
+            self._draws.append(pd.DataFrame(about | drawn))
 
     def add_samples(
         self,
@@ -187,6 +197,7 @@ class Tables:
             pd.concat(self._genes).sort_values(**by_scale),
             pd.concat(self._samples).sort_values(**by_scale),
             by_tissue,
+            pd.concat(self._draws, ignore_index=True),
         )
 
 
