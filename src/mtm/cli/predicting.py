@@ -181,6 +181,9 @@ def _say_unused(model: Predictor, samples: NewSamples, silent: list[str]) -> Non
             f"model {model.name} predicts from {source} alone: {int(others.sum())} samples of "
             "other tissues are not used"
         )
+    given = set(samples.table["tissue"])
+    for tissue in filter(given.__contains__, model.used_alone):
+        say(f"samples of {tissue} tell hardly anything: used only for people without another")
     if silent:
         more = ", ..." * (len(silent) > MOST_NAMED)
         names = ", ".join(silent[:MOST_NAMED])

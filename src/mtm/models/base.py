@@ -170,6 +170,8 @@ class Predictor(ABC):
     takes_missing: bool = False
     # Members that are given the training mean for these; all else leaves them out.
     completed: tuple[str, ...] = ()
+    # Tissues whose samples are used only where a person gave no other.
+    used_alone: tuple[str, ...] = ()
 
     def __init__(self, parameters=None):
         self.parameters = self.Parameters() if parameters is None else parameters

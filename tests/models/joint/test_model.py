@@ -142,7 +142,7 @@ def test_a_tissue_of_noise_is_not_asked_beside_others(tmp_path):
     alone = table[table["fit"] == "from one tissue"].set_index("tissue")["rho"]
     assert list(alone.index) == list(cohort.tissues)
     assert alone["Lung"] < 0.25 * alone.median()
-    assert np.array(model.tissues)[model.silent].tolist() == ["Lung"]
+    assert model.used_alone == ("Lung",)
     new = cohort.of_donors(ids[90:])
     rows, blood = new.row_of(), new.tissue_index("Whole Blood")
     liver = new.tissue_index("Liver")
@@ -161,6 +161,7 @@ def test_a_tissue_of_noise_is_not_asked_beside_others(tmp_path):
     assert (np.abs(model.expected_variance([lung], [liver]) - of_blood[:1]) > 1e-3).any()
     model.save(tmp_path / "joint.safetensors")
     again = load(tmp_path / "joint.safetensors")
+    assert again.used_alone == ("Lung",)
     np.testing.assert_array_equal(told(again, blood, lung), told(model, blood))
 
 

@@ -83,6 +83,11 @@ class Joint(Predictor):
         self.silent = np.zeros(0, bool)
 
     @property
+    def used_alone(self) -> tuple[str, ...]:
+        """Tissues that told hardly anything of training donors left out."""
+        return tuple(np.array(self.tissues)[self.silent])
+
+    @property
     def _widths(self) -> tuple[int, ...]:
         """Number of factors of every fit."""
         return self.parameters.n_factors * self.parameters.fits
@@ -97,6 +102,9 @@ class Joint(Predictor):
         saved = checkpoint.read(STATE) or {"done": [], "state": None} | self._choose(training)
         self.noise_freedom = saved["noise_freedom"]
         self.silent = np.isin(self.tissues, saved["silent"])
+        if self.used_alone:
+            names = "; ".join(self.used_alone)
+            LOGGER.warning("tell hardly anything, used only where no other is given: %s", names)
         self.provenance.notes["noise_freedom"] = self.noise_freedom
         device = samples.expr_z.device
         fits = [Loadings(**kept).to(device) for kept in saved["done"]]
