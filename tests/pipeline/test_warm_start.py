@@ -1,14 +1,20 @@
 """Jobs that are forks of a process with the libraries loaded: each is what it would be alone."""
 
+import gc
+import importlib
 import json
 import os
+import runpy
 import signal
+import time
 from concurrent.futures import ThreadPoolExecutor
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from subprocess import CalledProcessError
 from types import SimpleNamespace
 
 import pytest
+from snakemake import benchmark
 from snakemake.benchmark import BenchmarkRecord
 
 from mtm.pipeline import warm_start
@@ -101,9 +107,54 @@ def test_jobs_side_by_side_end_with_what_is_theirs(script):
 
 def test_a_job_is_measured(script):
     record = BenchmarkRecord()
-    script.run("import time\nx = bytearray(200_000_000)\ntime.sleep(1.2)", bench_record=record)
+    script.run("import time\nx = b'x' * 200_000_000\ntime.sleep(1.2)", bench_record=record)
     assert 1.2 < record.running_time < 60
-    assert record.max_rss > 200
+    # Its own, beside the libraries that all jobs share.
+    assert 190 < record.max_uss < record.max_rss - 100
+
+
+def test_a_job_that_is_done_at_once_is_measured(script, monkeypatch):
+    """By a Snakemake that is busy, too: it looks at a job long after it was started."""
+    look = benchmark.benchmarked
+
+    def late(*given):
+        time.sleep(1)
+        return look(*given)
+
+    monkeypatch.setattr(benchmark, "benchmarked", late)
+    record = BenchmarkRecord()
+    script.run("pass", bench_record=record)
+    assert record.data_collected
+    with pytest.raises(CalledProcessError):
+        script.run("raise SystemExit(2)", bench_record=BenchmarkRecord())
+
+
+@pytest.mark.parametrize("error", [OSError("AF_UNIX path too long"), EOFError("unexpected EOF")])
+def test_jobs_start_as_before_where_there_is_no_process_to_start_from(
+    script, monkeypatch, caplog, error
+):
+    def fail(self):
+        raise error
+
+    monkeypatch.setattr(ForkServerProcess, "start", fail)
+    assert script.run(TELL) is script.run(TELL, "other") is None
+    assert script.cold == ["job.py", "other.py"]
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert str(error) in caplog.text
+
+
+def test_a_broken_library_is_no_matter_of_jobs_without_it(monkeypatch):
+    asked = []
+
+    def load(name):
+        asked.append(name)
+        raise OSError("libcudnn.so: cannot open shared object file")
+
+    monkeypatch.setattr(importlib, "import_module", load)
+    monkeypatch.setattr(os, "environ", dict(os.environ))
+    monkeypatch.setattr(gc, "freeze", lambda: asked.append("freeze"))
+    loaded = runpy.run_module("mtm.pipeline.preloaded")
+    assert asked == [*loaded["LIBRARIES"], "freeze"]
 
 
 @pytest.mark.parametrize(

@@ -58,6 +58,7 @@ def test_rho_without_a_part_is_that_of_the_rest():
     values[1, :9, 2] = 0.25  # an observation that is fixed without the last one
     values[1, :, 3], values[1, [2, 10], 3] = 0, 4  # one donor apart without the first or the last
     values[0, :, 4] = 1e4 + values[0, :, 4]
+    values[:, 2, 5] += 3e4  # one donor of the first part far from all others
     found = pearson_without(*values, parts)
     for rho, part in zip(found, parts, strict=True):
         rest = np.setdiff1d(np.arange(13), np.arange(13)[part])

@@ -38,8 +38,8 @@ LIBRARIES = (
 # Libraries count their threads when they are loaded.
 os.environ.update(dict.fromkeys(THREAD_COUNTS, "1"))
 for name in LIBRARIES:
-    # PyTorch is an extra.
-    with suppress(ImportError):
+    # PyTorch is an extra; and what is broken, only the jobs that need it shall tell of.
+    with suppress(Exception):
         import_module(name)
 # What is never looked through again is never copied into a job's own memory for that.
 gc.freeze()

@@ -3,20 +3,25 @@
 A fresh Python takes one to four seconds of processor time for imports, more than most jobs of a
 small cohort take for their work. Where a configuration asks for it (`warm_start`), each job is a
 process of its own as before, but a fork of one that has imported the libraries
-(`mtm.pipeline.preloaded`) and has computed nothing.
+(`mtm.pipeline.preloaded`) and has computed nothing. Functions of `atexit` are not called at its
+end; no script leaves any.
 """
 
+import logging
 import os
 import runpy
 import sys
 import tempfile
 from collections.abc import Mapping
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from multiprocessing import get_context
-from multiprocessing.connection import wait
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
 from subprocess import CalledProcessError
 from threading import Lock
 from typing import Any
+
+log = logging.getLogger(__name__)
 
 PRELOADED = ["mtm.pipeline.preloaded"]
 TEMPORARY = ("TMPDIR", "TMP", "TEMPDIR", "TEMP")
@@ -44,35 +49,65 @@ def start_jobs_warm(script_class: type) -> None:
 
     def execute_script(self, fname, edit=False):
         elsewhere = self.conda_env or self.container_img or self.env_modules
-        if elsewhere or self.threads != 1 or self.resources.get("gpu"):
+        started = None
+        if not elsewhere and self.threads == 1 and not self.resources.get("gpu"):
+            try:
+                started = _start(fname, self.resources)
+            except (OSError, EOFError) as error:
+                # Of a socket, say, whose path TMPDIR makes too long.
+                log.warning("jobs start cold, as no process can be forked for them: %s", error)
+                script_class.execute_script = execute_as_it_was
+        if started is None:
             execute_as_it_was(self, fname, edit)
         else:
-            _run_warm(fname, self.resources, self.bench_record)
+            _end(*started, fname, self.bench_record)
 
     script_class.execute_script = execute_script
     script_class.starts_warm = True
 
 
-def _run_warm(path: str, resources: Mapping[str, Any], record: Any) -> None:
-    """Run a script to its end, and measure it as Snakemake does where there is a record."""
+def _start(path: str, resources: Mapping[str, Any]) -> tuple[BaseProcess, Connection]:
+    """Return a process that is to run a script, and what it waits to hear from before.
+
+    Raises
+    ------
+    OSError, EOFError
+        There is no process to start from.
+    """
+    context = get_context("forkserver")
+    begin, go = context.Pipe(duplex=False)
+    try:
+        with begin, _LOCK:
+            context.set_forkserver_preload(PRELOADED)
+            given = (path, os.getcwd(), resources.get("tmpdir"), begin)
+            job = context.Process(target=_run_script, args=given)
+            job.start()
+    except BaseException:
+        go.close()
+        raise
+    return job, go
+
+
+def _end(job: BaseProcess, go: Connection, path: str, record: Any) -> None:
+    """Let a script run to its end, and measure it as Snakemake does where there is a record."""
     from snakemake.benchmark import benchmarked
 
-    context = get_context("forkserver")
-    with _LOCK:
-        context.set_forkserver_preload(PRELOADED)
-        place = (path, os.getcwd(), resources.get("tmpdir"))
-        job = context.Process(target=_run_script, args=place)
-        job.start()
-    with nullcontext() if record is None else benchmarked(job.pid, record):
+    # A job that ended before it is looked at could not be measured.
+    with go, nullcontext() if record is None else benchmarked(job.pid, record):
+        # Of a job that was killed the exit code tells.
+        with suppress(BrokenPipeError):
+            go.send_bytes(b"go")
         wait([job.sentinel])
-        with _LOCK:
-            job.join()
+    with _LOCK:
+        job.join()
     if job.exitcode:
         raise CalledProcessError(job.exitcode, f"{sys.executable} {path}")
 
 
-def _run_script(path: str, folder: str, temporary: str | None) -> None:
+def _run_script(path: str, folder: str, temporary: str | None, begin: Connection) -> None:
     """Be the process of a script."""
+    with begin:
+        begin.recv_bytes()
     os.chdir(folder)
     if temporary is not None:
         os.environ.update(dict.fromkeys(TEMPORARY, temporary))

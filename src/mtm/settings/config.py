@@ -84,7 +84,7 @@ class Config(Section):
     simulation: SimulationSettings | None = None
     final_bundle: Switch = key(False, "Also fit every model on all donors and write `bundles/{model}.safetensors`, for predictions of new people, with intervals and reliability from the cross-validation.")
     model_card: ModelCard = ModelCard()
-    warm_start: Switch = key(False, "Start jobs of one thread where the libraries are loaded already, not as a fresh Python each: for small cohorts, whose jobs take less time than their imports. Concerns jobs on this machine (Linux); `--max-threads 1` makes it all of them.")
+    warm_start: Switch = key(False, "Start jobs of one thread where the libraries are loaded already, not as a fresh Python each: for small cohorts, whose jobs take less time than their imports. Concerns jobs on this machine (Linux) without a graphics card; `--max-threads 1` makes it all of these.")
     fewest_people: int = key(1, "Rows of fewer people are left out of what leaves the building: the result page, its figures, and `tables/`. 1 leaves all in; terms of data ask for 5 or 10 (docs/sharing.md).", ge=1, le=1000, unit="people")
 
     def disagreements(self) -> Iterator[InputError]:

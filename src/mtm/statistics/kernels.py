@@ -108,8 +108,8 @@ def pearson_without(
     torch.Tensor
         Shape ``(n_parts, n_genes)``.
     """
-    shifted = [side - (summed(side, 0) / len(side)).to(side) for side in (predicted, observed)]
-    p, o = shifted
+    # Where one value is far from all others, their squares about its mean do not fit float32.
+    p, o = (side.double() - summed(side, 0) / len(side) for side in (predicted, observed))
     sums = torch.stack(
         [torch.stack([summed(x[part], 0) for part in parts]) for x in (p, o, p * p, o * o, p * o)]
     )

@@ -6,6 +6,7 @@ import pytest
 import torch
 from cohorts import SOURCE, simulated_cohort
 
+from mtm.analyses.ranks import perturb
 from mtm.analyses.ranks.encoder import Encoder, save
 from mtm.analyses.ranks.perturb import COLUMNS, _mean_ranks, perturb_genes
 from mtm.analyses.ranks.sentences import NO_GENE
@@ -66,6 +67,15 @@ def test_a_planted_gene_moves_codes_towards_the_other_sex(cohort, folds, encoder
     # Where no sentence changes nothing is tested, and no other test pays for it.
     assert there[["p", "q"]].isna().all(axis=None)
     np.testing.assert_allclose(towards["q"], benjamini_hochberg(towards["p"].to_numpy()))
+
+
+def test_genes_move_as_far_alone_as_many_at_a_time(cohort, folds, encoders, monkeypatch):
+    found = perturb_genes(cohort, folds, encoders, SOURCE, SETTINGS, "cpu")
+    # Three genes at a time of 25 sentences in a fold; the last time two.
+    monkeypatch.setattr(perturb, "AT_A_TIME", 3 * 25 * (LENGTH + 1))
+    pd.testing.assert_frame_equal(
+        perturb_genes(cohort, folds, encoders, SOURCE, SETTINGS, "cpu"), found, atol=1e-6
+    )
 
 
 def test_genes_of_like_rank_are_in_as_many_sentences():

@@ -24,7 +24,8 @@ class PooledNull:
         Whether gene and fold have a correlation that is not fixed at 0 or NaN, shape
         ``(n_genes, n_folds)``.
     weights
-        Weight of each fold, shape ``(n_folds,)``.
+        Weight of each fold in a null value, shape ``(n_folds,)``: those of the statistic, times
+        what widens the null.
     stratum
         From `mtm.analyses.accuracy.points.null_strata`, shape ``(n_genes,)``, int64.
     """
