@@ -340,7 +340,7 @@ def test_several_samples_of_a_person(tmp_path, capsys, bundle, model, expr_tpm):
     code, _, err = run(capsys, *asked, "--source", f"Whole Blood={blood}", "--source",
                        f"Liver={liver}", "--out", tmp_path / "y.tsv")  # fmt: skip
     assert code == 0, err
-    assert "4 people with 8 samples x 1 tissues" in err
+    assert "4 people with 8 samples x 1 tissue" in err
     both = pd.read_csv(tmp_path / "y.tsv", sep="\t")
     assert set(both["source"]) == {"Liver;Whole Blood"}
     inputs = Cohort(

@@ -94,7 +94,7 @@ BIGWIG = [
     ("with chromosomes of 2^32 keys", lambda data: (lambda at: data[:at + 8] + b"\xff" * 8 + data[at + 16 :])(int.from_bytes(data[8:16], "little")), "bigWig"),
 ]  # fmt: skip
 TABLES = [
-    ("conservation", "scores.tsv", "a conservation table with a row cut short", lambda data: data + b"ENSG00000000099\n", "1 fields"),
+    ("conservation", "scores.tsv", "a conservation table with a row cut short", lambda data: data + b"ENSG00000000099\n", "1 field"),
     ("conservation", "scores.tsv", "a conservation table with a column twice", lambda data: data.replace(b"gene_id\tscore", b"score\tscore"), "twice"),
     ("conservation", "scores.tsv", "a conservation table without gene ids", lambda data: data.replace(b"gene_id", b"name"), "gene_id or ensembl_gene_id"),
     ("conservation", "scores.tsv", "a conservation table of words", lambda data: data.replace(b"0.", b"x"), "numeric column"),
@@ -102,7 +102,7 @@ TABLES = [
     ("conservation", "scores.tsv", "an empty conservation table", lambda data: b"", "an empty file"),
     ("conservation", "scores.tsv", "a conservation table that is no text", lambda data: b"\xff\xfe" + data, "no text"),
     ("interactions", "partners.tsv", "interactions with a word for a score", lambda data: data.replace(b"0.9", b"high"), "'high'"),
-    ("interactions", "partners.tsv", "interactions with a row cut short", lambda data: data + b"S1\n", "1 fields"),
+    ("interactions", "partners.tsv", "interactions with a row cut short", lambda data: data + b"S1\n", "1 field"),
     ("interactions", "partners.tsv", "interactions of one column", lambda data: b"a\nb\n", "found"),
     ("gene_identifiers", "ids.tsv", "identifiers without Ensembl ids", lambda data: data.replace(b"ensembl_gene_id", b"ensembl"), "ensembl_gene_id"),
     ("landmarks", "panel.txt", "landmarks with a gene twice", lambda data: data + b"S1\nS1\n", "duplicate gene"),
@@ -122,7 +122,7 @@ TABLES = [
     ("table", "profiles.tsv", "profiles with a gene twice", lambda data: data + b"ENSG00000000001.7\t1\t1\t1\n", "twice"),
     ("table", "profiles.tsv", "profiles with a tissue hidden in every gene", lambda data: data.replace(b"\t1.25", b"\t"), "hidden in every gene"),
     ("table", "profiles.tsv", "profiles of a gene without a position", lambda data: data + b"ENSG00000000099\t1\t1\t1\n", "1 of 31 genes without a position"),
-    ("table", "profiles.tsv", "profiles with a row cut short", lambda data: data + b"ENSG00000000099\n", "1 fields"),
+    ("table", "profiles.tsv", "profiles with a row cut short", lambda data: data + b"ENSG00000000099\n", "1 field"),
     ("table", "profiles.tsv", "profiles of two tissues", lambda data: data.replace(b"\t1.25", b"").replace(b"\tLung", b""), "by 2 tissues"),
     ("promoters", "promoters.fa", "promoters of RNA", lambda data: data.replace(b"ACGT", b"ACGU"), "RNA has U for T"),
     ("promoters", "promoters.fa", "promoters of protein", lambda data: data.replace(b"ACGT", b"MKLV"), "letters of DNA"),

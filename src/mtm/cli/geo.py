@@ -5,7 +5,7 @@ from pathlib import Path
 
 from mtm.cli.predict import DEFAULT_ALIGNMENT
 from mtm.cli.say import say
-from mtm.errors import InputError
+from mtm.errors import InputError, numbered
 from mtm.vocabulary import NEW_ALIGNMENTS
 
 PRESETS = ("config.yaml", "geo.yaml")
@@ -125,12 +125,18 @@ def run(options: argparse.Namespace) -> None:
     if (options.out / "index.html").exists() and not options.force:
         found = "results that are there already"
         raise InputError(f"--out {options.out}", found, "a new folder", "Or add --force.")
+    if options.files is not None and not options.files.is_dir():
+        found = "a file" if options.files.exists() else "no such folder"
+        hint = "Leave --files out to have the series fetched."
+        raise InputError(
+            f"--files {options.files}", found, "the folder of the series' files", hint
+        )
     folder = options.files or options.out / "files"
     if not grouped or options.bundle is None:
         path, *_ = fetch_series(settings.geo, settings.platform, folder, matrix_alone=True)
         table = fields_of(read_series_matrix(path).samples)
         for row in table.itertuples():
-            say(f"{row.field} ({row.n} samples): {row.values}")
+            say(f"{row.field} ({numbered(row.n, 'sample')}): {row.values}")
         if options.bundle is None:
             expected = "--bundle" if grouped else "--group FIELD --case VALUE --control VALUE"
             raise InputError(options.accession, "the fields above", expected)
@@ -208,7 +214,8 @@ def _compare(read: _Read, options: argparse.Namespace) -> None:
     write_geo_page(options.out, read.settings, read.matrix, read.reading.report, tissues, genes)
     n_people, n_tissues = len(read.people.kept().samples), tissues["tissue"].nunique()
     page = options.out / "index.html"
-    say(f"{page}: {read.settings.geo}, {n_people} people, {n_tissues} tissues")
+    people, told = numbered(n_people, "person", "people"), numbered(n_tissues, "tissue")
+    say(f"{page}: {read.settings.geo}, {people}, {told}")
 
 
 def _write_all(read: _Read, options: argparse.Namespace) -> None:
