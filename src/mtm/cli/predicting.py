@@ -2,6 +2,7 @@
 
 import argparse
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pandas as pd
@@ -32,6 +33,8 @@ from mtm.predictions.samples import (
 from mtm.vocabulary import COVARIATES
 
 MOST_NAMED = 10
+# Columns of a table of samples that stay text, whatever it looks like.
+NAMES = ("sample_id", "donor", "tissue")
 
 
 def predict(options: argparse.Namespace, files: list[tuple[Path, str | None]]) -> int:
@@ -233,10 +236,13 @@ def _read_traits(path: Path | None) -> pd.DataFrame | None:
     if path is None:
         return None
     table = text_table(path, ["sample_id"], "Name the column of samples so.")
-    for name in ("sample_id", "donor", "tissue"):
+    for name in NAMES:
         if name in table and table[name].isna().any():
             row = int(table[name].isna().to_numpy().argmax()) + 1
             raise InputError(f"{path}, row {row}", f"no {name}", "one in every row")
+    for name in table.columns.difference(NAMES):
+        with suppress(ValueError):
+            table[name] = pd.to_numeric(table[name])
     return check_traits(table.set_index("sample_id"), path)
 
 

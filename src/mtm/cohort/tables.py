@@ -76,6 +76,7 @@ def read_sample_attributes(path: str | Path, columns: Columns = Columns()) -> pd
     result = pd.DataFrame({"donor": ids.map(donor_of_sample), "tissue": tissues})
     if columns.donor in table:
         result["donor"] = table[columns.donor].fillna("")
+    _warn_of_twins(path, result["donor"])
     if "SMAFRZE" in table:
         result["freeze"] = table["SMAFRZE"]
     problems = [*_spellings(path, tissues), *_no_names(path, ids, result["donor"], tissues)]
@@ -149,6 +150,18 @@ def _status(
         expected = "values 0 and 1, or the key `case`" if own.case is None else f"a case, {case!r}"
         return values, [InputError(f"{path}, column {values.name}", found, expected)]
     return (levels == case).astype(float).where(levels.notna()).astype("Int64"), []
+
+
+def _warn_of_twins(path: str | Path, donors: pd.Series) -> None:
+    """Warn of names that differ in capitals alone: a person in two folds tells itself."""
+    names = donors.drop_duplicates()
+    for twins in names.groupby(names.str.casefold()).agg(list):
+        if len(twins) > 1:
+            logger.warning(
+                "%s: donors %s differ in capitals alone and are taken for %d people",
+                path, " and ".join(map(shown, twins)), len(twins),
+            )  # fmt: skip
+            return
 
 
 def _no_names(path: str | Path, *columns: pd.Series) -> Iterator[InputError]:

@@ -57,10 +57,11 @@ class GeneOverlap:
 
     def __str__(self) -> str:
         unused = self.n_data - self.n_found
+        of_data = f"{numbered(unused, 'gene')} of the data {'is' if unused == 1 else 'are'}"
         return (
             f"{self.n_found} of the model's {numbered(self.n_model, 'gene')} found "
-            f"({self.fraction:.1%}): {self.n_exact} by versioned id, {self.n_unversioned} with versions ignored; "
-            f"{numbered(unused, 'gene')} of the data {'is' if unused == 1 else 'are'} not used"
+            f"({self.fraction:.1%}): {self.n_exact} by versioned id, {self.n_unversioned} with "
+            f"versions ignored; {of_data} not used"
         )
 
 
