@@ -616,3 +616,11 @@ def test_a_reader_who_has_enough_is_no_error(bundle):
     process.stdout.close()
     assert process.stderr.read() == ""
     assert process.wait() == 0
+
+
+def test_closed_streams_are_no_error(bundle):
+    command = f'"{sys.executable}" -m mtm.cli info "{bundle}"'
+    done = subprocess.run(f"{command} >&-", shell=True, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    done = subprocess.run(f"{command}x 2>&-", shell=True, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (1, "")

@@ -111,6 +111,10 @@ def test_without_groups_the_fields_are_listed(server, folder, capsys):
     assert "disease_state (24 samples): 'T2D' (12), 'control' (12)" in said
     assert cli.main(["geo", "GSE12x", "--out", str(out)]) == 1
     assert "'GSE12x'" in capsys.readouterr().err
+    for name, found in (("none", "no such folder"), ("hgnc_complete_set.txt", "a file")):
+        given = folder / name
+        assert cli.main(["geo", ACCESSION, "--out", str(out), "--files", str(given)]) == 1
+        assert f"--files {given}: found {found}" in capsys.readouterr().err
 
 
 def described(server, *lines, gsm=GSM):
