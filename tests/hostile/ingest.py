@@ -375,7 +375,7 @@ TABLES = [
             ("no column SMTSD", SAMPLES, lambda t: t.replace("SMTSD", "TISSUE"), CHECK, "a column named SMTSD"),
             ("an empty table of samples", SAMPLES, lambda t: "", CHECK, "columns"),
             ("a header alone", PEOPLE, lambda t: t.split("\n")[0] + "\n", CHECK, "no row"),
-            ("commas in place of tabs", PEOPLE, lambda t: t.replace("\t", ","), CHECK, "a column named"),
+            ("commas in place of tabs", PEOPLE, lambda t: t.replace("\t", ","), CHECK, "commas between them"),
             ("a NUL byte", PEOPLE, lambda t: t.replace("GTEX-1003", "GTEX-10\0"), CHECK, "a NUL byte"),
             ("an age of 500", PEOPLE, column("AGE", "500"), BUILD, "column AGE of GTEX-1001: found '500'"),
             ("an age of inf", PEOPLE, column("AGE", "inf"), CHECK, "found 'inf'"),
