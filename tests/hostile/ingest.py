@@ -370,7 +370,7 @@ TABLES = [
             ("a sample twice in the table", SAMPLES, lambda t: t + t.rstrip("\n").split("\n")[-1] + "\n", CHECK, "twice"),
             ("a donor twice", PEOPLE, lambda t: t + t.rstrip("\n").split("\n")[-1] + "\n", CHECK, "twice"),
             ("a sample without a row", SAMPLES, lambda t: "\n".join(t.split("\n")[:-2]) + "\n", BUILD, "no row for 1 of 80"),
-            ("a donor without a row", PEOPLE, lambda t: "\n".join(t.split("\n")[:-2]) + "\n", BUILD, "no row for 1 donors"),
+            ("a donor without a row", PEOPLE, lambda t: "\n".join(t.split("\n")[:-2]) + "\n", BUILD, "no row for 1 donor"),
             ("a sample without a tissue", SAMPLES, column("SMTSD", ""), CHECK, "no tissue"),
             ("no column SMTSD", SAMPLES, lambda t: t.replace("SMTSD", "TISSUE"), CHECK, "a column named SMTSD"),
             ("an empty table of samples", SAMPLES, lambda t: "", CHECK, "columns"),

@@ -11,7 +11,7 @@ import pandas as pd
 from mtm.cohort.delimited import strict_table, table_columns
 from mtm.cohort.fields import FIELDS, field_problems, numbers_of, sex_codes
 from mtm.cohort.levels import as_levels
-from mtm.errors import InputError, shown
+from mtm.errors import InputError, numbered, shown
 from mtm.settings.cohort import Columns, OwnColumn
 
 logger = logging.getLogger(__name__)
@@ -223,7 +223,7 @@ def _age_problems(path: str | Path, ids: pd.Series, ages: pd.Series) -> Iterator
     bad &= ages.notna()
     if bad.any():
         row = int(np.argmax(bad))
-        more = f" (and {int(bad.sum()) - 1} further rows)" if bad.sum() > 1 else ""
+        more = f" (and {numbered(int(bad.sum()) - 1, 'further row')})" if bad.sum() > 1 else ""
         yield InputError(
             f"{path}, row {row + 1}, column {ages.name} of {ids.iloc[row]}",
             shown(ages.iloc[row]) + more,
