@@ -179,7 +179,7 @@ def missing_phenotype_column(folder):
     build(folder, "SUBJID", "PERSON", file="phenotypes.txt")
 
 
-@case("phenotypes.txt", "no row for 1 donors", "GTEX-B")
+@case("phenotypes.txt", "no row for 1 donor", "GTEX-B")
 def donor_without_phenotypes(folder):
     build(folder, "GTEX-B", "GTEX-C", file="phenotypes.txt")
 

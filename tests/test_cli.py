@@ -340,7 +340,7 @@ def test_several_samples_of_a_person(tmp_path, capsys, bundle, model, expr_tpm):
     code, _, err = run(capsys, *asked, "--source", f"Whole Blood={blood}", "--source",
                        f"Liver={liver}", "--out", tmp_path / "y.tsv")  # fmt: skip
     assert code == 0, err
-    assert "4 people with 8 samples x 1 tissues" in err
+    assert "4 people with 8 samples x 1 tissue" in err
     both = pd.read_csv(tmp_path / "y.tsv", sep="\t")
     assert set(both["source"]) == {"Liver;Whole Blood"}
     inputs = Cohort(
@@ -616,3 +616,11 @@ def test_a_reader_who_has_enough_is_no_error(bundle):
     process.stdout.close()
     assert process.stderr.read() == ""
     assert process.wait() == 0
+
+
+def test_closed_streams_are_no_error(bundle):
+    command = f'"{sys.executable}" -m mtm.cli info "{bundle}"'
+    done = subprocess.run(f"{command} >&-", shell=True, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    done = subprocess.run(f"{command}x 2>&-", shell=True, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (1, "")

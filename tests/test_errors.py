@@ -4,7 +4,7 @@ import pickle
 
 import pytest
 
-from mtm.errors import CannotDo, InputError, not_installed
+from mtm.errors import CannotDo, InputError, not_installed, numbered
 
 PLAIN = InputError("a.tsv", "nothing", "a table", "Make one.")
 
@@ -30,3 +30,11 @@ def test_a_file_of_a_model_that_is_not_there_is_no_missing_package():
     assert "expected the file src/mtm/settings/models/own.py" in said
     assert "pip" not in said
     assert "pip install" in str(not_installed(ModuleNotFoundError(name="torch"), "model own"))
+
+
+@pytest.mark.parametrize(
+    ("n", "words"), [(0, "0 people"), (1, "1 person"), (2, "2 people"), (-1, "-1 people")]
+)
+def test_one_is_no_plural(n, words):
+    assert numbered(n, "person", "people") == words
+    assert numbered(n, "gene") == words.replace("person", "gene").replace("people", "genes")

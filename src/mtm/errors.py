@@ -29,6 +29,19 @@ def shown(value: object) -> str:
     return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
 
 
+def numbered(n: int, one: str, many: str = "") -> str:
+    """Return a number with its noun: 1 sample, 2 samples, 0 people.
+
+    Parameters
+    ----------
+    n
+        How many.
+    one, many
+        The noun; its plural, where that is not with an s.
+    """
+    return f"{n} {one if n == 1 else many or one + 's'}"
+
+
 class _OfParts(Exception):
     """An error whose message is put together from its parts, whole on either side of a process."""
 

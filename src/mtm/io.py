@@ -28,6 +28,8 @@ NOTE = ["not_done", "reason", "remedy"]
 _PARTIAL = re.compile(r"\.(?P<host>[A-Za-z0-9-]*)\.(?P<pid>\d+)\.[0-9a-f]{8}\.partial\.")
 # Letters of a machine's name in that of a temporary file.
 MOST_HOST = 24
+# Bytes of a file's name in that of a temporary one; file systems take 255.
+MOST_NAME = 180
 # A temporary file of another machine that nobody has written to for so long is nobody's.
 ABANDONED_SECONDS = 24 * 3600
 # What libraries say, in words of their own, when nothing more can be written.
@@ -87,6 +89,7 @@ def require_file(path: str | Path, expected: str) -> Path:
         There is none, or a folder, a pipe, a device or an unreadable file.
     """
     path = Path(path)
+    demand_text_name(path)
     try:
         mode = path.stat().st_mode
     except (FileNotFoundError, NotADirectoryError):
@@ -99,6 +102,15 @@ def require_file(path: str | Path, expected: str) -> Path:
     if not os.access(path, os.R_OK):
         raise InputError(path, "a file that may not be read", expected, "Change its permissions.")
     return path
+
+
+def demand_text_name(path: Path) -> None:
+    """Refuse a name whose bytes are no UTF-8: no library takes it, and no table can hold it."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        hint = "Give the file another name, or a link that has one."
+        raise InputError(path, "a name that is not UTF-8", "a name in UTF-8", hint) from None
 
 
 def _near(path: Path) -> str:
@@ -206,7 +218,14 @@ def put_in_place(pairs: Sequence[tuple[Path, Path]]) -> None:
 def _beside(path: Path) -> Path:
     """Return a name beside `path` that no other process uses, here or on another machine."""
     mine = f"{_host()}.{os.getpid()}.{secrets.token_hex(4)}"
-    return path.with_name(f".{mine}.partial.{path.name}")
+    return path.with_name(f".{mine}.partial.{_short(path.name)}")
+
+
+def _short(name: str) -> str:
+    """Return the end of a name, such that what stands before it in a temporary one has room."""
+    while len(name.encode(errors="surrogateescape")) > MOST_NAME:
+        name = name[1:]
+    return name
 
 
 def _host() -> str:
@@ -251,7 +270,7 @@ def remove_files(folder: str | Path) -> None:
 
 def _clear_leftovers(path: Path) -> None:
     """Delete temporary files of `path` whose process is gone."""
-    for left in path.parent.glob(f".*.partial.{glob.escape(path.name)}"):
+    for left in path.parent.glob(f".*.partial.{glob.escape(_short(path.name))}"):
         _clear(left)
 
 

@@ -113,7 +113,7 @@ def test_cohort_holds_the_values_of_its_samples_and_genes(inputs):
         [20, 12, 2],
         [16, 8, 2],
     ]
-    assert "1 further samples" in table["detail"][0]
+    assert "1 further sample" in table["detail"][0]
     assert "no gene model" in table["detail"][0]
     assert "Kidney - Medulla" in table["detail"][2]
     assert (table["n_genes"] == 30).all()
@@ -206,7 +206,7 @@ def test_controlled_phenotypes_are_joined_by_donor(inputs):
 
 def test_a_donor_without_phenotypes_is_an_error(inputs):
     phenotypes = pd.DataFrame({"sex": [1], "age_bracket": ["60-69"]}, index=["a"])
-    with pytest.raises(InputError, match="no row for 1 donors, first b"):
+    with pytest.raises(InputError, match="no row for 1 donor, first b"):
         merge_phenotypes(["a", "b"], phenotypes)
 
 

@@ -94,3 +94,32 @@ def test_quotes_mean_something_where_the_header_has_them(tmp_path):
     path = tmp_path / "a.csv"
     path.write_text('SAMPID,SMTSD\nGTEX-1-a,"Lung, left"\n')
     assert list(read_sample_attributes(path)["tissue"]) == ["Lung, left"]
+
+
+def test_donors_that_differ_in_capitals_alone_are_warned_of(tmp_path, caplog):
+    path = tmp_path / "a.tsv"
+    path.write_text("SAMPID\tSUBJID\tSMTSD\n1\tAnn\tLung\n2\tBob\tLung\n3\tann\tLiver\n")
+    assert list(read_sample_attributes(path)["donor"]) == ["Ann", "Bob", "ann"]
+    assert "donors 'Ann' and 'ann' differ in capitals alone" in caplog.text
+    caplog.clear()
+    path.write_text("SAMPID\tSUBJID\tSMTSD\n1\tAnn\tLung\n3\tAnn\tLiver\n")
+    read_sample_attributes(path)
+    assert not caplog.text
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("SAMPID;SMTSD\n1;Lung\n", "semicolons between them"),
+        ("SAMPID,SMTSD\n1,Lung\n", "name that ends in .csv"),
+        ("SAMPID\tSMTSD\t\t\n1\tLung\t\t\n", "2 columns without a name"),
+        ("SAMPID\tSMTSD\n1\ta\tLung\n", "R wrote the table"),
+        ('SAMPID\tSMTSD\n1\t"Lu\nng"\n', "leave line ends within fields out"),
+    ],
+)
+def test_tables_as_other_programs_write_them(text, words, tmp_path):
+    path = tmp_path / "a.tsv"
+    path.write_text(text)
+    with pytest.raises(InputError) as caught:
+        read_sample_attributes(path)
+    assert words in str(caught.value)

@@ -186,7 +186,7 @@ CASES = [
             ("one fold less", lambda t: t.replace("\t1\n", "\t0\n"), "folds 0 to 1, as folds.n_folds says"),
             ("most donors missing", lambda t: "\n".join(t.split("\n")[:6]) + "\n", "no row for"),
             ("a donor twice", lambda t: t + t.rstrip("\n").split("\n")[-1] + "\n", "every donor once"),
-            ("a row cut short", lambda t: t.rstrip("\n").rsplit("\t", 1)[0] + "\n", "1 fields"),
+            ("a row cut short", lambda t: t.rstrip("\n").rsplit("\t", 1)[0] + "\n", "1 field"),
         ]
     ),
     fault("a result that is swapped for garbage", "refuse", swap(FOLDS, "donor\tfold", "a\tb", [*TRAIN, "--allowed-rules", "train_fold"]), "a column named donor", "folds.tsv", changes=True),

@@ -1,6 +1,7 @@
 """New people: what `mtm predict` does with their files and its own options."""
 
 import gzip
+import lzma
 import os
 
 import anndata
@@ -194,6 +195,27 @@ def linked_column(path):
         file["obs/tissue"] = h5py.ExternalLink("/etc/hostname", "x")
 
 
+LONG = "a" * 246 + ".tsv"
+
+
+def long_answer(folder, outcome):
+    """The answer is there, and no temporary file."""
+    assert [path.name for path in folder.iterdir() if path.name[0] in "a."] == [LONG]
+
+
+def earlier_page(folder):
+    """Ask for a page that is there."""
+    (folder / "told.html").write_text("earlier")
+    return predict(bundle(folder), "--report", "told.html", "--force")
+
+
+def not_utf8(folder):
+    """Name the expression by bytes that are no text."""
+    name = os.fsdecode(b"blood\xff.tsv")
+    (folder / name).write_bytes((folder / "blood.tsv").read_bytes())
+    return predict(bundle(folder), expression=name)
+
+
 def in_place_of_a_folder(folder):
     """Name a folder as output."""
     (folder / "told.d.tsv").mkdir()
@@ -281,7 +303,19 @@ CASES = [
     text_row("a table under AnnData's name", "found", good_text(), file="new.h5ad"),
     file_row("AnnData cut in the middle", "found", h5ad(lambda path: path.write_bytes(path.read_bytes()[:4000])), file="new.h5ad"),
     *(file_row(f"AnnData overwritten at {place:.0%}", "found", h5ad(overwrite(place, b"\xff" * 300)), file="new.h5ad") for place in (0, 0.05)),
+    text_row("text in UTF-16", "UTF-16.*Save it as UTF-8", good_text().encode("utf-16")),
+    text_row("a workbook of a spreadsheet", "workbook.*as text", b"PK\x03\x04" + bytes(500)),
+    text_row("content packed by xz under the name of gzip", "xz.*gzip", lzma.compress(good_text().encode()), file="new.tsv.gz"),
+    text_row("two gzip members", "3 samples x 3 tissues", gzip.compress(good_text()[:99].encode()) + gzip.compress(good_text()[99:].encode()), "accept", "new.tsv.gz"),
+    text_row("line ends of old Macs", "old Macs", good_text(end="\r")),
+    text_row("a gene with a NUL byte", "line 5: found a NUL byte", good_text().replace(GENES[3], "ENSG\0")),
+    Case("predict", "a name of a file that is no UTF-8", "refuse", not_utf8, "not UTF-8", then=no_answer),
     # Tables.
+    text_row("a header as R writes it", "R wrote the table", good_text().replace("gene_id\t", "", 1)),
+    text_row("a comment for a header", "'# made by x'", "# made by x\n" + good_text()),
+    text_row("a GCT under the name of a table", r"\.gct", "#1.2\n12\t3\n" + good_text()),
+    text_row("four million columns", "at most 1048576 columns", "gene_id" + "\ta" * 2**22 + "\n"),
+    text_row("decimal commas", "Numbers have a point", good_text().replace(".", ",").replace(",1\t", ".1\t")),
     text_row("a row one field short", "found", good_text()[:-2].rsplit("\t", 1)[0] + "\n"),
     text_row("a row one field longer", "found", good_text()[:-1] + "\t7\n"),
     text_row("a sample twice", "a", good_text(names=("a", "b", "a"))),
@@ -316,6 +350,11 @@ CASES = [
     traits_row("an age below 0", "0 to 120", people("person-0\t1\t-4\t2\t7")),
     traits_row("hardy 9", "0 to 4", people("person-0\t1\t40\t9\t7")),
     traits_row("RIN 1e300", "0 to 10", people("person-0\t1\t40\t2\t1e300")),
+    traits_row("traits with a row cut short", "line 3: found 2 fields", people("person-0\t1\t40\t2\t7", "person-1\t1")),
+    traits_row("traits with a field more in every row", "R wrote the table", people().replace("\t7\n", "\t7\t0\n")),
+    traits_row("traits with a column twice", "'age' twice", people().replace("sex", "age")),
+    traits_row("traits with line ends of old Macs", "old Macs", people().replace("\n", "\r")),
+    traits_row("traits of 100,000 columns", "a header and no row", "sample_id\t" + "\t".join(map(str, range(100_000))) + "\n"),
     traits_row("a person without a row", "no row for sample person-2", people().rsplit("person-2", 1)[0]),
     traits_row("a person twice", "several rows|twice", people() + "person-0\t1\t40\t2\t7\n"),
     traits_row("no column of samples", "sample_id", people().replace("sample_id", "id")),
@@ -328,9 +367,9 @@ CASES = [
     option("an unknown target", "one of", "--target", "Brain", names="'Brain'"),
     option("the source as target", "other than the source", "--target", SOURCE),
     option("a target with terminal escapes", "one of", "--target", "\x1b[2J"),
-    option("a target twice", "3 samples x 1 tissues", "--target", "Lung", "--target", "Lung", verdict="accept"),
+    option("a target twice", "3 samples x 1 tissue", "--target", "Lung", "--target", "Lung", verdict="accept"),
     samples_row("a table of samples", "3 samples x 3 tissues", PEOPLE_OF_BLOOD, "accept"),
-    samples_row("a table of samples, one of them of no file", "1 samples are in no file", PEOPLE_OF_BLOOD + "nobody\tx\tLung\n", "warn"),
+    samples_row("a table of samples, one of them of no file", "1 sample is in no file", PEOPLE_OF_BLOOD + "nobody\tx\tLung\n", "warn"),
     samples_row("two samples of a person and tissue", "a second sample of donor x", PEOPLE_OF_BLOOD.replace("\ty\t", "\tx\t")),
     samples_row("a table of samples with an unknown tissue", "one of", PEOPLE_OF_BLOOD.replace(SOURCE, "Spleens", 1)),
     samples_row("a table of samples with an empty tissue", "no tissue", PEOPLE_OF_BLOOD.replace(SOURCE, "", 1)),
@@ -357,6 +396,7 @@ CASES = [
     genes_row("an empty file of genes", "no gene of the model", b""),
     genes_row("a file of genes of random bytes", "found", np.random.default_rng(1).bytes(3000)),
     option("a gene of no model", "no gene of the model", "--genes", "\x1b[2J,NOPE"),
+    option("genes whose names are longer than a file's", "unknown to the model", "--genes", ",".join(["G0", *map("X{}".format, range(2000))]), verdict="accept"),
     option("reliable genes of a bundle that knows none", "certified bundle", "--min-reliability", "high"),
     option("--min-reliability 7", "--min-reliability", "--min-reliability", "7", status=2),
     option("--align harmony", "--align", "--align", "harmony", status=2),
@@ -368,6 +408,11 @@ CASES = [
     option("--scale fpkm", "--scale", "--scale", "fpkm", status=2),
     option("an unknown option", "--shell", "--shell", "sh", status=2),
     option("an output of another format", "'.csv'", "--out", "told.csv"),
+    option("a page under the name of a picture", "ending '.pdf'", "--report", "told.pdf"),
+    option("an output below a file", "no folder", "--out", "blood.tsv/told.tsv"),
+    option("an output whose name is too long", "300 bytes", "--out", "a" * 296 + ".tsv"),
+    Case("predict", "an output whose name leaves no room for another", "accept", lambda f: predict(bundle(f), "--out", LONG), "3 samples", then=long_answer),
+    Case("predict", "an earlier page beside a new table, with --force", "accept", earlier_page, "a page about 3 people", then=answer),
     Case("predict", "an output in place of a folder", "refuse", in_place_of_a_folder, "a folder", "told.d.tsv"),
     Case("predict", "an output that is there already", "refuse", earlier(), "--force", "told.tsv",
          then=still_earlier),

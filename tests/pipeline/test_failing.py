@@ -80,7 +80,7 @@ def test_the_reason_is_the_last_of_the_log(tmp_path):
     )
     assert reason_of(log) == f"a.tsv: found x; expected y. (log: {log})"
     log.write_text("2026-01-01 00:00:01,1 ERROR mtm.x: 2 problems:\none\ntwo\n")
-    assert reason_of(log) == f"one (and 1 further problems) (log: {log})"
+    assert reason_of(log) == f"one (and 1 further problem) (log: {log})"
     log.write_text("2026-01-01 00:00:01,1 ERROR mtm.x: rule x failed\nTraceback\nValueError: no\n")
     assert reason_of(log) == f"rule x failed: ValueError: no (log: {log})"
     log.write_text("")

@@ -171,3 +171,39 @@ def test_what_cannot_be_a_cohort_is_said_in_a_line(changes, options, says, capsy
     assert main([*small_files(**changes), *options]) == 1
     assert says in capsys.readouterr().err
     assert not os.path.exists("mine.yaml")
+
+
+@pytest.mark.parametrize("name", ["yes", "007", "null"])
+def test_a_cohort_may_have_a_name_that_yaml_reads_otherwise(name, tmp_path):
+    assert main(["init", name, *strangers.strains(tmp_path).options]) == 0
+    assert yaml.safe_load((tmp_path / f"{name}.yaml").read_text())["cohort"] == name
+
+
+def test_a_name_with_a_line_end_is_refused_in_one_line(tmp_path, capsys):
+    assert main(["init", "a\nb: c", *strangers.strains(tmp_path).options]) == 1
+    assert "config key cohort: found 'a\\nb: c'" in capsys.readouterr().err
+    assert not list(tmp_path.glob("*.yaml"))
+
+
+def test_names_of_strangers_do_not_end_a_comment(tmp_path):
+    files = strangers.strains(tmp_path)
+    for old, new in (("\tspleen", "\tspleen\u2028models: x"), ("\ttissue", "\ttissue\tx\x85y: z")):
+        text = files.samples.read_text()
+        if "x\x85y" in new:
+            head, *rows = text.rstrip("\n").split("\n")
+            lines = [head, *(f"{row}\t{i}" for i, row in enumerate(rows))]
+            text = "\n".join(lines) + "\n"
+        files.samples.write_text(text.replace(old, new))
+    assert main(["init", "mine", *files.options]) == 0
+    found = yaml.safe_load((tmp_path / "mine.yaml").read_text())
+    assert set(found["models"]) >= {"joint", "ridge"}
+    assert "x\x85y" not in found
+
+
+def test_a_column_of_ids_without_a_name_and_one_named_wrongly(tmp_path, capsys):
+    files = strangers.strains(tmp_path)
+    assert main(["init", "mine", *files.options, "--sample-id", "donor"]) == 1
+    assert "Column id has them." in capsys.readouterr().err
+    files.samples.write_text(files.samples.read_text().replace("id\t", "\t", 1))
+    assert main(["init", "mine", *files.options]) == 1
+    assert "no name over the column of ids" in capsys.readouterr().err

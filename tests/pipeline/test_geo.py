@@ -111,6 +111,10 @@ def test_without_groups_the_fields_are_listed(server, folder, capsys):
     assert "disease_state (24 samples): 'T2D' (12), 'control' (12)" in said
     assert cli.main(["geo", "GSE12x", "--out", str(out)]) == 1
     assert "'GSE12x'" in capsys.readouterr().err
+    for name, found in (("none", "no such folder"), ("hgnc_complete_set.txt", "a file")):
+        given = folder / name
+        assert cli.main(["geo", ACCESSION, "--out", str(out), "--files", str(given)]) == 1
+        assert f"--files {given}: found {found}" in capsys.readouterr().err
 
 
 def described(server, *lines, gsm=GSM):
@@ -203,3 +207,35 @@ def test_addresses_stand_in_one_place_and_are_filled_in():
     matrix = manifest[series_dataset("series_matrix", "GSE123456", "GPL96")]
     assert "/GSE123nnn/GSE123456/matrix/GSE123456-GPL96_series_matrix.txt.gz" in matrix.url
     assert not [name for name in manifest if "{" in name]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--out", "file"], "--out file: found a file"),
+        (["--out", "o", "--bundle", "none.safetensors"], "none.safetensors: found no such file"),
+        (["--out", "o", "--config", "none.yaml"], "none.yaml: found no such file"),
+        (["--out", "o", "--config", "a.yaml"], "key external: found [1]"),
+        (["--out", "o", "--config", "b.yaml"], "key external.x: found 'text'"),
+        (["--out", "o", "--config", "c.yaml"], "key external.x.group: found 'text'"),
+    ],
+)
+def test_options_are_looked_at_before_anything_is_fetched(
+    options, words, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").touch()
+    for name, text in (("a", "[1]"), ("b", "{x: text}"), ("c", "{x: {geo: GSE7, group: text}}")):
+        (tmp_path / f"{name}.yaml").write_text(f"external: {text}\n")
+    assert cli.main(["geo", "GSE7", *options]) == 1
+    said = capsys.readouterr().err
+    assert words in said
+    assert "http" not in said
+    assert not (tmp_path / "o").exists()
+
+
+def test_a_number_of_people_is_one(capsys):
+    for text in ("x", "1", "9" * 5000):
+        with pytest.raises(SystemExit):
+            cli.main(["geo", "GSE7", "--out", "o", "--min-per-group", text])
+        assert "is no number of 2 or more" in capsys.readouterr().err

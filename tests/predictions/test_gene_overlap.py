@@ -18,7 +18,7 @@ def test_genes_match_by_version_then_without(genes):
     assert (overlap.n_exact, overlap.n_unversioned, overlap.n_model) == (1, 3, 7)
     assert overlap.fraction == pytest.approx(4 / 7)
     assert "57.1%" in str(overlap)
-    assert "1 genes of the data are not used" in str(overlap)
+    assert "1 gene of the data is not used" in str(overlap)
 
 
 def test_the_exact_version_wins(genes):

@@ -13,9 +13,11 @@ from collections.abc import Sequence
 from mtm import __version__
 from mtm.cli import check, compare, export, geo, info, init, predict
 from mtm.cli.say import say
-from mtm.errors import InputError, not_installed, printable
+from mtm.errors import InputError, not_installed, printable, shown
 
 COMMANDS = (predict, geo, info, export, init, check, compare)
+# As shells say of what SIGINT ended.
+INTERRUPTED = 130
 
 
 def parser() -> argparse.ArgumentParser:
@@ -42,15 +44,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(handlers=[handler], level=logging.WARNING)
     try:
         code = options.run(options) or 0
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
         return code
     except BrokenPipeError:
         # Whoever reads, head for instance, has enough. Nothing is left for the interpreter to say.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except (InputError, OSError) as error:
+    except InputError as error:
         say(f"error: {' '.join(str(error).split())}")
         return 1
+    except OSError as error:
+        where = f"{shown(str(error.filename))}: " if error.filename else ""
+        say(f"error: {where}{' '.join((error.strerror or str(error)).split())}")
+        return 1
+    except KeyboardInterrupt:
+        say("error: interrupted; nothing is left half-written")
+        return INTERRUPTED
     except ModuleNotFoundError as error:
         if (error.name or "mtm").partition(".")[0] == "mtm":
             raise

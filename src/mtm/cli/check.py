@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from mtm.cli.say import say, say_all
+from mtm.errors import numbered
 
 
 def add(commands: argparse._SubParsersAction) -> None:
@@ -26,4 +27,4 @@ def run(options: argparse.Namespace) -> None:
         table, absent = check_configfile(options.configfile)
     for key in absent:
         say(f"{key}: not there yet, and not checked")
-    say(f"{options.configfile}: {len(table)} files checked, no problem found")
+    say(f"{options.configfile}: {numbered(len(table), 'file')} checked, no problem found")

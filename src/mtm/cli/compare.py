@@ -5,7 +5,7 @@ from pathlib import Path
 
 from mtm.cli.output import add_out, demand_free
 from mtm.cli.say import say
-from mtm.errors import printable
+from mtm.errors import numbered, printable
 
 
 def add(commands: argparse._SubParsersAction) -> None:
@@ -49,4 +49,4 @@ def run(options: argparse.Namespace) -> None:
         print(printable("  ".join(cells).rstrip()))
     if options.out:
         write_tsv(table, options.out)
-        say(f"{options.out}: {len(table)} rows (level, model, tissue)")
+        say(f"{options.out}: {numbered(len(table), 'row')} (level, model, tissue)")

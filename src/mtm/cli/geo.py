@@ -5,12 +5,14 @@ from pathlib import Path
 
 from mtm.cli.predict import DEFAULT_ALIGNMENT
 from mtm.cli.say import say
-from mtm.errors import InputError
+from mtm.errors import InputError, numbered, shown
 from mtm.vocabulary import NEW_ALIGNMENTS
 
 PRESETS = ("config.yaml", "geo.yaml")
 # Fewer people in a group are not compared unless asked for.
 LEAST = 3
+# Digits of a number of people.
+LONGEST_NUMBER = 9
 
 
 def add(commands: argparse._SubParsersAction) -> None:
@@ -66,8 +68,8 @@ def _pair(text: str) -> tuple[str, str]:
 
 def _at_least_two(text: str) -> int:
     """Argument of people, 2 or more."""
-    if int(text) < 2:
-        raise argparse.ArgumentTypeError(f"{text} is not 2 or more")
+    if not text.isdecimal() or len(text) > LONGEST_NUMBER or int(text) < 2:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of 2 or more")
     return int(text)
 
 
@@ -80,6 +82,17 @@ def _said_by(key: str) -> str:
     )
 
 
+def _sections(values: object, where: str) -> dict[str, dict]:
+    """Return cohorts from elsewhere as a configuration has them, by name."""
+    sections = {} if values is None else values
+    if not isinstance(sections, dict):
+        raise InputError(where, shown(values), "cohorts by name, or null")
+    for name, section in sections.items():
+        if not isinstance(section, dict):
+            raise InputError(f"{where}.{name}", shown(section), "keys of a cohort, such as geo")
+    return sections
+
+
 def _settings(options: argparse.Namespace):
     """Join what a configuration says of the series with the options; the first goes before."""
     from mtm.registered import SOURCE_ROOT
@@ -88,11 +101,18 @@ def _settings(options: argparse.Namespace):
 
     folder = SOURCE_ROOT.parent / "config"
     given = {}
-    for path in [options.config] if options.config else [folder / name for name in PRESETS]:
-        known = (read_values(path).get("external") or {}) if path.exists() else {}
-        given = given or next((one for one in known.values()
-                               if one.get("geo") == options.accession), {})  # fmt: skip
-    group = dict(given.get("group", {}))
+    presets = [path for path in (folder / name for name in PRESETS) if path.exists()]
+    for path in [options.config] if options.config else presets:
+        known = _sections(read_values(path).get("external"), f"{path}, config key external")
+        of_series = (
+            (name, one) for name, one in known.items() if one.get("geo") == options.accession
+        )
+        for name, one in of_series:
+            given = given or one
+            if not isinstance(one.get("group") or {}, dict):
+                where = f"{path}, config key external.{name}.group"
+                raise InputError(where, shown(one["group"]), "keys field, case and control")
+    group = dict(given.get("group") or {})
     group |= {"field": options.group} if options.group else {}
     for name in ("case", "control"):
         group |= {name: getattr(options, name)} if getattr(options, name) else {}
@@ -115,6 +135,7 @@ def run(options: argparse.Namespace) -> None:
     """Run ``mtm geo``."""
     from mtm.analyses.transfer.people import fields_of
     from mtm.cohort.geo.series import ACCESSION, read_series_matrix
+    from mtm.io import require_file
     from mtm.pipeline.geo import fetch_series
 
     if not ACCESSION.fullmatch(options.accession):
@@ -122,15 +143,25 @@ def run(options: argparse.Namespace) -> None:
             "accession", repr(options.accession), "a series of GEO, such as GSE184050"
         )
     settings, grouped = _settings(options)
+    if options.bundle is not None:
+        require_file(options.bundle, "a model bundle (.safetensors)")
+    if options.out.exists() and not options.out.is_dir():
+        raise InputError(f"--out {options.out}", "a file", "a folder for files and results")
     if (options.out / "index.html").exists() and not options.force:
         found = "results that are there already"
         raise InputError(f"--out {options.out}", found, "a new folder", "Or add --force.")
+    if options.files is not None and not options.files.is_dir():
+        found = "a file" if options.files.exists() else "no such folder"
+        hint = "Leave --files out to have the series fetched."
+        raise InputError(
+            f"--files {options.files}", found, "the folder of the series' files", hint
+        )
     folder = options.files or options.out / "files"
     if not grouped or options.bundle is None:
         path, *_ = fetch_series(settings.geo, settings.platform, folder, matrix_alone=True)
         table = fields_of(read_series_matrix(path).samples)
         for row in table.itertuples():
-            say(f"{row.field} ({row.n} samples): {row.values}")
+            say(f"{row.field} ({numbered(row.n, 'sample')}): {row.values}")
         if options.bundle is None:
             expected = "--bundle" if grouped else "--group FIELD --case VALUE --control VALUE"
             raise InputError(options.accession, "the fields above", expected)
@@ -208,7 +239,8 @@ def _compare(read: _Read, options: argparse.Namespace) -> None:
     write_geo_page(options.out, read.settings, read.matrix, read.reading.report, tissues, genes)
     n_people, n_tissues = len(read.people.kept().samples), tissues["tissue"].nunique()
     page = options.out / "index.html"
-    say(f"{page}: {read.settings.geo}, {n_people} people, {n_tissues} tissues")
+    people, told = numbered(n_people, "person", "people"), numbered(n_tissues, "tissue")
+    say(f"{page}: {read.settings.geo}, {people}, {told}")
 
 
 def _write_all(read: _Read, options: argparse.Namespace) -> None:

@@ -1,10 +1,13 @@
 """``mtm init``: a first configuration of a cohort of your own."""
 
 import argparse
+import os
+import shlex
 from pathlib import Path
 
+from mtm.cli.output import demand_free
 from mtm.cli.say import say, say_all
-from mtm.errors import InputError
+from mtm.errors import InputError, numbered, shown
 
 ROLES = {
     "expression": "expression",
@@ -51,8 +54,10 @@ def run(options: argparse.Namespace) -> None:
     from mtm.pipeline.input_check import check_loaded
 
     out = options.out or Path(f"{options.name}.yaml")
-    if out.exists():
-        raise InputError(out, "a file that is there already", "a new file", "Name another: --out.")
+    if os.path.exists(out):
+        found = "a folder" if os.path.isdir(out) else "a file that is there already"
+        raise InputError(shown(str(out)), found, "a new file", "Name another: --out.")
+    demand_free(out, force=True)
     given = {role: getattr(options, option) for role, option in ROLES.items()}
     files = {role: path for role, path in given.items() if path}
     named = {role: getattr(options, role) for role in ("sample_id", "donor", "tissue")}
@@ -64,12 +69,12 @@ def run(options: argparse.Namespace) -> None:
         temporary.write_text(text, encoding="utf-8")
     n_donors, n_tissues = seen.samples["donor"].nunique(), seen.samples["tissue"].nunique()
     say(
-        f"{out}: {len(seen.samples)} samples of {n_donors} donors in {n_tissues} tissues; read "
-        "it, and change what you know better"
+        f"{out}: {numbered(len(seen.samples), 'sample')} of {numbered(n_donors, 'donor')} in "
+        f"{numbered(n_tissues, 'tissue')}; read it, and change what you know better"
     )
     if few := too_few(seen):
         say(f"warning: {few}")
-    print(f"snakemake{_snakefile()} --configfile {out} --cores 8")
+    print(f"snakemake{_snakefile()} --configfile {shlex.quote(str(out))} --cores 8")
 
 
 def _snakefile() -> str:
@@ -79,4 +84,4 @@ def _snakefile() -> str:
     snakefile = SOURCE_ROOT.parent / "Snakefile"
     if Path("Snakefile").exists() or not snakefile.exists():
         return ""
-    return f" --snakefile {snakefile}"
+    return f" --snakefile {shlex.quote(str(snakefile))}"

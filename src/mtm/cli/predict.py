@@ -17,6 +17,8 @@ from mtm.vocabulary import (
 )
 
 DEFAULT_ALIGNMENT = "shift"
+# Of files beside the answers, whose form the name does not choose.
+ENDINGS = {"--report": (".html", ".htm"), "--qc": (".tsv", ".txt")}
 
 
 def add(commands: argparse._SubParsersAction) -> None:
@@ -138,9 +140,12 @@ def _add_answers(group: argparse._ArgumentGroup) -> None:
 
 def _fraction(text: str) -> float:
     """Argument in [0, 1]."""
-    value = float(text)
+    try:
+        value = float(text)
+    except ValueError:
+        value = float("nan")
     if not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from 0 to 1")
     return value
 
 
@@ -150,7 +155,7 @@ def _reliability(text: str) -> str:
         return text
     try:
         _fraction(text)
-    except (ValueError, argparse.ArgumentTypeError):
+    except argparse.ArgumentTypeError:
         classes = ", ".join(RELIABILITY[1:])
         message = f"{text!r} is none of {classes}, and no number from 0 to 1"
         raise argparse.ArgumentTypeError(message) from None
@@ -169,7 +174,7 @@ def _check_files(options: argparse.Namespace, files: list[tuple[Path, str | None
         ("--samples", options.samples, "a tab-separated table"),
         ("--donors-key", options.donors_key, "the key of training donors (donors.key)"),
     ]
-    if options.genes is not None and Path(options.genes).is_file():
+    if options.genes is not None and os.path.isfile(options.genes):
         inputs.append(("--genes", Path(options.genes), "names of genes, one a line"))
     given = [(option, path) for option, path, _ in inputs if path is not None]
     for _, path, expected in inputs:
@@ -177,8 +182,12 @@ def _check_files(options: argparse.Namespace, files: list[tuple[Path, str | None
             require_file(path, expected)
     for option, out in _outputs(options).items():
         for of, path in given:
-            if out.exists() and os.path.samefile(out, path):
+            if os.path.exists(out) and path.exists() and os.path.samefile(out, path):
                 raise InputError(f"{option} {out}", f"the file of {of}", "a file of its own")
+        endings = ENDINGS.get(option, (out.suffix.lower(),))
+        if out.suffix.lower() not in endings:
+            found = f"the ending {shown(out.suffix)}"
+            raise InputError(f"{option} {out}", found, f"one of {', '.join(endings)}")
         demand_free(out, options.force, option)
         given.append((option, out))
 

@@ -2,15 +2,17 @@
 
 import argparse
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pandas as pd
 
 from mtm.cli.say import duration, progress, say
+from mtm.cohort.delimited import text_table
 from mtm.cohort.fields import check_traits
 from mtm.cohort.scaling import OWN_VALUES_TEXT
-from mtm.errors import InputError, shown
-from mtm.io import atomic_path, read_tsv, write_tsv
+from mtm.errors import InputError, numbered, shown
+from mtm.io import atomic_path, write_tsv
 from mtm.models.base import Predictor
 from mtm.models.donors import DonorsKey
 from mtm.models.registry import load
@@ -31,6 +33,8 @@ from mtm.predictions.samples import (
 from mtm.vocabulary import COVARIATES
 
 MOST_NAMED = 10
+# Columns of a table of samples that stay text, whatever it looks like.
+NAMES = ("sample_id", "donor", "tissue")
 
 
 def predict(options: argparse.Namespace, files: list[tuple[Path, str | None]]) -> int:
@@ -57,7 +61,8 @@ def predict(options: argparse.Namespace, files: list[tuple[Path, str | None]]) -
     checks = _check(options, model, samples)
     warned = int((checks["status"] == WARNED).sum())
     if warned and options.strict:
-        say(f"{warned} of {len(checks)} samples with a warning: nothing predicted (--strict)")
+        of_all = f"{warned} of {numbered(len(checks), 'sample')}"
+        say(f"{of_all} with a warning: nothing predicted (--strict)")
         return 2
     moved = align_to_training(model, samples, options.align)
     for done in moved if options.align != "none" else ():
@@ -78,7 +83,8 @@ def predict(options: argparse.Namespace, files: list[tuple[Path, str | None]]) -
     if page is not None:
         with atomic_path(options.report) as temporary:
             temporary.write_text(page, encoding="utf-8")
-        say(f"{options.report}: a page about {answers.rows['donor'].nunique()} people")
+        people = numbered(answers.rows["donor"].nunique(), "person", "people")
+        say(f"{options.report}: a page about {people}")
     return 0
 
 
@@ -146,15 +152,21 @@ def _read(
         units = OWN_VALUES_TEXT
     said = set()
     for source in samples.sources:
-        say(f"{source.where}: {len(source.rows)} samples of {source.tissue}, read as {units}")
+        of = f"{numbered(len(source.rows), 'sample')} of {source.tissue}"
+        say(f"{source.where}: {of}, read as {units}")
         if source.where not in said:
             say(str(source.overlap))
         said.add(source.where)
     if table is not None and len(table) > len(samples.table):
         absent = len(table) - len(samples.table)
-        say(f"{options.samples}: {absent} samples are in no file of expression, and left out")
+        are = "is" if absent == 1 else "are"
+        say(
+            f"{options.samples}: {numbered(absent, 'sample')} {are} in no file of expression, and "
+            "left out"
+        )
     if len(counted(samples)) > 1:
-        say(f"{samples.table['donor'].nunique()} people with {len(samples.table)} samples")
+        people = numbered(samples.table["donor"].nunique(), "person", "people")
+        say(f"{people} with {numbered(len(samples.table), 'sample')}")
     return samples
 
 
@@ -163,23 +175,23 @@ def _say_missing(model: Predictor, samples: NewSamples, filled: int) -> None:
     told = f", {' and '.join(model.completed)} told the training mean" * bool(model.completed)
     for source in samples.sources:
         lacks = source.overlap.n_model - source.overlap.n_found
+        are = "is" if lacks == 1 else "are"
         if lacks and filled:
-            say(
-                f"{lacks} genes that the data lack are set to the training mean of {source.tissue}"
-            )
+            of = f"{numbered(lacks, 'gene')} that the data lack"
+            say(f"{of} {are} set to the training mean of {source.tissue}")
         elif lacks:
-            of = f"{lacks} genes that the data of {source.tissue} lack"
-            say(f"{of} are left out, not made up{told}")
+            of = f"{numbered(lacks, 'gene')} that the data of {source.tissue} lack"
+            say(f"{of} {are} left out, not made up{told}")
 
 
 def _say_unused(model: Predictor, samples: NewSamples, silent: list[str]) -> None:
     """Say whose samples are not used, and who is told nothing."""
     source = model.provenance.source
     others = samples.table["tissue"] != source
-    if not model.several_sources and others.any():
+    if not model.several_sources and (n_others := int(others.sum())):
         say(
-            f"model {model.name} predicts from {source} alone: {int(others.sum())} samples of "
-            "other tissues are not used"
+            f"model {model.name} predicts from {source} alone: {numbered(n_others, 'sample')} of "
+            f"other tissues {'is' if n_others == 1 else 'are'} not used"
         )
     given = set(samples.table["tissue"])
     for tissue in filter(given.__contains__, model.used_alone):
@@ -187,7 +199,8 @@ def _say_unused(model: Predictor, samples: NewSamples, silent: list[str]) -> Non
     if silent:
         more = ", ..." * (len(silent) > MOST_NAMED)
         names = ", ".join(silent[:MOST_NAMED])
-        say(f"{len(silent)} people have no sample to predict from: {names}{more}")
+        have = "person has" if len(silent) == 1 else "people have"
+        say(f"{len(silent)} {have} no sample to predict from: {names}{more}")
 
 
 def _write(options: argparse.Namespace, answers: Answers, said: dict) -> None:
@@ -202,10 +215,13 @@ def _write(options: argparse.Namespace, answers: Answers, said: dict) -> None:
     )
     seconds = time.monotonic() - start
     people, used = answers.rows["donor"].nunique(), answers.inputs.n_samples
-    who = f"{people} samples" if people == used else f"{people} people with {used} samples"
+    who = numbered(used, "sample")
+    if people != used:
+        who = f"{numbered(people, 'person', 'people')} with {who}"
     rate = f", {n_rows / seconds:,.0f} a second" if seconds > 5 else ""
     say(
-        f"{options.out}: {who} x {len(answers.targets)} tissues, {len(answers.genes)} genes, in "
+        f"{options.out}: {who} x {numbered(len(answers.targets), 'tissue')}, "
+        f"{numbered(len(answers.genes), 'gene')}, in "
         f"{duration(seconds).removeprefix('about ')}{rate}"
     )
     say(trust(answers))
@@ -222,11 +238,14 @@ def _read_traits(path: Path | None) -> pd.DataFrame | None:
     """Read covariates of new samples, which must be what people can have."""
     if path is None:
         return None
-    table = read_tsv(path, ["sample_id"], dtype={"sample_id": str, "donor": str, "tissue": str})
-    for name in ("sample_id", "donor", "tissue"):
+    table = text_table(path, ["sample_id"], "Name the column of samples so.")
+    for name in NAMES:
         if name in table and table[name].isna().any():
             row = int(table[name].isna().to_numpy().argmax()) + 1
             raise InputError(f"{path}, row {row}", f"no {name}", "one in every row")
+    for name in table.columns.difference(NAMES):
+        with suppress(ValueError):
+            table[name] = pd.to_numeric(table[name])
     return check_traits(table.set_index("sample_id"), path)
 
 

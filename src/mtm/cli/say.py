@@ -11,8 +11,9 @@ EVERY_SECONDS = 10.0
 
 
 def say(text: str) -> None:
-    """Write one line to stderr."""
-    print(printable(f"mtm: {text}"), file=sys.stderr)
+    """Write one line to stderr, if that is open."""
+    if sys.stderr is not None:
+        print(printable(f"mtm: {text}"), file=sys.stderr)
 
 
 @contextmanager

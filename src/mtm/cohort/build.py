@@ -28,7 +28,7 @@ from mtm.cohort.tables import (
     read_subject_phenotypes,
 )
 from mtm.cohort.units import SampleTotals, ToStored
-from mtm.errors import InputError
+from mtm.errors import InputError, numbered
 from mtm.io import atomic_path, write_tsv
 from mtm.settings.cohort import Columns
 from mtm.vocabulary import Units
@@ -121,7 +121,7 @@ def merge_phenotypes(
         if len(missing):
             raise InputError(
                 where,
-                f"no row for {len(missing)} donors, first {missing[0]}",
+                f"no row for {numbered(len(missing), 'donor')}, first {missing[0]}",
                 "every donor's row",
                 "What is not known of a donor is an empty field.",
             )
@@ -400,7 +400,7 @@ def _samples(
     demand_named_columns(columns, sample_attributes, subject_phenotypes)
     samples = join_attributes(sample_ids, attributes, expression, sample_attributes, columns)
     n_unused = len(attributes) - len(samples)
-    detail = f"{n_unused} further samples in the sample attributes have no expression"
+    detail = f"{numbered(n_unused, 'further sample')} in the sample attributes without expression"
     people = people_of(samples, columns, sample_attributes)
     return samples, people, [filtering_row("expression file", samples, detail)]
 

@@ -9,14 +9,17 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from mtm.cohort.lines import text_lines
-from mtm.errors import InputError
+from mtm.cohort.lines import LONGEST_LINE, repeated, text_lines
+from mtm.errors import InputError, numbered
 
 logger = logging.getLogger(__name__)
 
 CSV = (".csv", ".csv.gz")
 _MOST_BYTES = 1 << 29
 _MOST_PROBLEMS = 20
+# The longest line that is read bounds a field too.
+csv.field_size_limit(LONGEST_LINE)
+NAMED_COLUMNS = "The configuration's section columns says how columns are named."
 
 
 def is_csv(path: str | Path) -> bool:
@@ -74,11 +77,20 @@ def strict_table(path: str | Path, id_column: str, columns: Iterable[str] = ()) 
     return table
 
 
-def text_table(path: str | Path, columns: Iterable[str] = ()) -> pd.DataFrame:
+def text_table(
+    path: str | Path, columns: Iterable[str] = (), hint: str = NAMED_COLUMNS
+) -> pd.DataFrame:
     """Read a table strictly: every row whole, every column once.
 
     Lines before the header that are empty or begin with ``#`` are passed over, as are empty lines.
     Blanks around a field are left out.
+
+    Parameters
+    ----------
+    columns
+        That it must have.
+    hint
+        What to do where one is missing.
 
     Returns
     -------
@@ -96,7 +108,8 @@ def text_table(path: str | Path, columns: Iterable[str] = ()) -> pd.DataFrame:
         header = _header(numbered)
         split = splitting(path, header)
         names = [name.strip() for name in split(header)]
-        _demand_columns(path, names, list(columns))
+        demand_separator(path, names)
+        _demand_columns(path, names, list(columns), hint)
         rows = list(_rows(path, len(names), numbered, split))
     if not rows:
         raise InputError(path, "a header and no row", "one row for each")
@@ -112,17 +125,34 @@ def text_table(path: str | Path, columns: Iterable[str] = ()) -> pd.DataFrame:
     return trimmed.mask(trimmed == "")
 
 
-def _demand_columns(path: Path, names: list[str], wanted: list[str]) -> None:
+def demand_separator(path: Path, names: list[str]) -> None:
+    """Refuse a header of one field that something else than the separator of its form parts."""
+    for separator, said in ((";", "semicolons"), ("\t", "tabs"), (",", "commas")):
+        if len(names) == 1 and separator in names[0]:
+            raise other_separator(path, said)
+
+
+def other_separator(path: Path, said: str) -> InputError:
+    """Return the error of a table that is not parted as its name says."""
+    return InputError(
+        f"{path}, line 1",
+        f"fields with {said} between them",
+        f"{'commas' if is_csv(path) else 'tabs'}, by the file's name",
+        "A table with commas has a name that ends in .csv, one with tabs .tsv; numbers have a "
+        "point.",
+    )
+
+
+def _demand_columns(path: Path, names: list[str], wanted: list[str], hint: str) -> None:
     """Refuse a header that lacks a column or has one twice."""
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise InputError(f"{path}, header", f"column {twice[0]!r} twice", "every column once")
+    for name in repeated(names)[:1]:
+        if not name:
+            found = f"{names.count('')} columns without a name"
+            raise InputError(f"{path}, header", found, "a name for each", "Leave empty ones out.")
+        raise InputError(f"{path}, header", f"column {name!r} twice", "every column once")
     missing = [name for name in dict.fromkeys(wanted) if name not in names]
     if missing:
         shown = f"{names[:12]}{' ...' if len(names) > 12 else ''}"
-        hint = "The configuration's section columns says how columns are named."
-        if len(names) == 1 and "," in names[0]:
-            hint = "The name of a table with commas ends in .csv."
         raise InputError(path, f"columns {shown}", f"a column named {' and '.join(missing)}", hint)
 
 
@@ -143,14 +173,24 @@ def _rows(
             raise InputError(
                 path, f"more than {_MOST_BYTES:,} bytes", "a table of people or samples"
             )
-        if len(fields) != n_columns or "\0" in line:
-            found = "a NUL byte" if "\0" in line else f"{len(fields)} fields"
-            bad.append(InputError(f"{path}, line {number}", found, f"{n_columns} fields of text"))
+        if len(fields) != n_columns:
+            bad.append(_of_row(f"{path}, line {number}", line, len(fields), n_columns))
             if len(bad) == _MOST_PROBLEMS:
                 break
         yield fields
     if bad:
         raise InputError.together(bad)
+
+
+def _of_row(where: str, line: str, n_fields: int, n_columns: int) -> InputError:
+    """Return the error of a row of another number of fields."""
+    hint = ""
+    if line.count('"') % 2:
+        hint = "A quote does not end in this line: leave line ends within fields out."
+    elif n_fields == n_columns + 1:
+        hint = "If R wrote the table, its header lacks the name of the first column: add it."
+    expected = f"{numbered(n_columns, 'field')} of text"
+    return InputError(where, numbered(n_fields, "field"), expected, hint)
 
 
 def _demand_ids(path: Path, ids: pd.Series) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from mtm.errors import InputError, shown
+from mtm.errors import InputError, numbered, shown
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def field_problems(
     wrong = ~missing & (numbers.isna() | (field is not None and ~field.allows(numbers)))
     if wrong.any():
         row = int(np.argmax(wrong))
-        more = f" (and {int(wrong.sum()) - 1} further rows)" if wrong.sum() > 1 else ""
+        more = f" (and {numbered(int(wrong.sum()) - 1, 'further row')})" if wrong.sum() > 1 else ""
         yield InputError(
             f"{where}, row {row + 1}, column {column.name} of {ids.iloc[row]}",
             shown(str(column.iloc[row])) + more,

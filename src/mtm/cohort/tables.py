@@ -11,7 +11,7 @@ import pandas as pd
 from mtm.cohort.delimited import strict_table, table_columns
 from mtm.cohort.fields import FIELDS, field_problems, numbers_of, sex_codes
 from mtm.cohort.levels import as_levels
-from mtm.errors import InputError, shown
+from mtm.errors import InputError, numbered, shown
 from mtm.settings.cohort import Columns, OwnColumn
 
 logger = logging.getLogger(__name__)
@@ -76,6 +76,7 @@ def read_sample_attributes(path: str | Path, columns: Columns = Columns()) -> pd
     result = pd.DataFrame({"donor": ids.map(donor_of_sample), "tissue": tissues})
     if columns.donor in table:
         result["donor"] = table[columns.donor].fillna("")
+    _warn_of_twins(path, result["donor"])
     if "SMAFRZE" in table:
         result["freeze"] = table["SMAFRZE"]
     problems = [*_spellings(path, tissues), *_no_names(path, ids, result["donor"], tissues)]
@@ -151,6 +152,18 @@ def _status(
     return (levels == case).astype(float).where(levels.notna()).astype("Int64"), []
 
 
+def _warn_of_twins(path: str | Path, donors: pd.Series) -> None:
+    """Warn of names that differ in capitals alone: a person in two folds tells itself."""
+    names = donors.drop_duplicates()
+    for twins in names.groupby(names.str.casefold()).agg(list):
+        if len(twins) > 1:
+            logger.warning(
+                "%s: donors %s differ in capitals alone and are taken for %d people",
+                path, " and ".join(map(shown, twins)), len(twins),
+            )  # fmt: skip
+            return
+
+
 def _no_names(path: str | Path, *columns: pd.Series) -> Iterator[InputError]:
     """Yield names that tables take for nothing."""
     for column in columns:
@@ -210,7 +223,7 @@ def _age_problems(path: str | Path, ids: pd.Series, ages: pd.Series) -> Iterator
     bad &= ages.notna()
     if bad.any():
         row = int(np.argmax(bad))
-        more = f" (and {int(bad.sum()) - 1} further rows)" if bad.sum() > 1 else ""
+        more = f" (and {numbered(int(bad.sum()) - 1, 'further row')})" if bad.sum() > 1 else ""
         yield InputError(
             f"{path}, row {row + 1}, column {ages.name} of {ids.iloc[row]}",
             shown(ages.iloc[row]) + more,

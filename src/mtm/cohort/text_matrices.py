@@ -22,12 +22,14 @@ from mtm.cohort.blocks import (
     GeneBlock,
     checked_samples,
 )
-from mtm.cohort.delimited import comma_fields, is_csv, tab_fields
+from mtm.cohort.delimited import comma_fields, demand_separator, other_separator, tab_fields
 from mtm.cohort.genes import GeneKey, gene_key
 from mtm.cohort.lines import byte_lines, readable
-from mtm.errors import InputError, shown
+from mtm.errors import InputError, numbered, shown
 
 _ROWS_A_PARSE = 8
+# Of one header, whose names alone fill memory.
+MOST_COLUMNS = 2**20
 # No file has more genes or samples than so many digits say.
 LONGEST_COUNT = 18
 _LARGEST = float(np.finfo(np.float32).max)
@@ -36,6 +38,8 @@ _NUMBER = re.compile(rb"-?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 
 def _fields(path: Path, line: bytes) -> list[str]:
     """Split a header line into text fields, quotes around them left out."""
+    if (n_tabs := line.count(b"\t")) > MOST_COLUMNS:
+        raise InputError(f"{path}, header", f"{n_tabs} tabs", f"at most {MOST_COLUMNS} columns")
     with readable(path, "UTF-8 text"):
         text = line.decode().removeprefix("\ufeff")
     return tab_fields(text)
@@ -48,7 +52,7 @@ def _lines(path: Path, form: str) -> Generator[bytes, None, None]:
             yield from lines
         for number, line in enumerate(lines, 1):
             if number == 1 and b"\t" in line and b"," not in line:
-                raise _other_separator(path, "tabs")
+                raise other_separator(path, "tabs")
             if b"\t" in line or b'"' not in line:
                 # A tab within a field would be one more.
                 yield line.replace(b"\t", b" ").replace(b",", b"\t")
@@ -105,28 +109,23 @@ def _gct_header(path: Path, lines: Iterator[bytes]) -> ExpressionHeader:
 def _wide_header(path: Path, lines: Iterator[bytes]) -> ExpressionHeader:
     """Take the header line of a wide table (genes as rows) from `lines`."""
     names = _fields(path, next(lines, b""))
-    _demand_separator(path, names)
+    demand_separator(path, names)
+    _demand_names(path, names)
     symbol = 1 if len(names) > 1 and names[1].lower() in SYMBOL_COLUMNS else None
     n_leading = 1 if symbol is None else 2
     sample_ids = checked_samples(f"{path}, line 1", names[n_leading:])
     return ExpressionHeader(sample_ids, None, symbol_column=symbol)
 
 
-def _demand_separator(path: Path, names: Sequence[str]) -> None:
-    """Refuse a header of one field that something else than this form's separator parts."""
-    for separator, said in ((";", "semicolons"), (",", "commas")):
-        if len(names) == 1 and separator in names[0]:
-            raise _other_separator(path, said)
-
-
-def _other_separator(path: Path, said: str) -> InputError:
-    """Return the error of a table that is not parted as its name says."""
-    return InputError(
-        f"{path}, line 1",
-        f"fields with {said} between them",
-        f"{'commas' if is_csv(path) else 'tabs'}, by the file's name",
-        "Write the table as .csv with commas, or as .tsv with tabs; numbers have a point.",
-    )
+def _demand_names(path: Path, names: Sequence[str]) -> None:
+    """Refuse a first line of one field, and show it."""
+    if len(names) > 1:
+        return
+    hint = "The first line names the samples, with tabs (.csv: commas) between them."
+    if names[0].startswith("#1."):
+        hint = "It begins as a GCT: let its name end in .gct."
+    found = shown(names[0]) if names[0] else "nothing"
+    raise InputError(f"{path}, line 1, sample ids", found, "one sample id a column", hint)
 
 
 def _short_header(path: Path, lines: Iterator[bytes]) -> ExpressionHeader:
@@ -283,9 +282,12 @@ def _row(path: Path, header: ExpressionHeader, number: int, gene_id: str, line: 
     if n_fields != header.n_leading + n_samples:
         raise InputError(
             f"{path}, line {number} (gene {gene_id})",
-            f"{n_fields} fields",
+            numbered(n_fields, "field"),
             f"{header.n_leading + n_samples}: {header.n_leading} before the values, "
-            f"then {n_samples} samples",
+            f"then {numbered(n_samples, 'sample')}",
+            "If R wrote the table, its header lacks the name of the first column: add it."
+            if n_fields == header.n_leading + n_samples + 1
+            else "",
         )
     *leading, values = line.split(b"\t", header.n_leading)
     column = header.symbol_column
@@ -353,6 +355,7 @@ def _raise_bad_value(
                     f"{path}, line {row.line} (gene {row.gene_id}, sample {sample_id})",
                     f"{problem} {shown(field.decode(errors='replace'))}",
                     expected,
+                    "Numbers have a point, and nothing between thousands." * (b"," in field),
                 )
     raise InputError(f"{path}, lines {rows[0].line} to {rows[-1].line}", reason, expected)
 

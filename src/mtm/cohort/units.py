@@ -10,7 +10,7 @@ import numpy as np
 from mtm.cohort.blocks import GeneBlock
 from mtm.cohort.genes import GeneKey, gene_key, gene_lengths
 from mtm.cohort.matrices import iter_expression_blocks
-from mtm.errors import InputError
+from mtm.errors import InputError, numbered
 from mtm.vocabulary import OWN_UNITS, Measure, Units
 
 MEANING = {"zscores": "z-scores", "intensity": "logarithms of intensities or ratios"}
@@ -209,7 +209,7 @@ class SampleTotals:
         """Yield one error for the samples that are `bad`, if there are any."""
         if bad.any():
             first = int(bad.argmax())
-            more = f" (and {bad.sum() - 1} further samples)" if bad.sum() > 1 else ""
+            more = f" (and {numbered(bad.sum() - 1, 'further sample')})" if bad.sum() > 1 else ""
             place = f"{where}, sample {self.sample_ids[first]}"
             yield InputError(place, found(first) + more, expected, hint)
 

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from mtm.errors import InputError
+from mtm.errors import InputError, numbered
 
 # Clocks of machines that share a disk differ by less.
 CLOCK_SECONDS = 60.0
@@ -110,7 +110,7 @@ def reason_of(log: str | Path) -> str:
     last = text.splitlines()[-1]
     problems = re.fullmatch(r"(\d+) problems:", found[-1])
     reason = text.splitlines()[-int(problems[1])] if problems else found[-1]
-    more = f" (and {int(problems[1]) - 1} further problems)" if problems else ""
+    more = f" (and {numbered(int(problems[1]) - 1, 'further problem')})" if problems else ""
     crash = "" if problems or last.endswith(found[-1]) else f": {last}"
     return f"{reason}{crash}{more} (log: {log})"
 

@@ -14,11 +14,11 @@ from mtm.cohort.checks import WHOLE_BYTES
 from mtm.cohort.delimited import text_table
 from mtm.cohort.fields import FIELDS, SEX_CODES, numbers_of
 from mtm.cohort.genes import read_gtf_genes
-from mtm.cohort.lines import text_lines
+from mtm.cohort.lines import byte_lines
 from mtm.cohort.matrices import iter_expression_blocks, read_expression_header
 from mtm.cohort.tables import donor_of_sample
 from mtm.cohort.units import LARGEST_LOG2, LARGEST_TPM_SUM, MANY_GENES, SMALLEST_MAX_TPM
-from mtm.errors import InputError
+from mtm.errors import InputError, numbered, printable
 from mtm.settings.cohort import Columns, Filters, Folds
 from mtm.settings.wording import yaml_text
 from mtm.vocabulary import Units
@@ -123,7 +123,8 @@ def look(
     of_donor = table.index.to_series().map(donor_of_sample) if donor is None else table[donor]
     seen.samples = pd.DataFrame({"donor": of_donor, "tissue": table[tissue]}).dropna()
     if len(seen.tissues) < 2:
-        found = f"{len(seen.tissues)} tissue in column {tissue} ({', '.join(seen.tissues.index)})"
+        there = f"{numbered(len(seen.tissues), 'tissue')} in column {tissue}"
+        found = f"{there} ({', '.join(seen.tissues.index)})"
         raise InputError(samples, found, "two or more tissues of the same donors")
     tables = [table.drop(columns=[tissue, *([donor] if donor else [])])]
     if donors is not None:
@@ -150,6 +151,9 @@ def _by_id(
     table, ids = text_table(path, demanded), set(ids)
     n_found = {name: table[name].isin(ids).sum() for name in table}
     column = named or max(n_found, key=n_found.get)
+    if n_found.get("") and column == "":
+        hint = "Write a name over it, sample for instance (R's write.csv leaves it out)."
+        raise InputError(f"{path}, header", "no name over the column of ids", "one", hint)
     if not n_found[column]:
         raise InputError(
             path,
@@ -167,6 +171,9 @@ def _why_no_name(table: pd.DataFrame, ids: set[str], where: str | Path) -> str:
         return f"Its columns are called like rows of {where}: are the two files exchanged?"
     if table.isin(rows).any(axis=None):
         return f"Rows of {where} are samples: transpose it, genes as rows and samples as columns."
+    for column in table:
+        if table[column].isin(ids).any():
+            return f"Column {column} has them."
     alike = {_folded(name): name for name in sorted(ids, reverse=True)}
     for column in table:
         for name in table[column].dropna():
@@ -182,9 +189,9 @@ def _names_of_rows(path: Path) -> set[str]:
     """First field of the first rows of a text table."""
     if path.suffix == ".h5ad":
         return set()
-    with closing(text_lines(path)) as lines:
-        firsts = [re.split("[\t,;]", line, maxsplit=1)[0] for line in islice(lines, NAMES_SEEN)]
-    return {first.strip().strip('"') for first in firsts[1:]}
+    with closing(byte_lines(path)) as lines:
+        firsts = [re.split(b"[\t,;]", line, maxsplit=1)[0] for line in islice(lines, NAMES_SEEN)]
+    return {first.decode(errors="replace").strip().strip('"') for first in firsts[1:]}
 
 
 def _tissue_and_donor(
@@ -325,7 +332,7 @@ def first_config(
     str
         YAML with comments, of twenty lines at most.
     """
-    lines = [f"cohort: {name}", "", "inputs:"]
+    lines = [f"cohort: {yaml_text(name)}", "", "inputs:"]
     lines += [f"  {role}: {yaml_text(path)}" for role, path in files.items()]
     lines += [f"  units: {yaml_text(seen.units)}  # {seen.why}"]
     if seen.columns:
@@ -333,14 +340,16 @@ def first_config(
         lines += [f"columns: {columns}"]
     if seen.others:
         shown = ", ".join(seen.others[:6]) + " ..." * (len(seen.others) > 6)
-        lines += [f"# not used: {shown}; columns.covariates takes them (config/README.md)"]
+        lines += [
+            f"# not used: {printable(shown)}; columns.covariates takes them (config/README.md)"
+        ]
     tissues = seen.tissues
     least, n_folds = sizes(seen)
     kept = tissues[tissues >= least]
     source = source_of(kept if len(kept) else tissues)
     others = ", ".join(f"{tissue} {n}" for tissue, n in tissues.items())
-    others = others if len(others) < 300 else f"{len(tissues)} tissues"
-    lines += [f"source: {yaml_text(source)}  # samples: {others}"]
+    others = others if len(others) < 300 else numbered(len(tissues), "tissue")
+    lines += [f"source: {yaml_text(source)}  # samples: {printable(others)}"]
     biotypes = yaml_text(list(seen.biotypes) or None)
     lines += [
         "filters: "

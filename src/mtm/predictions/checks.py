@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from mtm.cohort.units import LARGEST_LOG2
-from mtm.errors import InputError, printable, shown
+from mtm.errors import InputError, numbered, printable, shown
 from mtm.models.base import Predictor
 from mtm.models.measures import BEYOND, LIMITS, MEASURES, Measured, measure, sexes_of
 from mtm.models.reference import Reference
@@ -270,6 +270,7 @@ def in_words(table: pd.DataFrame, most: int = SAID) -> list[str]:
     if len(table) > most:
         left = table["status"].iloc[order[most:]]
         lines.append(
-            f"{len(left)} further samples, {int((left == WARNED).sum())} of them with a warning"
+            f"{numbered(len(left), 'further sample')}, {int((left == WARNED).sum())} of them "
+            "with a warning"
         )
     return lines

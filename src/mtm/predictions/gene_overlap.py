@@ -1,5 +1,6 @@
 """Genes of new data matched to a model's, and those of a model that are told."""
 
+import os
 from collections.abc import Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ import pandas as pd
 from mtm.cohort.blocks import SYMBOL_COLUMNS, samples_as_rows
 from mtm.cohort.genes import gene_key
 from mtm.cohort.lines import text_lines
-from mtm.errors import InputError, shown
+from mtm.errors import InputError, numbered, shown
 from mtm.models.certificate import Certificate
 from mtm.vocabulary import MIN_OVERLAP, RELIABILITY
 
@@ -55,10 +56,12 @@ class GeneOverlap:
         return self.n_found / self.n_model
 
     def __str__(self) -> str:
+        unused = self.n_data - self.n_found
+        of_data = f"{numbered(unused, 'gene')} of the data {'is' if unused == 1 else 'are'}"
         return (
-            f"{self.n_found} of the model's {self.n_model} genes found ({self.fraction:.1%}): "
-            f"{self.n_exact} by versioned id, {self.n_unversioned} with versions ignored; "
-            f"{self.n_data - self.n_found} genes of the data are not used"
+            f"{self.n_found} of the model's {numbered(self.n_model, 'gene')} found "
+            f"({self.fraction:.1%}): {self.n_exact} by versioned id, {self.n_unversioned} with "
+            f"versions ignored; {of_data} not used"
         )
 
 
@@ -175,11 +178,13 @@ def _refuse_overlap(
             f"Accept that with a smaller minimum overlap (--min-overlap, now {min_overlap:g})."
         )
     if overlap.n_found == 0:
-        found = f"no gene of the model among {overlap.n_data} genes named like {examples}"
+        found = (
+            f"no gene of the model among {numbered(overlap.n_data, 'gene')} named like {examples}"
+        )
     else:
         found = (
             f"{overlap.n_found} of the model's {overlap.n_model} genes ({overlap.fraction:.1%}) "
-            f"among {overlap.n_data} genes named like {examples}"
+            f"among {numbered(overlap.n_data, 'gene')} named like {examples}"
         )
     raise InputError(
         where,
@@ -288,14 +293,16 @@ def find_genes(
         raise InputError(
             where,
             f"no gene of the model ({', '.join(map(shown, unknown[:5]))})",
-            f"symbols or ids as {', '.join(map(shown, [*by_symbol][:2]))}, {model_genes.index[0]}",
+            f"symbols or ids as {', '.join(map(shown, [*by_symbol][:2]))}, "
+            f"{model_genes.index[0]}, or a file of them",
         )
     return NamedGenes(np.unique(found).astype(np.int64), ambiguous, unknown)
 
 
 def gene_names(given: str) -> list[str]:
     """Return names of genes: of a file, one a line, or as they stand, with commas between them."""
-    if not Path(given).is_file():
+    # Many names are longer than a file's name may be.
+    if not os.path.isfile(given):
         return [name for name in (part.strip() for part in given.split(",")) if name]
     with closing(text_lines(Path(given))) as lines:
         first = (line.split("\t")[0].strip() for line in lines if not line.startswith("#"))
