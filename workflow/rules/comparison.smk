@@ -7,9 +7,7 @@ rule compare_models:
         sample_wise=expand(
             "results/{{cohort}}/accuracy/sample_wise/{model}.parquet", model=MODELS
         ),
-        draws=expand(
-            "results/{{cohort}}/accuracy/draws/{model}.parquet", model=MODELS
-        ),
+        draws=expand("results/{{cohort}}/accuracy/draws/{model}.parquet", model=MODELS),
         summary=rules.summarise_accuracy.output.summary,
     output:
         pairs="results/{cohort}/comparison/pairs.tsv",
