@@ -6,6 +6,7 @@ from cohorts import simulated_cohort
 
 from mtm.models.base import Requests, Training
 from mtm.models.joint.model import Joint, organs
+from mtm.models.joint.silence import LEAST_SHARE
 from mtm.models.registry import build, load
 
 SMALL = {"n_factors": 2, "noise_freedom": 0, "noise_rank": 2, "fits": 2, "iterations": 30}
@@ -141,7 +142,7 @@ def test_a_tissue_of_noise_is_not_asked_beside_others(tmp_path):
     model, table = fitted(cohort.of_donors(ids[:90]), noise_freedom=[0, 20])
     alone = table[table["fit"] == "from one tissue"].set_index("tissue")["rho"]
     assert list(alone.index) == list(cohort.tissues)
-    assert alone["Lung"] < 0.25 * alone.median()
+    assert alone["Lung"] < LEAST_SHARE * alone.median()
     assert model.used_alone == ("Lung",)
     new = cohort.of_donors(ids[90:])
     rows, blood = new.row_of(), new.tissue_index("Whole Blood")

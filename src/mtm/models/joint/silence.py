@@ -12,7 +12,7 @@ from mtm.models.inner_folds import told
 # Samples told from each tissue, at most.
 MOST = 200
 # Of what the median tissue tells: one that tells less adds noise to what others tell.
-LEAST_SHARE = 0.25
+LEAST_SHARE = 0.1
 
 
 def told_alone(model: Predictor, cohort: Cohort, donors: Sequence[str]) -> dict[str, float]:
