@@ -95,7 +95,7 @@ def test_files_have_the_columns_of_the_contract(tables):
     assert list(by_tissue) == BY_TISSUE
     assert len(by_tissue) == 2 * 4 * 4
     draws = pd.read_parquet(results["good"].draws)
-    assert list(draws) == ["scale", "convention", "tissue", "draw", "ratio", "mean_rho"]
+    assert list(draws) == ["draw", "ratio", "mean_rho", "scale", "convention", "tissue"]
     assert len(draws) == 2 * 3 * 3 * ACCURACY["bootstraps"]
     assert list(summary) == ["cohort", *BY_TISSUE, *SPREAD]
     assert list(summary["model"].unique()) == ["good", "bad"]

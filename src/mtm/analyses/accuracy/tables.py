@@ -121,9 +121,7 @@ class Tables:
                 left_out | counts,
             )  # fmt: skip
             about = {"scale": scale, "convention": convention, "tissue": rows["tissue"].iloc[0]}
-            drawn = {"draw": np.arange(len(resampled[convention])), "ratio": ratio}
-            drawn["mean_rho"] = resampled[convention]
-            self._draws.append(pd.DataFrame(about | drawn))
+            self._draws.append(_draws(resampled[convention], ratio).assign(**about))
 
     def add_samples(
         self,
@@ -199,6 +197,11 @@ class Tables:
             by_tissue,
             pd.concat(self._draws, ignore_index=True),
         )
+
+
+def _draws(resampled: np.ndarray, ratio: float) -> pd.DataFrame:
+    """Rows of `Scores.draws`."""
+    return pd.DataFrame({"draw": np.arange(len(resampled)), "ratio": ratio, "mean_rho": resampled})
 
 
 def _intervals(
