@@ -194,7 +194,7 @@ class _Model:
         self._gene_wise = dict(iter(scored.gene_wise.groupby(["scale", "tissue"])))
         self._sample_wise = dict(iter(scored.sample_wise.groupby(["scale", "tissue"])))
         self._draws = {}
-        if scored.draws is not None and _draws_of(scored.held_out, weights):
+        if scored.draws is not None and _same_draws(scored.held_out, weights):
             key = ["scale", "tissue", "convention"]
             self._draws = dict(iter(scored.draws.groupby(key)))
         self._bootstrap_sample = sampled_genes(
@@ -316,7 +316,7 @@ class _Model:
         return {key: table[f"rho_{key}"].to_numpy() for key in GENE_CONVENTIONS}
 
 
-def _draws_of(held_out: HeldOut, weights: Mapping[int, pd.DataFrame]) -> bool:
+def _same_draws(held_out: HeldOut, weights: Mapping[int, pd.DataFrame]) -> bool:
     """Whether bootstrap samples of these donors alone are those of `weights`."""
     donors = held_out.rows.groupby("fold")["donor"].unique()
     return all(sorted(donors[fold]) == list(weights[fold].columns) for fold in donors.index)

@@ -85,7 +85,7 @@ class Joint(Predictor):
     @property
     def used_alone(self) -> tuple[str, ...]:
         """Tissues that told hardly anything of training donors left out."""
-        return tuple(np.array(self.tissues)[self.silent])
+        return tuple(np.array(self.tissues)[self.silent].tolist())
 
     @property
     def _widths(self) -> tuple[int, ...]:
