@@ -137,12 +137,11 @@ def _individual(results: Results) -> Iterator[str]:
     if model is None:
         return
     left = rows(table, model=model, adjustment="covariates")
-    whole = rows(table, model=model, adjustment="none")
-    if left.empty or whole.empty:
+    if left.empty:
         return
-    left, whole = left.iloc[0], whole.iloc[0]
+    left = left.iloc[0]
     yield (
-        f"{names.title(model)}: {measured(whole)} as it stands, {measured(left)} when the linear "
+        f"{names.title(model)}: {measured(results.headline.loc[model])} as it stands, {measured(left)} when the linear "
         "effects of covariates of the donor and the source sample are taken out of prediction and "
         f"observation (null {between(left['null_low'], left['null_high'])}). What remains goes "
         "with the person, or with what no covariate records."
