@@ -139,9 +139,9 @@ def _individual(results: Results) -> Iterator[str]:
     left = rows(table, model=model, adjustment="covariates")
     if left.empty:
         return
-    left = left.iloc[0]
+    left, whole = left.iloc[0], results.headline.loc[model]
     yield (
-        f"{names.title(model)}: {measured(results.headline.loc[model])} as it stands, {measured(left)} when the linear "
+        f"{names.title(model)}: {measured(whole)} as it stands, {measured(left)} when the linear "
         "effects of covariates of the donor and the source sample are taken out of prediction and "
         f"observation (null {between(left['null_low'], left['null_high'])}). What remains goes "
         "with the person, or with what no covariate records."
