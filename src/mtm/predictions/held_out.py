@@ -100,16 +100,21 @@ class HeldOut:
             )
         return predicted
 
+    @property
+    def has_own_sd(self) -> bool:
+        """Whether the model gives its predictions standard deviations."""
+        for path in self.predictions:
+            with h5py.File(path) as file:
+                if OWN_SD not in file:
+                    return False
+        return True
+
     def predicted_sd(self, rows: pd.DataFrame) -> np.ndarray | None:
         """Read the standard deviations that the model gives its predictions.
 
         As `predicted`; None where the model gives none.
         """
-        for path in self.predictions:
-            with h5py.File(path) as file:
-                if OWN_SD not in file:
-                    return None
-        return self._read(rows, OWN_SD)
+        return self._read(rows, OWN_SD) if self.has_own_sd else None
 
     def _read(self, rows: pd.DataFrame, name: str) -> np.ndarray:
         """Read some rows of a matrix of the prediction files."""

@@ -3,14 +3,16 @@
     for tissue in tissues(held_out):
         values = tissue.values("log2_z", slice(None))
 
-The tissue is the unit of work: memory is that of one tissue's samples, and the arrays derived
+The tissue is the unit of work: memory is that of a few tissues' samples, and the arrays derived
 from them are made for some genes at a time.
 """
 
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import TypeVar
 
 import h5py
 import numpy as np
@@ -29,6 +31,9 @@ BLOCK_GENES = 2048
 SCALER_GENES = 256
 # Share of squares about the mean of all samples below which a variance is taken afresh.
 LEAST_SHARE = 1e-8
+# Tissues worked on at a time: each is memory, and cores beyond find little to do.
+AT_ONCE = 4
+Result = TypeVar("Result")
 # Statistics of a single tissue have one row, which broadcasts over samples.
 ONLY_TISSUE = np.zeros(1, np.int64)
 
@@ -253,6 +258,35 @@ def tissues(
                 )
                 tissue = replace(tissue, beside=other)
             yield tissue
+
+
+def of_each(
+    function: Callable[[Tissue], Result], of_tissues: Iterable[Tissue]
+) -> Iterator[Result]:
+    """Yield what `function` returns of every tissue, in their order.
+
+    On the CPU one thread works on a tissue and torch's threads on tissues side by side, at most
+    `AT_ONCE`: the arrays that are worked on are too small for threads of their own.
+    """
+    threads = torch.get_num_threads()
+    at_once = min(AT_ONCE, threads)
+    if at_once == 1:
+        yield from map(function, of_tissues)
+        return
+    running = deque()
+    with ThreadPoolExecutor(at_once, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        try:
+            for tissue in of_tissues:
+                if tissue.device.type != "cpu":
+                    yield function(tissue)
+                    continue
+                running.append(pool.submit(function, tissue))
+                if len(running) > at_once:
+                    yield running.popleft().result()
+            while running:
+                yield running.popleft().result()
+        finally:
+            torch.set_num_threads(threads)
 
 
 def _same_samples(beside: HeldOut, name: str, rows: pd.DataFrame) -> pd.DataFrame:

@@ -44,7 +44,7 @@ from mtm.errors import CannotDo, InputError
 from mtm.models.covariate_design import CovariateDesign, covariate_table
 from mtm.models.device import choose_device
 from mtm.predictions.held_out import HeldOut, fold_weights
-from mtm.predictions.tissues import BLOCK_GENES, Tissue, Values, tissues
+from mtm.predictions.tissues import BLOCK_GENES, Tissue, Values, of_each, tissues
 from mtm.settings.accuracy import AccuracySettings
 from mtm.settings.models.base import COVARIATES
 from mtm.statistics.coupled_folds import coupling
@@ -150,19 +150,24 @@ def partial_accuracy(
     torch_device = torch.device(choose_device(device))
     weights = fold_weights([held_out], settings)
     sample = sampled_genes(len(held_out.gene_ids), settings.bootstrap_genes, settings.seed)
-    rows, measured_in = [], {}
-    for tissue in tissues(held_out, device=str(torch_device)):
+
+    def of_tissue(tissue: Tissue) -> list[tuple]:
         design = _design(cohort, tissue.rows, source, covariates)
         views = _views(cohort, tissue.rows, design, weights, settings, torch_device)
+        log.info("%s: %.1f covariates taken out", tissue.name, views[0].n_covariates)
+        measured = []
         for scale in held_out.scales:
             sums = [_Sums(tissue, view, settings.bootstraps, learned) for view in views]
-            measured = _measure(tissue, scale, views, sums, sample, block_genes)
-            for view, of_view in zip(views, measured, strict=True):
-                key = (model, scale, view.adjustment)
-                named = dict(zip(ROW, key, strict=True)) | {"tissue": tissue.name}
-                rows.append(named | of_view.fields)
-                measured_in.setdefault(key, []).append(of_view)
-        log.info("%s: %.1f covariates taken out", tissue.name, views[0].n_covariates)
+            of_views = _measure(tissue, scale, views, sums, sample, block_genes)
+            for view, of_view in zip(views, of_views, strict=True):
+                measured.append(((model, scale, view.adjustment), tissue.name, of_view))
+        return measured
+
+    rows, measured_in = [], {}
+    for measured in of_each(of_tissue, tissues(held_out, device=str(torch_device))):
+        for key, name, of_view in measured:
+            rows.append(dict(zip(ROW, key, strict=True)) | {"tissue": name} | of_view.fields)
+            measured_in.setdefault(key, []).append(of_view)
     return _with_means(pd.DataFrame(rows), measured_in, weights)
 
 

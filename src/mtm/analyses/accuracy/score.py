@@ -12,7 +12,7 @@ all tissues. Both are wider where folds learn from each other (methods 6.18). On
 use a random sample of genes (`AccuracySettings.null_genes`, `AccuracySettings.bootstrap_genes`);
 point estimates, p-values and counts are of all genes.
 
-The tissue is the unit of work: memory is that of one tissue's samples, and the arrays derived
+The tissue is the unit of work: memory is that of a few tissues' samples, and the arrays derived
 from them are made for `block_genes` genes at a time.
 """
 
@@ -32,7 +32,7 @@ from mtm.analyses.accuracy.resampled import (
 from mtm.analyses.accuracy.tables import Scores, Tables
 from mtm.models.device import choose_device
 from mtm.predictions.held_out import HeldOut, fold_weights
-from mtm.predictions.tissues import BLOCK_GENES, Tissue, tissues
+from mtm.predictions.tissues import BLOCK_GENES, Tissue, of_each, tissues
 from mtm.settings.accuracy import AccuracySettings
 from mtm.vocabulary import SCALES, Scale
 
@@ -121,8 +121,9 @@ def score_tissues(
     n_donors = sum(fold.shape[1] for fold in weights.values())
     twice = 2**0.5 if both_ways else 1.0
     tables = Tables(gene_ids, settings, n_donors, len(weights))
-    for tissue in of_tissues:
-        draws = draws_of(tissue, weights, settings)
+
+    def scored(tissue: Tissue) -> list[tuple]:
+        draws, found = draws_of(tissue, weights, settings), []
         for scale in scales:
             points = point_estimates(tissue, scale, settings, block_genes)
             ratio = fold_coupling(tissue, points) if learned else 1.0
@@ -132,7 +133,13 @@ def score_tissues(
             )
             nulls = {key: null.wider(twice) for key, null in nulls.items()}
             rho = {key: value.cpu().numpy() for key, value in points.rho.items()}
-            tables.add_genes(scale, tissue.rows, rho, p, nulls, resampled, ratio)
             of_samples, null, means = resample_samples(tissue, points, draws, ratio)
-            tables.add_samples(scale, tissue.rows, of_samples, null.wider(twice), means)
+            of_samples = of_samples, null.wider(twice), means
+            found.append((scale, tissue.rows, (rho, p, nulls, resampled, ratio), of_samples))
+        return found
+
+    for found in of_each(scored, of_tissues):
+        for scale, rows, of_genes, of_samples in found:
+            tables.add_genes(scale, rows, *of_genes)
+            tables.add_samples(scale, rows, *of_samples)
     return tables.scores(model)

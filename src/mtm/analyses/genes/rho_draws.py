@@ -10,7 +10,7 @@ from mtm.analyses.accuracy.resampled import resampled_blocks
 from mtm.analyses.genes.contrast import RhoDraws
 from mtm.models.device import choose_device
 from mtm.predictions.held_out import HeldOut, fold_weights
-from mtm.predictions.tissues import BLOCK_GENES, tissues
+from mtm.predictions.tissues import BLOCK_GENES, Tissue, of_each, tissues
 from mtm.settings.accuracy import AccuracySettings
 from mtm.statistics.kernels import mean_over_folds, standardise, weighted_correlations
 from mtm.vocabulary import HEADLINE
@@ -24,7 +24,7 @@ def resampled_rho(
     """Yield the per-fold correlations of all genes in bootstrap samples, tissue after tissue.
 
     Donors are drawn within fold, the same for all tissues, as for the intervals of the accuracy
-    tables. Memory is that of one tissue: its samples and ``n_bootstraps`` values a gene.
+    tables. Memory is that of a few tissues: samples and ``n_bootstraps`` values a gene.
 
     Parameters
     ----------
@@ -37,7 +37,8 @@ def resampled_rho(
     """
     weights = fold_weights([held_out], settings)
     torch_device = torch.device(choose_device(device))
-    for tissue in tissues(held_out, device=str(torch_device)):
+
+    def of_tissue(tissue: Tissue) -> RhoDraws:
         counted = [
             (part, torch.from_numpy(weights[fold][tissue.rows["donor"].iloc[part]].to_numpy()))
             for fold, part in zip(tissue.folds, tissue.parts, strict=True)
@@ -59,4 +60,6 @@ def resampled_rho(
                 averaged = mean_over_folds(drawn, weights_of_folds)
                 rho[:, start + genes.start : start + genes.stop] = averaged.cpu().numpy()
         n_donors = sum(part.stop - part.start for part, _ in counted)
-        yield RhoDraws(tissue.name, pd.Index(held_out.gene_ids), rho, n_donors, len(counted))
+        return RhoDraws(tissue.name, pd.Index(held_out.gene_ids), rho, n_donors, len(counted))
+
+    yield from of_each(of_tissue, tissues(held_out, device=str(torch_device)))

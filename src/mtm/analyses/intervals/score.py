@@ -1,12 +1,10 @@
 """One pass over the tissues of a model's held-out predictions: intervals and reliability."""
 
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 import pandas as pd
-import torch
 
 from mtm.analyses.intervals.calibration import (
     Residuals,
@@ -17,7 +15,7 @@ from mtm.analyses.intervals.calibration import (
 from mtm.analyses.intervals.coverage import coverage_table
 from mtm.analyses.intervals.reliability import reliability, reliability_counts
 from mtm.predictions.held_out import HeldOut
-from mtm.predictions.tissues import Tissue, tissues
+from mtm.predictions.tissues import Tissue, of_each, tissues
 from mtm.settings.accuracy import AccuracySettings
 from mtm.settings.intervals import IntervalSettings
 from mtm.statistics.group_jackknife import donor_groups
@@ -67,8 +65,8 @@ def calibrate_intervals(
         As in `mtm.analyses.accuracy.score.score_predictions`.
     """
     group_of, n_groups = _groups(held_out)
-    scores, reference, genes = [], [], []
-    for tissue in tissues(held_out):
+
+    def of_tissue(tissue: Tissue) -> tuple[TissueScores, TissueScores, pd.DataFrame]:
         group = group_of[tissue.rows["donor"]].to_numpy()
         own_sd = held_out.predicted_sd(tissue.rows)
         predicted, observed = tissue.own_scale()
@@ -78,20 +76,17 @@ def calibrate_intervals(
             residuals /= own_sd
         given = Residuals(tissue.name, tissue.rows, residuals, own_sd, tertile)
         around_mean = Residuals(tissue.name, tissue.rows, observed, None, tertile)
-        with ThreadPoolExecutor(min(2, torch.get_num_threads())) as pool:
-            score = partial(score_tissue, group=group, n_groups=n_groups)
-            for kept, of in zip(
-                (scores, reference), pool.map(score, (given, around_mean)), strict=True
-            ):
-                kept.append(of)
+        score, reference = (score_tissue(of, group, n_groups) for of in (given, around_mean))
         table = reliability(tissue, gene_wise, settings, accuracy, learned)
         table.insert(2, "expression", np.array(TERTILES, object)[tertile])
-        table.insert(3, "sd", scores[-1].sd[-1])
-        genes.append(table)
+        table.insert(3, "sd", score.sd[-1])
+        return score, reference, table
+
+    scores, reference, genes = zip(*of_each(of_tissue, tissues(held_out)), strict=True)
     of_genes = pd.concat(genes, ignore_index=True)
     return Calibrated(
         of_genes,
-        _quantile_table(scores, settings, own_sd is not None),
+        _quantile_table(scores, settings, held_out.has_own_sd),
         coverage_table(model, scores, reference, settings),
         reliability_counts(model, of_genes),
     )
@@ -117,7 +112,7 @@ def _tertiles(tissue: Tissue) -> np.ndarray:
 
 
 def _quantile_table(
-    scores: list[TissueScores], settings: IntervalSettings, own_sd: bool
+    scores: Sequence[TissueScores], settings: IntervalSettings, own_sd: bool
 ) -> pd.DataFrame:
     """Quantiles of the calibration on all donors, one row a tissue, tertile and level."""
     quantiles = interval_quantiles(scores, settings.levels, settings.common_donors)[:, -1]
