@@ -30,7 +30,8 @@ def main(snakemake):
     )
     genes = [pair_genes(read_parquet(path), pair) for path in inputs.genes]
     counts = agreement[[*KEY, "n_cases", "n_controls"]]
-    write_tsv(pd.concat(genes, ignore_index=True).merge(counts, on=KEY), output.volcano)
+    volcano = pd.concat(genes, ignore_index=True).merge(counts, on=KEY)
+    write_tsv(volcano.assign(q_below=params.disease["q_below"]), output.volcano)
 
 
 if "snakemake" in globals():

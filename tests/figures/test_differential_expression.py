@@ -19,7 +19,7 @@ def genes(models=("mtm", "ridge", "mlp", "covariates"), n=30):
                       "tissue": "Lung", "contrast": "MHX", "gene_id": [f"g{i}" for i in range(n)],
                       "n": 100, "log2fc_observed": change, "log2fc_predicted": change / 2,
                       "p_observed": 10.0 ** -np.abs(5 * change),
-                      "q_observed": 10.0 ** -np.abs(3 * change),
+                      "q_observed": 10.0 ** -np.abs(3 * change), "q_below": 0.05,
                       "p_predicted": 0.1, "q_predicted": 0.2, "n_cases": 39,
                       "n_controls": 45})
         for model in models

@@ -52,7 +52,7 @@ else:
         output:
             summary=report(
                 "results/{cohort}/ranks/summary.tsv",
-                caption="../report/ranks_summary.rst",
+                caption="../report/ranks.rst",
                 category="Ranks",
                 labels={"content": "Encoder of rank values beside its baselines"},
             ),

@@ -32,8 +32,8 @@ def fig3a_table(genes: pd.DataFrame, contrasts: pd.DataFrame) -> pd.DataFrame:
     # The last is the covariates-only model where there is one.
     models = [*models[: MAX_MODELS - 1], *models[MAX_MODELS - 1 :][-1:]]
     columns = ["model", "tissue", "contrast", "gene_id", "n", "log2fc_observed", "p_observed",
-               "q_observed", "log2fc_predicted", "q_predicted", "n_cases",
-               "n_controls"]  # fmt: skip
+               "q_observed", "log2fc_predicted", "q_predicted", "n_cases", "n_controls",
+               "q_below"]  # fmt: skip
     return genes.loc[genes["model"].isin(models), columns].reset_index(drop=True)
 
 
@@ -70,7 +70,7 @@ def fig3a(table: pd.DataFrame) -> Figure:
             linewidths=0.2,
             zorder=3,
         )
-        significant = mine[mine["q_observed"] < 0.05]
+        significant = mine[mine["q_observed"] < mine["q_below"]]
         if len(significant):
             ax.axhline(significant["height"].min(), color=MUTED, lw=0.6, ls="--")
         ax.axvline(0, color=MUTED, lw=0.5)

@@ -85,7 +85,7 @@ def predicted_figure(table: pd.DataFrame) -> Figure:
     held = f" beside {beside.iloc[0].replace(', ', ' and ')}" if len(beside) else ""
     drawing.supxlabel(
         f"{names.title(table['model'].iloc[0])}; groups compared{held}. At the right: genes up / "
-        "down (q < 0.05).",
+        "down.",
         fontsize=6,
     )
     look = {"lw": 0, "marker": "o", "ms": 3.5, "color": MUTED}

@@ -190,8 +190,9 @@ def _characteristics(results: Results) -> Iterator[str]:
             row = rows(table, model=model).iloc[0]
             found.append(f"{words} {measured(row, 'cliffs_delta')}")
     if found:
+        part = share(results.config["gene_characteristics"]["quantile"], 1)
         yield (
-            "The best told quarter of genes against the worst, as Cliff's delta "
+            f"The best told {part} of genes against the worst, as Cliff's delta "
             f"(−1 to 1, 0: alike): {listed(found)}."
         )
 

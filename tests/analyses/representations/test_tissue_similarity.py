@@ -179,6 +179,19 @@ def test_tables_hold_every_pair_and_say_which_tissues_are_left_out():
     assert set(outside["n_tissues"] + outside["n_left_out"]) == {3}
 
 
+def test_a_cohort_on_a_scale_of_its_own_is_compared_on_that_alone():
+    cohort = small_cohort()
+    targets, genes = list(TISSUES[:4]), list(cohort.genes.index)
+    rho = np.random.default_rng(0).normal(0, 0.3, (len(targets), len(genes)))
+    table = gene_wise(rho, targets, genes)
+    whole, _ = tissue_similarity(cohort, {"m": table}, 19, 0)
+    table = table[table["scale"] == "log2_z"]
+    pairs, summary = tissue_similarity(cohort, {"m": table}, 19, 0)
+    assert set(summary["scale"]) == set(pairs["scale"]) == {"log2_z"}
+    expected = whole[whole["scale"] == "log2_z"].reset_index(drop=True)
+    pd.testing.assert_frame_equal(pairs, expected)
+
+
 def test_without_two_brain_regions_there_is_one_subset():
     names = ["A", "B", "C", "Brain - D"]
     x = pd.DataFrame(distances(np.random.default_rng(0).normal(size=(4, 2))), names, names)

@@ -31,7 +31,7 @@ covariates take are left out of it (methods 6.16). Both are wider where folds le
 """
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -122,12 +122,10 @@ def partial_accuracy(
     ----------
     held_out, cohort, source, model
         Predictions, the whole cohort, its source tissue (for covariates), and a name.
-    settings, learned
-        As in `mtm.analyses.accuracy.score.score_predictions`.
     covariates
         Columns of ``cohort.donors`` or ``cohort.samples`` (then of the source sample), used as
         far as the cohort has them.
-    device, block_genes
+    settings, learned, device, block_genes
         As in `mtm.analyses.accuracy.score.score_predictions`.
 
     Returns
@@ -151,24 +149,21 @@ def partial_accuracy(
     weights = fold_weights([held_out], settings)
     sample = sampled_genes(len(held_out.gene_ids), settings.bootstrap_genes, settings.seed)
 
-    def of_tissue(tissue: Tissue) -> list[tuple]:
+    def of_tissue(tissue: Tissue) -> tuple[str, dict[tuple, _Measured]]:
         design = _design(cohort, tissue.rows, source, covariates)
         views = _views(cohort, tissue.rows, design, weights, settings, torch_device)
         log.info("%s: %.1f covariates taken out", tissue.name, views[0].n_covariates)
-        measured = []
+        measured = {}
         for scale in held_out.scales:
-            sums = [_Sums(tissue, view, settings.bootstraps, learned) for view in views]
-            of_views = _measure(tissue, scale, views, sums, sample, block_genes)
-            for view, of_view in zip(views, of_views, strict=True):
-                measured.append(((model, scale, view.adjustment), tissue.name, of_view))
-        return measured
+            sums = {view.adjustment: _Sums(tissue, view, settings.bootstraps, learned)
+                    for view in views}  # fmt: skip
+            _add_genes(tissue, scale, sums.values(), sample, block_genes)
+            for adjustment, of_view in sums.items():
+                measured[model, scale, adjustment] = of_view.measured()
+        return tissue.name, measured
 
-    rows, measured_in = [], {}
-    for measured in of_each(of_tissue, tissues(held_out, device=str(torch_device))):
-        for key, name, of_view in measured:
-            rows.append(dict(zip(ROW, key, strict=True)) | {"tissue": name} | of_view.fields)
-            measured_in.setdefault(key, []).append(of_view)
-    return _with_means(pd.DataFrame(rows), measured_in, weights)
+    of_tissues = of_each(of_tissue, tissues(held_out, device=str(torch_device)))
+    return _with_means(dict(of_tissues), weights)
 
 
 def _demand_covariates(cohort: Cohort, source: str, covariates: Sequence[str]) -> None:
@@ -291,6 +286,11 @@ class _Sums:
         self._resampled = RunningMean((n_bootstraps,), tissue.device)
         self._products: dict[int, torch.Tensor] = {}
 
+    @property
+    def has_folds(self) -> bool:
+        """Whether any fold has enough donors."""
+        return bool(self._view.parts)
+
     def add(self, values: Values) -> None:
         """Add genes to the mean."""
         view = self._view
@@ -347,16 +347,11 @@ class _Sums:
         return _Measured(fields, resampled, sizes, pairs)
 
 
-def _measure(
-    tissue: Tissue,
-    scale: Scale,
-    views: Sequence[_View],
-    sums: Sequence[_Sums],
-    sample: np.ndarray,
-    block_genes: int,
-) -> list[_Measured]:
-    """Measure every view of one tissue."""
-    present = [of_view for of_view, view in zip(sums, views, strict=True) if view.parts]
+def _add_genes(
+    tissue: Tissue, scale: Scale, sums: Iterable[_Sums], sample: np.ndarray, block_genes: int
+) -> None:
+    """Add all genes of a tissue to what is summed, and those of `sample` to what is resampled."""
+    present = [of_view for of_view in sums if of_view.has_folds]
     for start in range(0, tissue.n_genes, block_genes):
         values = tissue.values(scale, slice(start, start + block_genes))
         for of_view in present:
@@ -365,26 +360,32 @@ def _measure(
         values = tissue.values(scale, sample[start : start + block_genes])
         for of_view in present:
             of_view.resample(values, block_genes)
-    return [of_view.measured() for of_view in sums]
 
 
 def _with_means(
-    table: pd.DataFrame,
-    measured: Mapping[tuple, list[_Measured]],
-    weights: Mapping[int, pd.DataFrame],
+    measured: Mapping[str, Mapping[tuple, _Measured]], weights: Mapping[int, pd.DataFrame]
 ) -> pd.DataFrame:
-    """Add the rows of the mean over tissues; `weights` from `fold_weights`."""
+    """Make rows of what was measured by tissue and `ROW`, and of the mean over tissues.
+
+    `weights` are those of `fold_weights`.
+    """
+    rows = [
+        dict(zip(ROW, key, strict=True)) | {"tissue": tissue} | of_view.fields
+        for tissue, of_views in measured.items()
+        for key, of_view in of_views.items()
+    ]
     n_donors, n_folds = sum(fold.shape[1] for fold in weights.values()), len(weights)
 
     def mean_of_tissues(key: tuple, part: pd.DataFrame) -> dict[str, float]:
         columns = ["n_covariates", "mean_rho"]
         mean = averaged(part, columns, counts=["n_genes"], totals=["n_samples"])
-        draws, sizes = zip(*((one.resampled, one.sizes) for one in measured[key]), strict=True)
+        of_tissues = [of_views[key] for of_views in measured.values()]
+        draws, sizes = zip(*((one.resampled, one.sizes) for one in of_tissues), strict=True)
         n_fitted = n_folds * (1 + np.nan_to_num(mean["n_covariates"]))
         mean |= t_interval_of_mean(mean["mean_rho"], draws, sizes, n_donors - n_fitted)
-        mean |= null_interval([one.pairs for one in measured[key]])
+        mean |= null_interval([one.pairs for one in of_tissues])
         above = int(((part["mean_rho"] > 0) & (part["p"] < LEVEL)).sum())
         return mean | {"n_tissues": int(part["mean_rho"].notna().sum()), "n_above_zero": above}
 
-    joined = over_tissues(table, ROW, MEAN_OF_TISSUES, mean_of_tissues)
+    joined = over_tissues(pd.DataFrame(rows), ROW, MEAN_OF_TISSUES, mean_of_tissues)
     return joined.astype({"n_tissues": "Int64", "n_above_zero": "Int64"})

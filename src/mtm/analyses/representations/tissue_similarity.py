@@ -278,7 +278,9 @@ def tissue_similarity(
     for model, table in gene_wise.items():
         tissues = _check_gene_wise(model, table, cohort)
         x = expression.loc[tissues, tissues]
-        for measure, scale, of in MEASURES:
+        # A cohort on a scale of its own has no other.
+        scales = set(table["scale"])
+        for measure, scale, of in (one for one in MEASURES if one[1] in scales):
             wide = table[table["scale"] == scale].pivot(
                 index="tissue", columns="gene_id", values=of
             )
