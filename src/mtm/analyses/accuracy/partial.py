@@ -168,7 +168,7 @@ def partial_accuracy(
         for key, name, of_view in measured:
             rows.append(dict(zip(ROW, key, strict=True)) | {"tissue": name} | of_view.fields)
             measured_in.setdefault(key, []).append(of_view)
-    return _with_means(pd.DataFrame(rows), measured_in, weights)
+    return _with_means(pd.DataFrame(rows), measured_in)
 
 
 def _demand_covariates(cohort: Cohort, source: str, covariates: Sequence[str]) -> None:
@@ -279,6 +279,14 @@ class _Measured:
     sizes: tuple[int, int]
     pairs: dict[int, PairProducts]
 
+    @property
+    def donors(self) -> pd.DataFrame:
+        """``fold`` and ``donor`` of who is in it."""
+        return pd.DataFrame(
+            [(fold, donor) for fold, pairs in self.pairs.items() for donor in pairs.donors],
+            columns=["fold", "donor"],
+        )
+
 
 class _Sums:
     """Mean rho of a view over blocks of genes, and the products of every two donors."""
@@ -368,20 +376,16 @@ def _measure(
     return [of_view.measured() for of_view in sums]
 
 
-def _with_means(
-    table: pd.DataFrame,
-    measured: Mapping[tuple, list[_Measured]],
-    weights: Mapping[int, pd.DataFrame],
-) -> pd.DataFrame:
-    """Add the rows of the mean over tissues; `weights` from `fold_weights`."""
-    n_donors, n_folds = sum(fold.shape[1] for fold in weights.values()), len(weights)
+def _with_means(table: pd.DataFrame, measured: Mapping[tuple, list[_Measured]]) -> pd.DataFrame:
+    """Add the rows of the mean over tissues."""
 
     def mean_of_tissues(key: tuple, part: pd.DataFrame) -> dict[str, float]:
         columns = ["n_covariates", "mean_rho"]
         mean = averaged(part, columns, counts=["n_genes"], totals=["n_samples"])
         draws, sizes = zip(*((one.resampled, one.sizes) for one in measured[key]), strict=True)
-        n_fitted = n_folds * (1 + np.nan_to_num(mean["n_covariates"]))
-        mean |= t_interval_of_mean(mean["mean_rho"], draws, sizes, n_donors - n_fitted)
+        donors = pd.concat([one.donors for one in measured[key]]).drop_duplicates()
+        n_fitted = donors["fold"].nunique() * (1 + np.nan_to_num(mean["n_covariates"]))
+        mean |= t_interval_of_mean(mean["mean_rho"], draws, sizes, len(donors) - n_fitted)
         mean |= null_interval([one.pairs for one in measured[key]])
         above = int(((part["mean_rho"] > 0) & (part["p"] < LEVEL)).sum())
         return mean | {"n_tissues": int(part["mean_rho"].notna().sum()), "n_above_zero": above}
