@@ -20,11 +20,13 @@ import torch
 
 from mtm.analyses.accuracy.points import point_estimates
 from mtm.analyses.accuracy.resampled import (
+    UNCOUPLED,
     Correlations,
     bootstrap_means,
     fold_coupling,
     resampled_mean,
     sampled_genes,
+    sizes_within_folds,
     weights_of,
 )
 from mtm.errors import InputError
@@ -38,6 +40,7 @@ from mtm.statistics.testing import rank_sum_p, t_interval, t_interval_of_mean
 from mtm.vocabulary import (
     ACCURACY_KEY,
     GENE_CONVENTIONS,
+    HEADLINE,
     MEAN_OF_TISSUES,
     PAIR,
     SAMPLE_CONVENTION,
@@ -167,8 +170,11 @@ def _compare_tissue(
             if (name, *common) not in sides:
                 sides[name, *common] = models[name].correlations(tissue, common)
         a, b = (sides[name, *common] for name in pair)
-        sizes = len(common), of_a["fold"][common.index].nunique()
+        rows = of_a.loc[common.index]
+        of_all = len(common), rows["fold"].nunique()
+        within = sizes_within_folds(rows, models[pair[0]].settings)
         for measure in a:
+            sizes = within if measure[2] == HEADLINE.convention else of_all
             key = (*pair, *measure)
             row = dict(zip(GROUP, key, strict=True)) | {"tissue": tissue}
             difference, draws = _compare(a[measure], b[measure], *sizes)
@@ -186,7 +192,7 @@ class _Model:
         settings: AccuracySettings,
         device: str,
     ):
-        self._name, self._held_out, self._settings = name, scored.held_out, settings
+        self._name, self._held_out, self.settings = name, scored.held_out, settings
         self._weights = weights
         self._learned = scored.learned
         self._device = torch.device(choose_device(device))
@@ -217,7 +223,7 @@ class _Model:
                 result[scale, "gene_wise", convention] = genes[scale, convention]
             measure = (scale, "sample_wise", SAMPLE_CONVENTION)
             of_samples = self._sample_correlations(scale, tissue, kept)
-            result[measure] = replace(of_samples, ratio=genes[scale, "per_fold"].ratio)
+            result[measure] = replace(of_samples, ratio=genes[scale, "pooled_z"].ratio)
         return result
 
     def _table(self, tables: Mapping[tuple, pd.DataFrame], scale: str, tissue: str, key: str):
@@ -269,29 +275,29 @@ class _Model:
         ]
         result = {}
         for scale in self._held_out.scales:
-            points = point_estimates(sampled, scale, self._settings)
+            points = point_estimates(sampled, scale, self.settings)
             all_sampled = np.arange(sampled.n_genes)
-            ratio = fold_coupling(sampled, points) if self._learned else 1.0
+            ratio = fold_coupling(sampled, points) if self._learned else UNCOUPLED
             resampled = bootstrap_means(sampled, scale, points, draws, all_sampled)
             if complete:
                 rho = self._tabulated(scale, tissue, len(kept))
             else:
-                points = point_estimates(whole, scale, self._settings)
+                points = point_estimates(whole, scale, self.settings)
                 rho = {key: values.cpu().numpy() for key, values in points.rho.items()}
             for convention in GENE_CONVENTIONS:
                 of_genes = rho[convention], resampled[convention]
-                result[scale, convention] = Correlations(*of_genes, ratio)
+                result[scale, convention] = Correlations(*of_genes, ratio.of(convention))
         return result
 
     def _drawn(self, tissue: str, scale: str, convention: str, n_samples: int) -> Correlations:
         """Correlations of all samples of a tissue, as they were scored."""
         rho = self._tabulated(scale, tissue, n_samples)[convention]
         drawn = self._draws.get((scale, tissue, convention))
-        if drawn is None or len(drawn) != self._settings.bootstraps:
+        if drawn is None or len(drawn) != self.settings.bootstraps:
             raise InputError(
                 f"bootstrap samples of {self._name}",
                 f"{0 if drawn is None else len(drawn)} of {tissue} on {scale}, {convention}",
-                f"{self._settings.bootstraps}, as many as accuracy.bootstraps",
+                f"{self.settings.bootstraps}, as many as accuracy.bootstraps",
                 "Score the model again.",
             )
         ratio = float(drawn["ratio"].iloc[0])
@@ -299,7 +305,7 @@ class _Model:
 
     def _unknown(self) -> Correlations:
         """No correlation, in any bootstrap sample."""
-        return Correlations(np.empty(0), np.full(self._settings.bootstraps, np.nan), 1.0)
+        return Correlations(np.empty(0), np.full(self.settings.bootstraps, np.nan), 1.0)
 
     def _tabulated(self, scale: str, tissue: str, n_samples: int) -> dict[str, np.ndarray]:
         """Gene-wise correlations of a tissue from the accuracy table."""

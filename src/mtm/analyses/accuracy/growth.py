@@ -11,7 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from mtm.analyses.accuracy.resampled import headline_correlations, nothing_to_score
+from mtm.analyses.accuracy.resampled import (
+    headline_correlations,
+    nothing_to_score,
+    sizes_within_folds,
+)
 from mtm.predictions.held_out import HeldOut, fold_weights
 from mtm.predictions.tissues import tissues
 from mtm.settings.accuracy import AccuracySettings
@@ -113,22 +117,26 @@ def _scored(
     found: dict[str, dict[str, list]] = {"gene_wise": {}, "sample_wise": {}}
     for held_out in of_size:
         for tissue in tissues(held_out):
-            size = tissue.n_samples, len(tissue.folds)
+            sizes = {
+                "gene_wise": sizes_within_folds(tissue.rows, accuracy),
+                "sample_wise": (tissue.n_samples, len(tissue.folds)),
+            }
             for level, of_level in headline_correlations(
                 tissue, weights, accuracy, learned
             ).items():
-                rho = float(known_mean(of_level.rho))
+                rho, size = float(known_mean(of_level.rho)), sizes[level]
                 if np.isfinite(rho) and size[0] > size[1]:
                     spread = with_degrees(wider(of_level.draws, of_level.ratio), *size)
-                    found[level].setdefault(tissue.name, []).append((size, rho, spread))
+                    told = tissue.n_samples, size[0] - size[1], rho, spread
+                    found[level].setdefault(tissue.name, []).append(told)
     scored = {}
     for level, of_tissues in found.items():
         most = max(map(len, of_tissues.values()), default=0)
         scored[level] = {
             name: _Measured(
-                n_samples=of_size[0][0][0],
-                degrees=of_size[0][0][0] - of_size[0][0][1],
-                rho=np.array([rho for _, rho, _ in of_size]),
+                n_samples=of_size[0][0],
+                degrees=of_size[0][1],
+                rho=np.array([rho for *_, rho, _ in of_size]),
                 spread=np.stack([spread for *_, spread in of_size]),
             )
             for name, of_size in of_tissues.items()

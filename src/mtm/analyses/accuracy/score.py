@@ -22,6 +22,7 @@ import pandas as pd
 
 from mtm.analyses.accuracy.points import point_estimates
 from mtm.analyses.accuracy.resampled import (
+    UNCOUPLED,
     bootstrap_means,
     draws_of,
     fold_coupling,
@@ -126,7 +127,7 @@ def score_tissues(
         draws, found = draws_of(tissue, weights, settings), []
         for scale in scales:
             points = point_estimates(tissue, scale, settings, block_genes)
-            ratio = fold_coupling(tissue, points) if learned else 1.0
+            ratio = fold_coupling(tissue, points) if learned else UNCOUPLED
             nulls, p = permute_genes(tissue, scale, points, draws, null_genes, ratio, block_genes)
             resampled = bootstrap_means(
                 tissue, scale, points, draws.weights, bootstrap_genes, ratio, block_genes

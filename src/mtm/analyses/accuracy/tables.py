@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from mtm.analyses.accuracy.predictable_genes import is_predictable, is_predictable_paper
+from mtm.analyses.accuracy.resampled import Coupling, sizes_within_folds
 from mtm.errors import InputError
 from mtm.settings.accuracy import AccuracySettings
 from mtm.statistics.joint_null import Null, mean_null, null_covariance
@@ -15,6 +16,7 @@ from mtm.statistics.testing import benjamini_hochberg, quantile_interval, t_inte
 from mtm.vocabulary import (
     ACCURACY_KEY,
     GENE_CONVENTIONS,
+    HEADLINE,
     HEADLINE_MEASURES,
     MEAN_OF_TISSUES,
     SAMPLE_CONVENTION,
@@ -56,6 +58,7 @@ class Tables:
         self, gene_ids: pd.Index, settings: AccuracySettings, n_donors: int, n_folds: int
     ):
         self._gene_ids = gene_ids
+        self._settings = settings
         self._thresholds = (settings.predictable_rho, settings.predictable_q)
         self._n_donors, self._n_folds = n_donors, n_folds
         self._genes, self._samples, self._by_tissue, self._draws = [], [], [], []
@@ -70,7 +73,7 @@ class Tables:
         p: np.ndarray,
         nulls: Mapping[str, Null],
         resampled: Mapping[str, np.ndarray],
-        ratio: float,
+        ratio: Coupling,
     ) -> None:
         """Add the gene-wise results of a tissue on a scale.
 
@@ -116,12 +119,14 @@ class Tables:
             key = (scale, "gene_wise", convention)
             n_genes = np.isfinite(rho[convention]).sum()
             left_out = {"n_left_out": len(self._gene_ids) - n_genes}
+            within = convention == HEADLINE.convention
             self._add(
                 key, rows, n_genes, rho[convention], nulls[convention], resampled[convention],
-                left_out | counts,
+                left_out | counts, sizes_within_folds(rows, self._settings) if within else None,
             )  # fmt: skip
             about = {"scale": scale, "convention": convention, "tissue": rows["tissue"].iloc[0]}
-            self._draws.append(_draws(resampled[convention], ratio).assign(**about))
+            drawn = _draws(resampled[convention], ratio.of(convention))
+            self._draws.append(drawn.assign(**about))
 
     def add_samples(
         self,
@@ -161,11 +166,12 @@ class Tables:
         null: Null,
         resampled: np.ndarray,
         counts: Mapping[str, int],
+        sizes: tuple[int, int] | None = None,
     ) -> None:
-        """Add one row of `Scores.by_tissue`."""
+        """Add one row of `Scores.by_tissue`; `sizes` are samples and folds, None for all."""
         self._nulls.setdefault(key, []).append(null)
         about = {"tissue": rows["tissue"].iloc[0], "n_samples": len(rows), "n_genes": n_genes}
-        sizes = len(rows), rows["fold"].nunique()
+        sizes = sizes or (len(rows), rows["fold"].nunique())
         self._resampled.setdefault(key, []).append((resampled, sizes))
         self._by_tissue.append(
             dict(zip(ACCURACY_KEY, key, strict=True))

@@ -13,7 +13,12 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from mtm.analyses.accuracy.resampled import Correlations, headline_correlations, nothing_to_score
+from mtm.analyses.accuracy.resampled import (
+    Correlations,
+    headline_correlations,
+    nothing_to_score,
+    sizes_within_folds,
+)
 from mtm.analyses.sources.choices import Choice, Chooser
 from mtm.cohort.cohort import Cohort
 from mtm.models.base import Predictor, Requests
@@ -128,8 +133,12 @@ class _Scorer:
                 predicted = self._predict(tissue, choice, target)
                 part = tissue.of_samples(choice.kept, predicted)
                 mine = self._correlate(part)
-            sizes = len(choice.kept), tissue.rows["fold"].iloc[choice.kept].nunique()
-            for level in mine:
+            kept_rows = tissue.rows.iloc[choice.kept]
+            of_level = {
+                "gene_wise": sizes_within_folds(kept_rows, self.accuracy),
+                "sample_wise": (len(kept_rows), kept_rows["fold"].nunique()),
+            }
+            for level, sizes in of_level.items():
                 fields, draws = _compare(mine[level], theirs[level], *sizes)
                 about = {"kind": choice.kind, "given": choice.given, "level": level}
                 counts = {"n_given": choice.n_given, "n_samples": len(choice.kept)}
