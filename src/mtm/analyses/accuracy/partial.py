@@ -280,12 +280,9 @@ class _Measured:
     pairs: dict[int, PairProducts]
 
     @property
-    def donors(self) -> pd.DataFrame:
-        """``fold`` and ``donor`` of who is in it."""
-        return pd.DataFrame(
-            [(fold, donor) for fold, pairs in self.pairs.items() for donor in pairs.donors],
-            columns=["fold", "donor"],
-        )
+    def donors(self) -> set[tuple[int, str]]:
+        """Who is in it, each with the fold."""
+        return {(fold, donor) for fold, pairs in self.pairs.items() for donor in pairs.donors}
 
 
 class _Sums:
@@ -383,8 +380,8 @@ def _with_means(table: pd.DataFrame, measured: Mapping[tuple, list[_Measured]]) 
         columns = ["n_covariates", "mean_rho"]
         mean = averaged(part, columns, counts=["n_genes"], totals=["n_samples"])
         draws, sizes = zip(*((one.resampled, one.sizes) for one in measured[key]), strict=True)
-        donors = pd.concat([one.donors for one in measured[key]]).drop_duplicates()
-        n_fitted = donors["fold"].nunique() * (1 + np.nan_to_num(mean["n_covariates"]))
+        donors = set().union(*(one.donors for one in measured[key]))
+        n_fitted = len({fold for fold, _ in donors}) * (1 + np.nan_to_num(mean["n_covariates"]))
         mean |= t_interval_of_mean(mean["mean_rho"], draws, sizes, len(donors) - n_fitted)
         mean |= null_interval([one.pairs for one in measured[key]])
         above = int(((part["mean_rho"] > 0) & (part["p"] < LEVEL)).sum())
