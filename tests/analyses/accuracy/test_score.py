@@ -194,6 +194,7 @@ def test_folds_with_few_donors_lend_no_degrees_of_freedom(make_cohort, noisy):
         se = drawn.std()[convention] * np.sqrt(n / (n - n_folds))
         half = se * t.ppf(0.975, n - n_folds)
         assert row["ci_high"] - row["mean_rho"] == pytest.approx(half)
+        assert row_of(frozen, "log2_z", convention)["ci_high"] == pytest.approx(row["ci_high"])
     for convention, wider in (("per_fold", 1), ("pooled_raw", 2**0.5), ("per_sample", 2**0.5)):
         rows = [row_of(scores, "log2_z", convention, "Liver") for scores in (frozen, learned)]
         for low, high in (("ci_low", "ci_high"), ("null_low", "null_high")):

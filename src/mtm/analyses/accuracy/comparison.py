@@ -22,11 +22,12 @@ from mtm.analyses.accuracy.points import point_estimates
 from mtm.analyses.accuracy.resampled import (
     UNCOUPLED,
     Correlations,
+    Counted,
     bootstrap_means,
+    degrees_of,
     fold_coupling,
     resampled_mean,
     sampled_genes,
-    sizes_within_folds,
     weights_of,
 )
 from mtm.errors import InputError
@@ -40,7 +41,6 @@ from mtm.statistics.testing import rank_sum_p, t_interval, t_interval_of_mean
 from mtm.vocabulary import (
     ACCURACY_KEY,
     GENE_CONVENTIONS,
-    HEADLINE,
     MEAN_OF_TISSUES,
     PAIR,
     SAMPLE_CONVENTION,
@@ -148,19 +148,19 @@ def compare_accuracy(
     models = {name: _Model(name, scored[name], weights, settings, device) for name in used}
     rows, resampled = [], {}
     for tissue in sorted({name for model in models.values() for name in model.samples}):
-        for key, row, draws, sizes in _compare_tissue(tissue, models, pairs):
+        for key, row, draws, counted in _compare_tissue(tissue, models, pairs):
             rows.append(row)
-            resampled.setdefault(key, []).append((draws, sizes))
+            resampled.setdefault(key, []).append((draws, counted))
         log.info("%s compared", tissue)
-    return _with_means(pd.DataFrame(rows), resampled, weights)
+    return _with_means(pd.DataFrame(rows), resampled)
 
 
 def _compare_tissue(
     tissue: str,
     models: Mapping[str, "_Model"],
     pairs: Sequence[tuple[str, str]],
-) -> Iterator[tuple[tuple, dict, np.ndarray, tuple[int, int]]]:
-    """Yield pair and measure, row, draws of the difference, numbers of samples and folds."""
+) -> Iterator[tuple[tuple, dict, np.ndarray, Counted]]:
+    """Yield pair and measure, row, draws of the difference, whose samples it is of."""
     sides: dict[tuple, dict] = {}
     for pair in pairs:
         of_a, of_b = (models[name].samples_of(tissue) for name in pair)
@@ -171,14 +171,12 @@ def _compare_tissue(
                 sides[name, *common] = models[name].correlations(tissue, common)
         a, b = (sides[name, *common] for name in pair)
         rows = of_a.loc[common.index]
-        of_all = len(common), rows["fold"].nunique()
-        within = sizes_within_folds(rows, models[pair[0]].settings)
         for measure in a:
-            sizes = within if measure[2] == HEADLINE.convention else of_all
+            counted = Counted.of(rows, models[pair[0]].settings, measure[2])
             key = (*pair, *measure)
             row = dict(zip(GROUP, key, strict=True)) | {"tissue": tissue}
-            difference, draws = _compare(a[measure], b[measure], *sizes)
-            yield key, row | {"n_samples": len(common)} | only | difference, draws, sizes
+            difference, draws = _compare(a[measure], b[measure], *counted.sizes)
+            yield key, row | {"n_samples": len(common)} | only | difference, draws, counted
 
 
 class _Model:
@@ -358,16 +356,14 @@ def _compare(
     return fields | tested, draws
 
 
-def _with_means(
-    table: pd.DataFrame, resampled: Mapping[tuple, list[tuple]], weights: Mapping
-) -> pd.DataFrame:
+def _with_means(table: pd.DataFrame, resampled: Mapping[tuple, list[tuple]]) -> pd.DataFrame:
     """Add q-values over tissues and the rows of the mean over tissues."""
-    n_donors = sum(fold.shape[1] for fold in weights.values())
 
     def mean_of_tissues(key: tuple, part: pd.DataFrame) -> dict[str, float]:
         columns, sizes = ["mean_a", "mean_b", "difference"], ["n_samples", "n_only_a", "n_only_b"]
         mean = averaged(part, columns, counts=["n_values"], totals=sizes)
-        of_tissues = zip(*resampled[key], strict=True)
-        return mean | t_interval_of_mean(mean["difference"], *of_tissues, n_donors - len(weights))
+        draws, counted = zip(*resampled[key], strict=True)
+        sizes = [of.sizes for of in counted]
+        return mean | t_interval_of_mean(mean["difference"], draws, sizes, degrees_of(counted))
 
     return over_tissues(table, GROUP, MEAN_OF_TISSUES, mean_of_tissues, {"q": "p"})

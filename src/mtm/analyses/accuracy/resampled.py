@@ -25,8 +25,10 @@ from mtm.statistics.kernels import (
 )
 from mtm.statistics.over_tissues import known_mean
 from mtm.statistics.resampling import CPU_RESAMPLING_BLOCK, donor_permutations
-from mtm.vocabulary import GENE_CONVENTIONS, HEADLINE, Scale
+from mtm.vocabulary import GENE_CONVENTIONS, HEADLINE, SAMPLE_CONVENTION, Scale
 
+# What `headline_correlations` are of.
+CONVENTION_OF = {"gene_wise": HEADLINE.convention, "sample_wise": SAMPLE_CONVENTION}
 # A pattern of informative folds that fewer null genes share gets more null genes.
 MIN_NULL_GENES = 50
 
@@ -229,11 +231,30 @@ def fold_coupling(tissue: Tissue, points: Points) -> Coupling:
     return Coupling(folds, coupling(sizes, sizes, tissue.n_samples))
 
 
-def sizes_within_folds(rows: pd.DataFrame, settings: AccuracySettings) -> tuple[int, int]:
-    """Count the samples, and the folds, that correlations within folds are of."""
-    sizes = rows["fold"].value_counts()
-    counted = sizes[sizes >= settings.min_donors_per_fold]
-    return int(counted.sum()), len(counted)
+@dataclass(frozen=True)
+class Counted:
+    """Whose samples of a tissue a mean is of, ``(fold, donor)``."""
+
+    donors: frozenset[tuple[int, str]]
+
+    @classmethod
+    def of(cls, rows: pd.DataFrame, settings: AccuracySettings, convention: str = "") -> "Counted":
+        """Take all `rows`; of correlations within folds those of folds that count."""
+        if convention == HEADLINE.convention:
+            sizes = rows.groupby("fold")["fold"].transform("size")
+            rows = rows[sizes >= settings.min_donors_per_fold]
+        return cls(frozenset(zip(rows["fold"], rows["donor"], strict=True)))
+
+    @property
+    def sizes(self) -> tuple[int, int]:
+        """How many they are, and in how many folds."""
+        return len(self.donors), len({fold for fold, _ in self.donors})
+
+
+def degrees_of(tissues: Sequence[Counted]) -> int:
+    """Degrees of freedom of a mean over tissues: all who are in any, less their folds."""
+    n_donors, n_folds = Counted(frozenset().union(*(one.donors for one in tissues))).sizes
+    return n_donors - n_folds
 
 
 def permute_genes(

@@ -119,9 +119,8 @@ def score_tissues(
     """
     null_genes = sampled_genes(len(gene_ids), settings.null_genes, settings.seed)
     bootstrap_genes = sampled_genes(len(gene_ids), settings.bootstrap_genes, settings.seed)
-    n_donors = sum(fold.shape[1] for fold in weights.values())
     twice = 2**0.5 if both_ways else 1.0
-    tables = Tables(gene_ids, settings, n_donors, len(weights))
+    tables = Tables(gene_ids, settings)
 
     def scored(tissue: Tissue) -> list[tuple]:
         draws, found = draws_of(tissue, weights, settings), []
