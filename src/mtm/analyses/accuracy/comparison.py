@@ -18,13 +18,11 @@ import numpy as np
 import pandas as pd
 import torch
 
+from mtm.analyses.accuracy.counted import UNCOUPLED, Counted, degrees_of
 from mtm.analyses.accuracy.points import point_estimates
 from mtm.analyses.accuracy.resampled import (
-    UNCOUPLED,
     Correlations,
-    Counted,
     bootstrap_means,
-    degrees_of,
     fold_coupling,
     resampled_mean,
     sampled_genes,

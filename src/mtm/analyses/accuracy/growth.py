@@ -11,13 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from mtm.analyses.accuracy.resampled import (
-    CONVENTION_OF,
-    Counted,
-    degrees_of,
-    headline_correlations,
-    nothing_to_score,
-)
+from mtm.analyses.accuracy.counted import CONVENTION_OF, Counted, degrees_of
+from mtm.analyses.accuracy.resampled import headline_correlations, nothing_to_score
 from mtm.predictions.held_out import HeldOut, fold_weights
 from mtm.predictions.tissues import tissues
 from mtm.settings.accuracy import AccuracySettings

@@ -31,7 +31,7 @@ covariates take are left out of it (methods 6.16). Both are wider where folds le
 """
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -163,12 +163,7 @@ def partial_accuracy(
                 measured.append(((model, scale, view.adjustment), tissue.name, of_view))
         return measured
 
-    rows, measured_in = [], {}
-    for measured in of_each(of_tissue, tissues(held_out, device=str(torch_device))):
-        for key, name, of_view in measured:
-            rows.append(dict(zip(ROW, key, strict=True)) | {"tissue": name} | of_view.fields)
-            measured_in.setdefault(key, []).append(of_view)
-    return _with_means(pd.DataFrame(rows), measured_in)
+    return _joined(of_each(of_tissue, tissues(held_out, device=str(torch_device))))
 
 
 def _demand_covariates(cohort: Cohort, source: str, covariates: Sequence[str]) -> None:
@@ -371,6 +366,16 @@ def _measure(
         for of_view in present:
             of_view.resample(values, block_genes)
     return [of_view.measured() for of_view in sums]
+
+
+def _joined(of_tissues: Iterable[list[tuple]]) -> pd.DataFrame:
+    """Make the table of what was measured: keys, tissues and `_Measured`, tissue by tissue."""
+    rows, measured_in = [], {}
+    for measured in of_tissues:
+        for key, name, of_view in measured:
+            rows.append(dict(zip(ROW, key, strict=True)) | {"tissue": name} | of_view.fields)
+            measured_in.setdefault(key, []).append(of_view)
+    return _with_means(pd.DataFrame(rows), measured_in)
 
 
 def _with_means(table: pd.DataFrame, measured: Mapping[tuple, list[_Measured]]) -> pd.DataFrame:

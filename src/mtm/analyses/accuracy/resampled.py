@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 import torch
 
+from mtm.analyses.accuracy.counted import UNCOUPLED, Coupling
 from mtm.analyses.accuracy.points import POOLED_CONVENTIONS, Points, point_estimates
 from mtm.analyses.accuracy.pooled_null import PooledNull
 from mtm.errors import CannotDo
@@ -25,10 +25,8 @@ from mtm.statistics.kernels import (
 )
 from mtm.statistics.over_tissues import known_mean
 from mtm.statistics.resampling import CPU_RESAMPLING_BLOCK, donor_permutations
-from mtm.vocabulary import GENE_CONVENTIONS, HEADLINE, SAMPLE_CONVENTION, Scale
+from mtm.vocabulary import GENE_CONVENTIONS, HEADLINE, Scale
 
-# What `headline_correlations` are of.
-CONVENTION_OF = {"gene_wise": HEADLINE.convention, "sample_wise": SAMPLE_CONVENTION}
 # A pattern of informative folds that fewer null genes share gets more null genes.
 MIN_NULL_GENES = 50
 
@@ -203,24 +201,6 @@ class Correlations:
         return wider(self.draws - other.draws, max(self.ratio, other.ratio))
 
 
-class Coupling(NamedTuple):
-    """By how much fits on each other's donors widen null and interval of a tissue.
-
-    `folds` is of means over the folds that count, `samples` of what all samples are in, those of
-    folds with few donors too.
-    """
-
-    folds: float = 1.0
-    samples: float = 1.0
-
-    def of(self, convention: str) -> float:
-        """Return that of a gene-wise convention."""
-        return self.folds if convention == HEADLINE.convention else self.samples
-
-
-UNCOUPLED = Coupling()
-
-
 def fold_coupling(tissue: Tissue, points: Points) -> Coupling:
     """Measure it (methods 6.18)."""
     sizes = np.array([part.stop - part.start for part in tissue.parts])
@@ -229,32 +209,6 @@ def fold_coupling(tissue: Tissue, points: Points) -> Coupling:
     if len(points.eligible) == len(sizes):
         return Coupling(folds, folds)
     return Coupling(folds, coupling(sizes, sizes, tissue.n_samples))
-
-
-@dataclass(frozen=True)
-class Counted:
-    """Whose samples of a tissue a mean is of, ``(fold, donor)``."""
-
-    donors: frozenset[tuple[int, str]]
-
-    @classmethod
-    def of(cls, rows: pd.DataFrame, settings: AccuracySettings, convention: str = "") -> "Counted":
-        """Take all `rows`; of correlations within folds those of folds that count."""
-        if convention == HEADLINE.convention:
-            sizes = rows.groupby("fold")["fold"].transform("size")
-            rows = rows[sizes >= settings.min_donors_per_fold]
-        return cls(frozenset(zip(rows["fold"], rows["donor"], strict=True)))
-
-    @property
-    def sizes(self) -> tuple[int, int]:
-        """How many they are, and in how many folds."""
-        return len(self.donors), len({fold for fold, _ in self.donors})
-
-
-def degrees_of(tissues: Sequence[Counted]) -> int:
-    """Degrees of freedom of a mean over tissues: all who are in any, less their folds."""
-    n_donors, n_folds = Counted(frozenset().union(*(one.donors for one in tissues))).sizes
-    return n_donors - n_folds
 
 
 def permute_genes(

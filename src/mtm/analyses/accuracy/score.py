@@ -20,9 +20,9 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import pandas as pd
 
+from mtm.analyses.accuracy.counted import UNCOUPLED
 from mtm.analyses.accuracy.points import point_estimates
 from mtm.analyses.accuracy.resampled import (
-    UNCOUPLED,
     bootstrap_means,
     draws_of,
     fold_coupling,

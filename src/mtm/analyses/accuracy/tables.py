@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from mtm.analyses.accuracy.counted import Counted, Coupling, degrees_of
 from mtm.analyses.accuracy.predictable_genes import is_predictable, is_predictable_paper
-from mtm.analyses.accuracy.resampled import Counted, Coupling, degrees_of
 from mtm.errors import InputError
 from mtm.settings.accuracy import AccuracySettings
 from mtm.statistics.joint_null import Null, mean_null, null_covariance
@@ -112,10 +112,9 @@ class Tables:
         for convention in GENE_CONVENTIONS:
             key = (scale, "gene_wise", convention)
             n_genes = np.isfinite(rho[convention]).sum()
-            left_out = {"n_left_out": len(self._gene_ids) - n_genes}
             self._add(
                 key, rows, n_genes, rho[convention], nulls[convention], resampled[convention],
-                left_out | counts,
+                {"n_left_out": len(self._gene_ids) - n_genes} | counts,
             )  # fmt: skip
             about = {"scale": scale, "convention": convention, "tissue": rows["tissue"].iloc[0]}
             drawn = _draws(resampled[convention], ratio.of(convention))

@@ -13,14 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from mtm.analyses.accuracy.resampled import (
-    CONVENTION_OF,
-    Correlations,
-    Counted,
-    degrees_of,
-    headline_correlations,
-    nothing_to_score,
-)
+from mtm.analyses.accuracy.counted import CONVENTION_OF, Counted, degrees_of
+from mtm.analyses.accuracy.resampled import Correlations, headline_correlations, nothing_to_score
 from mtm.analyses.sources.choices import Choice, Chooser
 from mtm.cohort.cohort import Cohort
 from mtm.models.base import Predictor, Requests
