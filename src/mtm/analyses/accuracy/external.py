@@ -57,9 +57,8 @@ def score_external(
     Returns
     -------
     Scores
-        Tables of `score_predictions` with ``cohort`` and ``alignment`` in front; the alignment
-        of the cohort's own donors is `CROSS_VALIDATION`; none where no donor of these tissues has
-        the source.
+        Tables of `score_predictions` with ``cohort`` and ``alignment`` in front; the alignment of
+        the cohort's own donors, if any is told these tissues, is `CROSS_VALIDATION`.
 
     Raises
     ------
