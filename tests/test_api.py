@@ -107,6 +107,22 @@ def test_obs_says_whose_samples_are_of_what(model, blood):
         model.predict(blood, source=BLOOD)
 
 
+def test_sex_may_be_in_words(model, blood):
+    coded = blood.copy()
+    coded.obs[["age", "hardy"]] = [50, 2]
+    words = coded.copy()
+    words.obs["sex"] = pd.Categorical(np.where(blood.obs["sex"] == 1, "male", "F"))
+    unknown = coded.copy()
+    unknown.obs["sex"] = np.nan
+    told, same, other = (
+        model.predict(one, source=BLOOD, target="Lung").X for one in (coded, words, unknown)
+    )
+    np.testing.assert_array_equal(told, same)
+    assert np.abs(told - other).max() > 0.1
+    given = model.check(words, source=BLOOD)["sex_given"]
+    assert given.tolist() == ["male" if sex == 1 else "female" for sex in blood.obs["sex"]]
+
+
 def test_values_of_a_layer_and_of_other_units(model, blood):
     plain = model.predict(blood, source=BLOOD, target="Lung", genes=["g3", "ENSG00000000005"])
     assert list(plain.var["symbol"]) == ["G3", "G5"]

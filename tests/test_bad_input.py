@@ -11,7 +11,7 @@ import pytest
 
 from mtm.cohort.build import build_cohort
 from mtm.cohort.filters import check_source
-from mtm.cohort.folds import make_folds
+from mtm.cohort.folds import make_folds, published_folds
 from mtm.errors import InputError
 from mtm.io import write_tsv
 
@@ -224,7 +224,5 @@ def tissue_absent_from_a_training_fold(folder):
 
 def published(donors):
     """Donors and their folds."""
-    folds, _ = make_folds(
-        "published", donors, ["Lung"] * len(donors), n_folds=5, seed=666, source="Lung"
-    )
+    folds = published_folds(donors, 5, 666)
     return zip(folds["donor"], folds["fold"], strict=True)

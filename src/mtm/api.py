@@ -171,8 +171,9 @@ class Model:
             table["tissue"] = source if source is not None else said.astype(str).to_numpy()
         covariates = obs[[name for name in obs if name not in (*table, *TISSUE_COLUMNS)]]
         checked = [name for name in covariates if name in FIELDS]
-        check_traits(covariates[checked], "obs")
-        table = pd.concat([table, covariates.astype(object).reset_index(drop=True)], axis=1)
+        coded = check_traits(covariates[checked], "obs")
+        covariates = covariates.astype(object).assign(**coded)
+        table = pd.concat([table, covariates.reset_index(drop=True)], axis=1)
         values = adata.X if layer is None else adata.layers[layer]
         return samples_of_matrix(
             self.predictor, values, adata.var_names, table, units, min_overlap, "adata"

@@ -114,6 +114,15 @@ def test_a_fold_that_holds_out_nobody_is_an_error():
         fold_counts(folds, ["a", "b", "c"], ["Lung"] * 3, "Lung")
 
 
+def test_a_fold_of_which_nobody_can_be_told_is_an_error():
+    folds = pd.DataFrame({"donor": list("abcd"), "fold": [0, 0, 1, 1]})
+    donor, tissue = list("aabbccda"), ["Blood", "Lung"] * 2 + ["Lung", "Skin", "Blood", "Skin"]
+    with pytest.raises(InputError, match="fold 1: found none of 2 .* Blood and another"):
+        fold_counts(folds, donor, tissue, "Blood")
+    counts = fold_counts(folds, [*donor, "d"], [*tissue, "Skin"], "Blood")
+    assert counts["n_held_out_source_donors"].tolist() == [2, 1]
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [

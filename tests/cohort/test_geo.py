@@ -8,7 +8,7 @@ import pytest
 from geo_server import matrix_text, zipped
 from real_data import ANNOTATION, SHARED, needs_annotation
 
-from mtm.cohort.gene_names import ENTREZ, gene_names, place_rows
+from mtm.cohort.gene_names import ENTREZ, NAMES, gene_names, place_rows
 from mtm.cohort.geo.series import read_series_matrix
 from mtm.cohort.text_matrices import is_short, iter_text_blocks, read_text_header
 from mtm.errors import InputError
@@ -153,6 +153,17 @@ def test_ensembl_ids_need_no_table_and_other_names_do():
     assert list(placed.gene) == [2, 5]
     with pytest.raises(InputError, match=r"Entrez ids such as 1, 2.*inputs\.gene_identifiers"):
         place_rows(["1", "2"], GENES)
+
+
+@pytest.mark.parametrize("ids", [["FBgn01", "FBgn02", "FBgn03"], ["Actb", "Trp53", "Sox2"],
+                                 ["11461", "22059", "20674"]])  # fmt: skip
+def test_ids_that_are_no_ensembl_ids_are_the_cohort_s_own(ids):
+    genes = pd.DataFrame({"symbol": ["a", "b", "c"]}, index=ids)
+    for names in (None, pd.DataFrame(columns=NAMES)):
+        placed = place_rows([ids[2], "unknown" if ids[0][0] > "9" else "7", ids[0]], genes, names)
+        assert placed.row.tolist() == [0, 2]
+        assert placed.gene.tolist() == [2, 0]
+        assert "rows lost: not a gene of the cohort" in set(placed.report["step"])
 
 
 def test_a_header_one_cell_short_is_that_of_its_samples(tmp_path):

@@ -124,6 +124,19 @@ def test_what_is_not_said_is_not_made_up(folder):
     assert people_of(samples, plain, "s").columns.empty
 
 
+@pytest.mark.parametrize(
+    ("column", "words"),
+    [("pool", "'NA' .and 1 further row.; expected a number, or nothing"),
+     ("state", "column state: found 'NA'; expected an empty field where")],
+)  # fmt: skip
+def test_a_word_for_what_is_not_known_is_no_level_and_no_control(folder, column, words):
+    table = pd.read_csv(folder / "samples.csv", dtype=str)
+    table.loc[[1, 4], column] = "NA"
+    table.to_csv(folder / "samples.csv", index=False)
+    with pytest.raises(InputError, match=words):
+        read_sample_attributes(folder / "samples.csv", COLUMNS)
+
+
 def test_a_donor_of_two_sexes_is_refused(folder):
     columns = COLUMNS.with_(sex="organ")
     table = pd.read_csv(folder / "samples.csv").replace({"organ": {"liver": "F", "lung": "M"}})

@@ -88,6 +88,24 @@ def test_people_are_not_taken_for_a_laboratory(model):
     assert taken <= 4
 
 
+def test_a_tissue_of_few_training_donors_is_not_taken_for_a_laboratory():
+    donors, few = [f"D{i}" for i in range(300)], 12
+    tissue = (np.arange(300) >= few).astype(np.int64)
+    cohort = Cohort(
+        (2 ** blood_log2(300, 2) - 1).astype(np.float32),
+        pd.DataFrame(index=donors),
+        np.arange(300),
+        tissue,
+        pd.DataFrame(index=donors),
+        (BLOOD, "Skin"),
+        pd.DataFrame({"symbol": "x"}, index=[f"g{i}" for i in range(N_GENES)]),
+    )
+    fitted = build("same_gene")
+    fitted.fit(Training(cohort, source=0, device="cpu"))
+    moved = [aligned(fitted, new(blood_log2(50, 200 + seed)), "shift")[1] for seed in range(10)]
+    assert sum(done.method != "none" for done in moved) <= 1
+
+
 @pytest.mark.parametrize("method", ["shift", "combat", "quantile"])
 def test_one_sample_is_left_as_it_is_and_said_so(model, method):
     one = new(blood_log2(1, 5) + 2)

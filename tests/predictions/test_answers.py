@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -6,6 +8,7 @@ from people import BLOOD, SameGene, five_donors
 from mtm.errors import InputError
 from mtm.models.base import Training
 from mtm.models.certificate import Certificate
+from mtm.models.covariate_design import covariate_table
 from mtm.predictions.answers import ask, speaks_of, targets_for, trust
 from mtm.predictions.gene_overlap import GeneChoice, GeneOverlap
 from mtm.predictions.samples import NewSamples, Source
@@ -108,6 +111,19 @@ def test_a_model_of_several_sources_is_given_all_samples_but_the_target_s(cohort
     expr_z = model.scaler.transform(samples.expr_tpm, np.array([1, 3, 3, 1, 2]))
     expected = [expr_z[2], expr_z[0] + expr_z[2], expr_z[1] + expr_z[4], expr_z[1], expr_z[3]]
     np.testing.assert_allclose(whole(answers, "z"), expected, rtol=1e-5, atol=1e-5)
+
+
+def test_covariates_are_the_person_s_but_for_those_of_the_sample_itself(cohort, model):
+    samples = samples_of(cohort, ("a", "Lung"), ("b", "Lung"), ("a", BLOOD), ("b", BLOOD))
+    traits = {"sex": [1, 2, np.nan, 2], "age": [np.nan, 50, 60, 50], "rin": [5, np.nan, 9, 8],
+              "dose": [1, 2, 3, 4]}  # fmt: skip
+    samples = replace(samples, table=samples.table.assign(**traits))
+    inputs = ask(model, samples, ["Testis"], EVERY)[0].inputs
+    found = covariate_table(inputs, np.array([0, 1, 2, 3]), [*traits])
+    assert found["sex"].tolist() == [1, 2, 1, 2]
+    assert found["age"].tolist() == [60, 50, 60, 50]
+    np.testing.assert_array_equal(found["rin"], traits["rin"])
+    np.testing.assert_array_equal(found["dose"], traits["dose"])
 
 
 def test_a_model_of_one_source_uses_it_alone(cohort, model):

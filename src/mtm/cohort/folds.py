@@ -164,8 +164,8 @@ def fold_counts(
     Raises
     ------
     InputError
-        A fold holds out nobody, a tissue has no training sample in some fold, or nobody has
-        `source`.
+        A fold holds out nobody, or nobody who can be predicted; a tissue has no training sample
+        in some fold, or nobody has `source`.
     """
     check_source(set(tissue), source)
     has = pd.crosstab(np.asarray(donor), np.asarray(tissue)).reindex(folds["donor"])
@@ -200,7 +200,21 @@ def fold_counts(
                 "smallest_tissue_training_samples": int(training.min()),
             }
         )
+    _demand_told(held_out_in, has[source].gt(0).to_numpy() & (per_donor > 1), source)
     return pd.DataFrame(rows)
+
+
+def _demand_told(held_out_in: np.ndarray, can_be: np.ndarray, source: str) -> None:
+    """Refuse a fold of whose donors nobody can be predicted: it would have no predictions."""
+    for fold in range(held_out_in.max() + 1):
+        held_out = held_out_in == fold
+        if not (held_out & can_be).any():
+            raise InputError(
+                f"folds, fold {fold}",
+                f"none of {held_out.sum()} held-out donors with {source} and another tissue",
+                "at least one in every fold, as these are predicted",
+                "Use the balanced scheme (folds.scheme), fewer folds or another folds.seed.",
+            )
 
 
 def make_folds(

@@ -134,10 +134,10 @@ def place_rows(
 ) -> Placed:
     """Find the genes of a cohort or model that the rows of a file are.
 
-    An Ensembl id is looked up whatever its version. An Entrez id is what `names` says; one whose
-    Ensembl id is another than in the cohort's gene model is found there by its symbols. A symbol
-    is that of the gene model, else of HGNC today, else an earlier one of HGNC; an earlier one of
-    several genes is nobody's.
+    An Ensembl id is looked up whatever its version; a cohort of other ids knows its own. An Entrez
+    id is what `names` says; one whose Ensembl id is another than in the cohort's gene model is
+    found there by its symbols. A symbol is that of the gene model, else of HGNC today, else an
+    earlier one of HGNC; an earlier one of several genes is nobody's.
 
     Parameters
     ----------
@@ -146,7 +146,7 @@ def place_rows(
     genes
         Indexed by gene id, with ``symbol``.
     names
-        From `gene_names`; needed for all but Ensembl ids.
+        From `gene_names`; needed for all but Ensembl ids and the cohort's own.
 
     Raises
     ------
@@ -154,7 +154,8 @@ def place_rows(
         Names are no Ensembl ids, and `names` is not there.
     """
     kind = kind_of(row_names)
-    if names is None and kind != ENSEMBL:
+    own_ids = kind_of(genes.index.astype(str)) != ENSEMBL
+    if names is None and kind != ENSEMBL and not own_ids:
         raise InputError(
             "genes of the expression",
             f"{kind}s such as {', '.join(row_names[:3])}",
@@ -164,6 +165,10 @@ def place_rows(
     keys = [gene_key(gene_id) for gene_id in genes.index.astype(str)]
     position = {key.stable_id: i for i, key in reversed(list(enumerate(keys))) if not key.par_y}
     lookups = _lookups(kind, genes, names, position, keys)
+    if own_ids:
+        # Of other species, or symbols: names are the cohort's own.
+        ids = {gene_id: [i] for i, gene_id in enumerate(genes.index.astype(str))}
+        lookups = [("id of the cohort", ids, str), *lookups]
     rows, found, how, lost = [], [], {}, {}
     known = {name for _, table, _ in lookups for name in table}
     known |= set() if names is None else set(names.loc[names["kind"] != OF_ENTREZ, "name"])
@@ -177,7 +182,7 @@ def place_rows(
                 how[label] = how.get(label, 0) + 1
                 break
         else:
-            lost.setdefault(_loss(name, kind, known), []).append(name)
+            lost.setdefault(_loss(name, ENSEMBL if own_ids else kind, known), []).append(name)
     pairs = np.array(rows, np.int64), np.array(found, np.int64)
     return Placed(*pairs, _report(row_names, genes, kind, *pairs, how, lost))
 
@@ -187,6 +192,7 @@ def _lookups(kind, genes, names, position, keys):
     if kind == ENSEMBL:
         exact = {key: [i] for i, key in enumerate(keys)}
         return [(ENSEMBL, exact, gene_key)]
+    names = pd.DataFrame(columns=NAMES) if names is None else names
 
     def of(which: str, once: bool) -> dict[str, list[int]]:
         table = names[names["kind"] == which]

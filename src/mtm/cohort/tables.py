@@ -35,6 +35,8 @@ NOTHING = (
     "-nan",
     "-NaN",
 )
+# Of these, what cannot be a name of controls, as "None" may be.
+NOT_KNOWN = tuple(word for word in NOTHING if word.casefold() not in ("none", "null"))
 DONOR_PHENOTYPES = ("sex", "age_bracket", "age", "hardy")
 
 
@@ -132,11 +134,19 @@ def _own_values(
         return numbers, list(field_problems(path, ids, values, None))
     if own.kind is None and (numbers.notna() | values.isna()).all():
         return numbers, []
+    if own.kind is None and numbers.notna().any() and _but_for(values, numbers, NOTHING):
+        # As levels each number would be one of its own.
+        return numbers, list(field_problems(path, ids, values, None))
     levels = as_levels(values)
     # Text that reads as a number would come back as one.
     if numbers_of(levels).notna().any():
         levels = levels.map(lambda level: None if level is None else f"{name}={level}")
     return levels, []
+
+
+def _but_for(values: pd.Series, numbers: pd.Series, words: tuple[str, ...]) -> bool:
+    """Whether fields are numbers but for empty ones and some words."""
+    return bool((numbers.notna() | values.isna() | values.isin(words)).all())
 
 
 def _status(
@@ -149,6 +159,9 @@ def _status(
         found = ", ".join(map(shown, known[:10])) or "no value"
         expected = "values 0 and 1, or the key `case`" if own.case is None else f"a case, {case!r}"
         return values, [InputError(f"{path}, column {values.name}", found, expected)]
+    for word in [level for level in known if level in NOT_KNOWN][:1]:
+        expected = "an empty field where the status is not known, as all others are controls"
+        return values, [InputError(f"{path}, column {values.name}", shown(word), expected)]
     return (levels == case).astype(float).where(levels.notna()).astype("Int64"), []
 
 

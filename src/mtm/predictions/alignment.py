@@ -164,6 +164,12 @@ def _align(lab: "_Together", method: NewAlignment) -> Moved:
     return Moved(lab.where, lab.tissue, n, done, weight, distance, reason)
 
 
+def _training_samples(model: Predictor, tissue: int) -> int:
+    """Return how many samples a tissue's training statistics are of; of all donors if unknown."""
+    known = 0 if model.reference is None else int(model.reference.n_samples[tissue])
+    return known or max(len(model.provenance.training_donors), 1)
+
+
 class _Together:
     """Samples of one file and tissue as z-scores, not clipped, some of them at a time."""
 
@@ -172,7 +178,7 @@ class _Together:
         self.where, self.tissue, self.rows = source.where, source.tissue, source.rows
         self.expr_tpm = samples.expr_tpm
         self.genes = np.flatnonzero(~np.isnan(self.expr_tpm[self.rows[0]]))
-        self.n_training = max(len(model.provenance.training_donors), 1)
+        self.n_training = _training_samples(model, tissue)
         self.mean_sd = [
             values[tissue : tissue + 1, self.genes].astype(np.float64)
             for values in (model.scaler.mean, model.scaler.sd)

@@ -9,6 +9,7 @@ import pandas as pd
 
 from mtm.cohort.cohort import Cohort
 from mtm.cohort.scaling import log2_tpm
+from mtm.cohort.tables import SAMPLE_COVARIATES
 from mtm.errors import InputError
 from mtm.models.base import Predictor, Requests
 from mtm.models.certificate import Certificate
@@ -187,13 +188,16 @@ def inputs_of(model: Predictor, samples: NewSamples) -> Cohort:
     table = samples.table
     donors = pd.Index(table["donor"].unique(), name="donor")
     covariates = table.drop(columns=list(SAMPLE_COLUMNS))
-    first = table["donor"].drop_duplicates().index
+    of_people = covariates.groupby(table["donor"], sort=False)
+    # What differs between a person's samples is of the sample that is predicted from.
+    differs = (of_people.nunique() > 1).any()
+    own = [name for name in covariates if name in SAMPLE_COVARIATES or differs[name]]
     return Cohort(
         expr_tpm=samples.expr_tpm,
         samples=covariates.set_index(pd.Index(table["sample_id"], name="sample_id")),
         donor=donors.get_indexer(table["donor"]).astype(np.int64),
         tissue=pd.Index(model.tissues).get_indexer(table["tissue"]).astype(np.int64),
-        donors=covariates.loc[first].set_index(donors),
+        donors=of_people.first().drop(columns=own).set_index(donors),
         tissues=model.tissues,
         genes=model.genes,
         measure=model.measure,

@@ -116,6 +116,15 @@ def test_the_cross_validation_is_scored_in_the_tissues_of_the_external_people(fo
     assert quoted(found)["n_tissues"].eq(1).all()
 
 
+def test_tissues_that_no_donor_of_the_cohort_is_told_stand_alone(folder, training):
+    paths, _ = joined(folder, training.people(), Elsewhere(folder, "F", N_EXTERNAL, 3).people())
+    nobody = internal(training, folder).of_tissues([])
+    given = fitted(training.cohort()), "ridge", *paths, {"none": folder / "none.h5ad"}
+    table = score_external(*given, nobody, "F", QUICK, learned=True).by_tissue
+    assert set(table["alignment"]) == {"none"}
+    assert table["mean_rho"].notna().all()
+
+
 def test_scripts_hold_out_a_site_and_write_the_tables(folder, training, tmp_path):
     expression, donors = map(str, training.files)
     joined_files = {

@@ -3,6 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 from scripts import Named, run_script
 
 from mtm.analyses.accuracy.partial import MIN_LEFT, partial_accuracy
@@ -145,6 +146,22 @@ def test_where_all_died_alike_rho_of_that_class_is_the_headline(traits, noisy):
                 assert found[name] == pytest.approx(rows.loc[(scale, tissue), name])
             assert found["n_samples"] == rows.loc[(scale, tissue), "n_samples"]
             assert found["n_covariates"] == 0
+
+
+def test_the_mean_of_a_class_has_the_degrees_of_freedom_of_its_own_donors(traits, noisy):
+    held_out, cohort = traits.held_out(noisy(traits.cohort)), traits.read()
+    few = traits.cohort.fold_of.groupby(traits.cohort.fold_of).head(8).index
+    hardy = np.where(cohort.donors.index.isin(few), 0, 2)
+    cohort = replace(cohort, donors=cohort.donors.assign(hardy=hardy))
+    table = partial_accuracy(held_out, cohort, SOURCE, "m", SETTINGS, device="cpu")
+    row = value(table, "ventilator", MEAN_OF_TISSUES)
+    told = held_out.rows[held_out.rows["donor"].isin(few)]
+    counts = told.groupby(["tissue", "fold"])["donor"].transform("size")
+    told = told[counts >= SETTINGS.min_donors_per_fold]
+    degrees = told["donor"].nunique() - told["fold"].nunique()
+    assert degrees < 24
+    limit = (row["ci_high"] - row["mean_rho"]) / row["se"]
+    assert limit == pytest.approx(stats.t.ppf(0.975, degrees))
 
 
 def test_given_covariates_it_is_the_correlation_of_residuals(traits, noisy, rho_of):

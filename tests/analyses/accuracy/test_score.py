@@ -1,7 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.stats import kstest
+from scipy.stats import kstest, t
 
 from mtm.analyses.accuracy.score import score_predictions
 from mtm.errors import InputError
@@ -179,6 +179,27 @@ def test_folds_that_learn_from_each_other_have_a_wider_interval(make_cohort, noi
     ratio = (learned["ci_high"] - learned["ci_low"]) / (frozen["ci_high"] - frozen["ci_low"])
     assert ratio.between(1.2, 2**0.5 + 1e-6).all()
     pd.testing.assert_series_equal(frozen["mean_rho"], learned["mean_rho"])
+
+
+def test_folds_with_few_donors_lend_no_degrees_of_freedom(make_cohort, noisy):
+    cohort = make_cohort(n_donors=22, n_folds=5, present=1.0, targets=("Liver",))
+    # Folds of 6, 4, 4, 4 and 4 donors, of which the first alone counts.
+    cohort.fold_of[:] = np.repeat(range(5), [6, 4, 4, 4, 4])
+    frozen, learned = (
+        score(cohort, noisy(cohort), "log2_z", FEW, learned=learned) for learned in (False, True)
+    )
+    drawn = frozen.draws[frozen.draws["scale"] == "log2_z"].groupby("convention")["mean_rho"]
+    for convention, n, n_folds in (("per_fold", 6, 1), ("pooled_z", 22, 5)):
+        row = row_of(frozen, "log2_z", convention, "Liver")
+        se = drawn.std()[convention] * np.sqrt(n / (n - n_folds))
+        half = se * t.ppf(0.975, n - n_folds)
+        assert row["ci_high"] - row["mean_rho"] == pytest.approx(half)
+        assert row_of(frozen, "log2_z", convention)["ci_high"] == pytest.approx(row["ci_high"])
+    for convention, wider in (("per_fold", 1), ("pooled_raw", 2**0.5), ("per_sample", 2**0.5)):
+        rows = [row_of(scores, "log2_z", convention, "Liver") for scores in (frozen, learned)]
+        for low, high in (("ci_low", "ci_high"), ("null_low", "null_high")):
+            narrow, wide = (row[high] - row[low] for row in rows)
+            assert wide / narrow == pytest.approx(wider, rel=0.02)
 
 
 def test_intervals_cover_the_population_value(make_cohort):

@@ -52,6 +52,13 @@ def test_an_accessible_target_is_told_from_what_stands_before_it():
     assert not any(kind == NO_TISSUE for kind, _ in kinds)
 
 
+def test_a_source_that_is_accessible_too_is_given_once():
+    chooser = Chooser(TISSUES, 4, SETTINGS, without_samples=False)
+    added = [c for c in chooser.choices(OWN[[0, 2]], 2) if c.kind == SOME_ADDED]
+    assert [c.given for c in added] == [f"Skin{AND}Fat"]
+    assert added[0].source_rows.tolist() == [[4, 1], [11, 9]]
+
+
 def test_larger_draws_hold_the_smaller_ones_and_all_hold_everything(found):
     one, three = found[SOME_DRAWN, "1"], found[SOME_DRAWN, "3"]
     assert one.kept.tolist() == [0, 1, 2, 3]

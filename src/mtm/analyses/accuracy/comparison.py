@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from mtm.analyses.accuracy.counted import UNCOUPLED, Counted, degrees_of
 from mtm.analyses.accuracy.points import point_estimates
 from mtm.analyses.accuracy.resampled import (
     Correlations,
@@ -145,19 +146,19 @@ def compare_accuracy(
     models = {name: _Model(name, scored[name], weights, settings, device) for name in used}
     rows, resampled = [], {}
     for tissue in sorted({name for model in models.values() for name in model.samples}):
-        for key, row, draws, sizes in _compare_tissue(tissue, models, pairs):
+        for key, row, draws, counted in _compare_tissue(tissue, models, pairs):
             rows.append(row)
-            resampled.setdefault(key, []).append((draws, sizes))
+            resampled.setdefault(key, []).append((draws, counted))
         log.info("%s compared", tissue)
-    return _with_means(pd.DataFrame(rows), resampled, weights)
+    return _with_means(pd.DataFrame(rows), resampled)
 
 
 def _compare_tissue(
     tissue: str,
     models: Mapping[str, "_Model"],
     pairs: Sequence[tuple[str, str]],
-) -> Iterator[tuple[tuple, dict, np.ndarray, tuple[int, int]]]:
-    """Yield pair and measure, row, draws of the difference, numbers of samples and folds."""
+) -> Iterator[tuple[tuple, dict, np.ndarray, Counted]]:
+    """Yield pair and measure, row, draws of the difference, whose samples it is of."""
     sides: dict[tuple, dict] = {}
     for pair in pairs:
         of_a, of_b = (models[name].samples_of(tissue) for name in pair)
@@ -167,12 +168,13 @@ def _compare_tissue(
             if (name, *common) not in sides:
                 sides[name, *common] = models[name].correlations(tissue, common)
         a, b = (sides[name, *common] for name in pair)
-        sizes = len(common), of_a["fold"][common.index].nunique()
+        rows = of_a.loc[common.index]
         for measure in a:
+            counted = Counted.of(rows, models[pair[0]].settings, measure[2])
             key = (*pair, *measure)
             row = dict(zip(GROUP, key, strict=True)) | {"tissue": tissue}
-            difference, draws = _compare(a[measure], b[measure], *sizes)
-            yield key, row | {"n_samples": len(common)} | only | difference, draws, sizes
+            difference, draws = _compare(a[measure], b[measure], *counted.sizes)
+            yield key, row | {"n_samples": len(common)} | only | difference, draws, counted
 
 
 class _Model:
@@ -186,7 +188,7 @@ class _Model:
         settings: AccuracySettings,
         device: str,
     ):
-        self._name, self._held_out, self._settings = name, scored.held_out, settings
+        self._name, self._held_out, self.settings = name, scored.held_out, settings
         self._weights = weights
         self._learned = scored.learned
         self._device = torch.device(choose_device(device))
@@ -217,7 +219,7 @@ class _Model:
                 result[scale, "gene_wise", convention] = genes[scale, convention]
             measure = (scale, "sample_wise", SAMPLE_CONVENTION)
             of_samples = self._sample_correlations(scale, tissue, kept)
-            result[measure] = replace(of_samples, ratio=genes[scale, "per_fold"].ratio)
+            result[measure] = replace(of_samples, ratio=genes[scale, "pooled_z"].ratio)
         return result
 
     def _table(self, tables: Mapping[tuple, pd.DataFrame], scale: str, tissue: str, key: str):
@@ -269,29 +271,29 @@ class _Model:
         ]
         result = {}
         for scale in self._held_out.scales:
-            points = point_estimates(sampled, scale, self._settings)
+            points = point_estimates(sampled, scale, self.settings)
             all_sampled = np.arange(sampled.n_genes)
-            ratio = fold_coupling(sampled, points) if self._learned else 1.0
+            ratio = fold_coupling(sampled, points) if self._learned else UNCOUPLED
             resampled = bootstrap_means(sampled, scale, points, draws, all_sampled)
             if complete:
                 rho = self._tabulated(scale, tissue, len(kept))
             else:
-                points = point_estimates(whole, scale, self._settings)
+                points = point_estimates(whole, scale, self.settings)
                 rho = {key: values.cpu().numpy() for key, values in points.rho.items()}
             for convention in GENE_CONVENTIONS:
                 of_genes = rho[convention], resampled[convention]
-                result[scale, convention] = Correlations(*of_genes, ratio)
+                result[scale, convention] = Correlations(*of_genes, ratio.of(convention))
         return result
 
     def _drawn(self, tissue: str, scale: str, convention: str, n_samples: int) -> Correlations:
         """Correlations of all samples of a tissue, as they were scored."""
         rho = self._tabulated(scale, tissue, n_samples)[convention]
         drawn = self._draws.get((scale, tissue, convention))
-        if drawn is None or len(drawn) != self._settings.bootstraps:
+        if drawn is None or len(drawn) != self.settings.bootstraps:
             raise InputError(
                 f"bootstrap samples of {self._name}",
                 f"{0 if drawn is None else len(drawn)} of {tissue} on {scale}, {convention}",
-                f"{self._settings.bootstraps}, as many as accuracy.bootstraps",
+                f"{self.settings.bootstraps}, as many as accuracy.bootstraps",
                 "Score the model again.",
             )
         ratio = float(drawn["ratio"].iloc[0])
@@ -299,7 +301,7 @@ class _Model:
 
     def _unknown(self) -> Correlations:
         """No correlation, in any bootstrap sample."""
-        return Correlations(np.empty(0), np.full(self._settings.bootstraps, np.nan), 1.0)
+        return Correlations(np.empty(0), np.full(self.settings.bootstraps, np.nan), 1.0)
 
     def _tabulated(self, scale: str, tissue: str, n_samples: int) -> dict[str, np.ndarray]:
         """Gene-wise correlations of a tissue from the accuracy table."""
@@ -352,16 +354,14 @@ def _compare(
     return fields | tested, draws
 
 
-def _with_means(
-    table: pd.DataFrame, resampled: Mapping[tuple, list[tuple]], weights: Mapping
-) -> pd.DataFrame:
+def _with_means(table: pd.DataFrame, resampled: Mapping[tuple, list[tuple]]) -> pd.DataFrame:
     """Add q-values over tissues and the rows of the mean over tissues."""
-    n_donors = sum(fold.shape[1] for fold in weights.values())
 
     def mean_of_tissues(key: tuple, part: pd.DataFrame) -> dict[str, float]:
         columns, sizes = ["mean_a", "mean_b", "difference"], ["n_samples", "n_only_a", "n_only_b"]
         mean = averaged(part, columns, counts=["n_values"], totals=sizes)
-        of_tissues = zip(*resampled[key], strict=True)
-        return mean | t_interval_of_mean(mean["difference"], *of_tissues, n_donors - len(weights))
+        draws, counted = zip(*resampled[key], strict=True)
+        sizes = [of.sizes for of in counted]
+        return mean | t_interval_of_mean(mean["difference"], draws, sizes, degrees_of(counted))
 
     return over_tissues(table, GROUP, MEAN_OF_TISSUES, mean_of_tissues, {"q": "p"})

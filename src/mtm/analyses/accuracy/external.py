@@ -57,8 +57,8 @@ def score_external(
     Returns
     -------
     Scores
-        Tables of `score_predictions` with ``cohort`` and ``alignment`` in front; the alignment
-        of the cohort's own donors is `CROSS_VALIDATION`.
+        Tables of `score_predictions` with ``cohort`` and ``alignment`` in front; the alignment of
+        the cohort's own donors, if any is told these tissues, is `CROSS_VALIDATION`.
 
     Raises
     ------
@@ -82,9 +82,9 @@ def score_external(
         held_out = read_held_out(expression, folds, [path], source, internal.scaling)
         parts[alignment] = score_predictions(held_out, name, settings, learned)
     same_tissues = internal.of_tissues(held_out.rows["tissue"].unique())
-    parts[CROSS_VALIDATION] = score_predictions(same_tissues, name, settings, learned)
-    tables = (table.name for table in fields(Scores))
-    return Scores(**{table: _joined(evaluation, table, parts) for table in tables})
+    if len(same_tissues.rows):
+        parts[CROSS_VALIDATION] = score_predictions(same_tissues, name, settings, learned)
+    return Scores(**{of.name: _joined(evaluation, of.name, parts) for of in fields(Scores)})
 
 
 def _nothing_to_score(evaluation: str, source: str) -> CannotDo:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from mtm.analyses.accuracy.counted import CONVENTION_OF, Counted, degrees_of
 from mtm.analyses.accuracy.resampled import headline_correlations, nothing_to_score
 from mtm.predictions.held_out import HeldOut, fold_weights
 from mtm.predictions.tissues import tissues
@@ -30,11 +31,12 @@ LEAST_SIZES = 3
 class _Measured:
     """Mean correlation by number of donors, and how it varies over bootstrap samples of donors.
 
-    `rho` is ``(n_sizes,)``, `spread` ``(n_sizes, n_bootstraps)`` about 0.
+    `rho` is ``(n_sizes,)``, `spread` ``(n_sizes, n_bootstraps)`` about 0; `counted` are those whom
+    they are of, by tissue.
     """
 
     n_samples: int
-    degrees: int
+    counted: tuple[Counted, ...]
     rho: np.ndarray
     spread: np.ndarray
 
@@ -90,13 +92,12 @@ def score_growth(
     """
     of_size = {n: parts[n] for n in sorted(parts)} | {n_donors: whole}
     weights = fold_weights([whole], accuracy)
-    degrees = sum(fold.shape[1] for fold in weights.values()) - len(weights)
     scored = _scored(of_size.values(), weights, accuracy, learned)
     rows = []
     for level, of_tissues in scored.items():
         if not of_tissues:
             raise nothing_to_score("growth of accuracy with donors", accuracy)
-        of_tissues[MEAN_OF_TISSUES] = _mean([*of_tissues.values()], degrees)
+        of_tissues[MEAN_OF_TISSUES] = _mean([*of_tissues.values()])
         for name, found in of_tissues.items():
             about = {"model": model, "level": level, "tissue": name}
             rows += [about | row for row in _rows([*of_size], found, settings.promised)]
@@ -113,22 +114,23 @@ def _scored(
     found: dict[str, dict[str, list]] = {"gene_wise": {}, "sample_wise": {}}
     for held_out in of_size:
         for tissue in tissues(held_out):
-            size = tissue.n_samples, len(tissue.folds)
             for level, of_level in headline_correlations(
                 tissue, weights, accuracy, learned
             ).items():
-                rho = float(known_mean(of_level.rho))
-                if np.isfinite(rho) and size[0] > size[1]:
-                    spread = with_degrees(wider(of_level.draws, of_level.ratio), *size)
-                    found[level].setdefault(tissue.name, []).append((size, rho, spread))
+                counted = Counted.of(tissue.rows, accuracy, CONVENTION_OF[level])
+                rho, degrees = float(known_mean(of_level.rho)), degrees_of([counted])
+                if np.isfinite(rho) and degrees > 0:
+                    drawn = wider(of_level.draws, of_level.ratio)
+                    told = tissue.n_samples, counted, rho, with_degrees(drawn, *counted.sizes)
+                    found[level].setdefault(tissue.name, []).append(told)
     scored = {}
     for level, of_tissues in found.items():
         most = max(map(len, of_tissues.values()), default=0)
         scored[level] = {
             name: _Measured(
-                n_samples=of_size[0][0][0],
-                degrees=of_size[0][0][0] - of_size[0][0][1],
-                rho=np.array([rho for _, rho, _ in of_size]),
+                n_samples=of_size[0][0],
+                counted=(of_size[0][1],),
+                rho=np.array([rho for *_, rho, _ in of_size]),
                 spread=np.stack([spread for *_, spread in of_size]),
             )
             for name, of_size in of_tissues.items()
@@ -137,11 +139,11 @@ def _scored(
     return scored
 
 
-def _mean(of_tissues: list[_Measured], degrees: int) -> _Measured:
+def _mean(of_tissues: list[_Measured]) -> _Measured:
     """Average over tissues, in the same bootstrap samples."""
     return _Measured(
         n_samples=sum(one.n_samples for one in of_tissues),
-        degrees=degrees,
+        counted=tuple(counted for one in of_tissues for counted in one.counted),
         rho=np.mean([one.rho for one in of_tissues], 0),
         spread=known_mean(np.stack([one.spread for one in of_tissues])),
     )
@@ -155,7 +157,7 @@ def _rows(sizes: list[int], found: _Measured, promised: Iterable[int]) -> Iterat
         interval = {"ci_low": np.nan, "ci_high": np.nan}
         known = draws[np.isfinite(draws)]
         if np.isfinite(rho) and len(known) > 1:
-            limits = t_limits(rho, float(known.std(ddof=1)), found.degrees)
+            limits = t_limits(rho, float(known.std(ddof=1)), degrees_of(found.counted))
             interval = {name: limits[name] for name in interval}
         about = {"kind": kind, "n_donors": n_donors, "n_samples": found.n_samples}
         return about | {"mean_rho": rho} | interval

@@ -163,7 +163,7 @@ def partial_accuracy(
         return tissue.name, measured
 
     of_tissues = of_each(of_tissue, tissues(held_out, device=str(torch_device)))
-    return _with_means(dict(of_tissues), weights)
+    return _with_means(dict(of_tissues))
 
 
 def _demand_covariates(cohort: Cohort, source: str, covariates: Sequence[str]) -> None:
@@ -274,6 +274,11 @@ class _Measured:
     sizes: tuple[int, int]
     pairs: dict[int, PairProducts]
 
+    @property
+    def donors(self) -> set[tuple[int, str]]:
+        """Who is in it, each with the fold."""
+        return {(fold, donor) for fold, pairs in self.pairs.items() for donor in pairs.donors}
+
 
 class _Sums:
     """Mean rho of a view over blocks of genes, and the products of every two donors."""
@@ -362,27 +367,22 @@ def _add_genes(
             of_view.resample(values, block_genes)
 
 
-def _with_means(
-    measured: Mapping[str, Mapping[tuple, _Measured]], weights: Mapping[int, pd.DataFrame]
-) -> pd.DataFrame:
-    """Make rows of what was measured by tissue and `ROW`, and of the mean over tissues.
-
-    `weights` are those of `fold_weights`.
-    """
+def _with_means(measured: Mapping[str, Mapping[tuple, _Measured]]) -> pd.DataFrame:
+    """Make rows of what was measured by tissue and `ROW`, and of the mean over tissues."""
     rows = [
         dict(zip(ROW, key, strict=True)) | {"tissue": tissue} | of_view.fields
         for tissue, of_views in measured.items()
         for key, of_view in of_views.items()
     ]
-    n_donors, n_folds = sum(fold.shape[1] for fold in weights.values()), len(weights)
 
     def mean_of_tissues(key: tuple, part: pd.DataFrame) -> dict[str, float]:
         columns = ["n_covariates", "mean_rho"]
         mean = averaged(part, columns, counts=["n_genes"], totals=["n_samples"])
         of_tissues = [of_views[key] for of_views in measured.values()]
         draws, sizes = zip(*((one.resampled, one.sizes) for one in of_tissues), strict=True)
-        n_fitted = n_folds * (1 + np.nan_to_num(mean["n_covariates"]))
-        mean |= t_interval_of_mean(mean["mean_rho"], draws, sizes, n_donors - n_fitted)
+        donors = set().union(*(one.donors for one in of_tissues))
+        n_fitted = len({fold for fold, _ in donors}) * (1 + np.nan_to_num(mean["n_covariates"]))
+        mean |= t_interval_of_mean(mean["mean_rho"], draws, sizes, len(donors) - n_fitted)
         mean |= null_interval([one.pairs for one in of_tissues])
         above = int(((part["mean_rho"] > 0) & (part["p"] < LEVEL)).sum())
         return mean | {"n_tissues": int(part["mean_rho"].notna().sum()), "n_above_zero": above}

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from mtm.analyses.accuracy.counted import UNCOUPLED, Coupling
 from mtm.analyses.accuracy.points import POOLED_CONVENTIONS, Points, point_estimates
 from mtm.analyses.accuracy.pooled_null import PooledNull
 from mtm.errors import CannotDo
@@ -200,10 +201,14 @@ class Correlations:
         return wider(self.draws - other.draws, max(self.ratio, other.ratio))
 
 
-def fold_coupling(tissue: Tissue, points: Points) -> float:
-    """By how much fits on each other's donors widen null and interval of a tissue."""
-    sizes = [tissue.parts[fold].stop - tissue.parts[fold].start for fold in points.eligible]
-    return coupling(sizes, points.weights.cpu().numpy(), tissue.n_samples)
+def fold_coupling(tissue: Tissue, points: Points) -> Coupling:
+    """Measure it (methods 6.18)."""
+    sizes = np.array([part.stop - part.start for part in tissue.parts])
+    weights = points.weights.cpu().numpy()
+    folds = coupling(sizes[points.eligible], weights, tissue.n_samples)
+    if len(points.eligible) == len(sizes):
+        return Coupling(folds, folds)
+    return Coupling(folds, coupling(sizes, sizes, tissue.n_samples))
 
 
 def permute_genes(
@@ -212,7 +217,7 @@ def permute_genes(
     points: Points,
     draws: TissueDraws,
     sample: np.ndarray,
-    ratio: float = 1.0,
+    ratio: Coupling = UNCOUPLED,
     block_genes: int = BLOCK_GENES,
 ) -> tuple[dict[str, Null], np.ndarray]:
     """Null of the mean rho of sampled genes in each convention, and p-values of all genes.
@@ -222,7 +227,7 @@ def permute_genes(
     pairs = {key: _PairSums(tissue, {}) for key in GENE_CONVENTIONS}
     means = RunningMean((draws.n_permutations,), tissue.device)
     weights = points.weights.float()
-    null = PooledNull(points.statistic, points.informative, ratio * weights, points.stratum)
+    null = PooledNull(points.statistic, points.informative, ratio.folds * weights, points.stratum)
     for genes, units in _unit_blocks(tissue, scale, sample, block_genes):
         if points.eligible:
             total = points.total[genes].float()
@@ -247,7 +252,7 @@ def permute_genes(
     n_known = {key: int((~rho[sample].isnan()).sum()) for key, rho in points.rho.items()}
     nulls = {key: pairs[key].null(n_known[key], draws) for key in POOLED_CONVENTIONS}
     nulls["per_fold"] = Null(means.mean(), pairs["per_fold"].mean(n_known["per_fold"]))
-    return {key: of.wider(ratio) for key, of in nulls.items()}, p.cpu().numpy()
+    return {key: of.wider(ratio.of(key)) for key, of in nulls.items()}, p.cpu().numpy()
 
 
 def _permuted_folds(
@@ -279,7 +284,7 @@ def bootstrap_means(
     points: Points,
     weights: Sequence[torch.Tensor],
     sample: np.ndarray,
-    ratio: float = 1.0,
+    ratio: Coupling = UNCOUPLED,
     block_genes: int = BLOCK_GENES,
 ) -> dict[str, np.ndarray]:
     """Mean rho over genes in each bootstrap sample, moved to average at the point estimate.
@@ -315,13 +320,13 @@ def bootstrap_means(
             means[convention].add(rho, 1)
     resampled = {key: value.mean() for key, value in means.items()}
     return {
-        key: wider(values - known_mean(values) + float(points.rho[key].nanmean()), ratio)
+        key: wider(values - known_mean(values) + float(points.rho[key].nanmean()), ratio.of(key))
         for key, values in resampled.items()
     }
 
 
 def resample_samples(
-    tissue: Tissue, points: Points, draws: TissueDraws, ratio: float = 1.0
+    tissue: Tissue, points: Points, draws: TissueDraws, ratio: Coupling = UNCOUPLED
 ) -> tuple[np.ndarray, Null, np.ndarray]:
     """Sample-wise rho, the null of its mean, and its mean in each bootstrap sample.
 
@@ -333,7 +338,8 @@ def resample_samples(
     weights = torch.cat(draws.weights, 1).double()
     resampled = (weights @ rho.nan_to_num()) / (weights @ known.double())
     null = pairs.null(int(known.sum()), draws)
-    return rho.cpu().numpy(), null.wider(ratio), wider(resampled.cpu().numpy(), ratio)
+    means = wider(resampled.cpu().numpy(), ratio.samples)
+    return rho.cpu().numpy(), null.wider(ratio.samples), means
 
 
 def headline_correlations(
@@ -367,10 +373,11 @@ def headline_correlations(
     draws = bootstrap_means(tissue, HEADLINE.scale, points, drawn, genes)
     of_samples = torch.cat([matrix.diagonal() for matrix in points.sample_rho]).numpy()
     of_genes = points.rho[HEADLINE.convention].numpy(), draws[HEADLINE.convention]
-    ratio = fold_coupling(tissue, points) if learned else 1.0
+    ratio = fold_coupling(tissue, points) if learned else UNCOUPLED
+    resampled = resampled_mean(of_samples, of_folds)
     return {
-        "gene_wise": Correlations(*of_genes, ratio),
-        "sample_wise": Correlations(of_samples, resampled_mean(of_samples, of_folds), ratio),
+        "gene_wise": Correlations(*of_genes, ratio.folds),
+        "sample_wise": Correlations(of_samples, resampled, ratio.samples),
     }
 
 

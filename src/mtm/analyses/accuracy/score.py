@@ -20,6 +20,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import pandas as pd
 
+from mtm.analyses.accuracy.counted import UNCOUPLED
 from mtm.analyses.accuracy.points import point_estimates
 from mtm.analyses.accuracy.resampled import (
     bootstrap_means,
@@ -118,15 +119,14 @@ def score_tissues(
     """
     null_genes = sampled_genes(len(gene_ids), settings.null_genes, settings.seed)
     bootstrap_genes = sampled_genes(len(gene_ids), settings.bootstrap_genes, settings.seed)
-    n_donors = sum(fold.shape[1] for fold in weights.values())
     twice = 2**0.5 if both_ways else 1.0
-    tables = Tables(gene_ids, settings, n_donors, len(weights))
+    tables = Tables(gene_ids, settings)
 
     def scored(tissue: Tissue) -> list[tuple]:
         draws, found = draws_of(tissue, weights, settings), []
         for scale in scales:
             points = point_estimates(tissue, scale, settings, block_genes)
-            ratio = fold_coupling(tissue, points) if learned else 1.0
+            ratio = fold_coupling(tissue, points) if learned else UNCOUPLED
             nulls, p = permute_genes(tissue, scale, points, draws, null_genes, ratio, block_genes)
             resampled = bootstrap_means(
                 tissue, scale, points, draws.weights, bootstrap_genes, ratio, block_genes

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from mtm.analyses.accuracy.counted import Counted, Coupling, degrees_of
 from mtm.analyses.accuracy.predictable_genes import is_predictable, is_predictable_paper
 from mtm.errors import InputError
 from mtm.settings.accuracy import AccuracySettings
@@ -48,16 +49,12 @@ class Tables:
         Genes, in the order of the results.
     settings
         The accuracy section of the config.
-    n_donors, n_folds
-        Held-out donors of any tissue, and the folds they are in.
     """
 
-    def __init__(
-        self, gene_ids: pd.Index, settings: AccuracySettings, n_donors: int, n_folds: int
-    ):
+    def __init__(self, gene_ids: pd.Index, settings: AccuracySettings):
         self._gene_ids = gene_ids
+        self._settings = settings
         self._thresholds = (settings.predictable_rho, settings.predictable_q)
-        self._n_donors, self._n_folds = n_donors, n_folds
         self._genes, self._samples, self._by_tissue, self._draws = [], [], [], []
         self._nulls: dict[tuple, list[Null]] = {}
         self._resampled: dict[tuple, list[tuple]] = {}
@@ -70,7 +67,7 @@ class Tables:
         p: np.ndarray,
         nulls: Mapping[str, Null],
         resampled: Mapping[str, np.ndarray],
-        ratio: float,
+        ratio: Coupling,
     ) -> None:
         """Add the gene-wise results of a tissue on a scale.
 
@@ -115,13 +112,13 @@ class Tables:
         for convention in GENE_CONVENTIONS:
             key = (scale, "gene_wise", convention)
             n_genes = np.isfinite(rho[convention]).sum()
-            left_out = {"n_left_out": len(self._gene_ids) - n_genes}
             self._add(
                 key, rows, n_genes, rho[convention], nulls[convention], resampled[convention],
-                left_out | counts,
+                {"n_left_out": len(self._gene_ids) - n_genes} | counts,
             )  # fmt: skip
             about = {"scale": scale, "convention": convention, "tissue": rows["tissue"].iloc[0]}
-            self._draws.append(_draws(resampled[convention], ratio).assign(**about))
+            drawn = _draws(resampled[convention], ratio.of(convention))
+            self._draws.append(drawn.assign(**about))
 
     def add_samples(
         self,
@@ -165,12 +162,12 @@ class Tables:
         """Add one row of `Scores.by_tissue`."""
         self._nulls.setdefault(key, []).append(null)
         about = {"tissue": rows["tissue"].iloc[0], "n_samples": len(rows), "n_genes": n_genes}
-        sizes = len(rows), rows["fold"].nunique()
-        self._resampled.setdefault(key, []).append((resampled, sizes))
+        counted = Counted.of(rows, self._settings, key[2])
+        self._resampled.setdefault(key, []).append((resampled, counted))
         self._by_tissue.append(
             dict(zip(ACCURACY_KEY, key, strict=True))
             | about
-            | _intervals(known_mean(rho), [resampled], [sizes], sizes[0] - sizes[1], null.means)
+            | _intervals(known_mean(rho), [resampled], [counted], null.means)
             | dict(counts)
         )
 
@@ -180,11 +177,11 @@ class Tables:
         def mean_of_tissues(key: tuple, part: pd.DataFrame) -> dict[str, float]:
             columns = ["mean_rho", "n_left_out", "n_predictable", "n_predictable_paper"]
             mean = averaged(part, columns, counts=["n_genes"], totals=["n_samples"])
-            nulls, degrees = self._nulls[key], self._n_donors - self._n_folds
+            nulls = self._nulls[key]
             covariance = null_covariance([null.pairs for null in nulls])
             null = mean_null(np.stack([null.means for null in nulls]), covariance)
-            resampled, sizes = zip(*self._resampled[key], strict=True)
-            return mean | _intervals(mean["mean_rho"], resampled, sizes, degrees, null)
+            resampled, counted = zip(*self._resampled[key], strict=True)
+            return mean | _intervals(mean["mean_rho"], resampled, counted, null)
 
         by_tissue = pd.DataFrame(self._by_tissue)
         by_tissue = over_tissues(by_tissue, ACCURACY_KEY, MEAN_OF_TISSUES, mean_of_tissues)
@@ -207,12 +204,12 @@ def _draws(resampled: np.ndarray, ratio: float) -> pd.DataFrame:
 def _intervals(
     mean_rho: float,
     resampled: Sequence[np.ndarray],
-    sizes: Sequence[tuple[int, int]],
-    degrees: int,
+    counted: Sequence[Counted],
     null: np.ndarray,
 ) -> dict[str, float]:
     """Mean with its confidence interval, as `t_interval_of_mean` makes it, and null interval."""
-    tested = t_interval_of_mean(mean_rho, resampled, sizes, degrees)
+    sizes = [of.sizes for of in counted]
+    tested = t_interval_of_mean(mean_rho, resampled, sizes, degrees_of(counted))
     null_low, null_high = quantile_interval(null)
     ends = {"ci_low": tested["ci_low"], "ci_high": tested["ci_high"]}
     return {"mean_rho": mean_rho} | ends | {"null_low": null_low, "null_high": null_high}

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from mtm.analyses.accuracy.counted import CONVENTION_OF, Counted, degrees_of
 from mtm.analyses.accuracy.resampled import Correlations, headline_correlations, nothing_to_score
 from mtm.analyses.sources.choices import Choice, Chooser
 from mtm.cohort.cohort import Cohort
@@ -91,7 +92,7 @@ def score_sources(
         log.info("%s told from %d choices of tissues", tissue.name, len(draws) // 2)
     if not rows:
         raise nothing_to_score("accuracy from other tissues", accuracy)
-    return _with_means(pd.DataFrame(rows), draws, weights)
+    return _with_means(pd.DataFrame(rows), draws)
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,7 @@ class _Scorer:
     learned: bool
 
     def rows_of(self, tissue: Tissue) -> Iterator[tuple[tuple, dict, tuple]]:
-        """Yield kind, tissues given and level; a row; draws of mean and difference, and sizes."""
+        """Yield kind, tissues given and level; a row; draws of mean and difference, and whose."""
         samples = tissue.rows["cohort_row"].to_numpy()
         own_rows = self.cohort.row_of()[self.cohort.donor[samples]]
         target, source = self.cohort.tissue_index(tissue.name), self.chooser.source
@@ -128,13 +129,14 @@ class _Scorer:
                 predicted = self._predict(tissue, choice, target)
                 part = tissue.of_samples(choice.kept, predicted)
                 mine = self._correlate(part)
-            sizes = len(choice.kept), tissue.rows["fold"].iloc[choice.kept].nunique()
+            kept_rows = tissue.rows.iloc[choice.kept]
             for level in mine:
-                fields, draws = _compare(mine[level], theirs[level], *sizes)
+                counted = Counted.of(kept_rows, self.accuracy, CONVENTION_OF[level])
+                fields, draws = _compare(mine[level], theirs[level], *counted.sizes)
                 about = {"kind": choice.kind, "given": choice.given, "level": level}
                 counts = {"n_given": choice.n_given, "n_samples": len(choice.kept)}
                 row = about | {"tissue": tissue.name} | counts | fields
-                yield tuple(about.values()), row, (*draws, sizes)
+                yield tuple(about.values()), row, (*draws, counted)
 
     def _enough(self, tissue: Tissue, choice: Choice) -> bool:
         """Whether a choice can be scored: all of the headline's samples, or enough of them."""
@@ -190,15 +192,13 @@ def _fields(
     }
 
 
-def _with_means(
-    table: pd.DataFrame, draws: Mapping[tuple, list[tuple]], weights: Mapping[int, pd.DataFrame]
-) -> pd.DataFrame:
+def _with_means(table: pd.DataFrame, draws: Mapping[tuple, list[tuple]]) -> pd.DataFrame:
     """Add the rows of the mean over targets."""
-    degrees = sum(fold.shape[1] for fold in weights.values()) - len(weights)
 
     def mean_of_targets(key: tuple, part: pd.DataFrame) -> dict[str, float]:
         mean = averaged(part, [*MEANS, "n_given"], totals=["n_samples"])
-        own, paired, sizes = zip(*draws[key], strict=True)
+        own, paired, counted = zip(*draws[key], strict=True)
+        sizes, degrees = [of.sizes for of in counted], degrees_of(counted)
         tested = (
             t_interval_of_mean(mean["mean_rho"], own, sizes, degrees),
             t_interval_of_mean(mean["difference"], paired, sizes, degrees),

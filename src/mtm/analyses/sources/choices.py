@@ -102,8 +102,9 @@ class Chooser:
         yield Choice(ALL_OTHERS, "", everyone, shuffled[:, :most])
 
     def _accessible(self) -> list[str]:
-        """Names of the section that the cohort has."""
-        return [name for name in self.settings.accessible if name in self.tissues]
+        """Names of the section that the cohort has beside the source."""
+        others = {*self.tissues} - {self.tissues[self.source]}
+        return [name for name in self.settings.accessible if name in others]
 
     def tell_lacking(self) -> None:
         """Log the names of the section that the cohort has not."""
