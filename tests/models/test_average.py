@@ -8,6 +8,7 @@ import pytest
 from mtm.errors import InputError
 from mtm.models.base import Training
 from mtm.models.donors import DonorsKey
+from mtm.models.inner_folds import inner_folds
 from mtm.models.registry import build, load
 from mtm.models.requests import held_out_requests, without_missing
 
@@ -121,3 +122,22 @@ def test_a_member_that_sees_ranks_ranks_the_genes_there_are(cohort, tmp_path):
     ]
     np.testing.assert_allclose(model.predict(lacking, requests), np.mean(told, 0), atol=1e-5)
     assert (model.given_missing, model.completed) == (True, ("z",))
+
+
+def test_a_tissue_that_only_donors_left_out_have_does_not_spoil_the_weights(cohort, tmp_path):
+    training = Training(cohort, cohort.tissue_index(SOURCE), device="cpu")
+    _, left_out = next(inner_folds(training, 5))
+    rare = cohort.tissue_index("Lung")
+    kept = (cohort.tissue != rare) | cohort.donors.index.isin(left_out)[cohort.donor]
+    assert 2 <= (cohort.tissue[kept] == rare).sum() <= len(left_out)
+    cohort = replace(
+        cohort, expr_tpm=cohort.expr_tpm[kept], samples=cohort.samples[kept],
+        donor=cohort.donor[kept], tissue=cohort.tissue[kept],
+    )  # fmt: skip
+    for name in ("ridge", "same_gene"):
+        trained(name, {}, cohort, tmp_path / name)
+    bundles = {name: tmp_path / name for name in ("ridge", "same_gene")}
+    parameters = {"models": list(bundles), "inner_fits": 1}
+    model, table = trained("ensemble", parameters, cohort, tmp_path / "e", members=bundles)
+    assert np.isfinite(model.weights).all()
+    assert table.set_index("tissue").loc["Lung", "n"] == 0

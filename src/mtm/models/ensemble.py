@@ -38,8 +38,9 @@ class Ensemble(Average):
             for member in fitted:
                 member.fit(inner)
             for target, observed_z, told_z in self._left_out(training, inner, left_out, fitted):
-                squares[target] += np.einsum("ang,bng->ab", told_z, told_z)
-                products[target] += np.einsum("ang,ng->a", told_z, observed_z)
+                # A few million terms: float32 sums would lose digits that tell members apart.
+                squares[target] += np.einsum("ang,bng->ab", told_z, told_z, dtype=np.float64)
+                products[target] += np.einsum("ang,ng->a", told_z, observed_z, dtype=np.float64)
                 counts[target] += len(observed_z)
         self.weights = _weights(squares, products, counts, self.parameters.common_samples)
         table = pd.DataFrame(self.weights, columns=[f"weight_{name}" for name in self.members])
@@ -57,7 +58,8 @@ class Ensemble(Average):
         requests, rows = held_out_requests(cohort, donors, source, training.sources)
         for target in np.unique(requests.target):
             kept = np.flatnonzero(requests.target == target)
-            if len(kept) < 2:
+            # A tissue of which the inner fit has no sample has no z-scores.
+            if len(kept) < 2 or not np.isfinite(scaler.mean[target]).all():
                 continue
             asked = Requests(requests.source_rows[kept], requests.target[kept])
             told_z = np.stack(

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from cohorts import simulated_cohort
 
+from mtm.errors import InputError
 from mtm.models.base import Requests, Training
 from mtm.models.joint.model import Joint, organs
 from mtm.models.joint.silence import LEAST_SHARE
@@ -65,6 +66,26 @@ def test_its_sd_falls_with_every_source_and_is_of_the_right_size():
     left = model.predict(new, requests)
     left -= model.scaler.transform(new.expr_tpm[rows], new.tissue[rows])
     assert np.square(left / model.predict_sd(new, requests)).mean() == pytest.approx(1, abs=0.3)
+
+
+def test_its_sd_is_on_the_scale_of_its_predictions_where_it_sees_ranks():
+    cohort = simulated_cohort(n_donors=60)
+    model, _ = fitted(cohort, inputs="ranks")
+    source = cohort.tissue_index("Whole Blood")
+    blood = requested(cohort, 2, "Whole Blood")[0]
+    asked = replace(blood, source_rows=blood.source_rows[:, 1:])
+    sd = model.predict_sd(cohort, asked)
+    assert model.ranks.tissue == source
+    slope, model.ranks = model.ranks.slope, None
+    np.testing.assert_allclose(sd, model.predict_sd(cohort, asked) * slope, rtol=1e-6)
+    assert np.abs(slope - 1).max() > 0.01
+
+
+def test_a_covariate_of_samples_is_refused():
+    cohort = simulated_cohort(n_donors=40)
+    cohort = replace(cohort, samples=cohort.samples.assign(rin=7.0))
+    with pytest.raises(InputError, match="rin, which samples have"):
+        fitted(cohort, covariates=["sex", "rin"])
 
 
 def test_a_bundle_needs_no_covariates_and_other_sources_may_be_unknown(tmp_path):

@@ -11,6 +11,7 @@ import torch
 from tqdm import tqdm
 
 from mtm.cohort.cohort import Cohort
+from mtm.errors import InputError
 from mtm.models.base import Predictor, Requests, Training
 from mtm.models.checkpoint import Checkpoint, run_key
 from mtm.models.covariate_design import DESIGN, CovariateDesign, covariate_table
@@ -168,6 +169,14 @@ class Joint(Predictor):
     def _samples(self, training: Training) -> Samples:
         """Scale the training samples and their donors' covariates."""
         cohort = training.cohort
+        of_samples = [name for name in self.parameters.covariates
+                      if name in cohort.samples and name not in cohort.donors]  # fmt: skip
+        if of_samples:
+            raise InputError(
+                "covariates of a joint model",
+                f"{', '.join(of_samples)}, which samples have",
+                "columns of donors: factors are a person's, whichever samples there are",
+            )
         first = np.full(len(cohort.donors), -1)
         first[cohort.donor[::-1]] = np.arange(cohort.n_samples)[::-1]
         sampled = np.flatnonzero(first >= 0)
@@ -237,10 +246,13 @@ class Joint(Predictor):
                     of_target = np.flatnonzero(requests.target[members] == target)
                     mean, _ = read_out(loadings, int(target), known.of_donors(of_target))
                     result[members[of_target]] += mean.numpy() / len(self.fits)
+        return self._from_ranks(result, requests)
+
+    def _from_ranks(self, values: np.ndarray, requests: Requests) -> np.ndarray:
+        """Bring what is of ranks, which the source was fitted on where they are asked, to z."""
         if self.ranks is not None:
-            # What it was fitted on there are ranks.
-            result[requests.target == self.ranks.tissue] *= self.ranks.slope
-        return result
+            values[requests.target == self.ranks.tissue] *= self.ranks.slope
+        return values
 
     def expected_variance(self, sources: Sequence[int], targets: Sequence[int]) -> np.ndarray:
         """As every model's; a tissue that training never saw tells nothing."""
@@ -268,7 +280,7 @@ class Joint(Predictor):
                 self.fits, tissues, targets.tolist(), with_covariates, observed
             )
             result[members] = np.sqrt(variance)[place]
-        return result
+        return self._from_ranks(result, requests)
 
     def _covariates_of(self, inputs: Cohort, requests: Requests) -> torch.Tensor | None:
         """Standardised covariates of each request's donor; None where the input has not all."""
