@@ -137,6 +137,17 @@ def test_a_word_for_what_is_not_known_is_no_level_and_no_control(folder, column,
         read_sample_attributes(folder / "samples.csv", COLUMNS)
 
 
+def test_samples_that_are_left_out_contradict_nobody(folder):
+    table = pd.read_csv(folder / "samples.csv")
+    table = table.assign(gender=np.where(table["organ"] == "lung", "M", "F"))
+    table.to_csv(folder / "samples.csv", index=False)
+    columns = COLUMNS.with_(sex="gender")
+    with pytest.raises(InputError, match="column gender of donor r0"):
+        built(folder, columns=columns)
+    cohort = built(folder, columns=columns, exclude_tissues=("lung",), min_samples_per_donor=1)
+    assert set(cohort.donors["sex"]) == {2}
+
+
 def test_a_donor_of_two_sexes_is_refused(folder):
     columns = COLUMNS.with_(sex="organ")
     table = pd.read_csv(folder / "samples.csv").replace({"organ": {"liver": "F", "lung": "M"}})

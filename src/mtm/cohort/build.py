@@ -348,7 +348,7 @@ def build_cohort(
     InputError
         An input cannot be used; nothing is written then.
     """
-    samples, people, counts = _samples(expression, sample_attributes, subject_phenotypes, columns)
+    samples, counts = _samples(expression, sample_attributes, subject_phenotypes, columns)
     if gene_model is None and gene_biotypes:
         counts[0]["detail"] += "; genes are not filtered by biotype: there is no gene model"
     samples, sample_counts = filter_samples(
@@ -361,6 +361,7 @@ def build_cohort(
     counts += sample_counts
     if source is not None:
         check_source(set(samples["tissue"]), source)
+    people = people_of(samples, columns, sample_attributes)
     donors, detail = _donors(
         samples["donor"].unique(), subject_phenotypes, controlled_phenotypes, columns, people
     )
@@ -393,16 +394,15 @@ def _samples(
     sample_attributes: str | Path,
     subject_phenotypes: str | Path | None,
     columns: Columns,
-) -> tuple[pd.DataFrame, pd.DataFrame, list[dict[str, object]]]:
-    """Return the samples of the expression file, their donors, the filtering table's first row."""
+) -> tuple[pd.DataFrame, list[dict[str, object]]]:
+    """Return the samples of the expression file, and the filtering table's first row."""
     sample_ids = read_expression_header(expression).sample_ids
     attributes = read_sample_attributes(sample_attributes, columns)
     demand_named_columns(columns, sample_attributes, subject_phenotypes)
     samples = join_attributes(sample_ids, attributes, expression, sample_attributes, columns)
     n_unused = len(attributes) - len(samples)
     detail = f"{numbered(n_unused, 'further sample')} in the sample attributes without expression"
-    people = people_of(samples, columns, sample_attributes)
-    return samples, people, [filtering_row("expression file", samples, detail)]
+    return samples, [filtering_row("expression file", samples, detail)]
 
 
 def _donors(

@@ -418,6 +418,16 @@ def test_a_table_of_ones_own_stands_in_the_references_place(
     assert "as given in a table" in drawing.get_supxlabel()
 
 
+def test_a_symbol_of_several_genes_is_that_of_each(cohort, tmp_path):
+    symbols = ["SAME", "SAME", *cohort.genes["symbol"].iloc[2:]]
+    cohort = replace(cohort, genes=cohort.genes.assign(symbol=symbols))
+    path = tmp_path / "mine.tsv"
+    path.write_text("tissue\tgene\tlog2fc\tq\nLung\tSAME\t0.5\t0.1\nLung\tG2\t1\t\n")
+    genes, _ = read_reference(path, cohort, BLOOD, QUICK)
+    assert list(genes["gene_id"]) == list(cohort.genes.index[:3])
+    assert list(genes["log2fc_reference"]) == [0.5, 0.5, 1]
+
+
 @pytest.mark.parametrize(
     ("row", "words"),
     [

@@ -113,10 +113,9 @@ def _users_genes(path: str | Path, cohort: Cohort) -> pd.DataFrame:
     table = read_tsv(path, USERS_COLUMNS, dtype=str)
     for name in table["tissue"][~table["tissue"].isin(cohort.tissues)][:1]:
         raise InputError(path, f"the tissue {name!r}", f"one of {', '.join(cohort.tissues)}")
-    placed = place_rows(list(table["gene"].fillna("").unique()), cohort.genes, NO_NAMES)
-    position = dict(zip(placed.row, placed.gene, strict=True))
-    place = pd.Series(pd.factorize(table["gene"].fillna(""))[0]).map(position)
-    if place.isna().all():
+    number, named = pd.factorize(table["gene"].fillna(""))
+    placed = place_rows(list(named), cohort.genes, NO_NAMES)
+    if not len(placed.row):
         raise InputError(path, f"genes such as {table['gene'].iloc[0]!r}", "genes of the cohort")
     numbers = table[["log2fc", "q"]].apply(numbers_of)
     bad = numbers["log2fc"].isna() | (table["q"].notna() & ~numbers["q"].between(0, 1))
@@ -127,18 +126,21 @@ def _users_genes(path: str | Path, cohort: Cohort) -> pd.DataFrame:
     genes = pd.DataFrame(
         {
             "tissue": table["tissue"],
-            "gene_id": cohort.genes.index[place.fillna(0).astype(int)],
+            "name": number,
             "log2fc_reference": numbers["log2fc"],
             "p_reference": np.nan,
             "q_reference": numbers["q"].fillna(1.0),
             "controls_log2_reference": np.nan,
         }
-    )[place.notna().to_numpy()]
+    )
+    # A symbol may be that of several genes.
+    ids = pd.DataFrame({"name": placed.row, "gene_id": cohort.genes.index[placed.gene]})
+    genes = genes.merge(ids, on="name").drop(columns="name")
     twice = genes.duplicated(["tissue", "gene_id"])
     if twice.any():
         first = genes[twice].iloc[0]
         raise InputError(path, f"{first['gene_id']} twice in {first['tissue']}", "a gene once")
-    return genes.reset_index(drop=True)
+    return genes[REFERENCE_GENES].reset_index(drop=True)
 
 
 def _counts(genes: pd.DataFrame, settings: TransferSettings) -> dict[str, object]:
