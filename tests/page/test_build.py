@@ -136,6 +136,29 @@ def test_a_table_that_was_not_made_gives_its_reason(tmp_path, run):
     assert "no such analysis" in growth.answer[0]
 
 
+def test_cards_of_an_external_cohort_name_the_tissue_that_was_sampled(tmp_path):
+    files = {"expression": "skin.tsv", "source": "Skin - Sun Exposed (Lower leg)"}
+    chosen = {"external": {"skin": files}, "transfer": {"models": ["joint_others"]}}
+    run = pages.made_up(tmp_path, 5, ["Lung"], [], **chosen)
+    predicted = {"model": "joint_others", "status": "ran", "comparison": "kept", "n_cases": 20,
+                 "n_controls": 30, "q": 0.01, "change": 0.2, "ci_low": 0.1, "ci_high": 0.3,
+                 "n_up": 3, "n_down": 4, "n_genes": 90}  # fmt: skip
+    rows = [predicted | {"tissue": "Lung", "role": "target", "rank": 1},
+            predicted | {"tissue": files["source"], "role": "source", "rank": None}]  # fmt: skip
+    groups = {"model": "joint_others", "genes": "all", "alignment": "log2", "median": 0.3,
+              "n_tissues": 1, "median_null_high": 0.1, "median_p": 0.01,
+              "median_related": None}  # fmt: skip
+    tables = {
+        "transfer/skin/predicted/joint_others.tsv": pd.DataFrame(rows),
+        "transfer/skin/groups/joint_others.tsv": pd.DataFrame([groups]),
+    }
+    results = pages.MadeUp(tmp_path, tables, run.results.config)
+    results.__dict__["summary"] = run.results.summary
+    differs, carries = (card.answer[0] for card in cards(results)[-2:])
+    assert f"{files['source']} itself tells 7 of 90 genes" in differs
+    assert f"from another cohort's {files['source']} (" in carries
+
+
 def test_card_of_landmarks_names_the_best_method_of_each_panel(tmp_path, run):
     row = {"genes": "all others", "level": "gene_wise", "tissue": "(mean of tissues)",
            "n_landmarks": 20, "n_genes": 39, "ci_low": 0.5, "ci_high": 0.9}  # fmt: skip
