@@ -38,8 +38,8 @@ def test_counts_of_other_things_are_none_of_people():
 
 
 def test_counts_of_genes_and_of_pairs_of_tissues_are_none_of_people():
-    reliability = pd.DataFrame({"tissue": ["Lung"], "n_samples": [90], "n_high": [2], "n_low": [7]})
-    traits = pd.DataFrame({"tissue": ["Lung"], "n_donors": [90], "n_high": [2], "n_low": [88]})
+    reliability = pd.DataFrame({"n_samples": [90], "n_high": [2], "n_moderate": [4], "n_low": [7]})
+    traits = pd.DataFrame({"n_donors": [90], "n_high": [2], "n_low": [88]})
     assert [len(of_enough_people(table, 10)) for table in (reliability, traits)] == [1, 0]
     status = pd.DataFrame({"pairs": ["informative"], "n_pairs": [3]})
     decoding = pd.DataFrame({"subset": ["all tissues"], "n_donors": [90], "n_pairs": [3]})

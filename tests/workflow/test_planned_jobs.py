@@ -98,6 +98,19 @@ def test_every_training_of_a_network_is_listed(jobs):
         assert f"results/demo/{place}.training.tsv" in trainings
 
 
+def test_shared_fits_of_a_network_are_listed_where_they_are_made(tmp_path):
+    config = yaml.safe_load((ROOT / "config/demo.yaml").read_text())
+    config["models"] = {
+        "mtm": {"class": "mtm", "sources": "others"},
+        "mtm_blood": {"of": "mtm", "sources": "source"},
+    }
+    config["evaluation"] = {"external": {"site": {"hold_out": "center", "values": ["C1"]}}}
+    config |= {"any_sources": {}, "transfer": {"models": ["mtm_blood"]}}
+    trainings, listed = trained_and_listed(plan(config, tmp_path))
+    assert "results/demo/external/site/models/mtm/fold0.training.tsv" in trainings
+    assert listed == trainings
+
+
 def test_one_model_tells_what_the_paper_lacks_and_lists_its_training_on_all(tmp_path):
     config = yaml.safe_load((ROOT / "config/demo.yaml").read_text())
     config |= {"models": {"mlp": {"class": "mlp"}}, "evaluation": {}, "any_sources": {}}
