@@ -111,6 +111,24 @@ def test_shared_fits_of_a_network_are_listed_where_they_are_made(tmp_path):
     assert listed == trainings
 
 
+def test_bundles_of_all_single_folds_pass_where_the_settings_say_so(tmp_path):
+    config = yaml.safe_load((ROOT / "config/demo.yaml").read_text())
+    config["models"] = {name: {"class": name} for name in ("ridge", "same_gene")}
+    config["evaluation"] = {"external": {"site": {"hold_out": "center", "values": ["C1"]}}}
+    config |= {"any_sources": {}, "transfer": {"models": ["ridge"]}}
+    config |= {"growth": {"donors": [20]}, "storage": {"drop_fold_bundles": ["ridge"]}}
+    bundles = {
+        str(job.output.bundle): job.output.bundle in job.temp_output
+        for job in plan(config, tmp_path)
+        if job.rule.name.startswith("train_")
+    }
+    places = ("models", "growth/20/models", "external/site/models")
+    for model, passes in (("ridge", True), ("same_gene", False)):
+        folds = [f"results/demo/{place}/{model}/fold0.safetensors" for place in places]
+        assert [bundles[name] for name in folds] == [passes] * 3
+    assert not bundles["results/demo/models/ridge/all.safetensors"]
+
+
 def test_one_model_tells_what_the_paper_lacks_and_lists_its_training_on_all(tmp_path):
     config = yaml.safe_load((ROOT / "config/demo.yaml").read_text())
     config |= {"models": {"mlp": {"class": "mlp"}}, "evaluation": {}, "any_sources": {}}
