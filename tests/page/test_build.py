@@ -101,6 +101,18 @@ def test_the_first_line_says_what_the_cohort_is(tmp_path, run):
     assert "MTM" not in " ".join(overview._unlike_published(run.results))
 
 
+def test_a_second_model_of_covariates_sees_no_tissue(tmp_path):
+    run = pages.made_up(tmp_path, 5, ["Lung"], [])
+    results, table = run.results, run.results.summary
+    other = table[table["model"] == "covariates"].assign(model="age_alone", mean_rho=0.9)
+    results.__dict__["summary"] = pd.concat([table, other], ignore_index=True)
+    results.config["models"]["age_alone"] = results.config["models"]["covariates"]
+    assert results.models[0] == "age_alone"
+    assert results.sources("age_alone") == "covariates alone"
+    assert results.best(one_source=True) in ("ridge", "mtm")
+    assert results.best(one_source=False) == "joint_others"
+
+
 def test_a_model_that_is_not_as_published_is_said_to_be_so(tmp_path):
     models = pages.MODELS | {"mtm": {"class": "mtm", "parameters": {"steps": 10}}}
     other = pages.made_up(
