@@ -134,6 +134,12 @@ def test_rows_of_few_people_stand_nowhere_and_the_page_says_so(tmp_path):
     assert "Rows of fewer" not in build_page(run.results, run.figures, run.symbols, run.places)
 
 
+def test_a_figure_is_drawn_again_with_the_configuration_of_the_run(run):
+    page = build_page(run.results, run.figures, run.symbols, run.places)
+    (line,) = (line for line in page.splitlines() if "--forcerun draw_fig2a" in line)
+    assert "with the <code>--configfile</code> of the run" in line
+
+
 def test_a_table_that_was_not_made_gives_its_reason(tmp_path, run):
     folder = tmp_path / "results"
     note = folder / "traits/summary.tsv"
