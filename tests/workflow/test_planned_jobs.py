@@ -129,6 +129,37 @@ def test_bundles_of_all_single_folds_pass_where_the_settings_say_so(tmp_path):
     assert not bundles["results/demo/models/ridge/all.safetensors"]
 
 
+def test_what_a_plan_or_a_figure_alone_takes_of_a_section_reruns_no_job(tmp_path):
+    config = yaml.safe_load((ROOT / "config/demo.yaml").read_text())
+    config["models"] = {name: {"class": name} for name in ("tissue_average", "ridge", "same_gene")}
+    config["models"]["tissue_average"]["sources"] = "others"
+    config |= {"evaluation": {}, "growth": {"donors": [20]}, "landmarks": {"n": 5}}
+    config["landmarks"]["methods"] = ["ridge"]
+    sections = ("traits", "disease", "disease_status", "growth", "transfer")
+    config |= {name: config.get(name, {}) | {"models": ["ridge"]} for name in sections}
+    config["any_sources"] = {"models": ["tissue_average"]}
+    more = {name: config[name] | {"models": ["ridge", "same_gene"]} for name in sections}
+    more["disease"] |= {"volcano_tissue": "Lung"}
+    more["disease_status"] |= {"tissue": "Thyroid", "contrast": "MHHTN"}
+    more["any_sources"] = {"models": None}
+    more["landmarks"] = config["landmarks"] | {"methods": ["ridge", "pcr"]}
+    rules = {
+        "find_contrasts", "compare_dysregulation", "predict_status", "associate_traits",
+        "score_growth", "score_sources", "predict_differences", "contrast_reference",
+        "transfer_model", "choose_landmarks", "score_landmarks",
+    }  # fmt: skip
+    before, after = (
+        {
+            (job.rule.name, *job.wildcards): dict(job.params.items())
+            for job in plan(settings, tmp_path)
+            if job.rule.name in rules
+        }
+        for settings in (config, config | more)
+    )
+    assert {rule for rule, *_ in before} == rules
+    assert {key for key, params in before.items() if after[key] != params} == set()
+
+
 def test_one_model_tells_what_the_paper_lacks_and_lists_its_training_on_all(tmp_path):
     config = yaml.safe_load((ROOT / "config/demo.yaml").read_text())
     config |= {"models": {"mlp": {"class": "mlp"}}, "evaluation": {}, "any_sources": {}}

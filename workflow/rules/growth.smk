@@ -97,7 +97,7 @@ else:
             gpu=gpu_resource,
         params:
             **HELD_OUT_PARAMS,
-            growth=GROWTH,
+            growth=for_jobs(GROWTH),
             accuracy=config["accuracy"],
             learned=model_learns,
             code=code_of("score_growth.py"),
