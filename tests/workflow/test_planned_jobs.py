@@ -143,10 +143,14 @@ def test_what_a_plan_or_a_figure_alone_takes_of_a_section_reruns_no_job(tmp_path
     more["disease_status"] |= {"tissue": "Thyroid", "contrast": "MHHTN"}
     more["any_sources"] = {"models": None}
     more["landmarks"] = config["landmarks"] | {"methods": ["ridge", "pcr"]}
+    config |= {"ranks": {"epochs": 1}, "imputation": {"methods": ["gaussian"]}}
+    more["ranks"] = {"epochs": 1, "perturbation": {"genes": ["XIST"]}}
+    more["imputation"] = {"methods": ["gaussian"], "probe_genes": 100}
     rules = {
         "find_contrasts", "compare_dysregulation", "predict_status", "associate_traits",
         "score_growth", "score_sources", "predict_differences", "contrast_reference",
-        "transfer_model", "choose_landmarks", "score_landmarks",
+        "transfer_model", "choose_landmarks", "score_landmarks", "fit_rank_encoder",
+        "score_ranks", "impute_genes",
     }  # fmt: skip
     before, after = (
         {

@@ -191,9 +191,9 @@ def models_of(section, *preferred, otherwise=MODELS[:1]):
 
 
 def for_jobs(section, *further):
-    """Return a section without what the plan alone takes of it, and `further`, what a figure does.
+    """Return a section without what the plan alone takes of it, and `further`, what others take.
 
-    Of a change of these no job of the section depends: it reruns none.
+    A change of these reruns no job that is told the rest.
     """
     left_out = ("models", "baseline", *further)
     return {name: value for name, value in section.items() if name not in left_out}
