@@ -5,6 +5,7 @@ import pytest
 from mtm.analyses.disease.status_tables import CURVE, RATES, STATUS, compare_inputs
 from mtm.figures import style
 from mtm.figures.registry import make_figure
+from mtm.statistics.small_counts import of_enough_people
 from mtm.vocabulary import BASELINE, OBSERVED, PREDICTED, SOURCE
 
 INPUTS = (OBSERVED, PREDICTED, SOURCE, BASELINE)
@@ -79,6 +80,15 @@ def test_without_the_baseline_and_without_nesting():
     figure, table = make_figure("fig3cd", made)
     assert set(table["selection"]) == {"all_folds"}
     assert len(figure.axes[1].get_xticks()) == 3
+
+
+def test_few_pairs_of_tissue_and_disease_are_no_few_people():
+    made = tables(7, ["MHA"])
+    kept = {name: of_enough_people(table, 10) for name, table in made.items()}
+    figure, _ = make_figure("fig3cd", kept)
+    whole, _ = make_figure("fig3cd", made)
+    said, known = ([text.get_text() for text in one.axes[2].texts] for one in (figure, whole))
+    assert said == known
 
 
 def test_where_nothing_ran_the_page_says_so():

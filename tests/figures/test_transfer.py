@@ -100,6 +100,22 @@ def test_strip_has_a_mark_for_every_tissue_and_alignment():
     assert sum(label.startswith("\N{BLACK STAR}") for label in labels) == 3
 
 
+def test_a_tissue_that_the_first_model_has_no_correlation_in_is_a_row():
+    made = tables(4, ("mtm", "ridge"))
+    first = made["agreement"]["agreement/mtm.tsv"]
+    # It tells everybody alike there.
+    first.loc[first["tissue"] == first["tissue"].iloc[1], "rho_log2fc"] = np.nan
+    figure, table = make_figure("transfer", strip_input(made))
+    labels = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    assert len(labels) == 5
+    assert labels[-1] == "Whole Blood, itself"
+    related = [label.startswith("\N{BLACK STAR}") for label in labels[:-1]]
+    assert related == sorted(related, reverse=True)
+    for ax, n in zip(figure.axes, (4, 5), strict=False):
+        marks = [line for line in ax.lines if line.get_linewidth() == 0]
+        assert sum(len(line.get_xdata()) for line in marks) == 3 * n
+
+
 @pytest.mark.parametrize(
     ("n_tissues", "models"), [(1, ("mtm",)), (9, ("mtm", "ridge")), (48, tuple("abcd"))]
 )

@@ -101,6 +101,18 @@ def test_the_first_line_says_what_the_cohort_is(tmp_path, run):
     assert "MTM" not in " ".join(overview._unlike_published(run.results))
 
 
+def test_a_second_model_of_covariates_sees_no_tissue(tmp_path):
+    run = pages.made_up(tmp_path, 5, ["Lung"], [])
+    results, table = run.results, run.results.summary
+    other = table[table["model"] == "covariates"].assign(model="age_alone", mean_rho=0.9)
+    results.__dict__["summary"] = pd.concat([table, other], ignore_index=True)
+    results.config["models"]["age_alone"] = results.config["models"]["covariates"]
+    assert results.models[0] == "age_alone"
+    assert results.sources("age_alone") == "covariates alone"
+    assert results.best(one_source=True) in ("ridge", "mtm")
+    assert results.best(one_source=False) == "joint_others"
+
+
 def test_a_model_that_is_not_as_published_is_said_to_be_so(tmp_path):
     models = pages.MODELS | {"mtm": {"class": "mtm", "parameters": {"steps": 10}}}
     other = pages.made_up(
@@ -122,6 +134,12 @@ def test_rows_of_few_people_stand_nowhere_and_the_page_says_so(tmp_path):
     assert "Rows of fewer" not in build_page(run.results, run.figures, run.symbols, run.places)
 
 
+def test_a_figure_is_drawn_again_with_the_configuration_of_the_run(run):
+    page = build_page(run.results, run.figures, run.symbols, run.places)
+    (line,) = (line for line in page.splitlines() if "--forcerun draw_fig2a" in line)
+    assert "with the <code>--configfile</code> of the run" in line
+
+
 def test_a_table_that_was_not_made_gives_its_reason(tmp_path, run):
     folder = tmp_path / "results"
     note = folder / "traits/summary.tsv"
@@ -134,6 +152,29 @@ def test_a_table_that_was_not_made_gives_its_reason(tmp_path, run):
     assert traits.answer == ["3 donors with an age. To have it: more donors."]
     growth = next(card for question, card in told.items() if "more donors" in question)
     assert "no such analysis" in growth.answer[0]
+
+
+def test_cards_of_an_external_cohort_name_the_tissue_that_was_sampled(tmp_path):
+    files = {"expression": "skin.tsv", "source": "Skin - Sun Exposed (Lower leg)"}
+    chosen = {"external": {"skin": files}, "transfer": {"models": ["joint_others"]}}
+    run = pages.made_up(tmp_path, 5, ["Lung"], [], **chosen)
+    predicted = {"model": "joint_others", "status": "ran", "comparison": "kept", "n_cases": 20,
+                 "n_controls": 30, "q": 0.01, "change": 0.2, "ci_low": 0.1, "ci_high": 0.3,
+                 "n_up": 3, "n_down": 4, "n_genes": 90}  # fmt: skip
+    rows = [predicted | {"tissue": "Lung", "role": "target", "rank": 1},
+            predicted | {"tissue": files["source"], "role": "source", "rank": None}]  # fmt: skip
+    groups = {"model": "joint_others", "genes": "all", "alignment": "log2", "median": 0.3,
+              "n_tissues": 1, "median_null_high": 0.1, "median_p": 0.01,
+              "median_related": None}  # fmt: skip
+    tables = {
+        "transfer/skin/predicted/joint_others.tsv": pd.DataFrame(rows),
+        "transfer/skin/groups/joint_others.tsv": pd.DataFrame([groups]),
+    }
+    results = pages.MadeUp(tmp_path, tables, run.results.config)
+    results.__dict__["summary"] = run.results.summary
+    differs, carries = (card.answer[0] for card in cards(results)[-2:])
+    assert f"{files['source']} itself tells 7 of 90 genes" in differs
+    assert f"from another cohort's {files['source']} (" in carries
 
 
 def test_card_of_landmarks_names_the_best_method_of_each_panel(tmp_path, run):

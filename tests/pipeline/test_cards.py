@@ -85,6 +85,21 @@ def test_what_a_scheduler_gave_is_left(monkeypatch, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_jobs_within_an_allocation_of_several_cards_take_one_each(monkeypatch, tmp_path):
+    monkeypatch.setenv("SLURM_JOB_ID", "12")
+    monkeypatch.setenv(VISIBLE, "0,1")
+    monkeypatch.setattr(cards.tempfile, "gettempdir", lambda: str(tmp_path))
+    with own_card(1):
+        assert os.environ[VISIBLE] == "0"
+        monkeypatch.setenv(VISIBLE, "0,1")
+        with own_card(1):
+            assert os.environ[VISIBLE] == "1"
+        # Cards of another allocation are others, whatever their numbers.
+        monkeypatch.setenv("SLURM_JOB_ID", "13")
+        with own_card(1):
+            assert os.environ[VISIBLE] == "0"
+
+
 def test_cards_are_counted_without_the_driver_and_none_is_no_reason_to_wait(tmp_path, monkeypatch):
     for name in ("nvidia0", "nvidia10", "nvidia2", "nvidiactl", "nvidia-uvm"):
         (tmp_path / name).touch()

@@ -277,6 +277,38 @@ def test_bad_value_says_which_key_what_was_found_and_what_is_allowed(changes, wh
     assert text in str(caught.value)
 
 
+TWO = {"a": {"class": "ridge"}, "b": {"class": "train_mean"}}
+
+
+@pytest.mark.parametrize(
+    ("values", "where"),
+    [
+        ({"pairs": [["a", "b"], ["a", "a"]]}, "comparison.pairs.1"),
+        ({"venn_models": ["a"]}, "comparison.venn_models"),
+        ({"venn_models": ["a", "a"]}, "comparison.venn_models"),
+        ({"venn_models": ["a", "b", "c", "d"]}, "comparison.venn_models"),
+    ],
+)
+def test_what_models_cannot_be_compared_by_is_refused_before_any_is_trained(values, where):
+    models = TWO | {"c": {"class": "covariates"}, "d": {"class": "same_gene"}}
+    with pytest.raises(InputError) as caught:
+        checked(models=models, comparison=values)
+    assert caught.value.where == f"config key {where}"
+
+
+@pytest.mark.parametrize(
+    "section",
+    ["growth", "transfer", "evaluation", "any_sources", "disease", "disease_status",
+     "gene_characteristics"],
+)  # fmt: skip
+def test_the_oracle_is_no_model_where_one_is_fitted_or_taken_elsewhere(section):
+    with pytest.raises(InputError) as caught:
+        checked(models=TWO, simulation={}, **{section: {"models": ["oracle"]}})
+    assert caught.value.where == f"config key {section}.models"
+    for able in ("traits", "representations"):
+        assert checked(models=TWO, simulation={}, **{able: {"models": ["oracle"]}})
+
+
 def test_gene_list_stands_in_for_a_gene_model():
     inputs = {**SMALLEST["inputs"], "gene_model": None, "gene_list": "genes.tsv"}
     assert checked(inputs=inputs)["inputs"]["gene_model"] is None

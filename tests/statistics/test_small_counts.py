@@ -37,6 +37,22 @@ def test_counts_of_other_things_are_none_of_people():
     assert len(of_enough_people(pd.DataFrame({"n_genes": [1, 2]}), 10)) == 2
 
 
+def test_counts_of_genes_and_of_pairs_of_tissues_are_none_of_people():
+    reliability = pd.DataFrame({"n_samples": [90], "n_high": [2], "n_moderate": [4], "n_low": [7]})
+    traits = pd.DataFrame({"n_donors": [90], "n_high": [2], "n_low": [88]})
+    assert [len(of_enough_people(table, 10)) for table in (reliability, traits)] == [1, 0]
+    status = pd.DataFrame({"pairs": ["informative"], "n_pairs": [3]})
+    decoding = pd.DataFrame({"subset": ["all tissues"], "n_donors": [90], "n_pairs": [3]})
+    elsewhere = pd.DataFrame({"tissue": ["Lung"], "n_samples": [90], "n_pairs": [3]})
+    kept = [len(of_enough_people(table, 10)) for table in (status, decoding, elsewhere)]
+    assert kept == [1, 1, 0]
+
+
+def test_people_of_a_reference_are_people():
+    table = pd.DataFrame({"n_cases": [50, 50], "n_reference_cases": [4, 60]})
+    assert of_enough_people(table, 10)["n_reference_cases"].tolist() == [60]
+
+
 @pytest.mark.parametrize(
     ("sentence", "told"),
     [

@@ -98,6 +98,72 @@ def test_every_training_of_a_network_is_listed(jobs):
         assert f"results/demo/{place}.training.tsv" in trainings
 
 
+def test_shared_fits_of_a_network_are_listed_where_they_are_made(tmp_path):
+    config = yaml.safe_load((ROOT / "config/demo.yaml").read_text())
+    config["models"] = {
+        "mtm": {"class": "mtm", "sources": "others"},
+        "mtm_blood": {"of": "mtm", "sources": "source"},
+    }
+    config["evaluation"] = {"external": {"site": {"hold_out": "center", "values": ["C1"]}}}
+    config |= {"any_sources": {}, "transfer": {"models": ["mtm_blood"]}}
+    trainings, listed = trained_and_listed(plan(config, tmp_path))
+    assert "results/demo/external/site/models/mtm/fold0.training.tsv" in trainings
+    assert listed == trainings
+
+
+def test_bundles_of_all_single_folds_pass_where_the_settings_say_so(tmp_path):
+    config = yaml.safe_load((ROOT / "config/demo.yaml").read_text())
+    config["models"] = {name: {"class": name} for name in ("ridge", "same_gene")}
+    config["evaluation"] = {"external": {"site": {"hold_out": "center", "values": ["C1"]}}}
+    config |= {"any_sources": {}, "transfer": {"models": ["ridge"]}}
+    config |= {"growth": {"donors": [20]}, "storage": {"drop_fold_bundles": ["ridge"]}}
+    bundles = {
+        str(job.output.bundle): job.output.bundle in job.temp_output
+        for job in plan(config, tmp_path)
+        if job.rule.name.startswith("train_")
+    }
+    places = ("models", "growth/20/models", "external/site/models")
+    for model, passes in (("ridge", True), ("same_gene", False)):
+        folds = [f"results/demo/{place}/{model}/fold0.safetensors" for place in places]
+        assert [bundles[name] for name in folds] == [passes] * 3
+    assert not bundles["results/demo/models/ridge/all.safetensors"]
+
+
+def test_what_a_plan_or_a_figure_alone_takes_of_a_section_reruns_no_job(tmp_path):
+    config = yaml.safe_load((ROOT / "config/demo.yaml").read_text())
+    config["models"] = {name: {"class": name} for name in ("tissue_average", "ridge", "same_gene")}
+    config["models"]["tissue_average"]["sources"] = "others"
+    config |= {"evaluation": {}, "growth": {"donors": [20]}, "landmarks": {"n": 5}}
+    config["landmarks"]["methods"] = ["ridge"]
+    sections = ("traits", "disease", "disease_status", "growth", "transfer")
+    config |= {name: config.get(name, {}) | {"models": ["ridge"]} for name in sections}
+    config["any_sources"] = {"models": ["tissue_average"]}
+    more = {name: config[name] | {"models": ["ridge", "same_gene"]} for name in sections}
+    more["disease"] |= {"volcano_tissue": "Lung"}
+    more["disease_status"] |= {"tissue": "Thyroid", "contrast": "MHHTN"}
+    more["any_sources"] = {"models": None}
+    more["landmarks"] = config["landmarks"] | {"methods": ["ridge", "pcr"]}
+    config |= {"ranks": {"epochs": 1}, "imputation": {"methods": ["gaussian"]}}
+    more["ranks"] = {"epochs": 1, "perturbation": {"genes": ["XIST"]}}
+    more["imputation"] = {"methods": ["gaussian"], "probe_genes": 100}
+    rules = {
+        "find_contrasts", "compare_dysregulation", "predict_status", "associate_traits",
+        "score_growth", "score_sources", "predict_differences", "contrast_reference",
+        "transfer_model", "choose_landmarks", "score_landmarks", "fit_rank_encoder",
+        "score_ranks", "impute_genes",
+    }  # fmt: skip
+    before, after = (
+        {
+            (job.rule.name, *job.wildcards): dict(job.params.items())
+            for job in plan(settings, tmp_path)
+            if job.rule.name in rules
+        }
+        for settings in (config, config | more)
+    )
+    assert {rule for rule, *_ in before} == rules
+    assert {key for key, params in before.items() if after[key] != params} == set()
+
+
 def test_one_model_tells_what_the_paper_lacks_and_lists_its_training_on_all(tmp_path):
     config = yaml.safe_load((ROOT / "config/demo.yaml").read_text())
     config |= {"models": {"mlp": {"class": "mlp"}}, "evaluation": {}, "any_sources": {}}

@@ -190,6 +190,15 @@ def models_of(section, *preferred, otherwise=MODELS[:1]):
     return named or preferred or otherwise
 
 
+def for_jobs(section, *further):
+    """Return a section without what the plan alone takes of it, and `further`, what others take.
+
+    A change of these reruns no job that is told the rest.
+    """
+    left_out = ("models", "baseline", *further)
+    return {name: value for name, value in section.items() if name not in left_out}
+
+
 # Models in the parts that He et al. 2023 give them, and the first covariates-only model.
 ROLES = config["comparison"]["roles"]
 REFERENCE_MODELS = [

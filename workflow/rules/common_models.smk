@@ -87,7 +87,7 @@ def with_members(name):
 
 def add_trainings(table, models, **runs):
     """Add a training table of every network among models and what they are made of."""
-    parts = {part for name in models for part in with_members(name)}
+    parts = {FITS[part] for name in models for part in with_members(name)}
     networks = [name for name in ITERATIVE_MODELS if name in parts]
     TRAININGS.extend(expand(table, model=networks, allow_missing=True, **runs))
 

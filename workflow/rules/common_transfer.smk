@@ -28,7 +28,7 @@ GENE_NAME_FILES = {
 def transfer_of(wildcards):
     """Return the settings of an external cohort: its contrast, and what all share."""
     own = EXTERNAL[wildcards.external]["contrast"]
-    return TRANSFER | ({"contrast": own} if own else {})
+    return for_jobs(TRANSFER) | ({"contrast": own} if own else {})
 
 
 def source_of(wildcards):

@@ -2,6 +2,7 @@ DISEASE = config["disease"]
 DISEASE_MODELS = models_of(
     "disease", ROLES["MTM"], DISEASE["baseline"], *REFERENCE_MODELS
 )
+CONTRAST_SETTINGS = for_jobs(DISEASE, "volcano_tissue", "volcano_contrast")
 
 
 rule find_contrasts:
@@ -31,7 +32,7 @@ rule find_contrasts:
         runtime=30,
     params:
         source=config["source"],
-        disease=DISEASE,
+        disease=CONTRAST_SETTINGS,
         code=code_of("find_contrasts.py"),
     message:
         "Finding cases and controls"
@@ -61,7 +62,7 @@ rule compare_dysregulation:
         runtime=120,
     params:
         **HELD_OUT_PARAMS,
-        disease=DISEASE,
+        disease=CONTRAST_SETTINGS,
         accuracy=config["accuracy"],
         code=code_of("compare_dysregulation.py"),
     message:

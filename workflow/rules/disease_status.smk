@@ -30,7 +30,7 @@ rule predict_status:
         runtime=480,
     params:
         **HELD_OUT_PARAMS,
-        status=STATUS,
+        status=for_jobs(STATUS, "tissue", "contrast"),
         min_de_genes=DISEASE["min_de_genes"],
         accuracy=config["accuracy"],
         code=code_of("predict_status.py"),

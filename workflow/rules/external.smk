@@ -113,6 +113,20 @@ if TAKEN_ELSEWHERE:
         message:
             "Training {wildcards.model} without {wildcards.evaluation}"
 
+    if PASSING_MODELS:
+
+        ruleorder: train_external_passing > train_external
+
+        use rule train_external as train_external_passing with:
+            output:
+                bundle=temp(
+                    "results/{cohort}/external/{evaluation}/models/{model}/fold{fold}.safetensors"
+                ),
+                training="results/{cohort}/external/{evaluation}/models/{model}/fold{fold}.training.tsv",
+            wildcard_constraints:
+                evaluation="|".join(PARTS) or "(?!)",
+                model="|".join(PASSING_MODELS),
+
     rule score_external:
         input:
             **HELD_OUT,

@@ -34,6 +34,19 @@ else:
         message:
             "Training {wildcards.model} on {wildcards.n_donors} donors, none of fold {wildcards.fold}"
 
+    if PASSING_MODELS:
+
+        ruleorder: train_growth_passing > train_growth
+
+        use rule train_growth as train_growth_passing with:
+            output:
+                bundle=temp(
+                    "results/{cohort}/growth/{n_donors}/models/{model}/fold{fold}.safetensors"
+                ),
+                training="results/{cohort}/growth/{n_donors}/models/{model}/fold{fold}.training.tsv",
+            wildcard_constraints:
+                model="|".join(PASSING_MODELS),
+
     use rule predict_fold as predict_growth with:
         input:
             bundle=of_its_fits(rules.train_growth.output.bundle),
@@ -84,7 +97,7 @@ else:
             gpu=gpu_resource,
         params:
             **HELD_OUT_PARAMS,
-            growth=GROWTH,
+            growth=for_jobs(GROWTH),
             accuracy=config["accuracy"],
             learned=model_learns,
             code=code_of("score_growth.py"),

@@ -1,4 +1,14 @@
 IMPUTATION = config["imputation"]
+# What codes and their probes alone take, and what imputation alone does.
+OF_CODES = ("probes", "penalty", "random_features", "probe_genes")
+OF_IMPUTED = (
+    "methods",
+    "shrinkage",
+    "pooled_samples",
+    "outlier",
+    "most_outliers",
+    "probes",
+)
 COUNTS = inputs_of("counts") if {"nb", "zinb"} & set(IMPUTATION["methods"]) else {}
 JOINT_MODELS = [
     name for name in FITTED_MODELS if config["models"][name]["class"] == "joint"
@@ -40,7 +50,7 @@ else:
             gpu=gpu_resource,
         params:
             contents=contents_of(COUNTS),
-            imputation=IMPUTATION,
+            imputation=for_jobs(IMPUTATION, *OF_CODES),
             accuracy=config["accuracy"],
             scaling=config["scaling"],
             code=code_of("impute_genes.py"),
@@ -89,7 +99,7 @@ else:
                 runtime=1440,
                 gpu=gpu_resource,
             params:
-                imputation=IMPUTATION,
+                imputation=for_jobs(IMPUTATION, *OF_IMPUTED),
                 accuracy=config["accuracy"],
                 scaling=config["scaling"],
                 source=config["source"],

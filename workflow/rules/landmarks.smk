@@ -40,7 +40,7 @@ else:
             runtime=480,
         params:
             contents=contents_of(LANDMARK_LIST),
-            landmarks=LANDMARKS,
+            landmarks=for_jobs(LANDMARKS, "methods"),
             scaling=config["scaling"],
             code=code_of("choose_landmarks.py"),
         message:
@@ -76,7 +76,7 @@ else:
             runtime=lambda wildcards: 720 if wildcards.method in NETWORKS else 120,
             gpu=gpu_resource,
         params:
-            landmarks=LANDMARKS,
+            landmarks=for_jobs(LANDMARKS, "methods"),
             accuracy=config["accuracy"],
             scaling=config["scaling"],
             code=code_of("score_landmarks.py"),

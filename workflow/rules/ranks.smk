@@ -34,7 +34,7 @@ else:
             gpu=gpu_resource,
         params:
             contents=contents_of(RANK_ENCODER),
-            ranks=RANKS,
+            ranks=for_jobs(RANKS, "components", "probes", "perturbation"),
             code=code_of("fit_rank_encoder.py"),
         message:
             "Training the encoder of rank values without the donors of fold {wildcards.fold}"
@@ -68,7 +68,7 @@ else:
             runtime=480,
             gpu=gpu_resource,
         params:
-            ranks=RANKS,
+            ranks=for_jobs(RANKS, "perturbation"),
             accuracy=config["accuracy"],
             scaling=config["scaling"],
             code=code_of("score_ranks.py"),
@@ -111,7 +111,7 @@ if RANKS["epochs"] and RANKS["perturbation"]["genes"]:
             runtime=480,
             gpu=gpu_resource,
         params:
-            ranks=RANKS,
+            ranks=for_jobs(RANKS, "components", "probes"),
             code=code_of("perturb_genes.py"),
         message:
             "Perturbing genes in sentences of held-out samples"

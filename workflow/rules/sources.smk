@@ -65,7 +65,7 @@ else:
         params:
             **HELD_OUT_PARAMS,
             folds=list(FOLDS),
-            any_sources=config["any_sources"],
+            any_sources=for_jobs(config["any_sources"]),
             learned=model_learns,
             accuracy=config["accuracy"],
             code=sources_code,

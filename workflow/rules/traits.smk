@@ -45,7 +45,7 @@ if TRAIT_COLUMNS:
             runtime=120,
         params:
             **HELD_OUT_PARAMS,
-            traits=TRAITS | {"columns": TRAIT_COLUMNS},
+            traits=for_jobs(TRAITS) | {"columns": TRAIT_COLUMNS},
             code=code_of("associate_traits.py"),
         message:
             "Comparing the trait associations of {wildcards.model} with observed ones"

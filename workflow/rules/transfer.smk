@@ -135,7 +135,7 @@ else:
         params:
             source=source_of,
             transfer=transfer_of,
-            disease=config["disease"],
+            disease=CONTRAST_SETTINGS,
             code=lambda wildcards: code_of(
                 "predict_differences.py", *model_modules(wildcards.model)
             ),

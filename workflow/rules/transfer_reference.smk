@@ -37,7 +37,7 @@ if WITH_REFERENCE:
             contents=contents_of(USERS_REFERENCE),
             source=source_of,
             transfer=transfer_of,
-            disease=config["disease"],
+            disease=CONTRAST_SETTINGS,
             code=code_of("contrast_reference.py"),
         message:
             "The reference of {wildcards.external}: {params.transfer[contrast]} in observed tissues"
@@ -83,7 +83,7 @@ if WITH_REFERENCE:
         params:
             source=source_of,
             transfer=transfer_of,
-            disease=config["disease"],
+            disease=CONTRAST_SETTINGS,
             code=lambda wildcards: code_of(
                 "transfer_model.py", *model_modules(wildcards.model)
             ),

@@ -275,9 +275,7 @@ def transfer_figure(table: pd.DataFrame) -> Figure:
     models = names.ordered(rows["model"])
     alignments = [name for name in ALIGNMENT_STYLES if name in set(rows["alignment"])]
     headline = rows["alignment"].iloc[0]
-    first = rows[(rows["model"] == models[0]) & (rows["alignment"] == headline)]
-    order = first.sort_values(["role", "related", "rho_log2fc"], ascending=False, kind="stable")
-    # "target" sorts after "source": targets first, the source itself last.
+    order = _tissues_in_order(rows, models, headline)
     tissues = list(order["tissue"])
     width = max(110.0, min(PAGE_MM, 62 + 50.0 * len(models)))
     drawing = new_figure(width, len(tissues) * ROW_MM + 40)
@@ -307,6 +305,14 @@ def transfer_figure(table: pd.DataFrame) -> Figure:
     total = int(table["n_models"].iloc[0])
     marks.note_first(drawing, len(models), total, "models", "transfer/agreement")
     return drawing
+
+
+def _tissues_in_order(rows: pd.DataFrame, models: list[str], headline: str) -> pd.DataFrame:
+    """Rows of the first model, of a later one where it has no correlation; a tissue each."""
+    by = [rows["alignment"] != headline, rows["model"].map(models.index)]
+    first = rows.iloc[np.lexsort(by[::-1])].drop_duplicates("tissue")
+    # "target" sorts after "source": targets first, the source itself last.
+    return first.sort_values(["role", "related", "rho_log2fc"], ascending=False, kind="stable")
 
 
 def _draw_model(

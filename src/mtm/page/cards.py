@@ -403,7 +403,7 @@ def _predicted(results: Results, name: str) -> Iterator[str]:
         if len(source):
             row = source.iloc[0]
             text += (
-                f". The blood itself tells {count(row['n_up'] + row['n_down'])} of "
+                f". {row['tissue']} itself tells {count(row['n_up'] + row['n_down'])} of "
                 f"{count(row['n_genes'])} genes"
             )
         yield f"{text}."
@@ -416,10 +416,11 @@ def _transfer(results: Results, name: str) -> Iterator[str]:
     if model is None:
         return
     row = rows(table, model=model).iloc[0]
-    own = results.config["external"][name].get("contrast")
-    contrast = contrast_label(own or results.config["transfer"]["contrast"])
+    of_cohort = results.config["external"][name]
+    contrast = contrast_label(of_cohort.get("contrast") or results.config["transfer"]["contrast"])
+    source = of_cohort.get("source") or results.config["source"]
     yield (
-        f"{contrast}, predicted from another cohort's {results.config['source']} "
+        f"{contrast}, predicted from another cohort's {source} "
         f"({names.title(model)}, alignment "
         f"{row['alignment']}): median ρ {number(row['median'])} with the fold changes of "
         f"{count(row['n_tissues'])} tissues here; permuted patients give up to "

@@ -101,15 +101,19 @@ class Results:
         return list(self.headline.index)
 
     def rivals(self) -> list[str]:
-        """Models that could be used: without the oracle and the covariates alone."""
+        """Models that could be used: without the oracle and those of covariates alone."""
         return [name for name in self.models if name in self.config["models"]
-                and name != self.reference]  # fmt: skip
+                and not self._sees_no_tissue(name)]  # fmt: skip
+
+    def _sees_no_tissue(self, model: str) -> bool:
+        """Whether a model knows covariates alone; the first of these is the reference."""
+        return model == self.reference or self.config["models"][model]["class"] == "covariates"
 
     def sources(self, model: str) -> str:
         """Say what of a donor a model is given."""
         if model not in self.config["models"]:
             return "the simulation's own truth"
-        if model == self.reference:
+        if self._sees_no_tissue(model):
             return "covariates alone"
         given = self.config["models"][model]["sources"]
         if given == "source":

@@ -41,11 +41,11 @@ def own_card(n_asked: int, folder: Path | None = None) -> Iterator[None]:
     folder
         Where the files of locks are, the same for all jobs of a user on a machine.
     """
-    before = os.environ.get(VISIBLE)
-    if n_asked and any(name in os.environ for name in SCHEDULERS):
+    before, names = os.environ.get(VISIBLE), cards()
+    if n_asked >= len(names) > 0 and _allocation():
         yield
         return
-    lock = _first_free(cards(), folder or _folder()) if n_asked else None
+    lock = _first_free(names, folder or _folder()) if n_asked else None
     if lock is not None or not n_asked:
         os.environ[VISIBLE] = lock[0] if lock else ""
     try:
@@ -58,9 +58,15 @@ def own_card(n_asked: int, folder: Path | None = None) -> Iterator[None]:
             os.close(lock[1])
 
 
+def _allocation() -> str:
+    """Return what a scheduler calls the job that this process runs in; "" without one."""
+    return next((os.environ[name] for name in SCHEDULERS if name in os.environ), "")
+
+
 def _folder() -> Path:
-    """Return this user's folder of locks on this machine."""
-    return Path(tempfile.gettempdir(), f"mtm-cards-{os.getuid()}")
+    """Return this user's folder of locks on this machine, or in an allocation."""
+    job = re.sub(r"[^A-Za-z0-9]", "-", _allocation())
+    return Path(tempfile.gettempdir(), "-".join(filter(None, [f"mtm-cards-{os.getuid()}", job])))
 
 
 def _first_free(names: list[str], folder: Path) -> tuple[str, int] | None:

@@ -1,9 +1,13 @@
 """Which models are set against each other."""
 # fmt: off
 
-from typing import ClassVar
+from collections.abc import Iterator
+from typing import Annotated, ClassVar
 
-from mtm.settings.base import Label, Section, key
+from pydantic import Field
+
+from mtm.errors import InputError
+from mtm.settings.base import Label, Once, Section, key
 
 # Keys of several analyses.
 COMPARED = key(None, "Models to compare; null takes the one in the part of MTM, `baseline` and the covariates-only model, as far as the run has them.")
@@ -29,4 +33,10 @@ class Comparison(Section):
     roles: Roles = Roles()
     pairs: tuple[tuple[str, str], ...] = key((), "Further pairs of models to compare, beside those of the paper.")
     venn_tissue: Label = key("Esophagus - Muscularis", "Tissue of the Venn diagram; where the cohort lacks it, its largest target tissue.")
-    venn_models: tuple[str, ...] | None = key(None, "Two or three models of the Venn diagram; null takes those in the parts of S2, S3 and MTM.")
+    venn_models: Annotated[tuple[str, ...], Field(min_length=2, max_length=3), Once] | None = key(None, "Two or three models of the Venn diagram; null takes those in the parts of S2, S3 and MTM.")
+
+    def disagreements(self) -> Iterator[InputError]:
+        """Refuse pairs of a model with itself."""
+        for place, (first, second) in enumerate(self.pairs):
+            if first == second:
+                yield InputError(f"pairs.{place}", f"{first!r} twice", "two different models")

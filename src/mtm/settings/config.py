@@ -46,6 +46,8 @@ CohortName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-
 ModelName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_]*$", max_length=64)]
 File = Annotated[str, Field(description="Path of the file.")]
 
+# Where a simulation's own truth may stand among models: it is fitted to nothing.
+OF_ORACLE = ("traits.models", "representations.models")
 # Names at least so alike differ by a slip of the hand.
 TYPO = 0.8
 
@@ -191,7 +193,7 @@ class Config(Section):
     def _unknown_models(self) -> Iterator[InputError]:
         """Yield names that sections have for models which the run has not."""
         known = {one for name, model in self.models.items() for one in names_of(name, model)}
-        known |= {"oracle"} if self.simulation is not None else set()
+        oracle = {"oracle"} if self.simulation is not None else set()
         comparison = self.comparison
         named = {f"{section}.models": value.models or () for section, value in self if hasattr(value, "models")}
         named |= {f"comparison.pairs.{place}": pair for place, pair in enumerate(comparison.pairs)}
@@ -199,7 +201,7 @@ class Config(Section):
         named["comparison.venn_models"] = comparison.venn_models or ()
         for where, names in named.items():
             for name in names:
-                if name not in known:
+                if name not in known | (oracle if where in OF_ORACLE else set()):
                     near = get_close_matches(name, known, n=1)
                     # Of a model that was taken out nothing is kept; what is mistyped is told.
                     if where == "storage.drop_fold_bundles" and not get_close_matches(name, known, 1, TYPO):

@@ -6,9 +6,11 @@ import pandas as pd
 
 # Columns that count people, or samples of one person each.
 OF_PEOPLE = (
-    "n_samples", "n_donors", "n_pairs", "n_predicted", "n_cases", "n_controls", "n_low", "n_high",
-    "n_training_samples", "n_held_out_donors", "n_held_out_source_donors",
+    "n_samples", "n_donors", "n_predicted", "n_cases", "n_controls", "n_reference_cases",
+    "n_reference_controls", "n_training_samples", "n_held_out_donors", "n_held_out_source_donors",
 )  # fmt: skip
+# Columns that do where another stands beside them; elsewhere pairs of tissues, genes of a class.
+BESIDE = {"n_pairs": "n_samples", "n_low": "n_donors", "n_high": "n_donors"}
 # A count of people in tables by tissue alone; elsewhere of anything.
 BY_TISSUE = "n"
 # "3 held-out donors", "at most 2 cases": a count, a word or two, whom it counts.
@@ -26,11 +28,12 @@ def of_enough_people(table: pd.DataFrame, fewest: int) -> pd.DataFrame:
     Parameters
     ----------
     table
-        Any table of a run; `OF_PEOPLE` are looked at where it has them.
+        Any table of a run; `OF_PEOPLE` and `BESIDE` are looked at where it has them.
     fewest
         People that a row must be of; 1 leaves every row.
     """
     names = [name for name in (*OF_PEOPLE, BY_TISSUE) if name in table]
+    names += [name for name, other in BESIDE.items() if {name, other} <= set(table)]
     if "tissue" not in table and BY_TISSUE in names:
         names.remove(BY_TISSUE)
     if fewest <= 1 or not names:

@@ -146,3 +146,13 @@ def test_a_table_goes_through_with_promoters_and_conservation(tmp_path):
     used = {"promoter", "conservation", "trees", "stack"}
     assert used <= set(accuracy["method"])
     assert "family" not in set(accuracy["method"])
+
+
+def test_without_the_network_no_card_is_needed(tmp_path):
+    write_table(tmp_path / "t.tsv")
+    settings = ProfileSettings(parts=("neighbours",), hidden=(1,), seen=(1,), n_folds=2)
+    # The rule asks for none then, and its job sees none.
+    _, accuracy = profile_tables(
+        None, settings, write_model(tmp_path / "m.gtf"), {"table": tmp_path / "t.tsv"}, "cuda"
+    )
+    assert "stack" in set(accuracy["method"])

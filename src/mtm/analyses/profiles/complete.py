@@ -106,7 +106,8 @@ def profile_tables(
     log.info(
         "%d genes, %d tissues; %s", table.n_genes, len(table.tissues), ", ".join(around.parts)
     )
-    device = choose_device(device)
+    # The network alone computes there; without it the rule asks for no card, and sees none.
+    device = choose_device(device) if "hybrid" in settings.parts else "cpu"
     accuracy = measure_accuracy(around, settings, device)
     return complete(around, settings, device), accuracy
 
