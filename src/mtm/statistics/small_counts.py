@@ -7,7 +7,8 @@ import pandas as pd
 # Columns that count people, or samples of one person each.
 OF_PEOPLE = (
     "n_samples", "n_donors", "n_pairs", "n_predicted", "n_cases", "n_controls", "n_low", "n_high",
-    "n_training_samples", "n_held_out_donors", "n_held_out_source_donors",
+    "n_training_samples", "n_held_out_donors", "n_held_out_source_donors", "n_reference_cases",
+    "n_reference_controls",
 )  # fmt: skip
 # A count of people in tables by tissue alone; elsewhere of anything.
 BY_TISSUE = "n"
