@@ -9,6 +9,8 @@ from scipy import stats
 
 from mtm.analyses.representations.codes import code_similarity
 from mtm.analyses.representations.decoding import (
+    DecodingPaths,
+    _compare_layer,
     decoding_codes,
     decoding_similarity,
     path_similarity,
@@ -497,3 +499,15 @@ def test_a_fold_in_which_nothing_can_be_compared_leaves_its_auc_open(run):
     _, _, summary = code_similarity(alone, folds, bundles, 19, 20, 0, key=KEY)
     rows = summary[summary["comparison"] == "all pairs"]
     assert np.isfinite(rows[["auc", "auc_fold_low", "auc_fold_high"]]).all(None)
+
+
+def test_a_fold_whose_paths_are_all_alike_hides_no_other_folds_rho():
+    rng = np.random.default_rng(0)
+    names = list(TISSUES[:4])
+    values = pd.DataFrame(rng.normal(size=(4, 30)), names)
+    expression = pearson_similarity(values)
+    one = expression.to_numpy()[None]
+    for by_fold in ([np.zeros((1, 4, 4)), one], [one, np.zeros((1, 4, 4))]):
+        paths = DecodingPaths([8], by_fold, [3, 5])
+        _, lines = _compare_layer({"model": "mtm"}, paths, 0, expression, 19, 1)
+        assert (lines[0]["fold_low"], lines[0]["fold_high"]) == pytest.approx((1, 1))
