@@ -146,11 +146,22 @@ def test_a_contrast_stands_once_whatever_kinds_name_it():
     }  # fmt: skip
 
 
-def test_a_status_in_words_is_listed_with_the_reason():
-    cohort = make_cohort(ill=["yes", "no"] * 60)
+@pytest.mark.parametrize("values", [["yes", "no"], [1, 2], [0, 1, 2], [0.0, 0.5, 1.0]])
+def test_a_status_of_another_coding_is_listed_with_the_reason(values):
+    # Of 0, 1 and 2 those that are 0 may be unknown, and 1 the controls.
+    cohort = make_cohort(ill=values * (120 // len(values)))
     _, table = table_of(cohort, DiseaseSettings(kinds=("status",), statuses=("ill",)))
     row = table.set_index("contrast").loc["ill", ["kind", "status", "reason"]]
     assert row.tolist() == ["status", "skipped", "not coded 0 and 1"]
+
+
+def test_a_status_may_be_unknown():
+    cohort = make_cohort(ill=[0, 1, -9, 99, np.nan] * 24)
+    labels, _ = table_of(
+        cohort, DiseaseSettings(kinds=("status",), statuses=("ill",), min_cases=9, min_controls=9)
+    )
+    lung = labels[labels["tissue"] == "Lung"]
+    assert lung["case"].value_counts().to_dict() == {0: 24, 1: 24}
 
 
 def test_a_cohort_without_any_label_gives_tables_that_say_so():

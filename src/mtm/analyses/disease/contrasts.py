@@ -77,7 +77,7 @@ def _label(
         status = _own_status(cohort, name)
         if status is None:
             leave_out(name, "status", "neither donors nor samples have such a column")
-        elif not np.isin(status, (0, 1)).any():
+        elif not _coded(status):
             leave_out(name, "status", "not coded 0 and 1")
         else:
             add(name, "status", status)
@@ -116,6 +116,12 @@ def _own_status(cohort: Cohort, name: str) -> np.ndarray | None:
     if name in cohort.samples:
         return pd.to_numeric(cohort.samples[name], errors="coerce").to_numpy(float)
     return None
+
+
+def _coded(status: np.ndarray) -> bool:
+    """Whether a status is coded 0 and 1; what is below 0, and GTEx's codes, are unknown."""
+    known = status[status >= 0]
+    return bool(np.isin(known, (0, 1)).any() and np.isin(known, (0, 1, *UNKNOWN_CODES)).all())
 
 
 def _not_used(history: Sequence[str], settings: DiseaseSettings) -> str:
