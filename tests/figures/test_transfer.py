@@ -100,6 +100,18 @@ def test_strip_has_a_mark_for_every_tissue_and_alignment():
     assert sum(label.startswith("\N{BLACK STAR}") for label in labels) == 3
 
 
+def test_a_tissue_that_the_first_model_does_not_tell_has_a_row_of_the_others():
+    # Constant predictions have no fold changes, and no rho.
+    made = tables(5, ("mtm", "ridge"))
+    first = made["agreement"]["agreement/mtm.tsv"]
+    missing = first["tissue"].iloc[1]
+    first.loc[first["tissue"] == missing, "rho_log2fc"] = np.nan
+    figure, _ = make_figure("transfer", strip_input(made))
+    labels = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    assert sum(missing in label for label in labels) == 1
+    assert labels[-1] == "Whole Blood, itself"
+
+
 @pytest.mark.parametrize(
     ("n_tissues", "models"), [(1, ("mtm",)), (9, ("mtm", "ridge")), (48, tuple("abcd"))]
 )

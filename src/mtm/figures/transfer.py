@@ -275,7 +275,9 @@ def transfer_figure(table: pd.DataFrame) -> Figure:
     models = names.ordered(rows["model"])
     alignments = [name for name in ALIGNMENT_STYLES if name in set(rows["alignment"])]
     headline = rows["alignment"].iloc[0]
-    first = rows[(rows["model"] == models[0]) & (rows["alignment"] == headline)]
+    # A tissue is where the first model has it, or else the first of those that do.
+    place = rows["model"].map(models.index) + len(models) * (rows["alignment"] != headline)
+    first = rows.loc[place.sort_values(kind="stable").index].drop_duplicates("tissue")
     order = first.sort_values(["role", "related", "rho_log2fc"], ascending=False, kind="stable")
     # "target" sorts after "source": targets first, the source itself last.
     tissues = list(order["tissue"])
