@@ -29,6 +29,16 @@ def test_a_row_of_some_but_few_people_goes(fewest, kept):
     assert of_enough_people(TABLE, fewest)["tissue"].tolist() == kept
 
 
+def test_people_of_the_reference_are_people():
+    table = pd.DataFrame(
+        {
+            "tissue": ["Lung", "Liver"], "n_reference_cases": [6, 30],
+            "n_reference_controls": [40, 30], "n_cases": [25, 25], "n_controls": [33, 33],
+        }
+    )  # fmt: skip
+    assert of_enough_people(table, 10)["tissue"].tolist() == ["Liver"]
+
+
 def test_counts_of_other_things_are_none_of_people():
     genes = pd.DataFrame({"step": ["matched", "duplicated"], "n": [900, 2]})
     assert len(of_enough_people(genes, 10)) == 2

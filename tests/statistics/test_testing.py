@@ -90,6 +90,9 @@ def test_permutation_p_counts_itself_and_ties():
     assert permutation_p(0.5, null) == 3 / 4
     assert permutation_p(0.8, null) == 1 / 4
     assert np.isnan(permutation_p(np.nan, null))
+    rounded = np.array([0.5 - 1e-8, 0.4])
+    assert permutation_p(0.5, rounded) == 1 / 3
+    assert permutation_p(0.5, rounded, rounding=1e-6) == 2 / 3
 
 
 def test_quantile_interval_is_of_finite_values():

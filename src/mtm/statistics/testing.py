@@ -7,6 +7,8 @@ from scipy import stats
 
 # Quantiles at the ends of a 95% interval.
 LIMITS = (0.025, 0.975)
+# What float32 may change of a correlation; a null is made of these.
+ROUNDING = 1e-6
 NORMAL_LIMIT = float(stats.norm.ppf(LIMITS[1]))
 
 
@@ -99,10 +101,16 @@ def rank_sum_p(a: np.ndarray, b: np.ndarray) -> float:
     return float(stats.mannwhitneyu(a, b, method="asymptotic").pvalue)
 
 
-def permutation_p(value: float, null: np.ndarray) -> float:
-    """One-sided P: (1 + null values at or above) / (1 + null values); NaN for no value."""
+def permutation_p(value: float, null: np.ndarray, rounding: float = 0.0) -> float:
+    """One-sided P: (1 + null values at or above) / (1 + null values); NaN for no value.
+
+    Null values that are below by no more than `rounding` count too: a permutation that changes
+    nothing has the value itself, and where the null is not computed to its last digit, nearly so.
+    """
+    if not np.isfinite(value):
+        return np.nan
     known = null[np.isfinite(null)]
-    return float((1 + (known >= value).sum()) / (1 + len(known))) if np.isfinite(value) else np.nan
+    return float((1 + (known >= value - rounding).sum()) / (1 + len(known)))
 
 
 def quantile_interval(values: np.ndarray) -> tuple[float, float]:

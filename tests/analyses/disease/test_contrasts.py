@@ -128,6 +128,42 @@ def test_medical_history_is_used_alone_where_it_is_known():
     assert set(table.loc[table["status"] == "ran", "contrast"]) == {"MHX"}
 
 
+def test_a_contrast_stands_once_whatever_kinds_name_it():
+    cohort = make_cohort(MHT2D=[1, 0] * 60, fibrosis=[0, 1] * 60)
+    cohort.samples["pathology_notes"] = "fibrosis"
+    kinds = ("medical_history", "status", "pathology")
+    settings = DiseaseSettings(
+        kinds=kinds, statuses=("MHT2D", "fibrosis"), pathology_terms=("fibrosis",)
+    )
+    labels, table = table_of(cohort, settings)
+    assert not labels.duplicated(["contrast", "sample_id"]).any()
+    assert dict(zip(labels["contrast"], labels["kind"], strict=True)) == {
+        "MHT2D": "medical_history", "fibrosis": "status"
+    }  # fmt: skip
+    left_out = table[table["reason"].str.startswith("another kind")]
+    assert set(zip(left_out["contrast"], left_out["kind"], strict=True)) == {
+        ("MHT2D", "status"), ("fibrosis", "pathology")
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("values", [["yes", "no"], [1, 2], [0, 1, 2], [0.0, 0.5, 1.0]])
+def test_a_status_of_another_coding_is_listed_with_the_reason(values):
+    # Of 0, 1 and 2 those that are 0 may be unknown, and 1 the controls.
+    cohort = make_cohort(ill=values * (120 // len(values)))
+    _, table = table_of(cohort, DiseaseSettings(kinds=("status",), statuses=("ill",)))
+    row = table.set_index("contrast").loc["ill", ["kind", "status", "reason"]]
+    assert row.tolist() == ["status", "skipped", "not coded 0 and 1"]
+
+
+def test_a_status_may_be_unknown():
+    cohort = make_cohort(ill=[0, 1, -9, 99, np.nan] * 24)
+    labels, _ = table_of(
+        cohort, DiseaseSettings(kinds=("status",), statuses=("ill",), min_cases=9, min_controls=9)
+    )
+    lung = labels[labels["tissue"] == "Lung"]
+    assert lung["case"].value_counts().to_dict() == {0: 24, 1: 24}
+
+
 def test_a_cohort_without_any_label_gives_tables_that_say_so():
     labels, table = table_of(make_cohort(), DiseaseSettings())
     assert labels.empty

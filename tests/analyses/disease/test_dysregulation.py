@@ -112,6 +112,16 @@ def test_labels_without_meaning_agree_above_zero_and_not_above_their_null():
     assert np.mean(rho) > 0.5
 
 
+def test_labels_that_no_permutation_changes_tell_nothing():
+    # All cases in one fold and all controls in another: rounding must not make a permutation of
+    # them fall below the labels themselves.
+    for seed in range(4):
+        observed, predicted, case, _, _ = planted(seed, n=40, n_genes=300)
+        sides = observed.astype(np.float32), predicted.astype(np.float32)
+        _, agreement = compare_expression(*sides, case, case.astype(int), SETTINGS)
+        assert agreement["rho_p"] == agreement["rho_chance_p"] == 1
+
+
 def test_permuted_labels_keep_each_folds_numbers():
     case, fold = np.arange(30) % 3 == 0, np.arange(30) // 10
     labels = permuted_labels(case, fold, 50, np.random.default_rng(0))

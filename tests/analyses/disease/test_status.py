@@ -163,6 +163,22 @@ def test_nested_genes_are_those_predictable_over_the_training_donors():
     np.testing.assert_array_equal(choice.of(training), expected)
 
 
+def test_a_gene_that_one_donor_of_a_fold_expresses_is_not_chosen_for_it():
+    # As of accuracy (methods 6.2): one coincidence of two donors would be a rho of 1.
+    rng = np.random.default_rng(5)
+    observed, predicted = rng.standard_normal((2, 60, 6))
+    predicted[:, 0] = observed[:, 0]
+    fold = np.repeat([0, 1, 2], 20)
+    for side in (observed, predicted):
+        side[:, 1:3] = -0.3
+    # Gene 1 is expressed by one donor of each fold, gene 2 by two.
+    observed[[3, 25, 47], 1] = predicted[[3, 25, 47], 1] = 4
+    some = [3, 12, 25, 31, 47, 58]
+    observed[some, 2] = predicted[some, 2] = 4
+    choice = GeneChoice(None, predicted, observed, fold, 0.3, 0.05, 5)
+    assert choice.of(np.arange(60)).tolist() == [0, 2]
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """Write a cohort whose disease shows in Lung, at a third in blood, and not in Liver."""

@@ -3,9 +3,9 @@ import pandas as pd
 import pytest
 from tests.analyses.profiles.made_up import TISSUES, table
 
-from mtm.analyses.profiles.complete import profile_tables
+from mtm.analyses.profiles.complete import profile_tables, surroundings_of
 from mtm.analyses.profiles.promoters import promoter_features, promoters_of, read_promoters
-from mtm.analyses.profiles.table import place, read_profiles
+from mtm.analyses.profiles.table import Table, place, read_profiles
 from mtm.errors import CannotDo, InputError
 from mtm.settings.profiles import ProfileSettings
 
@@ -156,3 +156,16 @@ def test_without_the_network_no_card_is_needed(tmp_path):
         None, settings, write_model(tmp_path / "m.gtf"), {"table": tmp_path / "t.tsv"}, "cuda"
     )
     assert "stack" in set(accuracy["method"])
+
+
+def test_a_second_copy_does_not_take_a_genes_conservation(tmp_path):
+    # As of gene_characteristics/genes/conservation.tsv: the copy's row has no value.
+    rows = [f"{g}.1\t0.{i}\n" for i, g in enumerate(GENES)] + [f"{GENES[3]}.1_PAR_Y\t\n"]
+    (tmp_path / "c.tsv").write_text("gene_id\tvalue\n" + "".join(rows))
+    genes = table(60).genes.set_axis(GENES)
+    around = surroundings_of(
+        Table(table(60).expr_log2, TISSUES, genes),
+        ProfileSettings(parts=("conservation",)),
+        conservation=tmp_path / "c.tsv",
+    )
+    assert around.fixed["conservation"].any(1).all()

@@ -9,6 +9,8 @@ from scipy import stats
 
 from mtm.analyses.representations.codes import code_similarity
 from mtm.analyses.representations.decoding import (
+    DecodingPaths,
+    _compare_layer,
     decoding_codes,
     decoding_similarity,
     path_similarity,
@@ -17,6 +19,7 @@ from mtm.analyses.representations.networks import bundles_by_model, untrained
 from mtm.analyses.representations.tissue_similarity import mean_log2_expression, pearson_similarity
 from mtm.analyses.representations.within_donors import (
     compare_donors,
+    mean_by_pair,
     sample_similarity,
     summarise_folds,
 )
@@ -118,6 +121,26 @@ def test_comparisons_are_those_of_plain_loops():
     assert everything["mean_between"] == pytest.approx(values[~same].mean(), abs=1e-6)
     assert found.rank_sum[0] == reference.statistic
     assert everything["p_as_paper"] == pytest.approx(reference.pvalue, rel=1e-3)
+
+
+def test_a_tissue_of_one_held_out_donor_counts_it_once():
+    # Tissue 1 has one donor, who has nobody to be compared with there, but has in tissue 0.
+    rng = np.random.default_rng(2)
+    donor, tissue = np.array([0, 1, 2, 2]), np.array([0, 0, 0, 1])
+    similarity = sample_similarity(rng.normal(size=(4, 5)))
+    alone = compare_donors(similarity, donor, tissue, 1, 2, (0, 0))
+    table = mean_by_pair([alone], ("Liver", "Lung"))
+    assert table.loc[0, ["n_donors", "n_comparisons"]].tolist() == [1, 2]
+    assert table.loc[0, "mean_within"] == pytest.approx(similarity[2, 3])
+    assert table.loc[0, "mean_between"] == pytest.approx(similarity[3, :2].mean())
+
+    others = np.repeat([3, 4], 2), np.tile([0, 1], 2)
+    more = sample_similarity(rng.normal(size=(4, 5)))
+    full = compare_donors(more, *others, 1, 2, (0, 1))
+    both = mean_by_pair([alone, full], ("Liver", "Lung")).loc[0]
+    assert both["n_donors"] == 3
+    own = [similarity[2, 3], more[0, 1], more[2, 3]]
+    assert both["mean_within"] == pytest.approx(np.mean(own))
 
 
 def test_a_bootstrap_sample_weighs_donors_and_never_compares_one_with_itself():
@@ -476,3 +499,15 @@ def test_a_fold_in_which_nothing_can_be_compared_leaves_its_auc_open(run):
     _, _, summary = code_similarity(alone, folds, bundles, 19, 20, 0, key=KEY)
     rows = summary[summary["comparison"] == "all pairs"]
     assert np.isfinite(rows[["auc", "auc_fold_low", "auc_fold_high"]]).all(None)
+
+
+def test_a_fold_whose_paths_are_all_alike_hides_no_other_folds_rho():
+    rng = np.random.default_rng(0)
+    names = list(TISSUES[:4])
+    values = pd.DataFrame(rng.normal(size=(4, 30)), names)
+    expression = pearson_similarity(values)
+    one = expression.to_numpy()[None]
+    for by_fold in ([np.zeros((1, 4, 4)), one], [one, np.zeros((1, 4, 4))]):
+        paths = DecodingPaths([8], by_fold, [3, 5])
+        _, lines = _compare_layer({"model": "mtm"}, paths, 0, expression, 19, 1)
+        assert (lines[0]["fold_low"], lines[0]["fold_high"]) == pytest.approx((1, 1))

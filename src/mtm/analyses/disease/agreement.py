@@ -9,7 +9,7 @@ from scipy.special import ndtri
 from mtm.settings.disease import DiseaseSettings
 from mtm.statistics.correlation import row_correlation
 from mtm.statistics.jackknife import JackknifeError, fisher_interval
-from mtm.statistics.testing import permutation_p
+from mtm.statistics.testing import ROUNDING, permutation_p
 from mtm.vocabulary import DIRECTIONS
 
 KEY = ["model", "definition", "selection", "tissue", "contrast"]
@@ -70,10 +70,10 @@ def agreement_of(
         "rho_ci_high": ci_high,
         "rho_null_low": float(np.quantile(null, 0.025)),
         "rho_null_high": float(np.quantile(null, 0.975)),
-        "rho_p": permutation_p(rho, null),
+        "rho_p": permutation_p(rho, null, ROUNDING),
         "rho_chance_mean": float(chance.mean()),
         "rho_chance_high": float(np.quantile(chance, 0.95)),
-        "rho_chance_p": permutation_p(rho, chance),
+        "rho_chance_p": permutation_p(rho, chance, ROUNDING),
         "rho_log2fc_de": float(row_correlation(observed[de_observed], predicted[de_observed])[0])
         if de_observed.sum() > 2
         else np.nan,

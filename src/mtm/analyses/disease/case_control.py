@@ -102,7 +102,8 @@ def fold_changes_without(
     Returns
     -------
     np.ndarray
-        Shape ``(n_draws, n_genes)``, of the type of `expr_tpm`.
+        Shape ``(n_draws, n_genes)``, of the type of `expr_tpm`; NaN where a draw leaves no case,
+        or no control.
     """
     counted = np.ones(len(case), bool) if counted is None else counted
     position = np.minimum(gone, len(case) - 1)
@@ -117,8 +118,8 @@ def fold_changes_without(
         changed = np.flatnonzero(own.any(1))
         (first, second), of_first, of_second = position[changed].T, *own[changed].T[..., None]
         left = total - expr_tpm[first] * of_first - expr_tpm[second] * of_second
-        n_left = np.maximum(member.sum() - own[changed].sum(1, keepdims=True), 1)
-        left = np.maximum(left, 0) / n_left.astype(expr_tpm.dtype)
-        side[changed] = np.log2(left + expr_tpm.dtype.type(pseudo_count))
+        n_left = (member.sum() - own[changed].sum(1, keepdims=True)).astype(expr_tpm.dtype)
+        left = np.maximum(left, 0) / np.where(n_left > 0, n_left, number(np.nan))
+        side[changed] = np.log2(left + number(pseudo_count))
         sides.append(side)
     return sides[0] - sides[1]

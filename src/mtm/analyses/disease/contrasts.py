@@ -56,29 +56,31 @@ def _label(
     kinds = settings.kinds
     if kinds is None:
         kinds = ("status", "medical_history") if history else KINDS[1:]
-    parts, left_out = [], []
+    parts, left_out = {}, []
 
     def leave_out(contrast: str, kind: str, reason: str) -> None:
         left_out.append({"contrast": contrast, "kind": kind, "tissue": "", "reason": reason})
         log.info("no contrast %s (%s): %s", contrast, kind, reason)
 
+    def add(contrast: str, kind: str, status: np.ndarray) -> None:
+        if contrast in parts:
+            leave_out(contrast, kind, "another kind has a contrast of this name")
+        else:
+            parts[contrast] = _of_samples(cohort, contrast, kind, status)
+
     for column, reason in _without_history(cohort.donors, history, kinds, settings).items():
         leave_out(column, "medical_history", reason)
-    if "medical_history" in kinds:
-        for column in history:
-            status = pd.to_numeric(cohort.donors[column], errors="coerce")
-            parts.append(
-                _of_samples(cohort, column, "medical_history", _of_donors(cohort, status))
-            )
+    for column in history if "medical_history" in kinds else ():
+        status = pd.to_numeric(cohort.donors[column], errors="coerce")
+        add(column, "medical_history", _of_donors(cohort, status))
     for name in settings.statuses if "status" in kinds else ():
-        if name in cohort.donors:
-            status = _of_donors(cohort, pd.to_numeric(cohort.donors[name], errors="coerce"))
-        elif name in cohort.samples:
-            status = pd.to_numeric(cohort.samples[name], errors="coerce").to_numpy(float)
-        else:
+        status = _own_status(cohort, name)
+        if status is None:
             leave_out(name, "status", "neither donors nor samples have such a column")
-            continue
-        parts.append(_of_samples(cohort, name, "status", status))
+        elif not _coded(status):
+            leave_out(name, "status", "not coded 0 and 1")
+        else:
+            add(name, "status", status)
     if "pathology" in kinds:
         notes = cohort.samples.get("pathology_notes")
         if notes is None:
@@ -87,7 +89,7 @@ def _label(
             leave_out("(all)", "pathology", "the config names no term (disease.pathology_terms)")
         else:
             for term in settings.pathology_terms:
-                parts.append(_of_samples(cohort, term, "pathology", noted(notes, term)))
+                add(term, "pathology", noted(notes, term))
     else:
         leave_out("(all)", "pathology", _not_used(history, settings))
     if "hardy" in kinds:
@@ -99,11 +101,27 @@ def _label(
         else:
             hardy = pd.to_numeric(cohort.donors["hardy"], errors="coerce")
             status = hardy.isin(settings.hardy_cases).astype(float).where(hardy.notna())
-            parts.append(_of_samples(cohort, name, "hardy", _of_donors(cohort, status)))
+            add(name, "hardy", _of_donors(cohort, status))
     else:
         leave_out("(all)", "hardy", _not_used(history, settings))
-    labelled = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=LABELS)
-    return labelled, left_out
+    if not parts:
+        return pd.DataFrame(columns=LABELS), left_out
+    return pd.concat(parts.values(), ignore_index=True), left_out
+
+
+def _own_status(cohort: Cohort, name: str) -> np.ndarray | None:
+    """Values of a column of donors or samples, one a sample, NaN for text; None without it."""
+    if name in cohort.donors:
+        return _of_donors(cohort, pd.to_numeric(cohort.donors[name], errors="coerce"))
+    if name in cohort.samples:
+        return pd.to_numeric(cohort.samples[name], errors="coerce").to_numpy(float)
+    return None
+
+
+def _coded(status: np.ndarray) -> bool:
+    """Whether a status is coded 0 and 1; what is below 0, and GTEx's codes, are unknown."""
+    known = status[status >= 0]
+    return bool(np.isin(known, (0, 1)).any() and np.isin(known, (0, 1, *UNKNOWN_CODES)).all())
 
 
 def _not_used(history: Sequence[str], settings: DiseaseSettings) -> str:

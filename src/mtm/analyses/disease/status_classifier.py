@@ -30,6 +30,8 @@ from mtm.statistics.correlation import fisher_z
 PATH_TOLERANCE, TOLERANCE, MAX_ITER = 1e-3, 1e-4, 2000
 PIECE = 5
 CONSTANT_SHARE = 1e-6
+# A gene has a correlation from so many values that differ from its commonest one (methods 6.2).
+LEAST_APART, HEAD = 2, 8
 REPEAT, PERMUTED, HALF = "repeat", "permuted", "half"
 
 
@@ -196,16 +198,29 @@ class GeneChoice:
 
 
 def _correlation(predicted: np.ndarray, observed: np.ndarray) -> np.ndarray:
-    """Pearson's rho of each gene: 0 for a constant prediction, NaN for a constant observation."""
+    """Pearson's rho of each gene: 0 for a fixed prediction, NaN for a fixed observation.
+
+    As `mtm.statistics.kernels.pearson`, whose import would slow the workers' start.
+    """
     p, o = predicted - predicted.mean(0), observed - observed.mean(0)
     norms = [np.sqrt(np.einsum("ng,ng->g", side, side)) for side in (p, o)]
-    bounds = [
-        norm_ <= CONSTANT_SHARE * len(side) ** 0.5 * np.abs(side).max(0)
-        for norm_, side in zip(norms, (predicted, observed), strict=True)
-    ]
+    fixed = [_fixed(side, norm_) for norm_, side in zip(norms, (predicted, observed), strict=True)]
     product = np.maximum(norms[0] * norms[1], np.finfo(np.float32).tiny)
     rho = np.einsum("ng,ng->g", p, o) / product
-    return np.where(bounds[1], np.nan, np.where(bounds[0], 0.0, rho))
+    return np.where(fixed[1], np.nan, np.where(fixed[0], 0.0, rho))
+
+
+def _fixed(values: np.ndarray, norm_: np.ndarray) -> np.ndarray:
+    """Whether genes, ``(n_donors, n_genes)``, vary in fewer than `LEAST_APART` donors."""
+    tolerance = CONSTANT_SHARE * np.abs(values).max(0)
+    fixed = norm_ <= tolerance * len(values) ** 0.5
+    # Where all values but one are equal, so are two of any three: their median.
+    commonest = np.median(values[:3], axis=0)
+    # The first donors tell it of most genes.
+    some = np.flatnonzero((np.abs(values[:HEAD] - commonest) > tolerance).sum(0) < LEAST_APART)
+    apart = (np.abs(values[:, some] - commonest[some]) > tolerance[some]).sum(0)
+    fixed[some] |= apart < LEAST_APART
+    return fixed
 
 
 @dataclass(frozen=True)

@@ -54,7 +54,9 @@ def surroundings_of(
         fixed["promoter"] = promoter_features(sequences)
     if conservation is not None:
         scores = read_tsv(conservation, ["gene_id", "value"], dtype={"gene_id": str})
-        by_gene = {gene_key(name).stable_id: v for name, v in scores[["gene_id", "value"]].values}
+        # Second copies of a gene (PAR_Y) stand there too, without a value.
+        scores = scores[["gene_id", "value"]].dropna()
+        by_gene = {gene_key(name).stable_id: v for name, v in scores.values}
         value = [by_gene.get(gene_key(name).stable_id, np.nan) for name in table.genes.index]
         if np.isfinite(value := np.array(value, float)).any():
             fixed["conservation"] = conservation_features(value)

@@ -245,7 +245,9 @@ def _compare_layer(
     table.insert(table.columns.get_loc("path_similarity"), "n_donors", n_donors)
     row, column = np.triu_indices(len(names), 1)
     known = table["expression_similarity"].to_numpy()
-    rho = [stats.spearmanr(part[layer][row, column], known)[0] for part in paths.by_fold]
+    # A fold whose paths are all alike has none.
+    of_folds = [part[layer][row, column] for part in paths.by_fold]
+    rho = [stats.spearmanr(one, known)[0] for one in of_folds if np.ptp(one) > 0] or [np.nan]
     about = key | {
         "n_donors": n_donors,
         "mean_similarity": float(table["path_similarity"].to_numpy().mean()),

@@ -226,15 +226,18 @@ def _matched(similarity: np.ndarray, row_of: np.ndarray) -> tuple[np.ndarray, pd
             terms[(slice(None), *place)] = 0
             sums[:, both[:, None], others[None]] += terms
             of_donor = terms.sum(2)
-            row = np.array([len(both), of_donor[0].sum(), *(of_donor[1:] / of_donor[0]).sum(1)])
+            row = np.array([len(both), of_donor[0].sum(), *(of_donor[1:] / of_donor[0]).sum(1), 1])
             key = (min(a, b), max(a, b))
             pairs[key] = pairs.get(key, 0) + row
     table = pd.DataFrame(
         [(*key, *row) for key, row in sorted(pairs.items())],
-        columns=["tissue_a", "tissue_b", "n_donors", "n_comparisons", "within", "between", "auc"],
-    )
-    # Both tissues have been the anchor's.
-    table[["n_donors", "within", "between", "auc"]] /= 2
+        columns=["tissue_a", "tissue_b", "n_donors", "n_comparisons", "within", "between", "auc",
+                 "n_ways"],
+    )  # fmt: skip
+    # Both tissues have been the anchor's; one of them where the other has a single donor, whom
+    # nobody can be compared with there.
+    means = ["n_donors", "within", "between", "auc"]
+    table[means] = table[means].div(table.pop("n_ways"), axis=0)
     return sums, table.astype({"tissue_a": int, "tissue_b": int})
 
 

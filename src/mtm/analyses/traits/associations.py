@@ -42,7 +42,7 @@ from mtm.settings.traits import TraitSettings
 from mtm.statistics.correlation import CONSTANT_TOLERANCE, fisher_z, row_correlation
 from mtm.statistics.jackknife import LeftOut, fisher_interval
 from mtm.statistics.over_tissues import known_mean
-from mtm.statistics.testing import permutation_p, quantile_interval
+from mtm.statistics.testing import ROUNDING, permutation_p, quantile_interval
 from mtm.vocabulary import RAN, SKIPPED, Reading
 
 log = logging.getLogger(__name__)
@@ -255,7 +255,7 @@ class View:
             "null_low": null_low,
             "null_high": null_high,
             # The null is of the sampled genes, and so is what is compared with it.
-            "p": permutation_p(without[0][0], null),
+            "p": permutation_p(without[0][0], null, ROUNDING),
             **self._split(few, draws.halves[self.donors].to_numpy(np.float32)),
             "rho_covariates": float(row_correlation(r["covariates"], r["observed"])[0])
             if "covariates" in r

@@ -12,7 +12,7 @@ from mtm.analyses.traits.draws import TraitDraws
 from mtm.statistics.correlation import FISHER_LIMIT, fisher_z
 from mtm.statistics.jackknife import JackknifeError, error_of_median, fisher_interval
 from mtm.statistics.over_tissues import known_mean, over_tissues
-from mtm.statistics.testing import permutation_p, quantile_interval
+from mtm.statistics.testing import ROUNDING, permutation_p, quantile_interval
 from mtm.vocabulary import MEDIAN_OF_TISSUES, RAN
 
 KEY = ["model", "definition", "trait", "tissue"]
@@ -75,7 +75,8 @@ def with_medians(
         null = _median(np.stack([tissue.null for tissue in tissues]))
         median["null_low"], median["null_high"] = quantile_interval(null)
         sampled = _median(np.array([tissue.rho for tissue in tissues]))
-        median |= {"null_mean": known_mean(null), "p": permutation_p(float(sampled), null)}
+        median["null_mean"] = known_mean(null)
+        median["p"] = permutation_p(float(sampled), null, ROUNDING)
         median |= {name: round(median[name]) for name in ("n_donors", "n_genes")}
         return median | {"status": RAN, "reason": ""}
 

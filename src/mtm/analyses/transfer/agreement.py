@@ -36,7 +36,12 @@ from mtm.statistics.correlation import fisher_z, row_correlation
 from mtm.statistics.jackknife import LeftOut, fisher_interval
 from mtm.statistics.over_tissues import known_mean
 from mtm.statistics.rank_sum import rank_sum
-from mtm.statistics.testing import benjamini_hochberg, permutation_p, quantile_interval
+from mtm.statistics.testing import (
+    ROUNDING,
+    benjamini_hochberg,
+    permutation_p,
+    quantile_interval,
+)
 from mtm.vocabulary import RAN, TARGET
 
 AGREEMENT = ["model", "alignment", "genes", *REFERENCE, "n_cases", "n_controls", "n_genes",
@@ -215,7 +220,7 @@ class _Compared:
             "null_mean": float(known_mean(null)),
             "null_low": null_low,
             "null_high": null_high,
-            "p": permutation_p(rho, null),
+            "p": permutation_p(rho, null, ROUNDING),
             "sign_consistency": float((np.sign(predicted) == np.sign(reference)).mean()),
             "level_error_log2": float(np.median(self.level_error_log2[kept])),
         }

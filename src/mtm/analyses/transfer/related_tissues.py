@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from mtm.statistics.testing import permutation_p, rank_sum_p
+from mtm.statistics.testing import ROUNDING, permutation_p, rank_sum_p
 from mtm.vocabulary import TARGET
 
 # He et al. 2023, section 3.5: tissues and median rho, P of the rank-sum test.
@@ -45,7 +45,7 @@ def compare_groups(table: pd.DataFrame, null: Mapping[tuple, np.ndarray]) -> pd.
             "median_level_error_log2": part["level_error_log2"].median(),
             "median": np.median(rho),
             "median_null_high": np.nanquantile(medians, 0.975),
-            "median_p": permutation_p(float(np.median(rho)), medians),
+            "median_p": permutation_p(float(np.median(rho)), medians, ROUNDING),
             "n_related": int(related.sum()),
             "n_other": int((~related).sum()),
         }
@@ -57,7 +57,7 @@ def compare_groups(table: pd.DataFrame, null: Mapping[tuple, np.ndarray]) -> pd.
             row["difference"] = row["median_related"] - row["median_other"]
             gaps = np.median(permuted[:, related], 1) - np.median(permuted[:, ~related], 1)
             row["p_as_paper"] = rank_sum_p(rho[related], rho[~related])
-            row["permuted_p"] = permutation_p(row["difference"], gaps)
+            row["permuted_p"] = permutation_p(row["difference"], gaps, 2 * ROUNDING)
         rows.append(row | {f"paper_{key}": value for key, value in PAPER.items()})
     columns = ["model", "alignment", "genes", "n_tissues", "median", "median_null_high",
                "median_p", "n_related", "median_related", "n_other", "median_other",
