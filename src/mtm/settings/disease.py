@@ -34,7 +34,7 @@ class DiseaseSettings(Section):
     section: ClassVar = "disease"
 
     kinds: Annotated[tuple[Kind, ...], Once] | None = key(None, "Where cases come from - columns of medical history (controlled access), terms in the pathology notes of the tissue, classes of death, statuses of your own. null takes statuses, and medical history where the cohort has it, else the other two.")
-    statuses: Names = key((), "Columns of donors or samples coded 0 and 1, a case. Own covariates with the use `status` (`columns.covariates`) are added.")
+    statuses: Names = key((), "Columns of donors or samples coded 0 and 1, a case; empty, below 0 and 96 to 99 are unknown, any other value leaves the column out. Own covariates with the use `status` (`columns.covariates`) are added.")
     medical_history: Names | None = key(tuple(DISEASES), "Columns of `cohort/donors.tsv` coded 0 and 1. Of the default, the diseases of He et al. 2023, those that the cohort lacks are listed and left out; of any other list they stop the run. null takes every such column that starts with MH.")
     pathology_terms: Names = key(("atherosclerosis", "steatosis", "hashimoto", "emphysema", "gastritis", "fibrosis"), "A sample is a case when the pathology note of its own tissue has the term, at the start of a word and not negated.")
     hardy_cases: Annotated[tuple[Annotated[int, Field(ge=0, le=4)], ...], Once] = key((0,), "Hardy classes that are cases, against all others; 0 is death on a ventilator.")

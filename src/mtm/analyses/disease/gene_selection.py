@@ -8,6 +8,7 @@ from mtm.analyses.accuracy.predictable_genes import PAPER_RHO
 from mtm.predictions.tissues import BLOCK_GENES, Tissue
 from mtm.settings.accuracy import AccuracySettings
 from mtm.statistics.correlation import fisher_z
+from mtm.statistics.coupled_folds import coupling
 from mtm.statistics.kernels import pearson, pearson_without
 from mtm.statistics.testing import benjamini_hochberg
 from mtm.vocabulary import SELECTIONS, Reading
@@ -30,7 +31,8 @@ def predictable_elsewhere(
     """Which genes are predictable over the held-out donors of all folds but one.
 
     Headline: Fisher-z averaged rho of the other folds above the config's bound, with q below its
-    bound; P from the normal distribution of Fisher's z, one-sided. Paper: rho of the other folds'
+    bound; P from the normal distribution of Fisher's z, one-sided, as wide as folds that learn
+    from each other make it (methods 6.18), whatever the model. Paper: rho of the other folds'
     values in TPM, put together, above 0.3.
 
     Returns
@@ -63,7 +65,9 @@ def predictable_elsewhere(
         total = weights.sum(0) - weights[index]
         with np.errstate(invalid="ignore", divide="ignore"):
             mean_z = (weighted.sum(0) - weighted[index]) / total
-        p = np.where(total > 0, stats.norm.sf(mean_z * np.sqrt(total)), np.nan)
+        others = (np.arange(n_folds) != index) & (sizes >= accuracy.min_donors_per_fold)
+        ratio = coupling(sizes[others], sizes[others] - 3, sizes.sum())
+        p = np.where(total > 0, stats.norm.sf(mean_z * np.sqrt(total) / ratio), np.nan)
         q = benjamini_hochberg(p)
         high = np.tanh(mean_z) > accuracy.predictable_rho
         chosen[index] = high & (q < accuracy.predictable_q)
