@@ -126,6 +126,9 @@ def _chosen(reader: "_Fields", settings: External, measured: pd.Series) -> pd.Da
     leave_out(~kept & ~later, "neither kept nor a follow-up")
     leave_out(donor.isna(), "nobody's sample")
     leave_out(kept & ~cases & ~controls, f"neither case nor control: {group.field} " + value)
+    # Whichever sample stands first would say which group it is.
+    of_group = [set(donor[kept & (reason == "") & rows]) for rows in (cases, controls)]
+    leave_out(kept & donor.isin(set.intersection(*of_group)), "of a person in both groups")
     leave_out(repeated(kept), "a further sample of the person")
     people = set(donor[(reason == "") & kept])
     leave_out(later & ~donor.isin(people), "a follow-up of nobody who is kept")
