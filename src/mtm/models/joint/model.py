@@ -323,6 +323,10 @@ class Joint(Predictor):
             arrays |= loadings.arrays(f"fit/{number}/")
         return arrays
 
+    def forget(self, tissues: np.ndarray) -> None:
+        """Let some tissues tell nothing, and nothing be told of them."""
+        self.fits = [loadings.without(tissues) for loadings in self.fits]
+
     def layout(self) -> Layout:
         """Return the loadings of every fit, and how covariates are standardised."""
         shape = len(self.tissues), len(self.genes)
