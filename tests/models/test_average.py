@@ -7,6 +7,7 @@ import pytest
 
 from mtm.errors import InputError
 from mtm.models.base import Training
+from mtm.models.bundle import write_bundle
 from mtm.models.donors import DonorsKey
 from mtm.models.ensemble import _weights
 from mtm.models.inner_folds import inner_folds
@@ -173,3 +174,18 @@ def test_a_tissue_that_no_donor_left_out_tells_has_the_weights_of_all():
     weights = _weights(squares, products, np.array([50, 0]), common_samples=0)
     np.testing.assert_allclose(weights[1], weights[0])
     assert weights[0].min() > 0.5
+
+
+def test_members_whose_names_run_into_each_others_arrays_are_refused(cohort, members, tmp_path):
+    made, bundles = members
+    model, _ = trained(
+        "average", {"models": list(made)}, cohort, tmp_path / "average", members=bundles
+    )
+    names = {"first": "first", "second": "first/x"}
+    header, arrays = model.header(), model.arrays()
+    header["members"] = {names[name]: member for name, member in header["members"].items()}
+    header["parameters"]["models"] = list(names.values())
+    arrays = {key.replace("/second/", "/first/x/"): array for key, array in arrays.items()}
+    write_bundle(tmp_path / "average", header, arrays)
+    with pytest.raises(InputError, match="members: found 'first/x'"):
+        load(tmp_path / "average")

@@ -182,6 +182,9 @@ class ModelHeader(_Part):
         if set(names) != set(self.members):
             yield InputError("members", shown(sorted(self.members)), shown(sorted(names)))
         for name, member in self.members.items():
+            # Arrays of a member stand below its name.
+            if "/" in name:
+                yield InputError("members", shown(name), "names without /")
             if (member.tissues, member.gene_ids) != (self.tissues, self.gene_ids):
                 found = "other tissues or genes"
                 yield InputError(f"members.{name}", found, "those of the model that it belongs to")
