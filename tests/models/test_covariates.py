@@ -1,3 +1,4 @@
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -79,6 +80,18 @@ def test_levels_do_not_depend_on_how_numbers_are_written(table):
 def test_design_survives_the_bundle(table):
     design = CovariateDesign.fit(table)
     assert CovariateDesign.from_array(design.to_array()) == design
+
+
+def test_a_level_that_is_not_named_is_no_column():
+    column = {"covariate": "sex", "kind": "level", "known": ["1", "2"], "mean": 0.5, "sd": 0.5}
+    for given in (column | {"level": "2"}, column | {"level": None}):
+        assert len(CovariateDesign.from_array(as_array([given]))) == 1
+    with pytest.raises(InputError, match="array design"):
+        CovariateDesign.from_array(as_array([column]))
+
+
+def as_array(columns):
+    return np.frombuffer(json.dumps(columns).encode(), np.uint8)
 
 
 def test_design_refuses_bad_input(table):
