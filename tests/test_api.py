@@ -123,6 +123,29 @@ def test_sex_may_be_in_words(model, blood):
     assert given.tolist() == ["male" if sex == 1 else "female" for sex in blood.obs["sex"]]
 
 
+def test_fields_may_be_empty(model, blood):
+    blood.obs[["age", "hardy"]] = [50, 2]
+    missing, blank = blood.copy(), blood.copy()
+    missing.obs["age"] = [np.nan, *[50] * (blood.n_obs - 1)]
+    blank.obs["age"] = [" ", *["50"] * (blood.n_obs - 1)]
+    told, same = (model.predict(one, source=BLOOD, target="Lung").X for one in (missing, blank))
+    np.testing.assert_array_equal(told, same)
+
+
+@pytest.mark.parametrize("nobody", [None, np.nan, " "])
+def test_samples_without_a_donor_are_not_taken_for_one_persons(model, blood, nobody):
+    blood.obs["donor"] = pd.Series([nobody, nobody, *blood.obs_names[2:]], blood.obs_names)
+    blood.obs["tissue"] = [BLOOD, "Liver", *[BLOOD] * (blood.n_obs - 2)]
+    with pytest.raises(InputError, match="no donor|a donor named"):
+        model.predict(blood, target="Lung")
+
+
+@pytest.mark.parametrize("least", ["medium", "nan", 2])
+def test_a_reliability_that_is_none_is_refused(model, blood, least):
+    with pytest.raises(InputError, match="--min-reliability"):
+        model.predict(blood, source=BLOOD, min_reliability=least)
+
+
 def test_values_of_a_layer_and_of_other_units(model, blood):
     plain = model.predict(blood, source=BLOOD, target="Lung", genes=["g3", "ENSG00000000005"])
     assert list(plain.var["symbol"]) == ["G3", "G5"]

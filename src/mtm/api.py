@@ -7,6 +7,7 @@ import anndata
 import pandas as pd
 
 from mtm.cohort.fields import FIELDS, check_traits
+from mtm.errors import InputError, shown
 from mtm.models.base import Predictor
 from mtm.models.registry import load as load_predictor
 from mtm.predictions.alignment import align_to_training
@@ -164,8 +165,10 @@ class Model:
         """Take samples and what is known of them out of AnnData."""
         obs = adata.obs
         table = pd.DataFrame({"sample_id": adata.obs_names.astype(str)})
-        donor = obs["donor"] if "donor" in obs else adata.obs_names
-        table["donor"] = pd.Series(donor).astype(str).to_numpy()
+        donor = pd.Series(obs["donor"] if "donor" in obs else adata.obs_names)
+        for sample in adata.obs_names[donor.isna().to_numpy()][:1]:
+            raise InputError("obs", f"no donor of sample {shown(sample)}", "one in every row")
+        table["donor"] = donor.astype(str).to_numpy()
         said = next((obs[name] for name in TISSUE_COLUMNS if name in obs), None)
         if source is not None or said is not None:
             table["tissue"] = source if source is not None else said.astype(str).to_numpy()
@@ -173,6 +176,8 @@ class Model:
         checked = [name for name in covariates if name in FIELDS]
         coded = check_traits(covariates[checked], "obs")
         covariates = covariates.astype(object).assign(**coded)
+        blank = covariates.map(lambda value: isinstance(value, str) and not value.strip())
+        covariates = covariates.mask(blank)
         table = pd.concat([table, covariates.reset_index(drop=True)], axis=1)
         values = adata.X if layer is None else adata.layers[layer]
         return samples_of_matrix(

@@ -431,6 +431,8 @@ CASES = [
            change=setting("parameters", "encoder_widths", value=[10**5])),
     header("100 fits where there are 2", "fit/2", of="joint",
            change=setting("parameters", "fits", value=100)),
+    header("101 numbers of factors, of each of which fits are counted", "n_factors", of="joint",
+           change=setting("parameters", "n_factors", value=[2] * 101)),
     header("a gene twice", "a second time",
            lambda header: header["gene_ids"].__setitem__(1, header["gene_ids"][0])),
     header("two versions of a gene", "a second time",

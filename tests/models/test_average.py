@@ -7,8 +7,11 @@ import pytest
 
 from mtm.errors import InputError
 from mtm.models.base import Training
+from mtm.models.bundle import write_bundle
 from mtm.models.donors import DonorsKey
+from mtm.models.ensemble import _weights
 from mtm.models.inner_folds import inner_folds
+from mtm.models.joint.model import Joint
 from mtm.models.registry import build, load
 from mtm.models.requests import held_out_requests, without_missing
 
@@ -141,3 +144,48 @@ def test_a_tissue_that_only_donors_left_out_have_does_not_spoil_the_weights(coho
     model, table = trained("ensemble", parameters, cohort, tmp_path / "e", members=bundles)
     assert np.isfinite(model.weights).all()
     assert table.set_index("tissue").loc["Lung", "n"] == 0
+
+
+def test_members_that_are_seeds_of_one_model_are_fitted_again_with_their_own(cohort, tmp_path):
+    small = {"n_factors": 2, "noise_freedom": 0, "noise_rank": 2, "fits": 1, "iterations": 5}
+    bundles = {name: tmp_path / name for name in ("joint", "joint_seed7")}
+    for name, seed in zip(bundles, (0, 7), strict=True):
+        trained("joint", small, cohort, bundles[name], seed=seed)
+    parameters = {"models": list(bundles), "inner_fits": 1}
+    again = []
+    fit = Joint.fit
+
+    def noted(model, training):
+        again.append(training.seed)
+        return fit(model, training)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Joint, "fit", noted)
+        trained("ensemble", parameters, cohort, tmp_path / "e", members=bundles)
+    assert again == [0, 7]
+
+
+def test_a_tissue_that_no_donor_left_out_tells_has_the_weights_of_all():
+    rng = np.random.default_rng(0)
+    told, observed = rng.normal(size=(2, 50)), rng.normal(size=50)
+    observed += told.sum(0)
+    squares, products = np.zeros((2, 2, 2)), np.zeros((2, 2))
+    squares[0], products[0] = told @ told.T, told @ observed
+    weights = _weights(squares, products, np.array([50, 0]), common_samples=0)
+    np.testing.assert_allclose(weights[1], weights[0])
+    assert weights[0].min() > 0.5
+
+
+def test_members_whose_names_run_into_each_others_arrays_are_refused(cohort, members, tmp_path):
+    made, bundles = members
+    model, _ = trained(
+        "average", {"models": list(made)}, cohort, tmp_path / "average", members=bundles
+    )
+    names = {"first": "first", "second": "first/x"}
+    header, arrays = model.header(), model.arrays()
+    header["members"] = {names[name]: member for name, member in header["members"].items()}
+    header["parameters"]["models"] = list(names.values())
+    arrays = {key.replace("/second/", "/first/x/"): array for key, array in arrays.items()}
+    write_bundle(tmp_path / "average", header, arrays)
+    with pytest.raises(InputError, match="members: found 'first/x'"):
+        load(tmp_path / "average")

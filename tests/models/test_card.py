@@ -123,6 +123,7 @@ def test_a_bundle_of_a_fold_says_so_and_one_without_a_card_has_none(cohort, tmp_
         ({"accuracy": [{"target": "Lung", "n_samples": 1, "n_genes": 1}] * 2}, "twice"),
         ({"licence": "x" * 3000}, "licence"),
         ({"level": 2.0}, "level"),
+        ({"level": None}, "level"),
     ],
 )
 def test_a_card_that_no_run_makes_is_refused(bundle, change, says):

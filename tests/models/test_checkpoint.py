@@ -146,6 +146,8 @@ def test_the_key_follows_all_that_a_state_depends_on(small):
             {"cohort": small.of_donors(small.donors.index[1:])},
             {"cohort": replace(small, genes=small.genes.rename(index=lambda gene: gene + "x"))},
             {"cohort": replace(small, tissues=small.tissues[::-1])},
+            {"cohort": replace(small, donor=small.donor[::-1])},
+            {"cohort": replace(small, tissue=small.tissue[::-1])},
         )
     ]  # fmt: skip
     others += [
@@ -154,6 +156,26 @@ def test_the_key_follows_all_that_a_state_depends_on(small):
     ]  # fmt: skip
     assert key() == key(replace(training, device="cuda", checkpoint=None))
     assert len({key(), *others}) == 1 + len(others)
+
+
+def test_a_joint_state_of_other_covariates_is_left_alone(small, tmp_path, caplog):
+    parameters = {
+        "n_factors": 2, "noise_rank": 2, "noise_freedom": 20, "fits": 1, "iterations": 4,
+        "checkpoint_every": 2, "tolerance": 0,
+    }  # fmt: skip
+
+    def loadings(cohort, checkpoint=None):
+        model = build("joint", parameters)
+        source = cohort.tissue_index("Whole Blood")
+        model.fit(Training(cohort, source, device="cpu", checkpoint=checkpoint))
+        return model.state()
+
+    loadings(small, tmp_path)
+    older = replace(small, donors=small.donors.assign(age=small.donors["age"][::-1].to_numpy()))
+    without = replace(small, donors=small.donors.drop(columns="sex"))
+    for changed in (older, without):
+        assert same(loadings(changed, tmp_path), loadings(changed))
+    assert "is of other settings, data or code and is not used" in caplog.text
 
 
 class Killed(Exception):

@@ -1,8 +1,10 @@
+import json
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
+from cohorts import simulated_cohort
 
 from mtm.errors import InputError
 from mtm.models.base import Requests, Training
@@ -80,6 +82,18 @@ def test_design_survives_the_bundle(table):
     assert CovariateDesign.from_array(design.to_array()) == design
 
 
+def test_a_level_that_is_not_named_is_no_column():
+    column = {"covariate": "sex", "kind": "level", "known": ["1", "2"], "mean": 0.5, "sd": 0.5}
+    for given in (column | {"level": "2"}, column | {"level": None}):
+        assert len(CovariateDesign.from_array(as_array([given]))) == 1
+    with pytest.raises(InputError, match="array design"):
+        CovariateDesign.from_array(as_array([column]))
+
+
+def as_array(columns):
+    return np.frombuffer(json.dumps(columns).encode(), np.uint8)
+
+
 def test_design_refuses_bad_input(table):
     design = CovariateDesign.fit(table)
     with pytest.raises(InputError, match="no column age"):
@@ -137,3 +151,25 @@ def test_without_a_covariate_that_varies_the_training_mean_is_predicted(cohort, 
     for target in set(range(len(cohort.tissues))) - {source}:
         requests = Requests(rows[:, None], np.full(len(rows), target))
         assert not load(tmp_path / "bundle.safetensors").predict(bare, requests).any()
+
+
+@pytest.mark.parametrize("n_donors", [46, 70, 88])
+def test_a_tissue_of_one_sex_gets_its_mean_where_sex_is_all_that_is_known(n_donors):
+    cohort = simulated_cohort(n_donors=n_donors)
+    donors = cohort.donors[["sex"]]
+    blood, lung = cohort.tissue_index("Whole Blood"), cohort.tissue_index("Lung")
+    men = (donors["sex"] == 1).to_numpy()[cohort.donor]
+    kept = (cohort.tissue != lung) | men
+    cohort = replace(
+        cohort, expr_tpm=cohort.expr_tpm[kept], samples=cohort.samples[kept], donors=donors,
+        donor=cohort.donor[kept], tissue=cohort.tissue[kept],
+    )  # fmt: skip
+    model = build("covariates")
+    model.fit(Training(cohort, source=blood, device="cpu"))
+    assert lung in model.fits
+    rows = np.flatnonzero(cohort.tissue == blood)
+    told = model.predict(cohort, Requests(rows[:, None], np.full(len(rows), lung)))
+    lungs = cohort.expr_tpm[cohort.tissue == lung]
+    pairs = np.isin(cohort.donor[cohort.tissue == lung], cohort.donor[rows])
+    mean_z = model.scaler.transform(lungs[pairs], np.full(pairs.sum(), lung)).mean(0)
+    np.testing.assert_allclose(told, np.tile(mean_z, (len(rows), 1)), atol=1e-3)

@@ -51,3 +51,11 @@ def test_features_without_variance_tell_the_mean():
     y = np.random.default_rng(0).standard_normal((8, 3))
     fit = primal_ridge(np.ones((8, 2)), y)
     np.testing.assert_allclose(fit.predict(np.zeros((1, 2)))[0], y.mean(0), atol=1e-12)
+
+
+@pytest.mark.parametrize("n_samples", [7, 30, 51, 64, 93])
+def test_rounding_is_no_variance(n_samples):
+    y = np.random.default_rng(0).standard_normal((n_samples, 3))
+    x = np.tile([-0.7312345, 0.318271], (n_samples, 1))
+    fit = primal_ridge(x, y)
+    np.testing.assert_allclose(fit.predict(np.zeros((1, 2)))[0], y.mean(0), atol=1e-9)

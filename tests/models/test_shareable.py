@@ -8,7 +8,7 @@ from tests.cohorts import simulated_cohort
 from tests.hostile.models import CLASSES, KEY, SOURCE, TINY, bundle_of, write_models
 
 from mtm.errors import InputError
-from mtm.models.base import Training
+from mtm.models.base import Requests, Training
 from mtm.models.bundle import read_header
 from mtm.models.card import holds
 from mtm.models.registry import build, load, model_names
@@ -142,3 +142,28 @@ def test_tissues_of_few_donors_are_left_out(folder):
     assert np.isfinite(model.scaler.mean).all()
     model.reference.n_samples[1] = 2
     assert holds(model) == "individual-level data: mean and sd of 1 tissues with under 3 samples"
+
+
+@pytest.mark.parametrize("name", ["ridge", "dual_ridge", "bgex", "covariates", "mlp", "joint"])
+def test_nothing_that_was_learned_of_a_tissue_of_few_donors_alone_is_shared(folder, name):
+    model = load(bundle_of(folder, name))
+    lung = model.tissues.index("Lung")
+    model.reference.n_samples[lung] = 2
+    assert holds(model).startswith("individual-level data")
+    shared = model.shareable(4, 3)
+    assert holds(shared) == "summary statistics only, of 24 donors"
+    of_lung = (f"tissue/{lung}/", f"{lung}/")
+    assert not [array for array in shared.arrays() if array.startswith(of_lung)]
+    if name == "joint":
+        assert not any(fit.factors[lung].any() or fit.own[lung].any() for fit in shared.fits)
+        assert all(fit.factors[lung].any() for fit in model.fits)
+    # The model that it was made of stays whole, and other tissues are told alike.
+    elsewhere = simulated_cohort(n_donors=12, n_genes=len(model.genes), seed=5)
+    people = replace(elsewhere, samples=elsewhere.samples.assign(rin=7.0))
+    requests = held_out_requests(people, people.donors.index, SOURCE)[0]
+    kept = requests.target != lung
+    other = Requests(requests.source_rows[kept], requests.target[kept])
+    whole = model.shareable(40, 1)
+    np.testing.assert_allclose(
+        model.shareable(40, 3).predict(people, other), whole.predict(people, other), atol=1e-5
+    )

@@ -219,6 +219,16 @@ def test_gcv_ridge_without_variance_predicts_the_mean(rng):
     np.testing.assert_allclose(x @ (x.T @ fit.dual) + fit.intercept, np.tile(y.mean(0), (20, 1)))
 
 
+@pytest.mark.parametrize("n_samples", [7, 30, 51, 64, 93])
+def test_gcv_ridge_takes_rounding_for_no_variance(rng, n_samples):
+    x = np.tile([-0.7312345, 0.318271], (n_samples, 1))
+    y = rng.normal(size=(n_samples, 3))
+    fit = gcv_ridge(x @ x.T, y)
+    elsewhere = np.array([[1.0, 2.0]])
+    told = elsewhere @ (x.T @ fit.dual) + fit.intercept
+    np.testing.assert_allclose(told[0], y.mean(0), atol=1e-9)
+
+
 def test_gcv_ridge_of_a_constant_target_is_that_constant(rng):
     x, y = rng.normal(size=(20, 30)), np.full((20, 2), 1.5)
     fit = gcv_ridge(x @ x.T, y)

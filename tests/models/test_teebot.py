@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from sklearn.decomposition import PCA
@@ -72,3 +74,13 @@ def test_covariates_help_where_they_drive_expression(cohort):
 def test_refuses_parameters(parameters):
     with pytest.raises(InputError, match=next(iter(parameters))):
         build("teebot", parameters)
+
+
+def test_a_source_that_does_not_vary_tells_the_training_mean(cohort):
+    source = cohort.tissue_index("Whole Blood")
+    expr_tpm = np.where((cohort.tissue == source)[:, None], 0, cohort.expr_tpm)
+    silent = replace(cohort, expr_tpm=expr_tpm)
+    model = build("teebot")
+    table = model.fit(Training(silent, source=source, device="cpu"))
+    assert set(table["reason"]) == {"neither the source nor a covariate varies"}
+    assert not model.fits

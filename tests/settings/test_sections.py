@@ -6,7 +6,7 @@ import pytest
 from mtm.errors import InputError
 from mtm.models.registry import build, model_class
 from mtm.models.registry import model_names as fitted_names
-from mtm.settings.base import Section
+from mtm.settings.base import Section, _once
 from mtm.settings.config import Config
 from mtm.settings.disease_status import StatusSettings
 from mtm.settings.models.base import declared, model_names
@@ -87,3 +87,24 @@ def test_sections_know_the_name_they_have_in_a_configuration():
 def test_settings_and_help_do_without_torch(code):
     command = f"import sys; {code}; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", command], check=True)
+
+
+class Compared(str):
+    """Text that counts how often it is compared."""
+
+    count = 0
+    __hash__ = str.__hash__
+
+    def __eq__(self, other):
+        Compared.count += 1
+        return str.__eq__(self, other)
+
+
+def test_many_names_are_told_apart_without_comparing_each_with_each():
+    # As of the digests of a bundle's training donors.
+    names = tuple(Compared(number) for number in range(300))
+    Compared.count = 0
+    assert _once(names) == names
+    assert Compared.count < 3 * len(names)
+    with pytest.raises(ValueError, match="twice"):
+        _once((*names, Compared(7)))

@@ -359,7 +359,7 @@ class Predictor(ABC):
         return individual_arrays(self.whole_layout(), self.arrays(), len(self.tissues))
 
     def few_samples(self, fewest: int) -> np.ndarray:
-        """Return which tissues have training samples, but fewer than `fewest`.
+        """Return which tissues that the model knows have fewer training samples than `fewest`.
 
         Their mean and sd are of so few people that they tell of each: of 1 or 2 all.
 
@@ -373,7 +373,14 @@ class Predictor(ABC):
                 f"model {self.name}", "no numbers of training samples", "a bundle with them"
             )
         counts = self.reference.n_samples
-        return (counts > 0) & (counts < fewest)
+        known = ~np.isnan(self.scaler.mean).all(1)
+        return known & (counts > 0) & (counts < fewest)
+
+    def forget(self, tissues: np.ndarray) -> None:  # noqa: B027 (most classes need none)
+        """Drop what was learned of some tissues, by number, alone; other parts stay as they are.
+
+        Models in which it stands apart have this.
+        """
 
     def shareable(self, rank: int, fewest: int) -> Self:
         """Return a model that predicts alike and holds summary statistics alone (methods 6.7).
@@ -406,6 +413,7 @@ class Predictor(ABC):
         mean, sd = self.scaler.mean.copy(), self.scaler.sd.copy()
         mean[few] = sd[few] = np.nan
         model.scaler = replace(self.scaler, mean=mean, sd=sd)
+        model.forget(np.flatnonzero(few))
         return model
 
     def layout(self) -> Layout:

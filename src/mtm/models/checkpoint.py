@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -42,6 +43,9 @@ def run_key(training: Training, parameters, precision: str, arrays: Iterable[Ten
         "monitor_every": training.monitor_every,
     }
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
+    # Whose samples they are: expression may stay where it stands when names are put right.
+    for codes in (cohort.donor, cohort.tissue):
+        digest.update(np.ascontiguousarray(codes))
     for array in arrays:
         # A view of nothing has no bytes to cast.
         if array.numel():

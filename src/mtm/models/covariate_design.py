@@ -187,4 +187,7 @@ class CovariateDesign:
                 raise InputError(
                     "array design", f"a {column.kind} of levels", "known levels of a level alone"
                 )
+            # None is a level too.
+            if column.kind == "level" and "level" not in column.model_fields_set:
+                raise InputError("array design", "a level without its name", "key level")
         return cls(tuple(columns))

@@ -1,6 +1,7 @@
 """A weighted mean of other models, weights from donors whom inner fits left out (methods 6.10)."""
 
 import logging
+from dataclasses import replace
 from itertools import islice
 
 import numpy as np
@@ -35,8 +36,9 @@ class Ensemble(Average):
         for inner, left_out in islice(folds, self.parameters.inner_fits):
             LOGGER.info("finding weights on %d donors left out", len(left_out))
             fitted = [type(member)(member.parameters) for member in self.members.values()]
-            for member in fitted:
-                member.fit(inner)
+            for member, whole in zip(fitted, self.members.values(), strict=True):
+                # Seeds of one model are members apart, here as where all donors were trained on.
+                member.fit(replace(inner, seed=whole.provenance.seed))
             for target, observed_z, told_z in self._left_out(training, inner, left_out, fitted):
                 # A few million terms: float32 sums would lose digits that tell members apart.
                 squares[target] += np.einsum("ang,bng->ab", told_z, told_z, dtype=np.float64)
@@ -126,6 +128,8 @@ def _weights(
     return np.stack(
         [
             _least_squares(of + common_samples * square, by + common_samples * square @ common)
+            if common_samples or of.any()
+            else common
             for of, by in zip(squares, products, strict=True)
         ]
     )
@@ -134,6 +138,7 @@ def _weights(
 def _least_squares(square: np.ndarray, product: np.ndarray) -> np.ndarray:
     """Minimise ``w @ square @ w / 2 - w @ product`` over w not negative."""
     values, vectors = np.linalg.eigh(square)
+    values = values.clip(min=0)
     kept = values > 1e-9 * values[-1]
     root = (np.sqrt(values) * vectors)[:, kept].T
     return nnls(root, vectors[:, kept].T @ product / np.sqrt(values[kept]))[0]

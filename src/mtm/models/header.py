@@ -100,6 +100,11 @@ class CardHeader(_Part):
     level: Share | None = None
     accuracy: tuple[TargetAccuracy, ...] = ()
 
+    def disagreements(self) -> Iterator[InputError]:
+        """Demand the level of intervals whose coverage is told."""
+        if self.level is None and any(row.coverage is not None for row in self.accuracy):
+            yield InputError("level", "nothing beside coverage", "what intervals should hold")
+
 
 class ModelHeader(_Part):
     """What a bundle holds of a model beside its arrays."""
@@ -145,12 +150,13 @@ class ModelHeader(_Part):
         if self.provenance.source not in self.tissues:
             source = shown(self.provenance.source)
             yield InputError("provenance.source", source, "one of the tissues")
+        known = set(self.tissues)
         for name in self.certificate.sources if self.certificate else ():
-            if name not in self.tissues:
+            if name not in known:
                 yield InputError("certificate.sources", shown(name), "tissues of the bundle")
         told = [row.target for row in self.card.accuracy] if self.card else []
         for name in told:
-            if name not in self.tissues:
+            if name not in known:
                 yield InputError("card.accuracy", shown(name), "tissues of the bundle")
         if (place := _repeated(told)) is not None:
             yield InputError("card.accuracy", f"{shown(told[place])} twice", "every target once")
@@ -176,6 +182,9 @@ class ModelHeader(_Part):
         if set(names) != set(self.members):
             yield InputError("members", shown(sorted(self.members)), shown(sorted(names)))
         for name, member in self.members.items():
+            # Arrays of a member stand below its name.
+            if "/" in name:
+                yield InputError("members", shown(name), "names without /")
             if (member.tissues, member.gene_ids) != (self.tissues, self.gene_ids):
                 found = "other tissues or genes"
                 yield InputError(f"members.{name}", found, "those of the model that it belongs to")

@@ -147,6 +147,10 @@ class PerTissuePredictor(Predictor):
             arrays |= {f"tissue/{target}/{key}": value for key, value in fit.items()}
         return arrays
 
+    def forget(self, tissues: np.ndarray) -> None:
+        """Drop the fits of some tissues."""
+        self.fits = {target: fit for target, fit in self.fits.items() if target not in tissues}
+
     def layout(self) -> Layout:
         """Arrays shared by all tissues, and those of each fitted tissue."""
         shared = {f"shared/{key}": array for key, array in self._shared_layout().items()}

@@ -120,11 +120,14 @@ class Ridge(PerTissuePredictor):
                 )
             return super().shareable(rank, fewest)
         by_people = "source" in self.shared
-        axes, cut = self._cut_people(rank) if by_people else self._cut_coefficients(rank)
         model, squares = copy(self), []
+        # Axes and what they change are of the tissues that stay.
+        model.forget(np.flatnonzero(self.few_samples(fewest)))
+        axes, cut = model._cut_people(rank) if by_people else model._cut_coefficients(rank)
+        kept = model.fits
         model.shared = {"design": self.shared["design"], "axes": axes.astype(np.float32)}
         model.fits = {}
-        for target, fit in self.fits.items():
+        for target, fit in kept.items():
             coef, change = cut(fit)
             change = change @ fit["directions"] if "directions" in fit else change
             squares.append(np.square(change).mean())

@@ -73,6 +73,8 @@ class TEEBoT(PerTissuePredictor):
     def _fit_tissue(
         self, features: np.ndarray, target_z: np.ndarray, pairs: TissuePairs, training: Training
     ) -> tuple[dict[str, np.ndarray], dict]:
+        if not features.shape[1]:
+            return {}, {"reason": "neither the source nor a covariate varies"}
         from mtm.models.solvers.lasso import lasso_cv
 
         options = self.parameters

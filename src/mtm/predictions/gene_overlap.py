@@ -237,7 +237,7 @@ class GeneChoice:
             reliable = certificate.reliability >= RELIABILITY.index(least)
             reliable &= ~np.isnan(certificate.expected_rho)
         else:
-            reliable = np.nan_to_num(certificate.expected_rho, nan=-2) >= float(least)
+            reliable = np.nan_to_num(certificate.expected_rho, nan=-2) >= _correlation(least)
         columns = self.columns[reliable[:, self.columns].any(0)]
         if not len(columns):
             most = np.nanmax(certificate.expected_rho[:, self.columns])
@@ -245,6 +245,15 @@ class GeneChoice:
                 "--min-reliability", least, f"what some gene reaches, at most {most:.2f} expected"
             )
         return GeneChoice(columns, reliable)
+
+
+def _correlation(text: str) -> float:
+    """Return a number."""
+    try:
+        return float(text)
+    except ValueError:
+        expected = f"one of {', '.join(RELIABILITY)}, or a correlation"
+        raise InputError("--min-reliability", shown(text), expected) from None
 
 
 @dataclass(frozen=True)

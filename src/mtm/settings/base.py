@@ -1,6 +1,7 @@
 """What all settings share: one line a key, strict checks, errors that say what to do."""
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, ClassVar, Self
 
@@ -70,7 +71,9 @@ def seed(meaning: str, default: int = 0) -> Any:
 
 
 def _once(values: tuple) -> tuple:
-    repeated = next((value for value in values if values.count(value) > 1), None)
+    # Of a bundle's training donors there may be many.
+    counts = Counter(values)
+    repeated = next((value for value in values if counts[value] > 1), None)
     if repeated is not None:
         found = InputError("", f"{repeated!r} twice", "every one once")
         raise PydanticCustomError("disagreement", "{problems}", {"problems": [found]})

@@ -153,14 +153,15 @@ def test_l1_loss_equals_torchs_bit_for_bit():
     assert torch.equal(results[0][1], results[1][1])
 
 
-def test_constant_activations_give_the_tissue_offset_and_finite_gradients():
-    layer = TissueConditioned(3, 4, 2)
+@pytest.mark.parametrize("width", [1, 4])
+def test_constant_activations_give_the_tissue_offset_and_finite_gradients(width):
+    layer = TissueConditioned(3, width, 2)
     with torch.no_grad():
         layer.linear.weight.zero_()
         layer.linear.bias.fill_(2.0)
         layer.beta.fill_(0.5)
     out = layer(torch.ones(2, 3), torch.tensor([0, 1]))
-    assert torch.equal(out, torch.full((2, 4), 0.5))
+    assert torch.equal(out, torch.full((2, width), 0.5))
     out.sum().backward()
     assert all(torch.isfinite(w.grad).all() for w in layer.parameters())
 

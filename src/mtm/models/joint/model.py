@@ -96,10 +96,9 @@ class Joint(Predictor):
     def _fit(self, training: Training) -> pd.DataFrame:
         samples = self._samples(training)
         organ_of = torch.from_numpy(organs(self.tissues)).to(samples.donor.device)
-        checkpoint = Checkpoint(
-            training.checkpoint,
-            run_key(training, self.parameters, str(samples.expr_z.dtype), [samples.expr_z]),
-        )
+        data = samples.expr_z, samples.covariates
+        key = run_key(training, self.parameters, str(samples.expr_z.dtype), data)
+        checkpoint = Checkpoint(training.checkpoint, key)
         saved = checkpoint.read(STATE) or {"done": [], "state": None} | self._choose(training)
         self.noise_freedom = saved["noise_freedom"]
         self.silent = np.isin(self.tissues, saved["silent"])
@@ -323,6 +322,10 @@ class Joint(Predictor):
         for number, loadings in enumerate(self.fits):
             arrays |= loadings.arrays(f"fit/{number}/")
         return arrays
+
+    def forget(self, tissues: np.ndarray) -> None:
+        """Let some tissues tell nothing, and nothing be told of them."""
+        self.fits = [loadings.without(tissues) for loadings in self.fits]
 
     def layout(self) -> Layout:
         """Return the loadings of every fit, and how covariates are standardised."""

@@ -94,6 +94,10 @@ class MLP(Predictor):
             for name, tensor in zip(("weight", "bias"), layer, strict=True)
         }
 
+    def forget(self, tissues: np.ndarray) -> None:
+        """Drop the fits of some tissues."""
+        self.fits = {target: fit for target, fit in self.fits.items() if target not in tissues}
+
     def layout(self) -> Layout:
         """Weights and biases of every fitted tissue."""
         kind = kept_type(self.parameters.precision)

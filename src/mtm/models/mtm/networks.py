@@ -27,7 +27,7 @@ class _TissueNorm(torch.autograd.Function):
         width = h.shape[1]
         # The tiny epsilon makes a constant row 0 instead of NaN and is otherwise below rounding.
         normal, _, rstd = torch.native_layer_norm(h.to(gamma.dtype), (width,), None, None, 1e-30)
-        sd = math.sqrt(width / (width - 1)) / rstd
+        sd = math.sqrt(width / max(width - 1, 1)) / rstd
         shrunk = 1 / (sd + NORM_EPS)
         normal.mul_(shrunk / rstd)
         slope = gamma.index_select(0, tissue)
@@ -60,7 +60,7 @@ class _TissueNorm(torch.autograd.Function):
             dbeta = grad.new_zeros(ctx.n_tissues, width).index_add_(0, tissue, grad)
         if ctx.needs_input_grad[0]:
             dnormal = grad.mul_(slope)
-            pull = inner / (sd * shrunk).clamp_min(1e-30) / (width - 1)
+            pull = inner / (sd * shrunk).clamp_min(1e-30) / max(width - 1, 1)
             dh = dnormal.sub_(dnormal.mean(1, keepdim=True)).addcmul_(normal, -pull)
             dh = dh.mul_(shrunk).to(ctx.h_dtype)
         if ctx.needs_input_grad[1]:

@@ -8,6 +8,8 @@ import torch
 FLOAT64_BYTES = 8
 # Of the free memory of a GPU; the rest is for what the bound on a block does not count.
 GPU_SHARE = 0.5
+# Features whose variance is a smaller share of their squares do not vary: it is rounding.
+ROUNDING = 1e-9
 
 
 def float64(array: np.ndarray, device: str) -> torch.Tensor:

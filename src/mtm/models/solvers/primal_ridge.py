@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mtm.models.solvers.arrays import gene_blocks
+from mtm.models.solvers.arrays import ROUNDING, gene_blocks
 from mtm.settings.models.base import PENALTIES
 
 
@@ -63,6 +63,8 @@ def primal_ridge(
     n_samples, n_genes = y.shape
     mean_x = x.mean(0, dtype=np.float64)
     centred = x - mean_x
+    if np.square(centred).sum() <= ROUNDING * np.square(x, dtype=np.float64).sum():
+        centred = np.zeros_like(centred)
     eigenvalues, vectors = np.linalg.eigh(centred.T @ centred)
     eigenvalues = eigenvalues.clip(min=0)
     scores = centred @ vectors

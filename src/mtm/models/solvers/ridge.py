@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from mtm.errors import InputError
-from mtm.models.solvers.arrays import float64, gene_blocks
+from mtm.models.solvers.arrays import ROUNDING, float64, gene_blocks
 from mtm.settings.models.base import PENALTIES, PenaltyChoice
 
 
@@ -126,7 +126,10 @@ class _Spectrum:
 
     def __init__(self, gram: torch.Tensor, candidates: np.ndarray):
         eigenvalues, self.vectors = torch.linalg.eigh(_centred_kernel(gram))
-        self.eigenvalues = eigenvalues.clamp(min=0)
+        eigenvalues = eigenvalues.clamp(min=0)
+        # Of features without variance, what is left by centring would be their unit.
+        varies = eigenvalues.sum() > ROUNDING * gram.trace()
+        self.eigenvalues = torch.where(varies, eigenvalues, 0)
         self.levels = float64(candidates, gram.device.type) * _mean_eigenvalue(self.eigenvalues)
         self.kept = self.levels[:, None] / (self.eigenvalues + self.levels[:, None])
         self.freedom = (self.kept.sum(1) - 1).clamp(min=1e-8 * len(gram))[:, None]
@@ -154,7 +157,7 @@ def mean_eigenvalue(kernel: np.ndarray) -> float:
     """
     total = np.trace(kernel)
     centred = total - kernel.sum() / len(kernel)
-    return float(centred) / max(len(kernel) - 1, 1) if centred > 1e-9 * total else 0.0
+    return float(centred) / max(len(kernel) - 1, 1) if centred > ROUNDING * total else 0.0
 
 
 def _candidates(penalties: tuple[float, ...], penalty_choice: PenaltyChoice) -> np.ndarray:

@@ -19,8 +19,8 @@ from mtm.settings.models.base import (
 from mtm.vocabulary import Scale
 
 Choices = BeforeValidator(lambda value: (value,) if isinstance(value, int | float) else value)
-FactorChoices = Annotated[tuple[Annotated[int, Field(ge=1, le=1000)], ...], Field(min_length=1), Choices]
-FreedomChoices = Annotated[tuple[Annotated[float, Field(ge=0, le=1e6)], ...], Field(min_length=1), Choices]
+FactorChoices = Annotated[tuple[Annotated[int, Field(ge=1, le=1000)], ...], Field(min_length=1, max_length=100), Choices]
+FreedomChoices = Annotated[tuple[Annotated[float, Field(ge=0, le=1e6)], ...], Field(min_length=1, max_length=100), Choices]
 
 
 @parameters("joint")
