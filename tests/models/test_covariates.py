@@ -173,3 +173,19 @@ def test_a_tissue_of_one_sex_gets_its_mean_where_sex_is_all_that_is_known(n_dono
     pairs = np.isin(cohort.donor[cohort.tissue == lung], cohort.donor[rows])
     mean_z = model.scaler.transform(lungs[pairs], np.full(pairs.sum(), lung)).mean(0)
     np.testing.assert_allclose(told, np.tile(mean_z, (len(rows), 1)), atol=1e-3)
+
+
+def test_what_training_did_not_see_is_unknown_unless_a_column_says_so():
+    """Age was missing in training and is marked; weight was not; a third sex is none of two."""
+    training = pd.DataFrame(
+        {"sex": [1.0, 2, 1, 2], "age": [30.0, np.nan, 50, 60], "weight": [1.0, 2, 3, 4]}
+    )
+    design = CovariateDesign.fit(training)
+    new = pd.DataFrame({"sex": [1.0, np.nan, 3], "age": [np.nan] * 3, "weight": [1.0, np.nan, 2]})
+    found = pd.DataFrame(
+        design.unknown(new), columns=[f"{c['covariate']} {c['kind']}" for c in design.columns]
+    )
+    assert list(found["sex level"]) == [False, True, True]
+    assert not found[["age value", "age missing"]].to_numpy().any()
+    assert list(found["weight value"]) == [False, True, False]
+    assert not design.unknown(training).any()

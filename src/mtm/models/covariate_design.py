@@ -163,6 +163,19 @@ class CovariateDesign:
             result[:, index] = (_raw_column(table, column) - column["mean"]) / column["sd"]
         return np.nan_to_num(result, copy=False, nan=0.0)
 
+    def unknown(self, table: pd.DataFrame) -> np.ndarray:
+        """Return which columns say nothing of a row, bool, ``(n_rows, n_columns)``.
+
+        They are those that `transform` puts at the training mean, but numbers whose being missing
+        training has seen: another column says so.
+        """
+        marked = {column["covariate"] for column in self.columns if column["kind"] == "missing"}
+        result = np.zeros((len(table), len(self)), bool)
+        for index, column in enumerate(self.columns):
+            if column["kind"] != "value" or column["covariate"] not in marked:
+                result[:, index] = np.isnan(_raw_column(table, column))
+        return result
+
     def to_array(self) -> np.ndarray:
         """Return the design as JSON bytes, uint8, for a bundle."""
         return np.frombuffer(json.dumps(self.columns).encode(), dtype=np.uint8)

@@ -117,6 +117,11 @@ def test_each_person_counts_once_and_values_may_have_patterns(folder):
     assert (reading.samples["visit"] == "kept").sum() == 24
 
 
+def test_a_person_with_samples_of_both_groups_is_in_neither(folder):
+    with pytest.raises(InputError, match="0 cases .*of a person in both groups"):
+        series(folder, donor="timepoint", follow_up={})
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [

@@ -20,9 +20,9 @@ def random_loadings(rng):
 
 
 @pytest.mark.parametrize("tissues", [[0], [0, 2, 2], [1, 2, 3], [3, 1, 1, 0, 2], []])
-@pytest.mark.parametrize("with_covariates", [True, False])
+@pytest.mark.parametrize("given", [(True, True), None, (False, True), (False, False)])
 @pytest.mark.parametrize("complete", [True, False])
-def test_is_the_gaussian_conditional_by_brute_force(tissues, with_covariates, complete):
+def test_is_the_gaussian_conditional_by_brute_force(tissues, given, complete):
     rng = np.random.default_rng(1)
     loadings = random_loadings(rng)
     n_genes, n_factors = loadings.common.shape
@@ -33,7 +33,7 @@ def test_is_the_gaussian_conditional_by_brute_force(tissues, with_covariates, co
     known = condition(
         loadings, tissues, torch.from_numpy(expr_z),
         None if complete else torch.from_numpy(observed),
-        torch.from_numpy(covariates) if with_covariates else None,
+        None if given is None else torch.from_numpy(np.where(given, covariates, np.nan)),
     )  # fmt: skip
     mean, variance = read_out(loadings, 3, known)
 
@@ -46,7 +46,7 @@ def test_is_the_gaussian_conditional_by_brute_force(tissues, with_covariates, co
         noise[rows, rows] += np.diag(of["variance"][tissue])
     latent[size:, :n_factors] = of["covariates"]
     noise[size:, size:] = np.diag(of["covariate_variance"])
-    kept = np.concatenate([observed.ravel(), [with_covariates] * 2]).astype(bool)
+    kept = np.concatenate([observed.ravel(), given or (False, False)]).astype(bool)
     values = np.hstack([expr_z.reshape(5, -1), covariates])[:, kept]
     target = np.hstack([of["factors"][3], np.diag(of["own"][3])])
     prior = target @ target.T + of["noise"][3] @ of["noise"][3].T + np.diag(of["variance"][3])

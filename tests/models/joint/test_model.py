@@ -3,6 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from cohorts import simulated_cohort
+from scipy import stats
 
 from mtm.errors import InputError
 from mtm.models.base import Requests, Training
@@ -77,8 +78,35 @@ def test_its_sd_is_on_the_scale_of_its_predictions_where_it_sees_ranks():
     sd = model.predict_sd(cohort, asked)
     assert model.ranks.tissue == source
     slope, model.ranks = model.ranks.slope, None
-    np.testing.assert_allclose(sd, model.predict_sd(cohort, asked) * slope, rtol=1e-6)
+    np.testing.assert_allclose(sd, model.predict_sd(cohort, asked) * np.abs(slope), rtol=1e-6)
     assert np.abs(slope - 1).max() > 0.01
+
+
+@pytest.mark.parametrize("absent", [True, False])
+def test_covariates_that_a_person_has_are_used_without_those_that_are_missing(absent):
+    cohort = simulated_cohort(n_donors=80)
+    # Both go with what all tissues share.
+    blood = cohort.row_of()[:, cohort.tissue_index("Whole Blood")]
+    level = stats.zscore(np.log2(1 + cohort.expr_tpm[blood]).mean(1))
+    traits = {"sex": 1 + (level > 0.5), "age": 50 + 10 * np.sin(2 * level)}
+    cohort = replace(cohort, donors=cohort.donors.assign(**traits))
+    model, _ = fitted(cohort, covariates=["sex", "age"])
+    requests, _ = requested(cohort, 1, "Lung")
+    whole, sd = model.predict(cohort, requests), model.predict_sd(cohort, requests)
+    donors = cohort.donors.drop(columns="age") if absent else cohort.donors.assign(age=np.nan)
+    without = replace(cohort, donors=donors)
+    told, told_sd = model.predict(without, requests), model.predict_sd(without, requests)
+    assert np.abs(told - whole).max() > 1e-3
+    assert (told_sd > sd).all()
+    # The other sex is told otherwise still.
+    other = replace(without, donors=donors.assign(sex=3 - donors["sex"]))
+    assert np.abs(model.predict(other, requests) - told).max() > 1e-3
+    # Each is told as in a table in which all lack the same.
+    mixed = replace(cohort, donors=cohort.donors.assign(age=cohort.donors["age"].where(
+        np.arange(80) % 2 == 0)))  # fmt: skip
+    even = cohort.donor[requests.source_rows[:, 0]] % 2 == 0
+    expected = np.where(even[:, None], whole, told)
+    np.testing.assert_allclose(model.predict(mixed, requests), expected, atol=1e-5)
 
 
 def test_a_covariate_of_samples_is_refused():

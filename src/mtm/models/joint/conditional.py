@@ -60,7 +60,8 @@ def condition(
     observed
         Which genes each sample has in all donors, ``(n_samples, G)``; None for all.
     covariates
-        Standardised, ``(n_donors, p)``; None where they are not known.
+        Standardised, ``(n_donors, p)``; NaN throughout a column that is not known, None where none
+        is.
     """
     n_donors, n_samples, n_genes = expr_z.shape
     n_factors, rank = loadings.factors.shape[2], loadings.noise.shape[2]
@@ -126,11 +127,11 @@ def _add_covariates(
     """Add to precision and right side what covariates say of the factors, which come first."""
     if covariates is None:
         return
-    n_factors = loadings.covariates.shape[1]
-    slope = loadings.covariates.double()
-    weighted = slope / loadings.covariate_variance.double()[:, None]
+    n_factors, known = loadings.covariates.shape[1], ~covariates[0].isnan()
+    slope = loadings.covariates[known].double()
+    weighted = slope / loadings.covariate_variance[known].double()[:, None]
     matrix[:n_factors, :n_factors] += slope.T @ weighted
-    right[:, :n_factors] += covariates.double() @ weighted
+    right[:, :n_factors] += covariates[:, known].double() @ weighted
 
 
 def _columns(index: int, n_factors: int, rank: int) -> Tensor:

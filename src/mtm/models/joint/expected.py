@@ -13,7 +13,7 @@ def expected_variance(
     fits: Sequence[Loadings],
     sources: Sequence[int],
     targets: Sequence[int],
-    with_covariates: bool = True,
+    unknown: np.ndarray | None = None,
     observed: torch.Tensor | None = None,
 ) -> np.ndarray:
     """Variance of new samples of `targets` given samples of `sources`, mean over fits.
@@ -26,8 +26,8 @@ def expected_variance(
         Loadings of every fit.
     sources, targets
         Tissues.
-    with_covariates
-        Whether the person's covariates are known.
+    unknown
+        Which columns of the person's covariates are not known, ``(p,)``; None for none.
     observed
         Which genes each sample has, ``(n_sources, n_genes)``; None for all.
 
@@ -40,8 +40,8 @@ def expected_variance(
     for loadings in fits:
         expr_z = loadings.factors.new_zeros((1, len(sources), loadings.variance.shape[1]))
         covariates = loadings.covariates.new_zeros((1, len(loadings.covariates)))
-        known = condition(
-            loadings, list(sources), expr_z, observed, covariates if with_covariates else None
-        )
+        if unknown is not None:
+            covariates[:, torch.from_numpy(unknown)] = torch.nan
+        known = condition(loadings, list(sources), expr_z, observed, covariates)
         total += torch.stack([read_out(loadings, target, known)[1] for target in targets])
     return (total / len(fits)).cpu().numpy()

@@ -236,9 +236,9 @@ class Joint(Predictor):
         """Predict from the samples of each request, averaged over fits."""
         result = np.zeros((len(requests), len(self.genes)), np.float32)
         covariates = self._covariates_of(inputs, requests)
-        for tissues, members, rows, observed in self._same_sources(inputs, requests):
+        for tissues, members, rows, observed in self._same_given(inputs, requests, covariates):
             expr_z = self.seen(inputs, rows.ravel()).reshape(*rows.shape, len(self.genes))
-            given = None if covariates is None else covariates[members]
+            given = torch.from_numpy(covariates[members])
             for loadings in self.fits:
                 known = condition(loadings, tissues, torch.from_numpy(expr_z), observed, given)
                 for target in np.unique(requests.target[members]):
@@ -272,32 +272,36 @@ class Joint(Predictor):
     def predict_sd(self, inputs: Cohort, requests: Requests) -> np.ndarray:
         """As every model's: by which samples and covariates are given, not by what they hold."""
         result = np.empty((len(requests), len(self.genes)), np.float32)
-        with_covariates = self._covariates_of(inputs, requests) is not None
-        for tissues, members, _, observed in self._same_sources(inputs, requests):
+        covariates = self._covariates_of(inputs, requests)
+        for tissues, members, _, observed in self._same_given(inputs, requests, covariates):
             targets, place = np.unique(requests.target[members], return_inverse=True)
-            variance = expected_variance(
-                self.fits, tissues, targets.tolist(), with_covariates, observed
-            )
+            unknown = np.isnan(covariates[members[0]])
+            variance = expected_variance(self.fits, tissues, targets.tolist(), unknown, observed)
             result[members] = np.sqrt(variance)[place]
-        return self._from_ranks(result, requests)
+        # A slope may have either sign, or be 0.
+        return np.abs(self._from_ranks(result, requests)).clip(np.finfo(np.float32).tiny)
 
-    def _covariates_of(self, inputs: Cohort, requests: Requests) -> torch.Tensor | None:
-        """Standardised covariates of each request's donor; None where the input has not all."""
+    def _covariates_of(self, inputs: Cohort, requests: Requests) -> np.ndarray:
+        """Standardised covariates of each request's donor, NaN where they are not known.
+
+        Shape ``(n_requests, n_columns)``, float32.
+        """
         names = self.design.covariates
         if not names or not len(requests):
-            return None
+            return np.zeros((len(requests), len(self.design)), np.float32)
         table = covariate_table(inputs, requests.source_rows[:, 0], names, requests.donor)
-        if len(table.columns) < len(names):
-            return None
-        return torch.from_numpy(self.design.transform(table).astype(np.float32))
+        table = table.reindex(columns=names)
+        values = self.design.transform(table).astype(np.float32)
+        return np.where(self.design.unknown(table), np.float32(np.nan), values)
 
-    def _same_sources(
-        self, inputs: Cohort, requests: Requests
+    def _same_given(
+        self, inputs: Cohort, requests: Requests, covariates: np.ndarray
     ) -> Iterator[tuple[list[int], np.ndarray, np.ndarray, torch.Tensor | None]]:
         """Yield source tissues, requests that have exactly these, samples' rows, observed genes.
 
-        A sample of a tissue that is not asked is left out. Genes are ``(n_samples, n_genes)``, the
-        same in all requests; None where none is missing.
+        Of such requests the same columns of covariates are known. A sample of a tissue that is not
+        asked is left out. Genes are ``(n_samples, n_genes)``, the same in all requests; None where
+        none is missing.
         """
         none = len(self.tissues)
         rows = requests.source_rows
@@ -306,13 +310,14 @@ class Joint(Predictor):
         tissue, rows = np.take_along_axis(tissue, order, 1), np.take_along_axis(rows, order, 1)
         lacks = _patterns_of_missing(inputs, rows)[rows]
         lacks = np.where(tissue < none, lacks, 0)
-        sets, member_of = np.unique(np.hstack([tissue, lacks]), axis=0, return_inverse=True)
+        parts = [tissue, lacks, np.isnan(covariates)]
+        sets, member_of = np.unique(np.hstack(parts), axis=0, return_inverse=True)
         for index, described in enumerate(sets):
             tissues = described[: tissue.shape[1]]
             given, members = tissues[tissues < none], np.flatnonzero(member_of == index)
             used = rows[members, : len(given)]
             observed = None
-            if described[tissue.shape[1] :].any():
+            if described[tissue.shape[1] : 2 * tissue.shape[1]].any():
                 observed = torch.from_numpy(~np.isnan(inputs.expr_tpm[used[0]]))
             yield given.tolist(), members, used, observed
 
