@@ -189,3 +189,25 @@ def test_members_whose_names_run_into_each_others_arrays_are_refused(cohort, mem
     write_bundle(tmp_path / "average", header, arrays)
     with pytest.raises(InputError, match="members: found 'first/x'"):
         load(tmp_path / "average")
+
+
+def test_members_of_two_scales_have_each_its_own_mean_for_genes_that_samples_lack(
+    cohort, tmp_path
+):
+    made = {
+        scale: trained("ridge", {"scale": scale}, cohort, tmp_path / scale)[0]
+        for scale in ("log2_z", "tpm_z")
+    }
+    bundles = {name: tmp_path / name for name in made}
+    model, _ = trained("average", {"models": list(made)}, cohort, tmp_path / "a", members=bundles)
+    requests, _ = held_out_requests(cohort, cohort.donors.index[:6], SOURCE)
+    lacking = cohort.expr_tpm.copy()
+    lacking[np.ix_(np.unique(requests.source_rows), [1, 3])] = np.nan
+    lacking = replace(cohort, expr_tpm=lacking)
+    first, second = (
+        member.predict(*without_missing(member, lacking, requests)) for member in made.values()
+    )
+    second_tpm = made["tpm_z"].scaler.inverse(second, requests.target)
+    on_log2 = made["log2_z"].scaler.transform(second_tpm, requests.target)
+    assert model.given_missing
+    np.testing.assert_allclose(model.predict(lacking, requests), (first + on_log2) / 2, atol=1e-5)

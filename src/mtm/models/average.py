@@ -58,8 +58,13 @@ class Average(Predictor):
 
     @property
     def takes_missing(self) -> bool:
-        """Whether a member leaves out genes that inputs lack, or ranks those there are."""
-        return any(member.given_missing for member in self.members.values())
+        """Whether a member leaves out genes that inputs lack, or ranks those there are.
+
+        Members of two scales have each a training mean of its own to put there.
+        """
+        members = self.members.values()
+        scales = {member.scale for member in members}
+        return len(scales) > 1 or any(member.given_missing for member in members)
 
     @property
     def completed(self) -> tuple[str, ...]:
