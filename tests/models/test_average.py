@@ -191,9 +191,7 @@ def test_members_whose_names_run_into_each_others_arrays_are_refused(cohort, mem
         load(tmp_path / "average")
 
 
-def test_members_of_two_scales_have_each_its_own_mean_for_genes_that_samples_lack(
-    cohort, tmp_path
-):
+def test_members_of_two_scales_put_each_its_own_mean_where_genes_lack(cohort, tmp_path):
     made = {
         scale: trained("ridge", {"scale": scale}, cohort, tmp_path / scale)[0]
         for scale in ("log2_z", "tpm_z")
