@@ -19,7 +19,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 import pandas as pd
-from bench.calibration.accuracy import (
+from bench.calibration.cohort import (
     N_FOLDS,
     N_GENES,
     RHO,
@@ -47,7 +47,7 @@ from mtm.vocabulary import MEAN_OF_TISSUES, TERTILES
 
 SETTINGS = IntervalSettings()
 ACCURACY = AccuracySettings(permutations=20, bootstraps=20)
-PRESENT = {"Spleen": 0.6}
+SHARE = 0.6
 SHARES = {"Liver": 1.0, "Lung": 0.8, "Ovary": 0.6, "Spleen": 0.5, "Testis": 0.4}
 MANY = 4000
 # Sd of the normals whose exponentials are skewed genes.
@@ -105,7 +105,8 @@ def _reliability(
 ) -> pd.DataFrame:
     """Reliability of genes of a tissue; log2(1+TPM) and predictions, ``(n_donors, n_genes)``."""
     with TemporaryDirectory() as folder:
-        written = Written(rng, Path(folder), observed[None], PRESENT)
+        has = rng.random((1, len(observed))) < SHARE
+        written = Written(Path(folder), observed[None], has)
         held_out = written.held_out("m", predicted[None])
         genes = score_predictions(held_out, "m", ACCURACY, learned, device="cpu").gene_wise
         return reliability(next(tissues(held_out)), genes, SETTINGS, ACCURACY, learned)
