@@ -6,9 +6,10 @@ import pytest
 from elsewhere import BLOOD, Elsewhere
 from scripts import run_script
 
-from mtm.analyses.accuracy.growth import training_sizes
+from mtm.analyses.accuracy.growth import score_growth, training_sizes
 from mtm.analyses.accuracy.score import score_predictions
 from mtm.cohort.folds import some_donors
+from mtm.errors import CannotDo
 from mtm.figures.registry import make_figure
 from mtm.io import write_tsv
 from mtm.models.donors import DonorsKey
@@ -112,6 +113,19 @@ def test_figure_leaves_the_check_out(made):
     drawing, table = make_figure("growth", {"growth": {"ridge.tsv": made[3]}})
     assert set(table["kind"]) == {MEASURED, PROMISED}
     assert len(drawing.axes) == 2
+
+
+def test_tissues_that_some_number_of_donors_does_not_tell_are_left_out(made):
+    _, cohort, files, _ = made
+    given = cohort["expression"], cohort["folds"]
+    held_out = {n: read_held_out(*given, files[n], BLOOD) for n in (None, 20, 40)}
+    first, *others = sorted(set(held_out[None].rows["tissue"]))
+    parts = {20: held_out[20].of_tissues([first]), 40: held_out[40].of_tissues(others)}
+    with pytest.raises(CannotDo, match="growth of accuracy"):
+        score_growth(held_out[None], parts, "ridge", 80, GROWTH, ACCURACY)
+    parts[40] = held_out[40]
+    table = score_growth(held_out[None], parts, "ridge", 80, GROWTH, ACCURACY)
+    assert set(table["tissue"]) == {first, MEAN_OF_TISSUES}
 
 
 def test_donors_are_drawn_whatever_their_order():

@@ -5,7 +5,7 @@ held-out donors are the same for every number of training donors, so a curve thr
 says how sure the curve is. Which training donors were drawn is not in it.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -88,7 +88,7 @@ def score_growth(
     Raises
     ------
     CannotDo
-        No tissue has enough held-out donors in any fold.
+        No tissue has enough held-out donors in any fold, by every number of training donors.
     """
     of_size = {n: parts[n] for n in sorted(parts)} | {n_donors: whole}
     weights = fold_weights([whole], accuracy)
@@ -105,14 +105,14 @@ def score_growth(
 
 
 def _scored(
-    of_size: Iterable[HeldOut],
+    of_numbers: Collection[HeldOut],
     weights: Mapping[int, pd.DataFrame],
     accuracy: AccuracySettings,
     learned: bool,
 ) -> dict[str, dict[str, _Measured]]:
     """Score every number of donors; by level and tissue, those that every number tells of."""
     found: dict[str, dict[str, list]] = {"gene_wise": {}, "sample_wise": {}}
-    for held_out in of_size:
+    for held_out in of_numbers:
         for tissue in tissues(held_out):
             for level, of_level in headline_correlations(
                 tissue, weights, accuracy, learned
@@ -125,7 +125,6 @@ def _scored(
                     found[level].setdefault(tissue.name, []).append(told)
     scored = {}
     for level, of_tissues in found.items():
-        most = max(map(len, of_tissues.values()), default=0)
         scored[level] = {
             name: _Measured(
                 n_samples=of_size[0][0],
@@ -134,7 +133,7 @@ def _scored(
                 spread=np.stack([spread for *_, spread in of_size]),
             )
             for name, of_size in of_tissues.items()
-            if len(of_size) == most
+            if len(of_size) == len(of_numbers)
         }
     return scored
 
