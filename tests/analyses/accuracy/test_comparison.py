@@ -376,6 +376,8 @@ def test_pairs_are_the_papers_then_others():
         with pytest.raises(InputError, match="pairs of models"):
             comparison_pairs(models, roles, [wrong])
     assert comparison_pairs(["x", "y", "z"], roles) == [("x", "y"), ("x", "z")]
+    twice = roles | {"S2": "ridge", "S3": "ridge"}
+    assert comparison_pairs(models, twice) == [("mtm", "bgex"), ("mtm", "ridge")]
     with pytest.raises(InputError, match="two or more"):
         comparison_pairs(["mtm"], roles)
     with pytest.raises(InputError, match="two or more"):

@@ -72,7 +72,8 @@ def comparison_pairs(
 ) -> list[tuple[str, str]]:
     """List the pairs of models to compare: the paper's, as far as the run has them, then others.
 
-    Without any, the first model is compared with each of the others.
+    A model that plays both parts of a pair is left out. Without any pair, the first model is
+    compared with each of the others.
 
     Parameters
     ----------
@@ -90,7 +91,7 @@ def comparison_pairs(
         is one model alone.
     """
     paper = [(roles.get(a), roles.get(b)) for a, b in PAPER_PAIRS]
-    pairs = [pair for pair in paper if set(pair) <= set(models)]
+    pairs = [(a, b) for a, b in paper if a != b and {a, b} <= set(models)]
     for pair in map(tuple, further):
         if len(set(pair)) != 2 or len(pair) != 2 or not set(pair) <= set(models):
             raise InputError(
