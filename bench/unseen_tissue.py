@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 import yaml
 
+from mtm.analyses.accuracy.counted import CONVENTION_OF, Counted, degrees_of
 from mtm.analyses.accuracy.resampled import headline_correlations
 from mtm.cohort.cohort import Cohort
 from mtm.models.base import Predictor, Requests, Training
@@ -86,11 +87,9 @@ def rows_of(
     """Yield a row a target, what it is told from and level; last the mean over targets."""
     accuracy = AccuracySettings()
     weights = fold_weights([held_out], accuracy)
-    degrees = sum(fold.shape[1] for fold in weights.values()) - len(weights)
     drawn: dict[tuple[str, str], list] = {}
     for tissue in tissues(held_out):
         rows = tissue.rows["cohort_row"].to_numpy()
-        size = tissue.n_samples, len(tissue.folds)
         for sources in SOURCES:
             of = {
                 training: headline_correlations(
@@ -103,19 +102,19 @@ def rows_of(
                 seen, unseen = of[TRAINED][level], of[UNSEEN][level]
                 rho = float(known_mean(seen.rho)), float(known_mean(unseen.rho))
                 draws = wider(unseen.draws, unseen.ratio), unseen.beside(seen)
-                drawn.setdefault((sources, level), []).append((rho, draws, size))
-                yield row(tissue.name, sources, level, [(rho, draws, size)], size[0] - size[1])
+                counted = Counted.of(tissue.rows, accuracy, CONVENTION_OF[level])
+                drawn.setdefault((sources, level), []).append((rho, draws, counted))
+                yield row(tissue.name, sources, level, [(rho, draws, counted)])
     for (sources, level), found in drawn.items():
-        yield row(MEAN_OF_TISSUES, sources, level, found, degrees)
+        yield row(MEAN_OF_TISSUES, sources, level, found)
 
 
-def row(
-    tissue: str, sources: str, level: str, found: list[tuple], degrees: int
-) -> dict[str, object]:
+def row(tissue: str, sources: str, level: str, found: list[tuple]) -> dict[str, object]:
     """Average over targets, with intervals for the unseen tissue and the difference."""
     seen, unseen = np.mean([rho for rho, *_ in found], 0)
     own, paired = zip(*(draws for _, draws, _ in found), strict=True)
-    sizes = [size for *_, size in found]
+    counted = [of for *_, of in found]
+    sizes, degrees = [of.sizes for of in counted], degrees_of(counted)
     return {"tissue": tissue, "from": sources, "level": level, TRAINED: f"{seen:.3f}"} | {
         name: f"{value:.3f} ({limits['ci_low']:.3f} to {limits['ci_high']:.3f})"
         for name, value, draws in ((UNSEEN, unseen, own), ("difference", unseen - seen, paired))
