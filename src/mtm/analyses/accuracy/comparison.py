@@ -362,7 +362,7 @@ def _with_means(table: pd.DataFrame, resampled: Mapping[tuple, list[tuple]]) -> 
         columns, sizes = ["mean_a", "mean_b", "difference"], ["n_samples", "n_only_a", "n_only_b"]
         mean = averaged(part, columns, counts=["n_values"], totals=sizes)
         draws, counted = zip(*resampled[key], strict=True)
-        sizes = [of.sizes for of in counted]
-        return mean | t_interval_of_mean(mean["difference"], draws, sizes, degrees_of(counted))
+        sizes, degrees = [of.sizes for of in counted], degrees_of(counted, draws)
+        return mean | t_interval_of_mean(mean["difference"], draws, sizes, degrees)
 
     return over_tissues(table, GROUP, MEAN_OF_TISSUES, mean_of_tissues, {"q": "p"})

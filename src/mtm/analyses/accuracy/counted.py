@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from mtm.settings.accuracy import AccuracySettings
@@ -51,7 +52,13 @@ class Counted:
         return len(self.donors), len({fold for fold, _ in self.donors})
 
 
-def degrees_of(tissues: Sequence[Counted]) -> int:
-    """Degrees of freedom of a mean over tissues: all who are in any, less their folds."""
+def degrees_of(tissues: Sequence[Counted], draws: Sequence[np.ndarray] | None = None) -> int:
+    """Degrees of freedom of a mean over tissues: all who are in any, less their folds.
+
+    A tissue whose `draws` are all NaN is not in the mean.
+    """
+    if draws is not None:
+        told = (np.isfinite(drawn).any() for drawn in draws)
+        tissues = [one for one, is_told in zip(tissues, told, strict=True) if is_told]
     n_donors, n_folds = Counted(frozenset().union(*(one.donors for one in tissues))).sizes
     return n_donors - n_folds

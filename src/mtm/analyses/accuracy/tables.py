@@ -209,7 +209,7 @@ def _intervals(
 ) -> dict[str, float]:
     """Mean with its confidence interval, as `t_interval_of_mean` makes it, and null interval."""
     sizes = [of.sizes for of in counted]
-    tested = t_interval_of_mean(mean_rho, resampled, sizes, degrees_of(counted))
+    tested = t_interval_of_mean(mean_rho, resampled, sizes, degrees_of(counted, resampled))
     null_low, null_high = quantile_interval(null)
     ends = {"ci_low": tested["ci_low"], "ci_high": tested["ci_high"]}
     return {"mean_rho": mean_rho} | ends | {"null_low": null_low, "null_high": null_high}

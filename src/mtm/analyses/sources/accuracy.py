@@ -198,7 +198,7 @@ def _with_means(table: pd.DataFrame, draws: Mapping[tuple, list[tuple]]) -> pd.D
     def mean_of_targets(key: tuple, part: pd.DataFrame) -> dict[str, float]:
         mean = averaged(part, [*MEANS, "n_given"], totals=["n_samples"])
         own, paired, counted = zip(*draws[key], strict=True)
-        sizes, degrees = [of.sizes for of in counted], degrees_of(counted)
+        sizes, degrees = [of.sizes for of in counted], degrees_of(counted, own)
         tested = (
             t_interval_of_mean(mean["mean_rho"], own, sizes, degrees),
             t_interval_of_mean(mean["difference"], paired, sizes, degrees),
