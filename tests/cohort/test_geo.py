@@ -41,6 +41,19 @@ def test_keys_of_characteristics_stand_in_any_order_and_are_missing_in_some(tmp_
     series.demand_human_rna("GSE184050")
 
 
+def test_a_characteristic_called_like_a_line_of_geos_is_a_field_of_its_own(tmp_path):
+    line = '!Sample_status\t"Public on Jan 01 2020"\t"Public on Jan 01 2020"\n!Sample_organism'
+    text = matrix_text(characteristics=[("status: healthy", "sex: female")])
+    samples = read_series_matrix(write(tmp_path, text.replace("!Sample_organism", line))).samples
+    assert list(samples["status"]) == ["healthy", None]
+    assert list(samples["sample_status"]) == ["Public on Jan 01 2020"] * 2
+    # Without such a characteristic the line has its name.
+    text = matrix_text().replace("!Sample_organism", line)
+    assert list(read_series_matrix(write(tmp_path, text)).samples["status"]) == [
+        "Public on Jan 01 2020"
+    ] * 2  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
