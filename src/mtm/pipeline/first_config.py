@@ -116,6 +116,10 @@ def look(
     seen = Look()
     id_column = table.index.name
     table = table[table.index.isin(sample_ids)].dropna(axis=1, how="all")
+    for column in [named[role] for role in ("tissue", "donor") if role in named]:
+        if column not in table:
+            found = "the names of samples" if column == id_column else "nothing"
+            raise InputError(f"{samples}, column {column}", found, "a name for every sample")
     tissue, donor = _tissue_and_donor(samples, table, named)
     for role, column in (("sample_id", id_column), ("tissue", tissue), ("donor", donor)):
         if column is not None and column != getattr(Columns(), role):
@@ -296,7 +300,8 @@ def detect_units(expression: str | Path) -> tuple[Units | None, str, int]:
         return "intensity", f"negative values, from {low:.3g} to {high:.3g}", n
     if (values == np.floor(values)).all() and high > 1:
         return "counts", f"whole numbers up to {high:.3g}", n
-    if any(word in Path(expression).name.lower() for word in ("rpkm", "fpkm")):
+    of_length = any(word in Path(expression).name.lower() for word in ("rpkm", "fpkm"))
+    if of_length and high >= LARGEST_LOG2:
         return "rpkm", "the name of the file", n
     if high < LARGEST_LOG2 and n >= MANY_GENES // 10:
         total = (np.exp2(values) - 1).sum(0)
