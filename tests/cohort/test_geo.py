@@ -161,6 +161,16 @@ def test_entrez_ids_go_by_ncbi_first_and_by_symbols_where_the_gene_model_is_olde
     assert n["rows lost: Entrez id without a known Ensembl id"] == 3
 
 
+def test_a_symbol_of_today_goes_before_earlier_ones(tmp_path):
+    path = tmp_path / "hgnc.tsv"
+    path.write_text(
+        "symbol\tensembl_gene_id\tentrez_id\tprev_symbol\nNEW\tENSG00000000099\t16\tOLD|OLDER\n"
+    )
+    genes = [f"ENSG{i:011d}.1" for i in range(3)]
+    genes = pd.DataFrame({"symbol": ["OLDER", "NEW", "OLD"]}, index=genes)
+    assert list(place_rows(["16"], genes, gene_names(path)).gene) == [1]
+
+
 def test_ensembl_ids_need_no_table_and_other_names_do():
     placed = place_rows(["ENSG00000000003", "ENSG00000000006.9_PAR_Y", "ENSG00000000044"], GENES)
     assert list(placed.gene) == [2, 5]
