@@ -212,3 +212,14 @@ def test_a_column_of_ids_without_a_name_and_one_named_wrongly(tmp_path, capsys):
     files.samples.write_text(files.samples.read_text().replace("id\t", "\t", 1))
     assert main(["init", "mine", *files.options]) == 1
     assert "no name over the column of ids" in capsys.readouterr().err
+
+
+def test_a_center_of_the_donors_table_is_no_sample_s(tmp_path, capsys):
+    command = small_files(n_donors=30)
+    people = pd.DataFrame({"donor": [f"d{i}" for i in range(30)], "site": ["X", "Y"] * 15,
+                           "age": range(30, 60)})  # fmt: skip
+    people.to_csv("p.csv", index=False)
+    assert main([*command, "--donors", "p.csv"]) == 0, capsys.readouterr().err
+    text = (tmp_path / "mine.yaml").read_text()
+    assert "center" not in yaml.safe_load(text)["columns"]
+    assert "# not used: site;" in text

@@ -16,7 +16,7 @@ from mtm.cohort.fields import FIELDS, SEX_CODES, numbers_of
 from mtm.cohort.genes import read_gtf_genes
 from mtm.cohort.lines import byte_lines
 from mtm.cohort.matrices import iter_expression_blocks, read_expression_header
-from mtm.cohort.tables import donor_of_sample
+from mtm.cohort.tables import SAMPLE_COVARIATES, donor_of_sample
 from mtm.cohort.units import LARGEST_LOG2, LARGEST_TPM_SUM, MANY_GENES, SMALLEST_MAX_TPM
 from mtm.errors import InputError, numbered, printable
 from mtm.settings.cohort import Columns, Filters, Folds
@@ -239,10 +239,13 @@ def _are_crossed(table: pd.DataFrame, tissue: str, donor: str) -> bool:
 
 
 def _find_phenotypes(seen: Look, tables: Sequence[pd.DataFrame]) -> None:
-    """Find sex, age, batch and so on; list what else there is."""
+    """Find sex, age, batch and so on; list what else there is. Samples' table is the last."""
     defaults, used = Columns(), set()
     for table in tables:
         for role, names in {"sex": SEX_NAMES, "age": AGE_NAMES, **OTHER_NAMES}.items():
+            if role in SAMPLE_COVARIATES and table is not tables[-1]:
+                # A site of donors is where they were recruited.
+                continue
             column = _called((_folded(getattr(defaults, role)), *names), table)
             if column is None or role in used or not _fits(role, table[column]):
                 continue
