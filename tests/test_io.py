@@ -273,3 +273,14 @@ def test_a_folder_that_cannot_be_flushed_is_none_of_our_trouble(tmp_path, monkey
     monkeypatch.setattr(mtm.io.os, "fsync", as_some_do)
     write_tsv(table(1), tmp_path / "x.tsv")
     assert (tmp_path / "x.tsv").exists()
+
+
+def test_a_carriage_return_within_a_field_ends_no_row(tmp_path):
+    given = pd.DataFrame({"sample": ["A", "B"], "said": ["one\rtwo", None], "n": [1, 2]})
+    given["kind"] = pd.Categorical(["x\r\ny", "z"])
+    write_tsv(given, tmp_path / "x.tsv")
+    read = pd.read_csv(tmp_path / "x.tsv", sep="\t")
+    assert list(read["sample"]) == ["A", "B"]
+    assert list(read["n"]) == [1, 2]
+    assert read.loc[0, "said"] == "one two"
+    assert list(given["said"]) == ["one\rtwo", None]

@@ -332,9 +332,25 @@ def full_disk(error: BaseException, folder: str | Path) -> InputError | None:
 
 
 def write_tsv(table: pd.DataFrame, path: str | Path) -> None:
-    """Write `table` as tab-separated text without its index; missing values are empty fields."""
+    """Write `table` as tab-separated text without its index; missing values are empty fields.
+
+    A carriage return within a field becomes a blank.
+    """
     with atomic_path(path) as temporary:
-        table.to_csv(temporary, sep="\t", index=False)
+        _without_returns(table).to_csv(temporary, sep="\t", index=False)
+
+
+def _without_returns(table: pd.DataFrame) -> pd.DataFrame:
+    """Replace carriage returns within text: they are written bare, and end a row when read."""
+    for place, dtype in enumerate(table.dtypes):
+        if dtype.kind != "O":
+            continue
+        values = table.iloc[:, place].astype(object)
+        if any(isinstance(value, str) and "\r" in value for value in values):
+            plain = [v.replace("\r", " ") if isinstance(v, str) else v for v in values]
+            table = table.copy(deep=False)
+            table.isetitem(place, pd.Series(plain, table.index, dtype=object))
+    return table
 
 
 def write_parquet(table: pd.DataFrame, path: str | Path) -> None:

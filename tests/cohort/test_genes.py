@@ -73,3 +73,10 @@ def test_rows_of_a_gene_model_are_those_of_one_feature(tmp_path):
         path.write_text(row.format("exon", 3).replace('gene_id "a.1"', cut))
         with pytest.raises(InputError, match="line 1"):
             list(gtf_records(path, "exon", lambda row: True, "an exon"))
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_gene(tmp_path):
+    path = tmp_path / "genes.txt"
+    for text in ("ENSG00000000001\nENSG00000000002\n", "gene_id\tx\nENSG00000000001\t1\n"):
+        path.write_text(text, encoding="utf-8-sig")
+        assert read_gene_list(path)[0] == "ENSG00000000001"

@@ -41,6 +41,19 @@ def test_keys_of_characteristics_stand_in_any_order_and_are_missing_in_some(tmp_
     series.demand_human_rna("GSE184050")
 
 
+def test_a_characteristic_called_like_a_line_of_geos_is_a_field_of_its_own(tmp_path):
+    line = '!Sample_status\t"Public on Jan 01 2020"\t"Public on Jan 01 2020"\n!Sample_organism'
+    text = matrix_text(characteristics=[("status: healthy", "sex: female")])
+    samples = read_series_matrix(write(tmp_path, text.replace("!Sample_organism", line))).samples
+    assert list(samples["status"]) == ["healthy", None]
+    assert list(samples["sample_status"]) == ["Public on Jan 01 2020"] * 2
+    # Without such a characteristic the line has its name.
+    text = matrix_text().replace("!Sample_organism", line)
+    assert list(read_series_matrix(write(tmp_path, text)).samples["status"]) == [
+        "Public on Jan 01 2020"
+    ] * 2  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -146,6 +159,16 @@ def test_entrez_ids_go_by_ncbi_first_and_by_symbols_where_the_gene_model_is_olde
     n = counted(placed)
     assert n["rows of several genes, each of which takes the whole value"] == 1
     assert n["rows lost: Entrez id without a known Ensembl id"] == 3
+
+
+def test_a_symbol_of_today_goes_before_earlier_ones(tmp_path):
+    path = tmp_path / "hgnc.tsv"
+    path.write_text(
+        "symbol\tensembl_gene_id\tentrez_id\tprev_symbol\nNEW\tENSG00000000099\t16\tOLD|OLDER\n"
+    )
+    genes = [f"ENSG{i:011d}.1" for i in range(3)]
+    genes = pd.DataFrame({"symbol": ["OLDER", "NEW", "OLD"]}, index=genes)
+    assert list(place_rows(["16"], genes, gene_names(path)).gene) == [1]
 
 
 def test_ensembl_ids_need_no_table_and_other_names_do():

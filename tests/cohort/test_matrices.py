@@ -201,6 +201,19 @@ def test_wide_table(tmp_path, table, symbol):
     np.testing.assert_array_equal(expr, values[:, [3, 1]].astype(np.float32))
 
 
+def test_quotes_around_symbols_and_numbers_are_left_out(tmp_path):
+    path = tmp_path / "x.tsv"
+    head = '"gene_id"\t"symbol"\t"p"\t"q"\t"r"\n'
+    path.write_text(f'{head}"ENSG00000000001.1"\t"TP53"\t"1.5"\t 2 \t"3"\n')
+    ids, symbols, expr, _ = read_all(path)
+    assert (ids, symbols, expr.tolist()) == (["ENSG00000000001.1"], ["TP53"], [[1.5, 2, 3]])
+    # The value that is none is told, not those before it.
+    for text, words in [('"NA"', "non-numeric"), ('"-3"', "negative"), ('"nan"', "NaN")]:
+        path.write_text(f'{head}"ENSG00000000001.1"\t"TP53"\t"1.5"\t 2 \t{text}\n')
+        with pytest.raises(InputError, match=f"sample r.*the {words} value '{text}'"):
+            read_all(path)
+
+
 @pytest.mark.parametrize("form", [np.asarray, scipy.sparse.csr_matrix, scipy.sparse.csc_matrix])
 def test_h5ad(tmp_path, table, form):
     values, ids, names = table

@@ -1,8 +1,10 @@
 import gzip
 
 import numpy as np
+import pandas as pd
 import pytest
 
+from mtm.cohort.build import merge_phenotypes
 from mtm.cohort.tables import (
     read_controlled_phenotypes,
     read_sample_attributes,
@@ -123,3 +125,25 @@ def test_tables_as_other_programs_write_them(text, words, tmp_path):
     with pytest.raises(InputError) as caught:
         read_sample_attributes(path)
     assert words in str(caught.value)
+
+
+def test_sex_in_words_of_the_controlled_access_file_must_agree(tmp_path):
+    path = tmp_path / "controlled.tsv"
+    path.write_text("SUBJID\tSEX\tAGE\na\tMale\t40\nb\tF\t50\n")
+    controlled = read_controlled_phenotypes(path)
+    assert list(controlled["SEX"]) == [1, 2]
+    assert list(merge_phenotypes(["a", "b"], None, controlled)["sex"]) == [1, 2]
+    told = pd.DataFrame({"sex": [2, 2]}, index=pd.Index(["a", "b"], name="donor"))
+    with pytest.raises(InputError, match="column SEX of a: found 1"):
+        merge_phenotypes(["a", "b"], told, controlled)
+    path.write_text("SUBJID\tSEX\na\t1\nb\t99\n")
+    with pytest.raises(InputError, match="column SEX of b: found '99'"):
+        read_controlled_phenotypes(path)
+
+
+def test_exact_ages_where_the_table_of_donors_has_none(tmp_path):
+    path = tmp_path / "donors.tsv"
+    path.write_text("SUBJID\tSEX\tAGE\na\t1\t\nb\t2\t\n")
+    donors = read_subject_phenotypes(path)
+    exact = pd.DataFrame({"AGE": [40.0, 50.0]}, index=pd.Index(["a", "b"], name="donor"))
+    assert list(merge_phenotypes(["a", "b"], donors, exact)["age"]) == [40, 50]

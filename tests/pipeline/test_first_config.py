@@ -118,6 +118,7 @@ def test_all_problems_come_in_one_message(tmp_path, capsys):
         (lambda x: np.round(x), "a.tsv", "counts"),
         (lambda x: 40 * x, "a.tsv", "counts"),
         (lambda x: x, "GTEx_rpkm.tsv", "rpkm"),
+        (lambda x: np.log2(1 + x * 5e5 / x.sum(0)), "log2_fpkm.tsv", "log2"),
     ],
 )
 def test_units_are_told_by_values(of, name, units, tmp_path):
@@ -142,8 +143,9 @@ def test_sizes_suit_the_donors(counts, least, n_folds):
 def small_files(n_donors=6, n_genes=30, tissues=("A", "B")):
     """Write TPM and samples of some donors in the working folder."""
     names = [f"d{i}-{t}" for t in tissues for i in range(n_donors)]
-    rows = [(name, name.split("-")[1], name.split("-")[0]) for name in names]
-    pd.DataFrame(rows, columns=["sample", "tissue", "donor"]).to_csv("s.csv", index=False)
+    rows = [(name, name.split("-")[1], name.split("-")[0], "") for name in names]
+    columns = ["sample", "tissue", "donor", "organ"]
+    pd.DataFrame(rows, columns=columns).to_csv("s.csv", index=False)
     values = np.random.default_rng(0).gamma(1, 50, (n_genes, len(names)))
     genes = pd.Index([f"g{i}" for i in range(n_genes)], name="gene")
     pd.DataFrame(values, genes, names).to_csv("x.tsv", sep="\t")
@@ -165,6 +167,9 @@ def test_too_few_donors_are_warned_of(capsys):
         ({"tissues": ("A",)}, [], "1 tissue in column tissue (A)"),
         ({}, ["--tissue", "nope"], "a column named nope"),
         ({}, ["--donor", "nope"], "a column named nope"),
+        ({}, ["--donor", "sample"], "s.csv, column sample: found the names of samples"),
+        ({}, ["--tissue", "sample"], "s.csv, column sample: found the names of samples"),
+        ({}, ["--tissue", "organ"], "s.csv, column organ: found nothing"),
     ],
 )
 def test_what_cannot_be_a_cohort_is_said_in_a_line(changes, options, says, capsys):
@@ -207,3 +212,14 @@ def test_a_column_of_ids_without_a_name_and_one_named_wrongly(tmp_path, capsys):
     files.samples.write_text(files.samples.read_text().replace("id\t", "\t", 1))
     assert main(["init", "mine", *files.options]) == 1
     assert "no name over the column of ids" in capsys.readouterr().err
+
+
+def test_a_center_of_the_donors_table_is_no_sample_s(tmp_path, capsys):
+    command = small_files(n_donors=30)
+    people = pd.DataFrame({"donor": [f"d{i}" for i in range(30)], "site": ["X", "Y"] * 15,
+                           "age": range(30, 60)})  # fmt: skip
+    people.to_csv("p.csv", index=False)
+    assert main([*command, "--donors", "p.csv"]) == 0, capsys.readouterr().err
+    text = (tmp_path / "mine.yaml").read_text()
+    assert "center" not in yaml.safe_load(text)["columns"]
+    assert "# not used: site;" in text

@@ -1,9 +1,10 @@
 import numpy as np
+import pandas as pd
 import pytest
 from people import five_donors
 
 from mtm.errors import InputError
-from mtm.predictions.gene_overlap import match_genes, refuse_genes_as_samples
+from mtm.predictions.gene_overlap import find_genes, match_genes, refuse_genes_as_samples
 
 
 @pytest.fixture
@@ -47,3 +48,12 @@ def test_samples_called_like_genes_are_rows(genes):
     for names in (genes["symbol"], genes.index.str.split(".").str[0]):
         with pytest.raises(InputError, match="blood.csv, sample ids: found gene .*Transpose"):
             refuse_genes_as_samples(genes, list(names), "blood.csv")
+
+
+def test_ids_that_differ_in_capitals_alone_stay_apart():
+    genes = pd.DataFrame({"symbol": ["a", "b", "c"]}, index=["Dl", "dl", "Dll"])
+    for name, columns in (("Dl", [0]), ("dl", [1]), ("DLL", [2])):
+        found = find_genes(genes, [name])
+        assert (list(found.columns), found.ambiguous) == (columns, {})
+    found = find_genes(genes, ["DL"])
+    assert (list(found.columns), found.ambiguous) == ([0, 1], {"DL": ["Dl", "dl"]})

@@ -122,3 +122,14 @@ def test_values_in_memory(model, expr_tpm):
         np.testing.assert_array_equal(samples.expr_tpm, expr_tpm)
     with pytest.raises(InputError, match="negative"):
         samples_of_matrix(model, -expr_tpm, ids(7), table)
+
+
+@pytest.mark.parametrize("names", [pd.Categorical(["a", None, None]), [1.0, np.nan, np.nan]])
+def test_samples_of_unknown_donors_are_not_one_donors(tmp_path, model, expr_tpm, names):
+    obs = {"donor": names, "tissue": ["Lung", BLOOD, "Lung"]}
+    path = write(tmp_path / "x.h5ad", expr_tpm, ids(7), obs)
+    with pytest.raises(InputError, match=r"x\.h5ad: found no donor of sample 'q'"):
+        read_samples(model, [(path, None)])
+    table = pd.DataFrame({"sample_id": NAMES} | obs)
+    with pytest.raises(InputError, match="no donor of sample 'q'"):
+        samples_of_matrix(model, expr_tpm, ids(7), table)

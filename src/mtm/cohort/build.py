@@ -174,7 +174,8 @@ def _demand_within(
     exact: pd.Series, bracket: pd.Series, where: str | Path, where_controlled: str | Path
 ) -> None:
     """Demand exact ages within the brackets of the open-access file."""
-    bounds = bracket.str.split("-", expand=True).astype(float)
+    # Where all are missing, splitting gives one column.
+    bounds = bracket.astype("string").str.extract(r"^(\d+)-(\d+)$").astype(float)
     outside = (exact < bounds[0]) | (exact >= bounds[1] + 1)
     if outside.any():
         donor = exact.index[outside][0]

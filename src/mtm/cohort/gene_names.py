@@ -208,7 +208,8 @@ def _lookups(kind, genes, names, position, keys):
     if kind == ENTREZ:
         direct = of(ENTREZ, False)
         reached = {i for places in direct.values() for i in places}
-        symbols = names[names["kind"] == OF_ENTREZ]
+        # The last entry of a name stays: turned round, a symbol of today before earlier ones.
+        symbols = names[names["kind"] == OF_ENTREZ].iloc[::-1]
         by_symbol = {
             name: places
             for name, symbol in zip(symbols["name"], symbols["gene"], strict=True)

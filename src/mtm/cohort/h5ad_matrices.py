@@ -176,7 +176,7 @@ def _names(path: Path, file: h5py.File, table: str, n: int) -> pd.Index:
 
 
 def _texts(path: Path, group: h5py.Group, column: str) -> np.ndarray:
-    """Column of obs or var as text; categories are a group of two arrays."""
+    """Column of obs or var as text, "" where missing; categories are a group of two arrays."""
     kinds = (h5py.Dataset, h5py.Group)
     data = _part(path, group, column, kinds, "a column of text")
     if isinstance(data, h5py.Group):
@@ -185,7 +185,7 @@ def _texts(path: Path, group: h5py.Group, column: str) -> np.ndarray:
     texts = np.asarray(read_elem(data))
     if texts.ndim != 1:
         raise InputError(f"{path}, {group.name}/{column}", f"shape {texts.shape}", "one a row")
-    return texts.astype(str)
+    return np.where(pd.isna(texts), "", texts.astype(str))
 
 
 def _header(path: Path, file: h5py.File) -> tuple[ExpressionHeader, _Matrix]:

@@ -162,11 +162,14 @@ def repeated(names: list[str]) -> list[str]:
 
 
 def text_lines(path: Path) -> Generator[str, None, None]:
-    """Yield the lines of `path` as text, none of more than `LONGEST_TEXT_LINE` bytes."""
+    """Yield the lines of `path` as text, none of more than `LONGEST_TEXT_LINE` bytes.
+
+    A byte order mark before the first is left out.
+    """
     with closing(byte_lines(path, LONGEST_TEXT_LINE)) as lines:
         for number, line in enumerate(lines, 1):
             try:
-                yield line.decode()
+                yield line.decode("utf-8-sig" if number == 1 else "utf-8")
             except UnicodeDecodeError as error:
                 found = line[error.start : error.start + 8]
                 raise InputError(

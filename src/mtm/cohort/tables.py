@@ -333,19 +333,24 @@ def read_controlled_phenotypes(path: str | Path) -> pd.DataFrame:
     Returns
     -------
     pd.DataFrame
-        Indexed by donor id, columns as in the file; AGE in exact years. A column is numeric if
-        every filled field of it is a number, else text.
+        Indexed by donor id, columns as in the file; AGE in exact years, SEX as codes. A column is
+        numeric if every filled field of it is a number, else text.
 
     Raises
     ------
     InputError
-        There is no donor column, a donor stands twice, or AGE is no number.
+        There is no donor column, a donor stands twice, AGE is no number, or SEX no sex.
     """
     names = table_columns(path)
     id_column = next((name for name in ("SUBJID", "donor") if name in names), "SUBJID")
-    table = strict_table(path, id_column)
+    table, problems = strict_table(path, id_column), []
+    if "SEX" in table:
+        # As codes, or words would be held against nothing.
+        codes, problems = sex_codes(path, table[id_column], table["SEX"])
+        table["SEX"] = codes.astype(object).where(codes.notna(), None)
     if "AGE" in table:
-        _raise(list(field_problems(path, table[id_column], table["AGE"], FIELDS["age"])))
+        problems += field_problems(path, table[id_column], table["AGE"], FIELDS["age"])
+    _raise(problems)
     columns = {}
     for column in table.columns.drop(id_column):
         numbers = numbers_of(table[column])

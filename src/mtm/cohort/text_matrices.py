@@ -291,7 +291,9 @@ def _row(path: Path, header: ExpressionHeader, number: int, gene_id: str, line: 
         )
     *leading, values = line.split(b"\t", header.n_leading)
     column = header.symbol_column
-    symbol = gene_id if column is None else leading[column].decode(errors="replace")
+    if column is None:
+        return _Row(number, gene_id, gene_id, values)
+    symbol = tab_fields(leading[column].decode(errors="replace").strip())[0]
     return _Row(number, gene_id, symbol, values)
 
 
@@ -362,6 +364,9 @@ def _raise_bad_value(
 
 def _problem(field: bytes, signed: bool) -> str:
     """Say what is wrong with a value as text; empty if nothing is."""
+    # What `_cast` passes over.
+    field = field.rstrip(b"\r").strip(b" ")
+    field = field[1:-1] if len(field) > 1 and field[:1] == field[-1:] == b'"' else field
     name = field.strip().lower().lstrip(b"+-")
     if name == b"nan":
         return "the NaN value"

@@ -16,7 +16,7 @@ from mtm.cohort.fields import FIELDS, SEX_CODES, numbers_of
 from mtm.cohort.genes import read_gtf_genes
 from mtm.cohort.lines import byte_lines
 from mtm.cohort.matrices import iter_expression_blocks, read_expression_header
-from mtm.cohort.tables import donor_of_sample
+from mtm.cohort.tables import SAMPLE_COVARIATES, donor_of_sample
 from mtm.cohort.units import LARGEST_LOG2, LARGEST_TPM_SUM, MANY_GENES, SMALLEST_MAX_TPM
 from mtm.errors import InputError, numbered, printable
 from mtm.settings.cohort import Columns, Filters, Folds
@@ -116,6 +116,10 @@ def look(
     seen = Look()
     id_column = table.index.name
     table = table[table.index.isin(sample_ids)].dropna(axis=1, how="all")
+    for column in [named[role] for role in ("tissue", "donor") if role in named]:
+        if column not in table:
+            found = "the names of samples" if column == id_column else "nothing"
+            raise InputError(f"{samples}, column {column}", found, "a name for every sample")
     tissue, donor = _tissue_and_donor(samples, table, named)
     for role, column in (("sample_id", id_column), ("tissue", tissue), ("donor", donor)):
         if column is not None and column != getattr(Columns(), role):
@@ -235,10 +239,13 @@ def _are_crossed(table: pd.DataFrame, tissue: str, donor: str) -> bool:
 
 
 def _find_phenotypes(seen: Look, tables: Sequence[pd.DataFrame]) -> None:
-    """Find sex, age, batch and so on; list what else there is."""
+    """Find sex, age, batch and so on; list what else there is. Samples' table is the last."""
     defaults, used = Columns(), set()
     for table in tables:
         for role, names in {"sex": SEX_NAMES, "age": AGE_NAMES, **OTHER_NAMES}.items():
+            if role in SAMPLE_COVARIATES and table is not tables[-1]:
+                # A site of donors is where they were recruited.
+                continue
             column = _called((_folded(getattr(defaults, role)), *names), table)
             if column is None or role in used or not _fits(role, table[column]):
                 continue
@@ -296,7 +303,8 @@ def detect_units(expression: str | Path) -> tuple[Units | None, str, int]:
         return "intensity", f"negative values, from {low:.3g} to {high:.3g}", n
     if (values == np.floor(values)).all() and high > 1:
         return "counts", f"whole numbers up to {high:.3g}", n
-    if any(word in Path(expression).name.lower() for word in ("rpkm", "fpkm")):
+    of_length = any(word in Path(expression).name.lower() for word in ("rpkm", "fpkm"))
+    if of_length and high >= LARGEST_LOG2:
         return "rpkm", "the name of the file", n
     if high < LARGEST_LOG2 and n >= MANY_GENES // 10:
         total = (np.exp2(values) - 1).sum(0)

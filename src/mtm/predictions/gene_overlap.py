@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from mtm.cohort.blocks import SYMBOL_COLUMNS, samples_as_rows
-from mtm.cohort.genes import gene_key
+from mtm.cohort.genes import GeneKey, gene_key
 from mtm.cohort.lines import text_lines
 from mtm.errors import InputError, numbered, shown
 from mtm.models.certificate import Certificate
@@ -278,7 +278,7 @@ class NamedGenes:
 def find_genes(
     model_genes: pd.DataFrame, names: Sequence[str], where: object = "--genes"
 ) -> NamedGenes:
-    """Find genes by id or symbol; versions and case do not matter.
+    """Find genes by id or symbol; versions do not matter, nor does case but in an id as it stands.
 
     Raises
     ------
@@ -286,13 +286,18 @@ def find_genes(
         None of the names is one.
     """
     keys = [gene_key(str(gene).upper()) for gene in model_genes.index]
-    by_id = {key: [place] for place, key in enumerate(keys)}
+    # Ids of other species may differ in case alone (dl and Dl of flies).
+    as_is = {gene: [place] for place, gene in enumerate(model_genes.index.astype(str))}
+    by_id: dict[GeneKey, list[int]] = {}
+    for place, key in enumerate(keys):
+        by_id.setdefault(key, []).append(place)
     by_symbol: dict[str, list[int]] = {}
     for place, symbol in enumerate(model_genes["symbol"].astype(str)):
         by_symbol.setdefault(symbol.upper(), []).append(place)
     found, ambiguous, unknown = [], {}, []
     for name in dict.fromkeys(names):
-        places = by_id.get(gene_key(name.upper())) or by_symbol.get(name.upper(), [])
+        same = as_is.get(name) or by_id.get(gene_key(name.upper()))
+        places = same or by_symbol.get(name.upper(), [])
         found += places
         if not places:
             unknown.append(name)

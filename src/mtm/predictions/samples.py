@@ -232,6 +232,10 @@ def _said_by_file(path: Path, n_samples: int) -> pd.DataFrame:
 
 def _checked(model: Predictor, rows: pd.DataFrame, place: object) -> pd.DataFrame:
     """Return the table of all samples, its tissues by the model's names."""
+    unknown = rows["donor"].isna() | (rows["donor"].astype(str) == "")
+    for sample in rows["sample_id"][unknown][:1]:
+        # All such samples would be one donor's.
+        raise InputError(place, f"no donor of sample {shown(sample)}", "one in every row")
     for column in ("sample_id", "donor"):
         for name in rows[column].astype(str):
             if not name.strip() or not name.isprintable():

@@ -170,3 +170,34 @@ def test_submitted_counts_have_old_symbols_a_short_header_and_ones_for_zeros(tmp
     np.testing.assert_allclose(reading.expr_tpm, (1e6 * rate / rate.sum(0)).T, rtol=1e-5)
     assert "zeros stored as 1" in set(reading.report["step"])
     assert list(reading.samples["case"]) == [1] * 4 + [0] * 4
+
+
+def of_four(tmp_path, samples, **settings):
+    """Read four samples of a lab's own files, two of each group."""
+    table = pd.DataFrame(np.arange(4.0 * N_GENES).reshape(N_GENES, 4), PLAIN, list("ABCD"))
+    table.rename_axis("gene_id").to_csv(tmp_path / "four.tsv", sep="\t")
+    (tmp_path / "who.tsv").write_text(samples)
+    chosen = External(
+        expression="x", samples="y", units="tpm",
+        group={"field": "group", "case": "case", "control": "control"}, **settings,
+    )  # fmt: skip
+    files = Files(tmp_path / "four.tsv", tmp_path / "who.tsv")
+    return read_people(chosen, files, GENES, None, min_per_group=1)
+
+
+def test_names_of_people_that_look_like_numbers_stay_names(tmp_path):
+    who = "sample\tgroup\tPatient ID\nA\tcase\t1.1\nB\tcase\t1.10\n"
+    who += "C\tcontrol\t007\nD\tcontrol\t7\n"
+    read = of_four(tmp_path, who, donor="patient id")
+    assert list(read.samples["donor"]) == ["1.1", "1.10", "007", "7"]
+    assert (read.samples["visit"] == "kept").all()
+
+
+def test_a_field_called_donor_that_nobody_chose_is_pointed_at(tmp_path):
+    who = "sample\tgroup\tdonor\nA\tcase\tP1\nB\tcase\tP1\nC\tcontrol\tP2\nD\tcontrol\tP3\n"
+    report = of_four(tmp_path, who).report.set_index("step")
+    detail = report.loc["samples that may be of one person", "detail"]
+    assert detail == "donor has 3 values in 4 samples, each taken for a person"
+    assert "samples that may be of one person" not in set(
+        of_four(tmp_path, who, donor="donor").report["step"]
+    )

@@ -253,15 +253,15 @@ class _Fields:
         return found
 
 
-def doubts(described: pd.DataFrame, settings: External) -> list[tuple[str, str]]:
+def doubts(used: pd.DataFrame, settings: External) -> list[tuple[str, str]]:
     """Say what may be wrong with the choice of samples, a name and a sentence each.
 
     Parameters
     ----------
-    described
-        From `describe_people`.
+    used
+        Fields of the samples that are compared, as `describe_people` takes them: in its table
+        ``donor`` is no field but whom a sample is taken for.
     """
-    used = described[described["visit"].notna()]
     said = []
     for name in OF_SAMPLE:
         if name in used and used[name].nunique() > 1 and name not in _named(settings):

@@ -130,7 +130,7 @@ def read_people(
         files differ; values do not look like their units.
     """
     source = _Expression.of(files.expression, settings)
-    described = _described(settings, files, source, min_per_group, said_by)
+    table, described = _described(settings, files, source, min_per_group, said_by)
     used = described.loc[described["visit"].notna(), SAMPLE]
     columns = pd.Index(source.sample_ids).get_indexer(used)
     placed = _placed(source, columns, genes, names)
@@ -145,7 +145,7 @@ def read_people(
         ("samples without expression", len(unmeasured), ", ".join(unmeasured[:20])),
         ("samples compared", len(used), ""),
         *_covariates(described),
-        *((step, len(used), what) for step, what in doubts(described, settings)),
+        *((step, len(used), what) for step, what in doubts(table.loc[used], settings)),
     ]
     report = pd.DataFrame(rows, columns=PLACES)
     for row in report.itertuples():
@@ -189,7 +189,7 @@ def check_people(
     Parameters and errors are those of `read_people`.
     """
     source = _Expression.of(files.expression, settings)
-    described = _described(settings, files, source, min_per_group, said_by)
+    _, described = _described(settings, files, source, min_per_group, said_by)
     used = described.loc[described["visit"].notna(), SAMPLE]
     columns = pd.Index(source.sample_ids).get_indexer(used)
     totals = SampleTotals(list(used))
@@ -205,11 +205,11 @@ def _described(
     source: "_Expression",
     min_per_group: int,
     said_by: Callable[[str], str],
-) -> pd.DataFrame:
-    """Choose the samples that are compared."""
-    table = _table(settings, files, source.sample_ids)
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Read the samples and their fields, and choose those that are compared."""
+    table, measured = _table(settings, files, source.sample_ids), source.sample_ids
     where = files.samples or files.expression
-    return describe_people(table, settings, source.sample_ids, where, said_by, min_per_group)
+    return table, describe_people(table, settings, measured, where, said_by, min_per_group)
 
 
 def _table(settings: External, files: Files, measured: tuple[str, ...]) -> pd.DataFrame:
@@ -227,7 +227,11 @@ def _table(settings: External, files: Files, measured: tuple[str, ...]) -> pd.Da
     if files.samples is None:
         return pd.DataFrame(index=pd.Index(measured, name=SAMPLE))
     demand_whole_rows(files.samples)
-    table = read_tsv(files.samples, [SAMPLE], dtype={SAMPLE: str}).set_index(SAMPLE)
+    header = read_tsv(files.samples, [SAMPLE], nrows=1)
+    # As numbers, people 1.1 and 1.10 would be one, and 7 and 007.
+    of_donor = [name for name in header if field_name(name) == field_name(settings.donor or "")]
+    table = read_tsv(files.samples, dtype=dict.fromkeys([SAMPLE, *of_donor], str))
+    table = table.set_index(SAMPLE)
     for name in table.index[table.index.duplicated()][:1]:
         raise InputError(files.samples, f"sample {name} twice", "one row a sample")
     table.columns = [field_name(name) for name in table.columns]

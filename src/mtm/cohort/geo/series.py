@@ -46,7 +46,8 @@ class Series:
     samples
         One row a sample, indexed by its GSM, text; a column a field, named by `field_name`: lines
         of samples that stand once (``title``, ``source_name_ch1``, ``organism_ch1``,
-        ``platform_id``, ...) and keys of characteristics. Missing values are None.
+        ``platform_id``, ...) and keys of characteristics; a line that is called like a key
+        (``status``, the day of publication) is ``sample_status``. Missing values are None.
     path
         Of the file.
     """
@@ -163,9 +164,16 @@ def _unquoted(cell: str) -> str:
     return cell.strip()
 
 
+def _key(cell: str) -> str:
+    """Field that a cell of characteristics is of; "" where it has none."""
+    key, colon, _ = cell.partition(":")
+    return field_name(key) if colon else ""
+
+
 def _samples(path: Path, index: pd.Index, lines: list[tuple[int, str, list[str]]]) -> pd.DataFrame:
     """Fields of all samples; a key that a sample has twice keeps both values."""
     fields: dict[str, list[list[str]]] = {}
+    keys = {_key(cell) for _, name, cells in lines if name == CHARACTERISTICS for cell in cells}
 
     def put(field: str, row: int, value: str) -> None:
         if value.casefold() not in MISSING:
@@ -182,11 +190,11 @@ def _samples(path: Path, index: pd.Index, lines: list[tuple[int, str, list[str]]
                 "The file is cut or was edited; download it again.",
             )
         for row, cell in enumerate(cells):
-            key, colon, value = cell.partition(":")
-            if name == CHARACTERISTICS and colon and field_name(key):
-                put(field_name(key), row, value.strip())
+            field = field_name(name)
+            if name == CHARACTERISTICS and _key(cell):
+                put(_key(cell), row, cell.partition(":")[2].strip())
             else:
-                put(field_name(name), row, cell)
+                put(f"sample_{field}" if field in keys else field, row, cell)
     text = {
         field: ["; ".join(values) if values else None for values in column]
         for field, column in fields.items()
