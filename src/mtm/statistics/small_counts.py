@@ -10,7 +10,7 @@ OF_PEOPLE = (
     "n_reference_controls", "n_training_samples", "n_held_out_donors", "n_held_out_source_donors",
 )  # fmt: skip
 # Columns that do where another stands beside them; elsewhere pairs of tissues, genes of a class.
-BESIDE = {"n_pairs": "n_samples", "n_low": "n_donors", "n_high": "n_donors"}
+BESIDE = {"n_pairs": "tissue", "n_low": "n_donors", "n_high": "n_donors"}
 # A count of people in tables by tissue alone; elsewhere of anything.
 BY_TISSUE = "n"
 # "3 held-out donors", "at most 2 cases": a count, a word or two, whom it counts.
