@@ -32,15 +32,22 @@ TOGETHER = {
 }
 
 
-# Whole runs, and commands on hostile input; they begin first.
+# Whole runs, and commands on hostile input; they begin first, and of these the longest: what is
+# made once for several files is a chain that one worker ends alone.
 SLOW = ("tests/workflow/", "tests/hostile/")
+CHAINED = [name for names in TOGETHER.values() for name in names]
 
 
 def pytest_collection_modifyitems(items):
     for item in items:
         if item.nodeid.startswith(SLOW):
             item.add_marker(pytest.mark.slow)
-    items.sort(key=lambda item: not item.nodeid.startswith(SLOW))
+    items.sort(key=lambda item: (not item.nodeid.startswith(SLOW), _place(item.path.name)))
+
+
+def _place(name):
+    """Return the place of a test's file among those that share what they are made from."""
+    return CHAINED.index(name) if name in CHAINED else len(CHAINED)
 
 
 @pytest.hookimpl(optionalhook=True)
