@@ -12,13 +12,13 @@ import os
 import runpy
 import sys
 import tempfile
+import threading
 from collections.abc import Mapping
 from contextlib import nullcontext, suppress
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from subprocess import CalledProcessError
-from threading import Lock
 from typing import Any
 
 log = logging.getLogger(__name__)
@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 PRELOADED = ["mtm.pipeline.preloaded"]
 TEMPORARY = ("TMPDIR", "TMP", "TEMPDIR", "TEMP")
 # Snakemake runs jobs from several threads; a process that ends is asked about by one of them.
-_LOCK = Lock()
+_LOCK = threading.Lock()
 
 
 def start_jobs_warm(script_class: type) -> None:
