@@ -99,6 +99,7 @@ def test_told_can_be_brought_again(model, blood):
 
 def test_obs_says_whose_samples_are_of_what(model, blood):
     blood.obs["donor"] = [f"P{i // 2}" for i in range(blood.n_obs)]
+    blood.obs["sex"] = [1 + i // 2 % 2 for i in range(blood.n_obs)]
     blood.obs["tissue"] = pd.Categorical([BLOOD, "Liver"] * 4 + [BLOOD])
     told = model.predict(blood, target="Lung")
     assert list(told.obs["source"][:2]) == ["Liver;Whole Blood"] * 2

@@ -126,6 +126,16 @@ def test_covariates_are_the_person_s_but_for_those_of_the_sample_itself(cohort, 
     np.testing.assert_array_equal(found["dose"], traits["dose"])
 
 
+def test_a_person_is_of_one_sex_and_an_age_told_once_is_that_of_all_samples(cohort, model):
+    samples = samples_of(cohort, ("a", BLOOD), ("a", "Lung"), ("b", BLOOD), ("b", "Lung"))
+    ages = samples.table.assign(age=[np.nan, 60, 50, 51])
+    inputs = ask(model, replace(samples, table=ages), ["Testis"], EVERY)[0].inputs
+    assert covariate_table(inputs, np.arange(4), ["age"])["age"].tolist() == [60, 60, 50, 51]
+    sexes = samples.table.assign(sex=[1, 1, 2, 1])
+    with pytest.raises(InputError, match="samples of b, sex: found 2 and 1"):
+        ask(model, replace(samples, table=sexes), ["Testis"], EVERY)
+
+
 def test_a_model_of_one_source_uses_it_alone(cohort, model):
     model.several_sources = False
     samples = samples_of(cohort, ("a", BLOOD), ("a", "Lung"), ("b", "Lung"))

@@ -184,13 +184,29 @@ def speaks_of(model: Predictor, source: str) -> bool:
 
 
 def inputs_of(model: Predictor, samples: NewSamples) -> Cohort:
-    """Wrap new samples as input of a model; donors in order of their first sample."""
+    """Wrap new samples as input of a model; donors in order of their first sample.
+
+    Raises
+    ------
+    InputError
+        A person is of two sexes, or of two classes of death.
+    """
     table = samples.table
     donors = pd.Index(table["donor"].unique(), name="donor")
     covariates = table.drop(columns=list(SAMPLE_COLUMNS))
     of_people = covariates.groupby(table["donor"], sort=False)
     # What differs between a person's samples is of the sample that is predicted from.
-    differs = (of_people.nunique() > 1).any()
+    several = of_people.nunique() > 1
+    for name in ("sex", "hardy"):
+        if name in several and several[name].any():
+            person = several[name].idxmax()
+            values = covariates[name][table["donor"] == person].dropna().unique()
+            found = " and ".join(map(str, values[:2]))
+            raise InputError(f"samples of {person}, {name}", found, "one value a person")
+    differs = several.any()
+    for name in covariates.columns.difference(SAMPLE_COVARIATES):
+        known = covariates[name].notna()
+        covariates[name] = covariates[name].where(known, of_people[name].transform("first"))
     own = [name for name in covariates if name in SAMPLE_COVARIATES or differs[name]]
     return Cohort(
         expr_tpm=samples.expr_tpm,
