@@ -56,6 +56,7 @@ def blood(folder):
     return anndata.read_h5ad(folder / "blood.h5ad")
 
 
+@pytest.mark.slow
 def test_the_example_runs_as_it_stands(folder):
     page = (ROOT / "docs/new_people.md").read_text(encoding="utf-8")
     (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)

@@ -610,6 +610,7 @@ def test_a_page_about_a_person(tmp_path, capsys, certified, expr_tpm):
     assert "the file of --expression" in again[2]
 
 
+@pytest.mark.slow
 def test_a_reader_who_has_enough_is_no_error(bundle):
     command = [sys.executable, "-m", "mtm.cli", "info", str(bundle)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -618,6 +619,7 @@ def test_a_reader_who_has_enough_is_no_error(bundle):
     assert process.wait() == 0
 
 
+@pytest.mark.slow
 def test_closed_streams_are_no_error(bundle):
     command = f'"{sys.executable}" -m mtm.cli info "{bundle}"'
     done = subprocess.run(f"{command} >&-", shell=True, capture_output=True, text=True)

@@ -153,6 +153,7 @@ def fail(number):
 
 
 @pytest.mark.parametrize("writer", WRITERS)
+@pytest.mark.slow
 def test_every_failing_call_leaves_old_content_or_new(writer, tmp_path):
     write = WRITERS[writer]
     (tmp_path / "new").mkdir()

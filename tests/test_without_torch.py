@@ -3,6 +3,7 @@
 import subprocess
 import sys
 
+import pytest
 from pages import ROOT
 from tests.hostile.models import SOURCE
 
@@ -29,6 +30,7 @@ for bundle in bundles:
 """
 
 
+@pytest.mark.slow
 def test_linear_bundles_predict_without_pytorch_and_others_name_the_extra(tmp_path):
     bundles = sorted(KEPT.glob("*.safetensors"))
     given = [tmp_path / "told.tsv", KEPT / "people.tsv", KEPT / "traits.tsv", SOURCE, *bundles]

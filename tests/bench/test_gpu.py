@@ -23,6 +23,7 @@ def test_parts_run_and_report(tmp_path, monkeypatch):
     assert '"peak_mb"' in page
 
 
+@pytest.mark.slow
 def test_what_is_cut_or_fails_keeps_what_it_said_and_the_rest_goes_on(tmp_path, monkeypatch):
     says = "print('begun', flush=True); "
     made = [

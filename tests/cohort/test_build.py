@@ -327,6 +327,7 @@ for n_genes in (1024, 8192):
 """
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_file(tmp_path):
     names = [f"GTEX-{i // 2:04d}-{i % 2:04d}" for i in range(2000)]
     attributes = pd.DataFrame({"SAMPID": names, "SMTSD": ["Lung", "Whole Blood"] * 1000})

@@ -200,6 +200,7 @@ def test_a_header_one_cell_short_is_that_of_its_samples(tmp_path):
 
 
 @needs_annotation
+@pytest.mark.slow
 def test_almost_all_protein_coding_genes_are_reached(tmp_path):
     folder = ANNOTATION
     table = pd.read_csv(folder / "gene_ids_entrez_ensembl_symbol.tsv.gz", sep="\t", dtype=str)

@@ -3,6 +3,7 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
+from marks import slow
 
 from mtm.errors import InputError
 from mtm.figures import accuracy, names, style
@@ -120,7 +121,7 @@ def test_fig2b_table_takes_each_definition_from_its_own_scale():
 
 @pytest.mark.parametrize("name", ["fig2a", "fig2b", "accuracy_by_tissue"])
 @pytest.mark.parametrize(
-    ("models", "n_tissues"), [(["covariates"], 10), ([*names.MODELS, "other"], 48)]
+    ("models", "n_tissues"), [(["covariates"], 10), slow([*names.MODELS, "other"], 48)]
 )
 def test_figures_draw_every_model_inside_the_page(tmp_path, name, models, n_tissues):
     with warnings.catch_warnings():

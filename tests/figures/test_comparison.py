@@ -1,6 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from marks import slow
 
 from mtm.analyses.accuracy.pair_counts import pair_counts
 from mtm.figures import comparison, style
@@ -47,7 +48,7 @@ def assert_inside_the_page(figure):
     assert min(sizes) >= 6
 
 
-@pytest.mark.parametrize(("n_pairs", "n_tissues"), [(1, 5), (3, 48), (6, 20)])
+@pytest.mark.parametrize(("n_pairs", "n_tissues"), [(1, 5), slow(3, 48), slow(6, 20)])
 def test_it_draws_the_pairs_inside_the_page(tmp_path, n_pairs, n_tissues):
     table = pairs_table([(f"a{i}", f"b{i}") for i in range(n_pairs)], n_tissues)
     figure, drawn = make_figure("fig_s6", {"table": table, "counts": pair_counts(table)})

@@ -1,6 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from marks import slow
 
 from mtm.analyses.disease.status_tables import CURVE, RATES, STATUS, compare_inputs
 from mtm.figures import style
@@ -49,6 +50,7 @@ def tables(n_tissues, contrasts, selections=("all_folds", "nested"), inputs=INPU
     return {"status": status, "curves": pd.concat(curves)[CURVE], "summary": summary}
 
 
+@pytest.mark.slow
 def test_every_pair_is_a_line_and_informative_ones_have_colour():
     made = tables(6, ["MHA", "MHB"])
     figure, table = make_figure("fig3cd", made)
@@ -120,7 +122,7 @@ def test_s15_places_every_value_in_its_row_and_column():
             assert np.round(near[0, 1]) == names.index(row.tissue)
 
 
-@pytest.mark.parametrize(("n_tissues", "n_contrasts"), [(4, 1), (48, 11)])
+@pytest.mark.parametrize(("n_tissues", "n_contrasts"), [(4, 1), slow(48, 11)])
 @pytest.mark.parametrize("name", ["fig3cd", "fig_s15"])
 def test_it_fits_the_page(name, n_tissues, n_contrasts):
     made = tables(n_tissues, [f"MH{i:06d}" for i in range(n_contrasts)], ("nested",))

@@ -1,6 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from marks import slow
 from scipy.stats import spearmanr
 
 from mtm.analyses.accuracy.overlaps import fold_changes
@@ -48,7 +49,7 @@ def test_every_fold_change_is_drawn_at_its_place_and_zeros_are_told_apart():
     assert any("fold change 0" in text for text in handles)
 
 
-@pytest.mark.parametrize(("n_pairs", "n_tissues"), [(1, 4), (6, 48)])
+@pytest.mark.parametrize(("n_pairs", "n_tissues"), [(1, 4), slow(6, 48)])
 def test_it_fits_the_page(tmp_path, n_pairs, n_tissues):
     rng = np.random.default_rng(0)
     counts = rng.integers(0, 9000, (2, n_tissues))

@@ -3,6 +3,7 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 import pytest
+from marks import slow
 
 from mtm.errors import InputError
 from mtm.figures import names, style
@@ -86,7 +87,7 @@ def overlaps(pairs, n_tissues, seed=0):
     return pd.concat(parts, ignore_index=True)
 
 
-@pytest.mark.parametrize(("n_pairs", "n_tissues"), [(1, 6), (10, 48)])
+@pytest.mark.parametrize(("n_pairs", "n_tissues"), [(1, 6), slow(10, 48)])
 def test_shares_are_drawn_both_ways_with_their_median(tmp_path, n_pairs, n_tissues):
     table = overlaps([(f"a{i}", f"b{i}") for i in range(n_pairs)], n_tissues)
     figure, drawn = make_figure("fig_s7", {"table": table})

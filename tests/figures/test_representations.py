@@ -1,6 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from marks import slow
 
 from mtm.analyses.representations.tissue_similarity import compare_subsets, relations
 from mtm.figures import style
@@ -68,7 +69,7 @@ def test_boxes_dots_and_statements_are_the_tables_numbers():
     assert set(table["panel"]) == {"codes", "decoding paths"}
 
 
-@pytest.mark.parametrize(("n_layers", "n_tissues"), [([3], 4), ([4, 3, 3, 2], 48)])
+@pytest.mark.parametrize(("n_layers", "n_tissues"), [([3], 4), slow([4, 3, 3, 2], 48)])
 def test_it_fits_the_page(n_layers, n_tissues):
     models = [f"mtm_log2_variant{i}" for i in range(len(n_layers))]
     figure, table = make_figure("fig_s8", tables(models, n_layers, n_tissues))

@@ -1,6 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from marks import slow
 
 from mtm.analyses.representations.tissue_similarity import MEASURES, compare_subsets, relations
 from mtm.figures import style
@@ -52,7 +53,7 @@ def test_every_pair_is_a_dot_at_its_place_and_the_panel_states_its_numbers():
     assert table["p"].iloc[0] == line["p"]
 
 
-@pytest.mark.parametrize(("n_models", "n_tissues"), [(1, 5), (6, 48)])
+@pytest.mark.parametrize(("n_models", "n_tissues"), [(1, 5), slow(6, 48)])
 def test_it_fits_the_page(n_models, n_tissues):
     given = tables([f"model{i}" for i in range(n_models)], n_tissues)
     figure, table = make_figure("fig_s9", given)

@@ -2,6 +2,7 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
+from marks import slow
 
 from mtm.figures import style
 from mtm.figures.registry import make_figure
@@ -117,7 +118,7 @@ def test_a_tissue_that_the_first_model_has_no_correlation_in_is_a_row():
 
 
 @pytest.mark.parametrize(
-    ("n_tissues", "models"), [(1, ("mtm",)), (9, ("mtm", "ridge")), (48, tuple("abcd"))]
+    ("n_tissues", "models"), [(1, ("mtm",)), (9, ("mtm", "ridge")), slow(48, tuple("abcd"))]
 )
 @pytest.mark.parametrize(("name", "given"), [("fig4", fig4_input), ("transfer", strip_input)])
 def test_it_fits_the_page(name, given, n_tissues, models):

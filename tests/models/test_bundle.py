@@ -193,6 +193,7 @@ assert "torch" not in sys.modules
 
 
 @pytest.mark.parametrize("name", ["bgex", "nearest_donors", "same_gene", "teebot"])
+@pytest.mark.slow
 def test_a_linear_bundle_is_loaded_without_pytorch(tmp_path, cohort, name):
     fitted = build(name)
     fitted.fit(Training(cohort, source=2, seed=3, device="cpu"))

@@ -48,6 +48,7 @@ def _lasso_data(rng, n_samples=60, n_features=8, n_genes=25):
     return x, y
 
 
+@pytest.mark.slow
 def test_lasso_equals_scikit_learn(rng):
     x, y = _lasso_data(rng)
     y[:, 1] = 4.0

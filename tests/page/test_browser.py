@@ -243,6 +243,7 @@ def test_dark_mode_is_dark(opened, small):
     assert max(map(int, ground[4:-1].split(","))) < 60
 
 
+@pytest.mark.slow
 def test_gtex_size_opens_at_once_and_answers_every_key(opened, large, capsys):
     seen = opened(large.page, "genes")
     page = seen.page

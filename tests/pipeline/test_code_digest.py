@@ -7,7 +7,6 @@ import pytest
 from mtm.errors import InputError
 from mtm.figures import registry
 from mtm.models.registry import model_class, model_names
-from mtm.pipeline import code_digest as module
 from mtm.pipeline.code_digest import code_digest, figure_module, files_digest, model_module
 from mtm.registered import registered_modules
 
@@ -32,25 +31,18 @@ def training(digest, name):
     return digest("train_fold.py", model_module(name), without=["mtm.predictions.monitoring"])
 
 
-def rewrite(path, text):
-    """Write a file of the code, of which a process otherwise reads each once."""
-    path.write_text(text)
-    for cached in (module._tree, module._own_digest, module._file_of, module._imports):
-        cached.cache_clear()
-
-
 def edit(path, old, new):
     text = path.read_text()
     assert old in text
-    rewrite(path, text.replace(old, new, 1))
+    path.write_text(text.replace(old, new, 1))
 
 
 def test_comment_docstring_and_layout_change_nothing(code):
     folder, digest = code
     before = digest("train_fold.py", "mtm.models.mtm.model")
     path = folder / "src/mtm/models/mtm/networks.py"
-    rewrite(
-        path, "# A remark.\n\n\n" + path.read_text().replace("NORM_EPS = 2e-5", "NORM_EPS=2e-5")
+    path.write_text(
+        "# A remark.\n\n\n" + path.read_text().replace("NORM_EPS = 2e-5", "NORM_EPS=2e-5")
     )
     edit(folder / "src/mtm/cohort/scaling.py", '"""', '"""Another docstring. ')
     edit(folder / "scripts/train_fold.py", '"""', '"""Another docstring. ')
@@ -110,7 +102,7 @@ def test_scoring_code_concerns_no_training(code):
     folder, digest = code
     before = training(digest, "mtm"), digest("score_model.py")
     path = folder / "src/mtm/analyses/accuracy/score.py"
-    rewrite(path, path.read_text() + "\nANOTHER = 1\n")
+    path.write_text(path.read_text() + "\nANOTHER = 1\n")
     assert training(digest, "mtm") == before[0]
     assert digest("score_model.py") != before[1]
 
@@ -126,7 +118,7 @@ def test_imports_inside_functions_and_relative_ones_are_followed(tmp_path):
     script = tmp_path / "script.py"
     script.write_text("import mtm.deep.one\n")
     before = code_digest(script, source_root=tmp_path / "src")
-    rewrite(package / "three.py", "X = 2\n")
+    (package / "three.py").write_text("X = 2\n")
     assert code_digest(script, source_root=tmp_path / "src") != before
 
 

@@ -48,6 +48,7 @@ def geo(bundle, folder, *more):
                      "--files", str(folder), "--permutations", "19", *more])  # fmt: skip
 
 
+@pytest.mark.slow
 def test_one_command_from_the_accession_to_the_page(server, bundle, folder, capsys):
     server.files[TPM] = packed(zipped(tpm_text(ENTREZ, MEASURED)))
     assert geo(bundle, folder) == 0
@@ -156,6 +157,7 @@ def test_what_is_unknown_of_people_is_missing_and_other_names_are_found(
     assert (pd.read_csv(out / "predicted.tsv", sep="\t")["covariates"] == "sex, age").all()
 
 
+@pytest.mark.slow
 def test_samples_that_differ_or_may_be_of_one_person_are_warned_of(
     server, bundle, folder, capsys, unknown
 ):

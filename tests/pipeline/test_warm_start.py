@@ -59,6 +59,7 @@ def script(tmp_path, monkeypatch):
     return SimpleNamespace(run=run, cold=cold, kind=Script, folder=tmp_path)
 
 
+@pytest.mark.slow
 def test_a_job_is_a_process_of_its_own_with_the_libraries_loaded(script):
     (script.folder / "tmp").mkdir()
     first = script.run(TELL, resources={"tmpdir": str(script.folder / "tmp")})
@@ -113,6 +114,7 @@ def test_a_job_is_measured(script):
     assert 190 < record.max_uss < record.max_rss - 100
 
 
+@pytest.mark.slow
 def test_a_job_that_is_done_at_once_is_measured(script, monkeypatch):
     """By a Snakemake that is busy, too: it looks at a job long after it was started."""
     look = benchmark.benchmarked

@@ -361,6 +361,7 @@ def _held_out_accuracy(expr_log2, sampled, predict):
     return np.mean(rhos)
 
 
+@pytest.mark.slow
 def test_oracle_beats_blood_beats_covariates_beats_nothing(observed):
     expr_log2, sampled = observed
     covariates = sampled.obsm["covariates"]
@@ -431,6 +432,7 @@ def test_oracle_refuses_another_cohort(files, cohort):
         oracle_predictions(files.truth, renamed, np.array([0]), scaler)
 
 
+@pytest.mark.slow
 def test_scripts_simulate_and_predict(files, cohort, tmp_path):
     settings = {"n_donors": 140, "n_genes": 260, "n_noncoding": 20, "tissues": list(TISSUES)}
     settings |= {"rare_tissues": ["Bladder"], "n_external_donors": 20}

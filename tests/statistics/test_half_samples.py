@@ -53,6 +53,7 @@ def test_what_stands_still_in_all_halves_is_not_certain():
 
 
 @pytest.mark.parametrize("shift", [0.0, 1.0])
+@pytest.mark.slow
 def test_the_least_is_how_much_an_auroc_of_given_scores_varies(shift):
     rng = np.random.default_rng(1)
     case = np.arange(70) < 30

@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 from mtm.errors import InputError
 from mtm.registered import SOURCE_ROOT, registered_module
@@ -49,14 +50,14 @@ def code_digest(
         The script or one of `modules` does not exist or is no Python.
     """
     script = Path(script)
-    digest = hashlib.sha256(_own_digest(script))
+    digest = hashlib.sha256(_code(script).digest)
     used = set(_imports(script, "", source_root))
     for module in modules:
         if _file_of(module, source_root) is None:
             raise InputError("code digest", f"module {module!r}", f"a module in {source_root}")
         used.add(module)
     for module in sorted(_closure(used, set(without), source_root)):
-        digest.update(module.encode() + b"\0" + _own_digest(_file_of(module, source_root)))
+        digest.update(module.encode() + b"\0" + _code(_file_of(module, source_root)).digest)
     return digest.hexdigest()[:16]
 
 
@@ -90,13 +91,29 @@ def figure_module(name: str, source_root: Path = SOURCE_ROOT) -> str:
     return registered_module(f"{PACKAGE}.figures", "figure", name, "figure", source_root)
 
 
-@cache
-def _tree(path: Path) -> tuple[ast.Module, list[ast.Import | ast.ImportFrom]]:
-    """Syntax tree of a file without its docstrings and the like, and its import statements."""
+class _Code(NamedTuple):
+    """Digest of a file's code in one layout, without what is there for readers; its imports."""
+
+    digest: bytes
+    imports: list[ast.Import | ast.ImportFrom]
+
+
+def _code(path: Path) -> _Code:
     try:
-        tree = ast.parse(path.read_text(encoding="utf-8"))
+        return _code_of(_text(path, path.stat().st_mtime_ns))
     except (OSError, SyntaxError) as error:
         raise InputError(path, f"no readable code ({error})", "a Python file") from error
+
+
+@cache
+def _text(path: Path, written: int) -> str:
+    """Text of a file as it is since it was `written`."""
+    return path.read_text(encoding="utf-8")
+
+
+@cache
+def _code_of(text: str) -> _Code:
+    tree = ast.parse(text)
     scopes = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
     imports = []
     for node in _statements(tree):
@@ -108,7 +125,7 @@ def _tree(path: Path) -> tuple[ast.Module, list[ast.Import | ast.ImportFrom]]:
             # What a setting means, in words.
             if isinstance(node.value.func, ast.Name) and node.value.func.id == "key":
                 del node.value.args[1:]
-    return tree, imports
+    return _Code(hashlib.sha256(ast.unparse(tree).encode()).digest(), imports)
 
 
 def _statements(node: ast.AST) -> Iterator[ast.AST]:
@@ -117,12 +134,6 @@ def _statements(node: ast.AST) -> Iterator[ast.AST]:
     for block in ("body", "handlers", "orelse", "finalbody", "cases"):
         for statement in getattr(node, block, ()):
             yield from _statements(statement)
-
-
-@cache
-def _own_digest(path: Path) -> bytes:
-    """Digest of the code of a file in one layout, without what is there for readers alone."""
-    return hashlib.sha256(ast.unparse(_tree(path)[0]).encode()).digest()
 
 
 @cache
@@ -135,14 +146,13 @@ def _file_of(module: str, source_root: Path) -> Path | None:
     return next((path for path in candidates if path.is_file()), None)
 
 
-@cache
 def _imports(path: Path, module: str, source_root: Path) -> frozenset[str]:
     """Return the modules of the package that a file imports itself, with the packages around them.
 
     `module` is the file's own name, "" for a script; relative imports start from it.
     """
     named = set()
-    for node in _tree(path)[1]:
+    for node in _code(path).imports:
         if isinstance(node, ast.Import):
             named.update(alias.name for alias in node.names)
         else:

@@ -3,6 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from cohorts import SmallCohort, noisy_predictions
 from scipy import stats
 from scripts import Named, run_script
 
@@ -53,11 +54,11 @@ def with_draws(models, settings=SETTINGS, **changes):
     return drawn
 
 
-@pytest.fixture
-def two_models(make_cohort, noisy):
-    cohort = make_cohort()
+@pytest.fixture(scope="module")
+def two_models(tmp_path_factory):
+    cohort = SmallCohort(tmp_path_factory.mktemp("two_models"))
     cohort.write()
-    better, worse = noisy(cohort, noise=1.0), noisy(cohort, noise=2.5)
+    better, worse = noisy_predictions(cohort, noise=1.0), noisy_predictions(cohort, noise=2.5)
     models = {
         "good": scored(cohort, "good", better),
         "bad": scored(cohort, "bad", np.roll(worse, 1, axis=1) * 0.5 + worse),
@@ -254,6 +255,7 @@ def test_tables_of_other_predictions_are_refused(two_models):
             compare({"good": stale, "bad": models["bad"]}, [("bad", "good")])
 
 
+@pytest.mark.slow
 def test_bootstrap_samples_of_the_scoring_are_those_of_the_comparison(two_models, monkeypatch):
     _, models, _ = two_models
     afresh = compare(

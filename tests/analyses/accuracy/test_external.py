@@ -75,6 +75,7 @@ def quoted(result):
     return table.set_index("alignment")
 
 
+@pytest.mark.slow
 def test_people_from_the_same_laboratory_are_told_as_well_as_held_out_ones(folder, training):
     same = Elsewhere(folder, "B", N_EXTERNAL, seed=3)
     found = scores(folder, training, same)
@@ -97,6 +98,7 @@ def test_people_from_the_same_laboratory_are_told_as_well_as_held_out_ones(folde
     assert (liver.loc[liver["alignment"] == "log2", "n_samples"] == pairs).all()
 
 
+@pytest.mark.slow
 def test_a_shift_of_the_laboratory_is_undone_by_alignment(folder, training):
     other = Elsewhere(folder, "C", N_EXTERNAL, seed=3, shift=2.0)
     on_log2, on_tpm = (

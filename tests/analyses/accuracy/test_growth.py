@@ -77,6 +77,7 @@ def made(tmp_path_factory):
     return folder, cohort, files, pd.read_csv(output, sep="\t", keep_default_na=False)
 
 
+@pytest.mark.slow
 def test_fits_see_so_many_donors_and_the_smaller_are_among_the_larger(made):
     folder = made[0]
     seen = {

@@ -194,6 +194,7 @@ def test_the_null_is_as_wide_as_covariates_leave_degrees_of_freedom(traits):
         assert 0 < mean["null_high"] < row["null_high"]
 
 
+@pytest.mark.slow
 def test_the_standard_error_resamples_residuals_of_donors(traits, noisy, rho_of):
     cohort, predicted = traits.cohort, noisy(traits.cohort)
     table = partial(traits, traits.held_out(predicted), learned=False)
@@ -304,6 +305,7 @@ def test_no_covariate_is_a_reason_to_leave_out_and_no_source_sample_is_refused(t
         partial_accuracy(held_out, traits.read(), "Lung", "m", SETTINGS, device="cpu")
 
 
+@pytest.mark.slow
 def test_folds_that_learn_from_each_other_have_a_wider_null_and_interval(traits, noisy):
     held_out = traits.held_out(noisy(traits.cohort))
     frozen = partial(traits, held_out, learned=False)

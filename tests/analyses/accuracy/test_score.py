@@ -146,6 +146,7 @@ def test_unrelated_predictions_give_uniform_p_and_lie_in_the_null_interval(make_
             assert row["null_low"] - width / 2 < row["mean_rho"] < row["null_high"] + width / 2
 
 
+@pytest.mark.slow
 def test_null_interval_is_that_of_permuted_donors(make_cohort, noisy, rho_of):
     """Permute predictions within fold and tissue by hand, and score them as predictions."""
     cohort = make_cohort(n_genes=5, targets=("Liver",), n_donors=45)
@@ -181,6 +182,7 @@ def test_folds_that_learn_from_each_other_have_a_wider_interval(make_cohort, noi
     pd.testing.assert_series_equal(frozen["mean_rho"], learned["mean_rho"])
 
 
+@pytest.mark.slow
 def test_folds_with_few_donors_lend_no_degrees_of_freedom(make_cohort, noisy):
     cohort = make_cohort(n_donors=22, n_folds=5, present=1.0, targets=("Liver",))
     # Folds of 6, 4, 4, 4 and 4 donors, of which the first alone counts.
@@ -202,6 +204,7 @@ def test_folds_with_few_donors_lend_no_degrees_of_freedom(make_cohort, noisy):
             assert wide / narrow == pytest.approx(wider, rel=0.02)
 
 
+@pytest.mark.slow
 def test_intervals_cover_the_population_value(make_cohort):
     """The data are normal on the log scale, so the population value is known."""
     truth = 1 / np.sqrt(1 + 1.5**2)

@@ -3,6 +3,7 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
+from cohorts import SmallCohort, noisy_predictions
 from scripts import Named, load_script
 
 from mtm.analyses.accuracy.tables import join_summaries
@@ -34,14 +35,14 @@ ACCURACY = {
 }
 
 
-@pytest.fixture
-def tables(make_cohort, noisy):
+@pytest.fixture(scope="module")
+def tables(tmp_path_factory):
     """Run both scripts for two models, one twice as noisy as the other."""
-    cohort = make_cohort()
+    cohort = SmallCohort(tmp_path_factory.mktemp("tables"))
     cohort.write()
     results = {}
     for model, noise in (("good", 1.0), ("bad", 4.0)):
-        files = cohort.write_predictions(noisy(cohort, noise=noise), "log2_z")
+        files = cohort.write_predictions(noisy_predictions(cohort, noise=noise), "log2_z")
         output = Named(
             {
                 name: str(cohort.folder / f"{name}.{model}{suffix}")

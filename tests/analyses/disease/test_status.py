@@ -90,6 +90,7 @@ def test_constant_genes_are_zero_and_training_rows_alone_set_the_scale():
     np.testing.assert_allclose(x[:, 1], expected, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_planted_status_is_found_and_permuted_labels_are_at_chance():
     values, case = two_groups()
     noise = np.random.default_rng(5).standard_normal(values.shape).astype(np.float32)
@@ -305,6 +306,7 @@ def test_tissue_tells_more_than_blood_where_it_was_planted(results):
     assert set(summary["pairs"]) == {"informative", "all"}
 
 
+@pytest.mark.slow
 def test_parts_give_the_same_tables_as_the_whole(folder, results):
     # Two tissues: the third part is empty.
     for whole, joined in zip(results, run_status(folder, n_parts=3), strict=True):
@@ -348,6 +350,7 @@ def test_summary_counts_the_pairs_that_make_its_interval(results):
         assert everything["p"].notna().all()
 
 
+@pytest.mark.slow
 def test_offsets_between_folds_of_the_model_do_not_matter(folder, results):
     held_out = held_out_of(folder, "good")
     for index in range(N_FOLDS):
@@ -388,6 +391,7 @@ def test_pairs_without_enough_genes_or_donors_are_rows_with_a_reason(folder):
     assert table["reason"].str.contains("which the folds need").all()
 
 
+@pytest.mark.slow
 def test_paper_reading_is_on_tpm(folder):
     table, _, _ = run_status(
         folder, settings={"definition": "predictable_paper", "selections": ["nested"]}
@@ -500,6 +504,7 @@ def test_bad_settings(changes, words):
     assert all(word in str(caught.value) for word in words)
 
 
+@pytest.mark.slow
 def test_baseline_without_the_samples(folder):
     held_out = held_out_of(folder, "covariates")
     rows = held_out.rows[held_out.rows["tissue"] == "Liver"].reset_index(drop=True)

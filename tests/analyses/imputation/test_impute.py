@@ -85,6 +85,7 @@ def made(tmp_path_factory):
     return paths, counts.astype(np.float32), (folder / "log").read_text()
 
 
+@pytest.mark.slow
 def test_other_genes_tell_what_failed_and_the_tissue_mean_tells_nothing(made):
     table = read_tsv(made[0]["accuracy"])
     kept = (table["tissue"] == MEAN_OF_TISSUES) & (table["level"] == "gene_wise")
@@ -125,6 +126,7 @@ def test_chance_counts_twice_where_genes_tell_each_other():
     assert 0.75 < np.std(means) / np.mean(spreads) < 1.1
 
 
+@pytest.mark.slow
 def test_a_tissue_that_is_not_scored_is_in_no_mean(made):
     """A tissue of one held-out donor has no rho; what is told of it there is not said of all."""
     cohort, folds = cohort_and_folds(made[0])
@@ -149,6 +151,7 @@ def test_a_tissue_that_is_not_scored_is_in_no_mean(made):
     assert rows.loc[MEAN_OF_TISSUES, "explained"] == rows.loc[BLOOD, "explained"]
 
 
+@pytest.mark.slow
 def test_the_odd_value_is_the_farthest_outlier(made):
     table = read_tsv(made[0]["outliers"])
     first = table.iloc[0]
@@ -159,6 +162,7 @@ def test_the_odd_value_is_the_farthest_outlier(made):
     assert len(table) < 0.01 * 40 * 250
 
 
+@pytest.mark.slow
 def test_no_zero_inflation_is_said_where_there_is_none(made):
     zeros = read_tsv(made[0]["zeros"])
     assert list(zeros["tissue"]) == ["Liver", "Lung", BLOOD, "all tissues"]
@@ -176,6 +180,7 @@ def test_every_gene_fails_once():
     assert len(blocks_of(2, 0.01, 0)) == 2
 
 
+@pytest.mark.slow
 def test_what_failed_is_not_read(made):
     cohort, folds = cohort_and_folds(made[0])
     fold = Fold.of(cohort, folds, 0, Scaling(), 0, made[1])
@@ -190,6 +195,7 @@ def test_what_failed_is_not_read(made):
         np.testing.assert_array_equal(told, again)
 
 
+@pytest.mark.slow
 def test_held_out_donors_leave_no_trace_in_any_fit(made):
     """Spoil all of a fold's held-out donors but one: nothing said of that one changes."""
     cohort, folds = cohort_and_folds(made[0])
@@ -219,12 +225,14 @@ def test_held_out_donors_leave_no_trace_in_any_fit(made):
         )
 
 
+@pytest.mark.slow
 def test_a_donor_without_a_fold_is_not_trained_on_but_named(made):
     cohort, folds = cohort_and_folds(made[0])
     with pytest.raises(InputError, match="no row for donor A-010"):
         impute(cohort, folds.drop("A-010"), Imputation(methods=("gaussian",)), Scaling(), "cpu")
 
 
+@pytest.mark.slow
 def test_a_seed_gives_the_same_network_and_leaves_others_random_numbers_alone(made):
     cohort, folds = cohort_and_folds(made[0])
     fold = Fold.of(cohort, folds, 0, Scaling(), 0)
@@ -241,6 +249,7 @@ def test_a_seed_gives_the_same_network_and_leaves_others_random_numbers_alone(ma
     assert (first != other).any()
 
 
+@pytest.mark.slow
 def test_codes_stand_for_every_fold_and_sample(made):
     cohort, folds = cohort_and_folds(made[0])
     codes = anndata.read_h5ad(made[0]["codes"])
@@ -253,6 +262,7 @@ def test_codes_stand_for_every_fold_and_sample(made):
     assert codes.obsm["joint"].shape[1] == 20
 
 
+@pytest.mark.slow
 def test_probes_find_tissue_where_it_is_and_not_where_it_was_taken_off(made):
     table = read_tsv(made[0]["probes"])
     assert len(table) == 6 * 5
@@ -265,6 +275,7 @@ def test_probes_find_tissue_where_it_is_and_not_where_it_was_taken_off(made):
     assert rows["score"].lt(rows["ci_high"]).all()
 
 
+@pytest.mark.slow
 def test_figures_and_their_data(made):
     drawing, table = make_figure("imputation", {"accuracy": read_tsv(made[0]["accuracy"])})
     assert list(table["method"])[-1] == "average"

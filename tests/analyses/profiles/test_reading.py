@@ -122,6 +122,7 @@ def test_words_count_either_strand_and_absence_is_no_feature():
     assert np.abs(features[3, :n_words] - features[0, :n_words]).max() > 0.1
 
 
+@pytest.mark.slow
 def test_a_table_goes_through_with_promoters_and_conservation(tmp_path):
     write_table(tmp_path / "t.tsv")
     (tmp_path / "p.fa").write_text(

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from cohorts import simulated_cohort
 
 from mtm.cohort.scaling import TissueScaler
 from mtm.errors import InputError
@@ -237,14 +238,20 @@ SWITCHES = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("switch", SWITCHES, ids=str)
-def test_every_switch_changes_what_is_learned_and_stays_finite(cohort, switch):
-    def fitted(parameters):
-        model = MTM(parameters)
-        table = model.fit(Training(cohort, source=cohort.tissue_index("Whole Blood"), seed=1))
-        return model.state(), table
+def fitted(parameters):
+    cohort = simulated_cohort()
+    model = MTM(parameters)
+    table = model.fit(Training(cohort, source=cohort.tissue_index("Whole Blood"), seed=1))
+    return model.state(), table
 
-    plain, _ = fitted(SMALL)
+
+@pytest.fixture(scope="module")
+def plain():
+    return fitted(SMALL)[0]
+
+
+@pytest.mark.parametrize("switch", SWITCHES, ids=str)
+def test_every_switch_changes_what_is_learned_and_stays_finite(plain, switch):
     changed, table = fitted(SMALL.with_(**switch))
     assert all(np.isfinite(value).all() for value in changed.values())
     losses = table[list(LOSSES)].iloc[-1]
@@ -347,6 +354,7 @@ def test_a_gpu_that_is_not_there_is_an_input_error(cohort, monkeypatch):
         MTM(SMALL).fit(Training(cohort, source=0, device="cuda"))
 
 
+@pytest.mark.slow
 def test_learning_beats_the_mean(cohort):
     model = MTM(SMALL.with_(epochs=60, learning_rate=2e-3, lambda_adversarial=0.0, dropout=0.0))
     table = model.fit(Training(cohort, source=0, seed=1))

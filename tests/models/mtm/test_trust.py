@@ -92,6 +92,7 @@ def test_bfloat16_training_ends_at_the_accuracy_of_float32(trained):
     assert rho["bfloat16"] == pytest.approx(rho["float32"], abs=0.005)
 
 
+@pytest.mark.slow
 def test_permuted_blood_stays_within_the_null_interval(trained):
     cohort, models, requests, observed = trained
     rng = np.random.default_rng(0)
