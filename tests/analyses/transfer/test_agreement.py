@@ -238,6 +238,28 @@ def test_intervals_and_null_bracket(results):
     assert np.isnan(sets.loc[("log2", "Liver"), "rho_log2fc"])
 
 
+def test_the_source_stands_over_the_genes_that_the_people_have(model, cohort, files, reference):
+    genes, tissues = reference
+    external = read_external(files)
+    kept = np.sort(np.random.default_rng(1).permutation(N_GENES)[:66])
+    few = replace(
+        external, expr_tpm=external.expr_tpm[:, kept],
+        gene_ids=[external.gene_ids[gene] for gene in kept],
+    )  # fmt: skip
+    settings = QUICK.with_(alignments=("none",))
+    table, _, by_gene = transfer_agreement(
+        model, "ridge", few, blood_of(cohort), BLOOD, genes, tissues, settings
+    )
+    row = table[table["role"] == "source"].iloc[0]
+    told = by_gene[by_gene["tissue"] == BLOOD]
+    known = told["log2fc_predicted"].notna().to_numpy()
+    assert row["n_genes"] == known.sum() == 66
+    pairs = told.loc[known, ["log2fc_predicted", "log2fc_reference"]]
+    assert row["rho_log2fc"] == pytest.approx(pairs.corr().iloc[0, 1], abs=1e-6)
+    same = np.sign(pairs["log2fc_predicted"]) == np.sign(pairs["log2fc_reference"])
+    assert row["sign_consistency"] == pytest.approx(same.mean())
+
+
 def test_groups_of_tissues(results):
     table, groups, _ = results
     row = groups.set_index(["alignment", "genes"]).loc[("log2", "all")]

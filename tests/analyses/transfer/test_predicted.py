@@ -155,7 +155,29 @@ def test_a_model_that_can_is_told_nothing_of_genes_that_a_series_lacks(fitted):
     (_, source), *_ = predicted_tissues(leaves, few, to_bundle("shift"), BLOOD, 0.8)
     assert all((lacks == (np.arange(N_GENES) < 4)).all() for lacks in seen)
     assert seen
-    assert np.isfinite(source).all()
+    # Nothing is made up for the sampled tissue either.
+    assert (np.isnan(source).any(0) == (np.arange(N_GENES) < 4)).all()
+
+
+def test_the_source_is_compared_over_the_genes_that_a_series_has(fitted):
+    external = people(fitted[0])
+    few = replace(external, expr_tpm=external.expr_tpm[:, 24:], gene_ids=external.gene_ids[24:])
+    table, genes = differences(fitted, few, min_gene_overlap=0.5)
+    table, genes = (part[part["comparison"] == "change"] for part in (table, genes))
+    source = genes[genes["tissue"] == BLOOD].set_index("gene_id")
+    assert set(source.index) == set(fitted[0].genes.index[24:])
+    rows = table.set_index("tissue").drop(BLOOD)
+    assert rows["n_as_source"].sum() > 0
+    for tissue, row in rows.iterrows():
+        both = genes[genes["tissue"] == tissue].set_index("gene_id").join(
+            source, rsuffix="_source", how="inner"
+        )  # fmt: skip
+        found = both["q"] < 0.05
+        same = (both["q_source"] < 0.05) & (both["log2fc"] * both["log2fc_source"] > 0)
+        assert row["n_as_source"] == (found & same).sum()
+        assert row["n_beyond_source"] == (found & ~same).sum()
+        rho = np.corrcoef(both["log2fc"], both["log2fc_source"])[0, 1]
+        assert row["rho_source"] == pytest.approx(rho, abs=1e-5)
 
 
 def test_groups_that_are_the_sexes_and_too_few_people_are_left_out(fitted):

@@ -161,6 +161,7 @@ class _Compared:
     """Fold changes of one tissue's genes: reference, predicted, permuted, with donors left out."""
 
     tissue: _ReferenceTissue
+    measured: np.ndarray
     log2fc: np.ndarray
     q: np.ndarray
     permuted: np.ndarray
@@ -176,14 +177,19 @@ class _Compared:
         labels: Labels,
         settings: TransferSettings,
     ) -> "_Compared":
-        """Test predicted expression of all of the model's genes, ``(n_samples, n_genes)``."""
+        """Test expression of all of the model's genes, ``(n_samples, n_genes)``; NaN: unknown."""
         expr_tpm = expr_tpm[:, tissue.place]
+        measured = ~np.isnan(expr_tpm).any(0)
+        expr_tpm = np.where(measured, expr_tpm, 0)
         case, pseudo = labels.case, settings.pseudo_count
         controls = log2_tpm(expr_tpm[~case]).mean(0)
+        q = np.full(len(measured), np.nan)
+        q[measured] = benjamini_hochberg(rank_sum(expr_tpm[:, measured], case))
         return cls(
             tissue,
-            fold_changes(expr_tpm, case, pseudo),
-            benjamini_hochberg(rank_sum(expr_tpm, case)),
+            measured,
+            np.where(measured, fold_changes(expr_tpm, case, pseudo), np.nan),
+            q,
             fold_changes(expr_tpm, labels.permuted, pseudo),
             fold_changes_without(expr_tpm, case, pseudo, labels.left_out.gone),
             labels.left_out,
@@ -202,6 +208,7 @@ class _Compared:
         self, kept: np.ndarray, settings: TransferSettings
     ) -> tuple[dict[str, float], np.ndarray]:
         """Measure the agreement over some genes; return it and the null's correlations."""
+        kept = kept & self.measured
         fields_: dict[str, float] = {"n_genes": int(kept.sum())}
         if kept.sum() < 3:
             return fields_, np.full(len(self.permuted), np.nan)

@@ -20,7 +20,7 @@ from mtm.cohort.scaling import log2_tpm
 from mtm.errors import CannotDo
 from mtm.models.base import Predictor
 from mtm.settings.transfer import TransferSettings
-from mtm.statistics.adjusted_groups import AdjustedGroups, GroupDifferences
+from mtm.statistics.adjusted_groups import AdjustedGroups
 from mtm.statistics.correlation import row_correlation
 from mtm.statistics.testing import benjamini_hochberg
 from mtm.vocabulary import RAN, SKIPPED, SOURCE, TARGET
@@ -67,7 +67,8 @@ def predicted_differences(
         `TISSUES`: one row a comparison and tissue, the source too; one row of a comparison that
         was asked for and could not be made. ``change`` is the root mean square over genes of the
         true log2 fold change, ``explained`` the mean share of variance that groups explain;
-        ``n_as_source`` of the genes up and down (q below the limit) are so in the source too.
+        ``n_as_source`` of the genes up and down (q below the limit) are so in the source too,
+        ``n_beyond_source`` are not; genes that do not vary there, or that it lacks, are neither.
     pd.DataFrame
         `GENES`: one row a comparison, tissue and gene that varies.
 
@@ -87,7 +88,7 @@ def predicted_differences(
             continue
         for row, part in _by_tissue(groups, values_of(), source, settings):
             rows.append(key | row)
-            part["gene_id"] = model.genes.index[part.pop("gene")]
+            part["gene_id"] = model.genes.index[part["gene"]]
             genes.append(part.assign(model=name, comparison=comparison, tissue=row["tissue"]))
     table = pd.DataFrame(rows, columns=TISSUES)
     if not genes:
@@ -106,10 +107,12 @@ def _by_tissue(
     """Yield a row, and genes, of each tissue; the source comes first."""
     of_source = None
     for tissue, values in values_of:
-        compared = groups.differences(values)
-        of_source = of_source or compared
+        row, part = _compare(groups, np.nan_to_num(values), settings)
+        if tissue == source:
+            of_source = part
+        else:
+            row |= _beside_source(part, of_source, settings)
         role = SOURCE if tissue == source else TARGET
-        row, part = _compare(groups, values, compared, of_source, role, settings)
         yield {"tissue": tissue, "role": role, "status": RAN} | row, part
 
 
@@ -191,15 +194,11 @@ def _too_little(people: ExternalCohort, groups: AdjustedGroups, settings: Transf
 
 
 def _compare(
-    groups: AdjustedGroups,
-    values: np.ndarray,
-    compared: GroupDifferences,
-    of_source: GroupDifferences,
-    role: str,
-    settings: TransferSettings,
+    groups: AdjustedGroups, values: np.ndarray, settings: TransferSettings
 ) -> tuple[dict, pd.DataFrame]:
     """Row of a tissue, and its genes that vary (``gene`` is their position)."""
     varying = np.flatnonzero(np.ptp(values, axis=0) > LEAST_LOG2)
+    compared = groups.differences(values)
     low, high = compared.limits
     part = pd.DataFrame(
         {"gene": varying, "log2fc": compared.difference[varying], "ci_low": low[varying],
@@ -207,21 +206,23 @@ def _compare(
          "q": benjamini_hochberg(compared.p[varying])}
     )  # fmt: skip
     row = {"n_genes": len(varying)} | groups.summary(values[:, varying])
-    found = (part["q"] < settings.q_below).to_numpy()
-    up = part["log2fc"].to_numpy() > 0
-    row |= {"n_up": int((found & up).sum()), "n_down": int((found & ~up).sum())}
-    if role == TARGET:
-        both = np.isfinite(of_source.p[varying])
-        q_source = np.ones(len(varying))
-        q_source[both] = benjamini_hochberg(of_source.p[varying][both])
-        alike = np.sign(of_source.difference[varying]) == np.sign(part["log2fc"])
-        as_source = found & (q_source < settings.q_below) & alike.to_numpy()
-        row["n_as_source"] = int(as_source.sum())
-        row["n_beyond_source"] = int((found & ~as_source).sum())
-        if len(varying) > 2:
-            both = part["log2fc"].to_numpy(), of_source.difference[varying]
-            row["rho_source"] = float(row_correlation(*both)[0])
-    return row, part
+    found, up = part["q"] < settings.q_below, part["log2fc"] > 0
+    return row | {"n_up": int((found & up).sum()), "n_down": int((found & ~up).sum())}, part
+
+
+def _beside_source(
+    target: pd.DataFrame, source: pd.DataFrame, settings: TransferSettings
+) -> dict[str, float]:
+    """Set a target's genes against the same genes of the source, where they vary there too."""
+    both = target.merge(source, on="gene", suffixes=("", "_source"))
+    alike = np.sign(both["log2fc"]) == np.sign(both["log2fc_source"])
+    found = both["q"] < settings.q_below
+    as_source = found & alike & (both["q_source"] < settings.q_below)
+    row = {"n_as_source": int(as_source.sum()), "n_beyond_source": int((found & ~as_source).sum())}
+    if len(both) > 2:
+        rho = row_correlation(both["log2fc"].to_numpy(), both["log2fc_source"].to_numpy())
+        row["rho_source"] = float(rho[0])
+    return row
 
 
 def _ranked(table: pd.DataFrame) -> pd.DataFrame:

@@ -94,6 +94,8 @@ def predicted_tissues(
 ) -> Iterator[tuple[str, np.ndarray]]:
     """Yield the source tissue as it is aligned, then every target, TPM of all people.
 
+    Of the source, genes that the external cohort lacks are NaN.
+
     Parameters
     ----------
     align
@@ -105,13 +107,13 @@ def predicted_tissues(
     """
     samples = of_model_genes(model, external, source, min_overlap)
     align(model, samples)
+    lacking = np.isnan(samples.expr_tpm)
     fill_missing(model, samples)
     inputs = new_inputs(
         model, samples.expr_tpm, external.samples.index, source, external.covariates
     )
     if tissues is None or source in tissues:
-        mean_tpm = model.scaler.mean_tpm(model.tissues.index(source))
-        yield source, np.where(np.isnan(inputs.expr_tpm), mean_tpm, inputs.expr_tpm)
+        yield source, np.where(lacking, np.float32(np.nan), inputs.expr_tpm)
     targets = [name for name in targets_of(model, source) if tissues is None or name in tissues]
     blocks: list[np.ndarray] = []
     for tissue, part, values in predict_new(model, inputs, targets, "tpm"):
