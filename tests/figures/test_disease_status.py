@@ -50,6 +50,17 @@ def tables(n_tissues, contrasts, selections=("all_folds", "nested"), inputs=INPU
     return {"status": status, "curves": pd.concat(curves)[CURVE], "summary": summary}
 
 
+def test_figures_show_the_choice_of_genes_that_ran():
+    made = tables(3, ["MHA"])
+    nested = made["status"]["selection"] == "nested"
+    made["status"].loc[nested, ["status", "input", "auroc"]] = ["skipped", np.nan, np.nan]
+    made = {name: part[part["selection"] != "nested"] if name != "status" else part
+            for name, part in made.items()}  # fmt: skip
+    for name, given in (("fig3cd", made), ("fig_s15", {"status": made["status"]})):
+        _, table = make_figure(name, given)
+        assert set(table["selection"]) == {"all_folds"}
+
+
 @pytest.mark.slow
 def test_every_pair_is_a_line_and_informative_ones_have_colour():
     made = tables(6, ["MHA", "MHB"])

@@ -42,12 +42,10 @@ COUNTS = ["n_cases", "n_controls"]
 VALUES = ["auroc", "ci_low", "ci_high", "null_mean", *COUNTS]
 
 
-def _chosen(table: pd.DataFrame) -> pd.DataFrame:
-    """Rows of the nested choice of genes where there is one, else of the first."""
-    if table.empty:
-        return table
-    selections = list(dict.fromkeys(table["selection"]))
-    return table[table["selection"] == ("nested" if "nested" in selections else selections[0])]
+def _selection(ran: pd.DataFrame) -> str:
+    """Return the nested choice of genes where it ran, else the first."""
+    selections = [*dict.fromkeys(ran["selection"]), ""]
+    return "nested" if "nested" in selections else selections[0]
 
 
 def fig3cd_table(
@@ -70,10 +68,11 @@ def fig3cd_table(
         ``input_a``, ``input_b``, ``n_pairs``, ``mean_a``, ``mean_b``, ``wilcoxon_p``,
         ``difference``, ``ci_low``, ``ci_high``, ``p``.
     """
-    status, curves, summary = _chosen(status), _chosen(curves), _chosen(summary)
     key = ["model", "selection", "tissue", "contrast"]
     # Where nothing ran, the file's inputs are all missing and read as numbers.
     ran = status[status["status"] == RAN].astype({"input": object})
+    chosen = _selection(ran)
+    ran, curves, summary = (part[part["selection"] == chosen] for part in (ran, curves, summary))
     pairs = ran[[*key, "input", "auroc", "informative", *COUNTS]].assign(panel=PAIRS)
     shown = curves[curves["shown"].astype(bool)]
     intervals = ran[[*key, "input", "auroc", "ci_low", "ci_high", *COUNTS]]
@@ -211,7 +210,8 @@ def fig_s15_table(status: pd.DataFrame) -> pd.DataFrame:
     Column ``n_contrasts`` counts the contrasts; the first `MAX_COLUMNS` are kept, those with the
     most tissues first.
     """
-    rows = _chosen(status[status["status"] == RAN])
+    rows = status[status["status"] == RAN]
+    rows = rows[rows["selection"] == _selection(rows)]
     order = (
         rows.groupby("contrast")["tissue"].nunique().sort_values(ascending=False, kind="stable")
     )

@@ -271,14 +271,14 @@ def _growth(results: Results) -> Iterator[str]:
 
 
 def _kinship(results: Results) -> Iterator[str]:
-    """Similar tissues are told similarly; a donor's codes are alike."""
+    """Whether similar tissues are told similarly, and a donor's codes are alike."""
     table = rows(results.table("representations/tissue_similarity_summary.tsv"),
                  measure="pearson", scale=HEADLINE.scale, subset="all tissues")  # fmt: skip
     model = results.leading(table) if len(table) else None
     if model is not None:
         row = rows(table, model=model).iloc[0]
         yield (
-            "Tissues with like expression have like predictable genes "
+            "Likeness of tissues in expression against likeness of their predictable genes "
             f"({names.title(model)}): Spearman's ρ {measured(row, 'spearman_rho')}, null "
             f"{between(row['null_low'], row['null_high'])}."
         )
@@ -287,9 +287,9 @@ def _kinship(results: Results) -> Iterator[str]:
     if len(table):
         row = table.iloc[0]
         yield (
-            f"Codes of one person's tissues are more alike than those of two people "
-            f"({names.title(row['model'])}): similarity {number(row['mean_within'])} against "
-            f"{number(row['mean_between'])}, difference {measured(row, 'difference')}."
+            f"Codes of tissues ({names.title(row['model'])}): similarity of one person's "
+            f"{number(row['mean_within'])}, of two people's {number(row['mean_between'])}, "
+            f"difference {measured(row, 'difference')}."
         )
 
 

@@ -24,8 +24,10 @@ def fisher_z(rho):
 
 
 def centre(values: np.ndarray, parts: Sequence[slice]) -> np.ndarray:
-    """Take each part's own mean out of ``(n_samples, n_genes)``."""
-    return np.concatenate([values[part] - values[part].mean(0) for part in parts])
+    """Take each part's own mean out of ``(n_samples, n_genes)``; what is constant becomes 0."""
+    means = (values[part].mean(0, dtype=np.float64) for part in parts)
+    centred = [values[part] - mean for part, mean in zip(parts, means, strict=True)]
+    return np.concatenate(centred).astype(values.dtype)
 
 
 def row_correlation(a: np.ndarray, b: np.ndarray) -> np.ndarray:

@@ -291,7 +291,7 @@ def contrast_genes(
         One row of `ROW` (``reading`` is of `GENE_SETS`) and a tissue: ``n_samples``, the fields
         of `contrast`, ``q_as_paper`` (Benjamini-Hochberg over tissues), and, on the headline's
         scale where both groups have `MIN_GROUP` genes, the fields of `interval` and ``q``. Tissue
-        "(mean of tissues)" is the mean over tissues with groups that large, without tests.
+        "(mean of tissues)" is the mean over tissues with groups that large, with interval and P.
 
     Raises
     ------

@@ -38,8 +38,9 @@ def choose_landmarks(
     Returns
     -------
     np.ndarray, np.ndarray
-        Positions of the genes in order, and the share that they tell together with those before
-        (of the samples they were chosen on), both of shape ``(n,)``.
+        Positions of the genes in order, and what they tell together with those before,
+        tr(Y'HY) / tr(Y'Y) with the hat matrix H of the ridge and the samples Y that they were
+        chosen on; both of shape ``(n,)``.
     """
     parts = [_Left(expr_z[tissue == index], n) for index in np.unique(tissue)]
     chosen, told = [], []
@@ -143,8 +144,8 @@ def panel_table(
     -------
     pd.DataFrame
         One row a ``panel`` (listed, chosen, random), ``fold`` and landmark: ``rank`` (from 1),
-        ``gene_id``, ``symbol``, ``told`` (chosen: share of variance in the samples it was chosen
-        on). Fold -1 is chosen on all donors.
+        ``gene_id``, ``symbol``, ``told`` (chosen: from `choose_landmarks`). Fold -1
+        is chosen on all donors.
 
     Raises
     ------
