@@ -79,14 +79,13 @@ def tissue_and_donor(
     if len(fitting) == 1:
         return fitting[0]
     known = {"tissue": tissue, "donor": donor}
-    raise _untold(path, table, known, others, fitting)
+    raise _untold(path, table, known, fitting)
 
 
 def _untold(
     path: str | Path,
     table: pd.DataFrame,
     known: Mapping[str, str | None],
-    others: Sequence[str],
     fitting: Sequence[tuple[str, str]],
 ) -> InputError:
     """Return the error of columns of which none, or several, may be the tissue or the donor."""
@@ -103,7 +102,8 @@ def _untold(
         expected = f"a column of each {' and '.join(missing)}"
         return InputError(path, found, expected, f"Name it: {options}")
     expected = " and ".join(_LOOKS_LIKE[role] for role in missing)
-    left = [name for name in others if name not in known.values()]
+    repeated = [name for name in table if 2 <= table[name].nunique() < len(table)]
+    left = [name for name in repeated if name not in known.values()]
     hint = f"Add a column {' and a column '.join(missing)} to the table"
     hint += f", or name what has it: {options}" if left else "."
     return InputError(path, f"{columns}, none of which is the {missing[0]}", expected, hint)

@@ -19,6 +19,7 @@ from mtm.cohort.matrices import read_expression_header
 from mtm.cohort.tables import donor_of_sample
 from mtm.errors import InputError, numbered, printable
 from mtm.pipeline.first_columns import (
+    FIXED,
     Phenotypes,
     Table,
     find_phenotypes,
@@ -38,6 +39,10 @@ A_FOLD, MOST_FOLDS = 8, 5
 LEAST_SAMPLES = 10
 # What stands before blood that was drawn from a vein; a blood vessel is none.
 WHOLE_BLOOD = ("whole", "peripheral", "venous")
+# Columns of these names are read whatever they hold.
+READ_ANYWAY = [
+    getattr(Columns(), role) for role in FIXED if role not in ("sample_id", "donor", "tissue")
+]
 
 
 @dataclass
@@ -282,9 +287,9 @@ def _counted(tissues: pd.Series) -> str:
 
 
 def _kept_tissues(seen: Look) -> pd.Series:
-    """Numbers of samples of the tissues that the filters keep; of all where they keep none."""
-    tissues, kept = seen.tissues, seen.kept["tissue"]
-    return tissues[tissues.index.isin(kept)] if len(kept) else tissues
+    """Return how many samples of every tissue the filters keep; of all where they keep none."""
+    tissues, kept = seen.tissues, seen.kept["tissue"].value_counts()
+    return kept[tissues.index[tissues.index.isin(kept.index)]] if len(kept) else tissues
 
 
 def sizes(seen: Look) -> tuple[int, int]:
@@ -352,8 +357,8 @@ def advised(problem: InputError, seen: Look) -> InputError:
     if problem.found.startswith("duplicate donor-tissue") and not seen.told >= {"donor", "tissue"}:
         donors = f"Column {seen.donor}" if seen.donor else "The names of samples"
         hint = f"{donors} and column {seen.tissue} were taken; --donor and --tissue name others."
-    elif problem.expected == "the same in all its samples":
-        hint = "A column of another name is left out."
+    elif any(f", column {name} of " in problem.where for name in READ_ANYWAY):
+        hint = "Under another name the column is left out."
     return InputError(
         problem.where, problem.found, problem.expected, f"{hint} {problem.hint}".strip()
     )
