@@ -575,6 +575,17 @@ def test_usage_errors_name_the_option(capsys):
     assert "--min-overlap" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("command", ["predict", "geo", "export", "init", "check", "compare"])
+def test_an_option_with_one_value_stands_once(command, capsys):
+    option = {"predict": "--samples", "init": "--expression", "check": "--configfile"}
+    twice = [word for path in "ab" for word in (option.get(command, "--out"), path)]
+    twice = ["--rank", "3", "--rank", "4"] if command == "export" else twice
+    with pytest.raises(SystemExit) as caught:
+        cli.main([command, *twice])
+    assert caught.value.code == 2
+    assert f"argument {twice[0]}: given twice" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("arguments", [["--help"], ["info", "--help"], ["predict", "--help"]])
 def test_help_comes_without_slow_imports(arguments):
     code = (

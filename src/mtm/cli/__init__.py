@@ -22,7 +22,7 @@ INTERRUPTED = 130
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the ``mtm`` command."""
-    top = argparse.ArgumentParser(
+    top = _Parser(
         prog="mtm",
         description="Predict a person's gene expression in a tissue from another tissue.",
     )
@@ -69,6 +69,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except MemoryError:
         say("error: the memory of this machine does not suffice for these files")
         return 1
+
+
+class _Once(argparse._StoreAction):
+    """An option with one value: given twice, the first would be lost without a word."""
+
+    def __call__(self, parser, namespace, values, option_string=None):
+        """Keep the value; refuse a second one."""
+        given = vars(namespace).setdefault("given", set())
+        if self.option_strings and self.dest in given:
+            raise argparse.ArgumentError(
+                self, "given twice; give it once, as the values of two are not joined"
+            )
+        given.add(self.dest)
+        super().__call__(parser, namespace, values, option_string)
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser, of a command too, whose options stand once but for those that collect."""
+
+    def __init__(self, *arguments, **options):
+        super().__init__(*arguments, **options)
+        for action in (None, "store"):
+            self.register("action", action, _Once)
 
 
 class _Line(logging.Formatter):

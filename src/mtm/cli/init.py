@@ -4,10 +4,12 @@ import argparse
 import os
 import shlex
 from pathlib import Path
+from typing import get_args
 
 from mtm.cli.output import demand_free
 from mtm.cli.say import say, say_all
 from mtm.errors import InputError, numbered, shown
+from mtm.vocabulary import Units
 
 ROLES = {
     "expression": "expression",
@@ -41,17 +43,19 @@ def add(commands: argparse._SubParsersAction) -> None:
         init.add_argument(
             f"--{role}", metavar="COLUMN", help="its column in --samples (default: found)"
         )
+    init.add_argument(
+        "--units",
+        choices=get_args(Units),
+        help="units of the expression, as inputs.units of the configuration (default: found)",
+    )
     init.add_argument("--out", type=Path, help="file to write (default: NAME.yaml)")
     init.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> None:
     """Run ``mtm init``."""
-    import yaml
-
     from mtm.io import atomic_path
-    from mtm.pipeline.first_config import first_config, look, too_few
-    from mtm.pipeline.input_check import check_loaded
+    from mtm.pipeline.first_config import first_config, look
 
     out = options.out or Path(f"{options.name}.yaml")
     if os.path.exists(out):
@@ -62,19 +66,46 @@ def run(options: argparse.Namespace) -> None:
     files = {role: path for role, path in given.items() if path}
     named = {role: getattr(options, role) for role in ("sample_id", "donor", "tissue")}
     with say_all():
-        seen = look(options.expression, options.samples, options.donors, options.gene_model, named)
+        tables = options.samples, options.donors, options.gene_model
+        seen = look(options.expression, *tables, named, options.units)
+        for warning in seen.phenotypes.warnings:
+            say(f"warning: {warning}")
         text = first_config(options.name, files, seen)
-        check_loaded(yaml.safe_load(text))
+        _check(text, seen)
     with atomic_path(out) as temporary:
         temporary.write_text(text, encoding="utf-8")
-    n_donors, n_tissues = seen.samples["donor"].nunique(), seen.samples["tissue"].nunique()
+    _say_seen(out, seen)
+    print(f"snakemake{_snakefile()} --configfile {shlex.quote(str(out))} --cores 8")
+
+
+def _check(text: str, seen) -> None:
+    """Raise what is wrong with the files, all together."""
+    import yaml
+
+    from mtm.pipeline.first_config import advised
+    from mtm.pipeline.input_check import check_loaded
+
+    problems = seen.problems
+    problems.of(check_loaded, yaml.safe_load(text))
+    problems.found = [advised(problem, seen) for problem in problems.found]
+    problems.demand_none()
+
+
+def _say_seen(out: Path, seen) -> None:
+    """Say what of the cohort the configuration takes, and by which columns."""
+    from mtm.pipeline.first_config import left_out, too_few
+
+    kept = seen.kept
+    n_donors, n_tissues = kept["donor"].nunique(), kept["tissue"].nunique()
     say(
-        f"{out}: {numbered(len(seen.samples), 'sample')} of {numbered(n_donors, 'donor')} in "
+        f"{out}: {numbered(len(kept), 'sample')} of {numbered(n_donors, 'donor')} in "
         f"{numbered(n_tissues, 'tissue')}; read it, and change what you know better"
     )
+    say(f"donor: {seen.donor or 'by the names of samples'}, tissue: {seen.tissue}")
+    if few := left_out(seen):
+        say(f"left out: {few}")
     if few := too_few(seen):
         say(f"warning: {few}")
-    print(f"snakemake{_snakefile()} --configfile {shlex.quote(str(out))} --cores 8")
 
 
 def _snakefile() -> str:

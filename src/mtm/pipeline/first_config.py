@@ -1,49 +1,48 @@
 """A first configuration of a cohort, from a look at its files."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
-from itertools import islice, permutations
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from mtm.cohort.checks import WHOLE_BYTES
+from mtm.cohort.checks import Problems
 from mtm.cohort.delimited import text_table
-from mtm.cohort.fields import FIELDS, SEX_CODES, numbers_of
+from mtm.cohort.filters import EXCLUDED_FROM_FREEZE
 from mtm.cohort.genes import read_gtf_genes
 from mtm.cohort.lines import byte_lines
-from mtm.cohort.matrices import iter_expression_blocks, read_expression_header
-from mtm.cohort.tables import SAMPLE_COVARIATES, donor_of_sample
-from mtm.cohort.units import LARGEST_LOG2, LARGEST_TPM_SUM, MANY_GENES, SMALLEST_MAX_TPM
+from mtm.cohort.matrices import read_expression_header
+from mtm.cohort.tables import donor_of_sample
 from mtm.errors import InputError, numbered, printable
+from mtm.pipeline.first_columns import (
+    FIXED,
+    Phenotypes,
+    Table,
+    find_phenotypes,
+    folded,
+    tissue_and_donor,
+)
+from mtm.pipeline.first_units import detect_units
 from mtm.settings.cohort import Columns, Filters, Folds
 from mtm.settings.wording import yaml_text
 from mtm.vocabulary import Units
 
-# What people call a donor, and a tissue; letters alone, in lower case.
-DONOR_NAMES = (
-    "subjid", "donor", "donorid", "subject", "subjectid", "individual", "individualid", "animal",
-    "animalid", "patient", "patientid", "participant", "participantid", "person", "mouse",
-    "mouseid", "rat", "ratid", "strain",
-)  # fmt: skip
-TISSUE_NAMES = ("smtsd", "tissue", "tissuetype", "tissuename", "organ", "bodysite", "sitetissue")
-SEX_NAMES, AGE_NAMES = ("sex", "gender"), ("age", "ageyears", "ageinyears")
-OTHER_NAMES = {
-    "batch": ("batch", "smgebtch", "batchid"),
-    "rin": ("rin", "smrin"),
-    "center": ("center", "centre", "site", "smcenter"),
-}
-# What units are told by: samples, and blocks of genes where a file is too large to read whole.
-SAMPLES_LOOKED_AT, LOOKED_AT = 200, 8
 # Rows whose names are looked at where those of columns do not fit.
 NAMES_SEEN = 1000
 # Held-out donors of a fold and tissue that a correlation takes, with room for those it lacks.
 A_FOLD, MOST_FOLDS = 8, 5
 # Of a tissue, for a model to be fitted at all.
 LEAST_SAMPLES = 10
+# What stands before blood that was drawn from a vein; a blood vessel is none.
+WHOLE_BLOOD = ("whole", "peripheral", "venous")
+# Columns of these names are read whatever they hold.
+READ_ANYWAY = [
+    getattr(Columns(), role) for role in FIXED if role not in ("sample_id", "donor", "tissue")
+]
 
 
 @dataclass
@@ -52,40 +51,49 @@ class Look:
 
     Parameters
     ----------
-    columns
-        Columns by role, where they are not GTEx's.
     samples
         One row a sample of the expression file: ``donor``, ``tissue``.
+    tissue, donor
+        Their columns; the latter None where GTEx's sample ids tell.
+    told
+        Roles whose columns were named, not found.
+    phenotypes
+        What the tables have beside.
     units, why
         Of expression, and what tells so.
-    notes
-        What a reader should know.
+    biotypes
+        Of genes to keep.
+    problems
+        Of files that are of no use until they are mended.
     """
 
-    columns: dict[str, str] = field(default_factory=dict)
     samples: pd.DataFrame = field(default_factory=pd.DataFrame)
+    tissue: str = ""
+    donor: str | None = None
+    told: frozenset[str] = frozenset()
+    phenotypes: Phenotypes = field(default_factory=Phenotypes)
     units: Units | None = None
     why: str = ""
-    has_covariates: bool = False
     biotypes: tuple[str, ...] = ()
-    others: list[str] = field(default_factory=list)
-    n_genes: int = 0
+    problems: Problems = field(default_factory=Problems)
 
     @property
     def tissues(self) -> pd.Series:
         """Number of samples of every tissue, the most first."""
         return self.samples["tissue"].value_counts()
 
+    @property
+    def columns(self) -> dict[str, str]:
+        """Columns by role, where they are not GTEx's."""
+        return self.phenotypes.columns
 
-def _folded(name: str) -> str:
-    """Letters of a name, in lower case."""
-    return "".join(filter(str.isalnum, name.casefold()))
-
-
-def _called(names: Iterable[str], table: Iterable[str]) -> str | None:
-    """Column of a table that is called one of `names`, the first of these first."""
-    folded = {_folded(column): column for column in reversed(list(table))}
-    return next((folded[name] for name in names if name in folded), None)
+    @property
+    def kept(self) -> pd.DataFrame:
+        """Those of `samples` that the filters keep."""
+        least, _ = sizes(self)
+        samples = self.samples[self.samples["tissue"].map(self.tissues) >= least]
+        per_donor = samples.groupby("donor")["donor"].transform("size")
+        return samples[per_donor >= Filters().min_samples_per_donor]
 
 
 def look(
@@ -94,6 +102,7 @@ def look(
     donors: str | Path | None = None,
     gene_model: str | Path | None = None,
     named: Mapping[str, str | None] | None = None,
+    units: Units | None = None,
 ) -> Look:
     """Look at the files of a cohort.
 
@@ -104,44 +113,59 @@ def look(
     named
         Columns of the table of samples by role (``sample_id``, ``donor``, ``tissue``), where they
         are told; the others are found.
+    units
+        Of expression, where they are told; else the values tell.
 
     Raises
     ------
     InputError
-        Of all files that cannot be read, and of columns that cannot be told.
+        Of tables that cannot be read, and of columns that cannot be told. What is wrong with
+        values is in `Look.problems`.
     """
     named = {role: column for role, column in (named or {}).items() if column}
     sample_ids = read_expression_header(expression).sample_ids
-    table = _by_id(samples, sample_ids, expression, named.get("sample_id"), named.values())
-    seen = Look()
-    id_column = table.index.name
-    table = table[table.index.isin(sample_ids)].dropna(axis=1, how="all")
+    whole = _by_id(samples, sample_ids, expression, named.get("sample_id"), named.values())
+    table = whole[whole.index.isin(sample_ids)].dropna(axis=1, how="all")
     for column in [named[role] for role in ("tissue", "donor") if role in named]:
         if column not in table:
-            found = "the names of samples" if column == id_column else "nothing"
+            found = "the names of samples" if column == whole.index.name else "nothing"
             raise InputError(f"{samples}, column {column}", found, "a name for every sample")
-    tissue, donor = _tissue_and_donor(samples, table, named)
-    for role, column in (("sample_id", id_column), ("tissue", tissue), ("donor", donor)):
-        if column is not None and column != getattr(Columns(), role):
-            seen.columns[role] = column
+    if "SMAFRZE" in table:
+        table = table[table["SMAFRZE"] != EXCLUDED_FROM_FREEZE]
+    tissue, donor = tissue_and_donor(samples, table, named)
     of_donor = table.index.to_series().map(donor_of_sample) if donor is None else table[donor]
-    seen.samples = pd.DataFrame({"donor": of_donor, "tissue": table[tissue]}).dropna()
-    if len(seen.tissues) < 2:
-        there = f"{numbered(len(seen.tissues), 'tissue')} in column {tissue}"
-        found = f"{there} ({', '.join(seen.tissues.index)})"
-        raise InputError(samples, found, "two or more tissues of the same donors")
-    tables = [table.drop(columns=[tissue, *([donor] if donor else [])])]
+    of_samples = pd.DataFrame({"donor": of_donor, "tissue": table[tissue]}).dropna()
+    seen = Look(of_samples, tissue, donor, frozenset(named))
+    _demand_tissues(samples, seen)
+    columns = {"sample_id": whole.index.name, "tissue": tissue, "donor": donor or Columns().donor}
+    rest = table.drop(columns=[tissue, *([donor] if donor else [])])
+    tables = [Table(samples, whole, rest, of_donor)]
     if donors is not None:
         people = _by_id(donors, set(of_donor.dropna()), samples)
-        if people.index.name != (donor or Columns().donor):
-            seen.columns["donor_id"] = people.index.name
-        tables.insert(0, people)
-    _find_phenotypes(seen, tables)
-    seen.units, seen.why, seen.n_genes = detect_units(expression)
+        if people.index.name != columns["donor"]:
+            columns["donor_id"] = people.index.name
+        tables.insert(0, Table(donors, people, people, people.index.to_series()))
+    changed = {role: name for role, name in columns.items() if name != getattr(Columns(), role)}
+    seen.phenotypes = find_phenotypes(tables, changed)
+    # What cannot be read may have any sign.
+    of_values = (units, "as --units says") if units else None
+    of_values = of_values or seen.problems.of(detect_units, expression)
+    seen.units, seen.why = of_values or ("intensity", "not read")
     if gene_model is not None:
-        known = set(read_gtf_genes(gene_model)["biotype"])
+        genes = seen.problems.of(read_gtf_genes, gene_model)
+        known = set() if genes is None else set(genes["biotype"])
         seen.biotypes = ("protein_coding",) if "protein_coding" in known else ()
     return seen
+
+
+def _demand_tissues(path: str | Path, seen: Look) -> None:
+    """Demand two tissues."""
+    if len(seen.tissues) > 1:
+        return
+    there = f"{numbered(len(seen.tissues), 'tissue')} in column {seen.tissue}"
+    found = f"{there} ({', '.join(seen.tissues.index)})"
+    hint = "" if "tissue" in seen.told else "--tissue names another column."
+    raise InputError(path, found, "two or more tissues of the same donors", hint)
 
 
 def _by_id(
@@ -178,12 +202,12 @@ def _why_no_name(table: pd.DataFrame, ids: set[str], where: str | Path) -> str:
     for column in table:
         if table[column].isin(ids).any():
             return f"Column {column} has them."
-    alike = {_folded(name): name for name in sorted(ids, reverse=True)}
+    alike = {folded(name): name for name in sorted(ids, reverse=True)}
     for column in table:
         for name in table[column].dropna():
-            if _folded(name) in alike:
+            if folded(name) in alike:
                 return (
-                    f"Column {column} has {name} for {alike[_folded(name)]}: write both alike "
+                    f"Column {column} has {name} for {alike[folded(name)]}: write both alike "
                     "(R turns signs in names of columns into dots unless check.names=FALSE)."
                 )
     return ""
@@ -196,127 +220,6 @@ def _names_of_rows(path: Path) -> set[str]:
     with closing(byte_lines(path)) as lines:
         firsts = [re.split(b"[\t,;]", line, maxsplit=1)[0] for line in islice(lines, NAMES_SEEN)]
     return {first.decode(errors="replace").strip().strip('"') for first in firsts[1:]}
-
-
-def _tissue_and_donor(
-    path: str | Path, table: pd.DataFrame, named: Mapping[str, str]
-) -> tuple[str, str | None]:
-    """Columns of tissue and donor; the latter None where GTEx's sample ids tell.
-
-    By name, or, where no name tells, such that every donor has a tissue once and the table of
-    donors by tissues has the fewest gaps.
-    """
-    tissue = named.get("tissue") or _called(TISSUE_NAMES, table)
-    donor = named.get("donor") or _called(DONOR_NAMES, table)
-    if donor is None and table.index.str.startswith("GTEX-").all() and tissue:
-        return tissue, None
-    if tissue is None or donor is None:
-        fitting = {
-            pair: len(table) / (table[pair[0]].nunique() * table[pair[1]].nunique())
-            for pair in permutations(table.columns, 2)
-            if (tissue or pair[0], donor or pair[1]) == pair and _are_crossed(table, *pair)
-        }
-        best = max(fitting, key=fitting.get, default=(None, None))
-        if best == (None, None) or list(fitting.values()).count(fitting[best]) > 1:
-            missing = [name for name, known in (("tissue", tissue), ("donor", donor)) if not known]
-            raise InputError(
-                path,
-                f"columns {', '.join(table.columns)}, none of which is clearly the {missing[0]}",
-                f"a column of each {' and '.join(missing)}",
-                f"Name it: {' '.join(f'--{name} COLUMN' for name in missing)}.",
-            )
-        tissue, donor = best
-    return tissue, donor
-
-
-def _are_crossed(table: pd.DataFrame, tissue: str, donor: str) -> bool:
-    """Whether two columns may be tissue and donor."""
-    pair = table[[tissue, donor]]
-    if pair.isna().any(axis=None) or pair.duplicated().any():
-        return False
-    n_tissues, n_donors = table[tissue].nunique(), table[donor].nunique()
-    return 2 <= n_tissues < n_donors < len(table)
-
-
-def _find_phenotypes(seen: Look, tables: Sequence[pd.DataFrame]) -> None:
-    """Find sex, age, batch and so on; list what else there is. Samples' table is the last."""
-    defaults, used = Columns(), set()
-    for table in tables:
-        for role, names in {"sex": SEX_NAMES, "age": AGE_NAMES, **OTHER_NAMES}.items():
-            if role in SAMPLE_COVARIATES and table is not tables[-1]:
-                # A site of donors is where they were recruited.
-                continue
-            column = _called((_folded(getattr(defaults, role)), *names), table)
-            if column is None or role in used or not _fits(role, table[column]):
-                continue
-            used.add(role)
-            seen.has_covariates |= role != "batch" and table[column].nunique() > 1
-            if column != getattr(defaults, role):
-                seen.columns[role] = column
-    taken = {*seen.columns.values(), *(getattr(defaults, role) for role in FIXED)}
-    for table in tables:
-        of_table = [name for name in table if name not in taken and table[name].nunique() > 1]
-        seen.others += [name for name in of_table if name not in seen.others]
-
-
-# Columns that need no word: they are taken by themselves.
-FIXED = [role for role in Columns.model_fields if role not in ("covariates", "donor_id")]
-
-
-def _fits(role: str, values: pd.Series) -> bool:
-    """Whether values can be what a column is called."""
-    known = values.dropna()
-    if role == "sex":
-        return known.str.casefold().isin(SEX_CODES).all()
-    if role == "age" and known.str.contains(r"^\d+-\d+$").all():
-        return True
-    return role not in FIELDS or bool(
-        numbers_of(known).notna().all() and FIELDS[role].allows(numbers_of(known)).all()
-    )
-
-
-def detect_units(expression: str | Path) -> tuple[Units | None, str, int]:
-    """Tell the units of an expression file by its values.
-
-    Returns
-    -------
-    units
-        None where they may be TPM.
-    why
-        What tells so.
-    n_genes
-        Genes looked at.
-    """
-    columns = range(min(SAMPLES_LOOKED_AT, len(read_expression_header(expression).sample_ids)))
-    blocks = iter_expression_blocks(expression, np.array(columns), signed=True)
-    whole = Path(expression).stat().st_size <= WHOLE_BYTES
-    blocks = blocks if whole else islice(blocks, LOOKED_AT)
-    parts = [block.expr_tpm for block in blocks]
-    if not parts:
-        raise InputError(expression, "no gene", "at least one row of values")
-    values = np.vstack(parts).astype(np.float64)
-    low, high, n = values.min(), values.max(), len(values)
-    if low < 0:
-        center, spread = np.median(np.abs(values.mean(1))), np.median(values.std(1))
-        if center < 0.1 and 0.5 < spread < 1.5:
-            return "zscores", "negative values, genes centred with an sd near 1", n
-        return "intensity", f"negative values, from {low:.3g} to {high:.3g}", n
-    if (values == np.floor(values)).all() and high > 1:
-        return "counts", f"whole numbers up to {high:.3g}", n
-    of_length = any(word in Path(expression).name.lower() for word in ("rpkm", "fpkm"))
-    if of_length and high >= LARGEST_LOG2:
-        return "rpkm", "the name of the file", n
-    if high < LARGEST_LOG2 and n >= MANY_GENES // 10:
-        total = (np.exp2(values) - 1).sum(0)
-        total = np.median(total) if whole and n >= MANY_GENES else np.nan
-        if 0.2e6 < total < LARGEST_TPM_SUM or (np.isnan(total) and low == 0):
-            return "log2", f"no value above {high:.3g}; intensity if no log2(1+TPM)", n
-        return "intensity", f"no value above {high:.3g}; log2 if log2(1+TPM)", n
-    if high < LARGEST_LOG2 and high < SMALLEST_MAX_TPM:
-        return "log2", f"no value above {high:.3g}; tpm or intensity if no log2(1+TPM)", n
-    if np.median(values.sum(0)) > LARGEST_TPM_SUM:
-        return "counts", f"sums of samples near {np.median(values.sum(0)):.2g}", n
-    return None, f"values up to {high:.3g}", n
 
 
 def first_config(
@@ -346,18 +249,16 @@ def first_config(
     if seen.columns:
         columns = yaml_text(seen.columns)
         lines += [f"columns: {columns}"]
-    if seen.others:
-        shown = ", ".join(seen.others[:6]) + " ..." * (len(seen.others) > 6)
+    if others := seen.phenotypes.others:
+        shown = ", ".join(others[:6]) + " ..." * (len(others) > 6)
         lines += [
             f"# not used: {printable(shown)}; columns.covariates takes them (config/README.md)"
         ]
-    tissues = seen.tissues
     least, n_folds = sizes(seen)
-    kept = tissues[tissues >= least]
-    source = source_of(kept if len(kept) else tissues)
-    others = ", ".join(f"{tissue} {n}" for tissue, n in tissues.items())
-    others = others if len(others) < 300 else numbered(len(tissues), "tissue")
-    lines += [f"source: {yaml_text(source)}  # samples: {printable(others)}"]
+    tissues = _kept_tissues(seen)
+    lines += [
+        f"source: {yaml_text(source_of(tissues))}  # samples: {printable(_counted(tissues))}"
+    ]
     biotypes = yaml_text(list(seen.biotypes) or None)
     lines += [
         "filters: "
@@ -370,7 +271,7 @@ def first_config(
         "  joint: {class: joint}",
         "  ridge: {class: ridge}",
     ]
-    if seen.has_covariates:
+    if seen.phenotypes.has_covariates:
         lines += [
             "  ridge_covariates: {class: ridge, parameters: {covariates: own_penalty}}",
             "  covariates: {class: covariates}",
@@ -379,15 +280,29 @@ def first_config(
     return "\n".join(lines) + "\n"
 
 
+def _counted(tissues: pd.Series) -> str:
+    """Tissues with their numbers of samples."""
+    text = ", ".join(f"{tissue} {n}" for tissue, n in tissues.items())
+    return text if len(text) < 300 else numbered(len(tissues), "tissue")
+
+
+def _kept_tissues(seen: Look) -> pd.Series:
+    """Return how many samples of every tissue the filters keep; of all where they keep none."""
+    tissues, kept = seen.tissues, seen.kept["tissue"].value_counts()
+    return kept[tissues.index[tissues.index.isin(kept.index)]] if len(kept) else tissues
+
+
 def sizes(seen: Look) -> tuple[int, int]:
     """Least number of samples of a tissue, and number of folds, for so many donors.
 
-    A tissue's folds shall each hold out enough donors for a correlation.
+    A tissue's folds shall each hold out enough donors for a correlation; blood stays where it can.
     """
     usual, counts = Filters().min_samples_per_tissue, seen.tissues
     # With fewer the second largest tissue would go, and with it all pairs.
     second = int(counts.iloc[1]) if len(counts) > 1 else 0
     least = usual if second >= 2 * usual else max(LEAST_SAMPLES, min(usual, second // 2))
+    if (blood := int(counts.get(_blood_of(counts), 0))) >= LEAST_SAMPLES:
+        least = min(least, blood)
     least = max(2, min(least, second))
     n_folds = int(np.clip(second // A_FOLD, 2, min(MOST_FOLDS, Folds().n_folds)))
     return least, n_folds
@@ -395,9 +310,9 @@ def sizes(seen: Look) -> tuple[int, int]:
 
 def too_few(seen: Look) -> str:
     """Say that models cannot be fitted to so few donors; "" where they can."""
-    source = source_of(seen.tissues)
-    donors = seen.samples.groupby("tissue")["donor"].agg(set)
-    pairs = max(len(donors[source] & donors[name]) for name in seen.tissues.index.drop(source))
+    source = source_of(_kept_tissues(seen))
+    donors = seen.kept.groupby("tissue")["donor"].agg(set)
+    pairs = max(len(donors[source] & donors[name]) for name in donors.index.drop(source))
     left = pairs - pairs // sizes(seen)[1]
     if left >= LEAST_SAMPLES:
         return ""
@@ -407,7 +322,43 @@ def too_few(seen: Look) -> str:
     )
 
 
+def left_out(seen: Look) -> str:
+    """Say which tissues and how many donors the filters leave out; "" where none."""
+    least, tissues = sizes(seen)[0], seen.tissues
+    few = tissues[tissues < least]
+    parts = [f"{_counted(few)} (fewer than {least})"] if len(few) else []
+    n_donors = seen.samples["donor"].nunique() - seen.kept["donor"].nunique()
+    if n_donors:
+        of_donor = Filters().min_samples_per_donor
+        parts += [f"{numbered(n_donors, 'donor')} (fewer than {of_donor} samples)"]
+    return ", ".join(parts)
+
+
 def source_of(tissues: pd.Series) -> str:
     """Tissue to predict from: blood where there is any, else the one with most samples."""
+    return _blood_of(tissues) or tissues.index[0]
+
+
+def _blood_of(tissues: pd.Series) -> str | None:
+    """Tissue that is blood, or whose name has most to do with it."""
+
+    def distance(name: str) -> int:
+        letters = folded(name)
+        whole = any(word in letters for word in WHOLE_BLOOD)
+        return 0 if letters.removesuffix("blood") in ("", *WHOLE_BLOOD) else 2 - whole
+
     blood = [name for name in tissues.index if "blood" in name.casefold()]
-    return blood[0] if blood else tissues.index[0]
+    return min(blood, key=distance, default=None)
+
+
+def advised(problem: InputError, seen: Look) -> InputError:
+    """Return a problem of a file with what can be done about it where columns were found."""
+    hint = ""
+    if problem.found.startswith("duplicate donor-tissue") and not seen.told >= {"donor", "tissue"}:
+        donors = f"Column {seen.donor}" if seen.donor else "The names of samples"
+        hint = f"{donors} and column {seen.tissue} were taken; --donor and --tissue name others."
+    elif any(f", column {name} of " in problem.where for name in READ_ANYWAY):
+        hint = "Under another name the column is left out."
+    return InputError(
+        problem.where, problem.found, problem.expected, f"{hint} {problem.hint}".strip()
+    )
