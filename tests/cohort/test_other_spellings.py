@@ -100,6 +100,16 @@ def test_a_donor_spelt_in_two_ways_is_warned_of(inputs, caplog):
     assert "(and 11 further names)" in caplog.text
 
 
+def test_a_donor_spelt_otherwise_in_the_table_of_donors_is_named(inputs):
+    inputs.donors = pd.DataFrame({"donor": inputs.samples["donor"].unique()})
+    inputs.donors.loc[4:6, "donor"] = ["p05", "p06", "p07"]
+    with pytest.raises(InputError, match="no row for 3 donors, first P05.*has 'p05' for 'P05'"):
+        inputs.build()
+    inputs.donors = inputs.donors[7:]
+    with pytest.raises(InputError, match="no row for 7 donors, first P01.*an empty field"):
+        inputs.build()
+
+
 def test_a_tissue_spelt_in_two_ways_is_refused(inputs):
     inputs.samples.loc[:8, "tissue"] = inputs.samples["tissue"].replace("Lung", "Lung-left")
     inputs.samples.loc[9:, "tissue"] = inputs.samples["tissue"].replace("Lung", "Lung.Left")

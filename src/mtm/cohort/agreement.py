@@ -4,9 +4,24 @@ from pathlib import Path
 
 import pandas as pd
 
+from mtm.cohort.spellings import folded
 from mtm.cohort.tables import DONOR_PHENOTYPES
-from mtm.errors import InputError, numbered
+from mtm.errors import InputError, numbered, shown
 from mtm.settings.cohort import Columns
+
+
+def demand_rows(donor_ids: pd.Index, listed: pd.Index, where: str | Path) -> None:
+    """Demand that the table of donors, which lists some, has a row of every donor."""
+    missing = donor_ids.difference(listed)
+    if not len(missing):
+        return
+    sought = folded(missing[:1].to_series()).iloc[0]
+    alike = listed[(folded(listed.to_series()) == sought).to_numpy()]
+    hint = "What is not known of a donor is an empty field."
+    if len(alike):
+        hint = f"It has {shown(alike[0])} for {shown(missing[0])}: write both alike."
+    found = f"no row for {numbered(len(missing), 'donor')}, first {missing[0]}"
+    raise InputError(where, found, "every donor's row", hint)
 
 
 def with_told(

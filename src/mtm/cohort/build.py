@@ -10,7 +10,7 @@ import pandas as pd
 from anndata.io import write_elem
 from tqdm import tqdm
 
-from mtm.cohort.agreement import with_told
+from mtm.cohort.agreement import demand_rows, with_told
 from mtm.cohort.blocks import BLOCK_GENES
 from mtm.cohort.filters import (
     GeneFilter,
@@ -123,14 +123,7 @@ def merge_phenotypes(
     donor_ids = pd.Index(sorted(donor_ids), name="donor")
     donors = pd.DataFrame(index=donor_ids)
     if phenotypes is not None:
-        missing = donor_ids.difference(phenotypes.index)
-        if len(missing):
-            raise InputError(
-                where,
-                f"no row for {numbered(len(missing), 'donor')}, first {missing[0]}",
-                "every donor's row",
-                "What is not known of a donor is an empty field.",
-            )
+        demand_rows(donor_ids, phenotypes.index, where)
         donors = phenotypes.loc[donor_ids]
         rows = pd.Series(np.arange(1, len(phenotypes) + 1), phenotypes.index)[donor_ids]
     if of_samples is not None:
