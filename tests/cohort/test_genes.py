@@ -34,7 +34,7 @@ def test_gtf_genes(tmp_path):
     assert genes.loc["ENSG00000000002.1_PAR_Y", "symbol"] == "ENSG00000000002.1_PAR_Y"
     path.write_text('chr1\tx\tgene\t1\t2\t.\t+\t.\tgene_id "a";\n')
     with pytest.raises(InputError, match="line 1"):
-        read_gtf_genes(path)
+        read_gtf_genes(path, biotypes=True)
     path.write_text("#only\n")
     with pytest.raises(InputError, match="no gene row"):
         read_gtf_genes(path)

@@ -84,13 +84,13 @@ def test_controlled_phenotypes_as_dbgap_writes_them(tmp_path, column):
         read_controlled_phenotypes(path)
 
 
-def test_quotes_mean_something_where_the_header_has_them(tmp_path):
+def test_quotes_around_a_whole_field_are_no_part_of_it(tmp_path):
     path = tmp_path / "a.tsv"
     path.write_text(
         'SAMPID\tSMTSD\tSMPTHNTS\nGTEX-1-a\tLung\t"6 pieces\nGTEX-2-a\tLung\t"clean"\n'
     )
     notes = read_sample_attributes(path)["pathology_notes"]
-    assert list(notes) == ['"6 pieces', '"clean"']
+    assert list(notes) == ['"6 pieces', "clean"]
     path.write_text('"SAMPID"\t"SMTSD"\n"GTEX-1-a"\t"Lung"\n')
     assert list(read_sample_attributes(path)["tissue"]) == ["Lung"]
     path = tmp_path / "a.csv"

@@ -55,6 +55,15 @@ def swap(file, old, new, command=CHECK, count=1):
     return text(file, lambda content: content.replace(old, new, count), command)
 
 
+def both(*makers):
+    """Return the maker of a row that several make, the last of which gives the command."""
+
+    def make(folder):
+        return [maker(folder) for maker in makers][-1]
+
+    return make
+
+
 def matrix(change, command=CHECK):
     """Return the maker of a row in which the values of the GCT are others."""
 
@@ -284,6 +293,7 @@ TEXT = [
     refuse("GCT of negative sizes", swap(GCT, "\n40\t", "\n-40\t"), "line 2", GCT),
     refuse("GCT without Name", swap(GCT, "Name\t", "Gene\t"), "Name and Description", GCT),
     refuse("an empty expression file", text(GCT, lambda t: ""), "line 1", GCT),
+    refuse("a table of featureCounts", lambda folder: (folder / "counts.tsv").write_text("# Program:featureCounts v2.0.1\nGeneid\tChr\tStart\tEnd\tStrand\tLength\t" + "\t".join(IDS) + "\nG1\t1\t1\t9\t+\t9" + "\t1" * len(IDS) + "\n") and settings(inputs={"expression": "counts.tsv"})(folder), "line 2, .*Leave these five out", "counts.tsv"),
     refuse("a GCT without genes", text(GCT, lambda t: "\n".join(t.split("\n")[:3]).replace("\n40\t", "\n0\t")), "no gene", GCT),
     refuse("a row cut short", text(GCT, lambda t: t.rstrip("\n").rsplit("\t", 1)[0] + "\n"), "81 fields", GCT),
     refuse("a row with a field more", text(GCT, lambda t: t.rstrip("\n") + "\t1\n"), "83 fields", GCT),
@@ -396,11 +406,18 @@ TABLES = [
     ),
     refuse("a tissue named as a number", text(SAMPLES, column("SMTSD", "1", slice(0, 40, 4))), "names that are no numbers", SAMPLES),
     refuse("a tissue named as a missing value", text(SAMPLES, column("SMTSD", "NA", slice(0, 40, 4))), "not a missing value", SAMPLES),
-    refuse("a table in Latin-1", lambda folder: (folder / PEOPLE).write_bytes((folder / PEOPLE).read_bytes().replace(b"DTHHRDY", b"\xe4\xf6")) and CHECK, "no text", PEOPLE),
+    refuse("a table in Latin-1", lambda folder: (folder / PEOPLE).write_bytes((folder / PEOPLE).read_bytes().replace(b"DTHHRDY", b"\xe4\xf6")) and CHECK, "no text.*save it as UTF-8", PEOPLE),
     refuse("a table of one line of two megabytes", text(PEOPLE, lambda t: "x" * (1 << 22)), "without an end of line|columns", PEOPLE),
     refuse("the tables in each other's place", swapped, "a column named SAMPID", PEOPLE, then=last_line_is_the_reason),
     refuse("two samples of a donor and tissue", swap(SAMPLES, f"{IDS[0]}\tLiver", f"{IDS[0]}\tLung"), "duplicate donor-tissue", IDS[0]),
     refuse("every file wrong", several, "3 problems:", "phenotypes.tsv", then=all_problems),
+    refuse("a sex in the table of samples that the table of donors contradicts", text(SAMPLES, add_column("SEX", "1")), "row 2, column SEX of GTEX-1002: found 2 .and 9 further donors.*; expected 1", SAMPLES),
+    refuse("donors whose samples are named another's", both(text(SAMPLES, add_column("SUBJID", "GTEX-1001")), settings(inputs={"subject_phenotypes": None})), "and 3 further pairs", "columns.donor"),
+    refuse("more folds than donors", settings(folds={"n_folds": 21}), "20 donors for 21 folds", "folds"),
+    accept("a donor spelt in two ways", both(text(SAMPLES, add_column("SUBJID", "")), text(SAMPLES, lambda t: "\n".join(line + (line[:9].replace("-", "_") if "Lung" in line else line[:9]) * line.startswith("GTEX") for line in t.split("\n"))), settings(inputs={"subject_phenotypes": None})), "differ in capitals, blanks or signs", SAMPLES, verdict="warn"),
+    accept("a header that begins with #", text(PEOPLE, lambda t: "# people\n#" + t)),
+    accept("quotes around single fields", text(SAMPLES, column("SMTSD", lambda t: f'"{t}"', slice(0, 9)))),
+    accept("rows of tabs alone", text(PEOPLE, lambda t: t + "\t\t\t\n" * 3)),
     accept("a tissue with a blank behind it", text(SAMPLES, column("SMTSD", lambda t: t + " ", slice(0, 40)), BUILD), "steps .* done", changes=True),
     accept("blood drawn before death", text(SAMPLES, column("SMTSISCH", "-500", slice(3, 4)), BUILD), "drawn before death", verdict="warn", changes=True),
     accept("no column SEX", swap(PEOPLE, "SEX", "GENDER")),
@@ -439,15 +456,6 @@ def own(**covariates):
     return {"columns": {"covariates": covariates}}
 
 
-def both(*makers):
-    """Return the maker of a row that several make, the last of which gives the command."""
-
-    def make(folder):
-        return [maker(folder) for maker in makers][-1]
-
-    return make
-
-
 def told(*words):
     """Return the check that all these words were printed."""
 
@@ -472,6 +480,7 @@ OWN = [
         ("a covariate for nothing", settings(**own(diet={"use": []})), "use", "columns.covariates.diet", {}),
         ("a covariate for something else", settings(**own(diet={"use": ["sorting"]})), "covariate, trait, status", "columns.covariates.diet", {}),
         ("a case of what is no status", settings(**own(diet={"case": 1})), "none, as it is no status", "diet.case", {}),
+        ("NA in a column of categories", with_column(PEOPLE, "diet", "NA", **own(diet={})), "column diet of GTEX-1001: found 'NA' .and 19 further rows.; expected an empty field", PEOPLE, {}),
         ("words in a column of numbers", with_column(PEOPLE, "kg", "heavy", **own(kg={"kind": "number"})), "column kg of GTEX-1001: found 'heavy'", PEOPLE, {}),
         ("a status of words without its case", with_column(PEOPLE, "ill", "yes", **own(ill={"use": ["status"]})), "the key `case`", PEOPLE, {}),
         ("a status without its case among its values", with_column(PEOPLE, "ill", "no", **own(ill={"use": ["status"], "case": "yes"})), "a case, 'yes'", PEOPLE, {}),
@@ -500,6 +509,7 @@ OWN = [
     accept("a status of words with its case", both(text(PEOPLE, add_column("ill", "no")), text(PEOPLE, column("ill", "yes")), settings(**own(ill={"use": ["status", "covariate"], "case": "yes"})))),
     accept("z-scores that are said to be so", both(matrix(lambda tpm: np.log(tpm) - 3), settings(inputs={"units": "zscores"}))),
     accept("counts that are said to be so", both(matrix(lambda tpm: np.round(9 * tpm)), settings(BUILD, inputs={"units": "counts"})), "CPM", changes=True, verdict="warn"),
+    accept("counts of genes of which the gene model lacks most", lambda folder: (folder / "g.gtf").write_text("".join(f'1\tx\texon\t1\t{900 + i}\t.\t+\t.\tgene_id "{gene}";\n' for i, gene in enumerate(GENES[:9]))) and both(matrix(lambda tpm: np.round(9 * tpm)), settings(inputs={"units": "counts", "gene_model": "g.gtf"}))(folder), "31 of 40 genes of .*left out", "g.gtf", verdict="warn"),
     accept("a CSV with quotes, a byte order mark and carriage returns", lambda folder: pd.DataFrame(values(), GENES, IDS).to_csv(folder / "e.csv", quoting=2, lineterminator="\r\n", encoding="utf-8-sig") or settings(inputs={"expression": "e.csv"})(folder)),
 ]  # fmt: skip
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from mtm.cohort.spellings import spelt
 from mtm.errors import InputError
 
 BLOCK_GENES = 512
@@ -61,9 +62,10 @@ class GeneBlock:
 def checked_samples(where: str, sample_ids: Sequence[str]) -> tuple[str, ...]:
     """Return `sample_ids` without blanks around them, if there are any and all are named once.
 
+    Accents are one sign each, as in tables.
     Genes are none: who has them for columns is told to transpose the table.
     """
-    index = pd.Index([sample_id.strip() for sample_id in sample_ids])
+    index = pd.Index([spelt(sample_id.strip()) for sample_id in sample_ids])
     if not len(index) or (index == "").any():
         found = f"an empty name in column {list(index).index('') + 1}" if len(index) else "none"
         raise InputError(f"{where}, sample ids", found, "one sample id a column")

@@ -10,6 +10,7 @@ import pandas as pd
 from anndata.io import write_elem
 from tqdm import tqdm
 
+from mtm.cohort.agreement import demand_rows, with_told
 from mtm.cohort.blocks import BLOCK_GENES
 from mtm.cohort.filters import (
     GeneFilter,
@@ -88,6 +89,8 @@ def merge_phenotypes(
     where: str | Path = "subject phenotypes",
     where_controlled: str | Path | None = "controlled-access phenotypes",
     of_samples: pd.DataFrame | None = None,
+    where_samples: str | Path = "sample attributes",
+    columns: Columns = Columns(),
 ) -> pd.DataFrame:
     """Make the donor table of the cohort.
 
@@ -101,7 +104,10 @@ def merge_phenotypes(
         What `mtm.cohort.tables.read_controlled_phenotypes` returns. AGE replaces the bracket's
         middle, donor by donor; SEX and DTHHRDY must agree; every other column is added as named.
     of_samples
-        What `people_of` returns; taken where `phenotypes` has no such column.
+        What `people_of` returns; taken where `phenotypes` has no such column, or nothing in it.
+        Sex, age and Hardy class must agree.
+    columns
+        How columns are named, for errors.
 
     Returns
     -------
@@ -112,21 +118,17 @@ def merge_phenotypes(
     Raises
     ------
     InputError
-        A donor has no phenotypes, or the two files contradict each other.
+        A donor has no phenotypes, or two files contradict each other.
     """
     donor_ids = pd.Index(sorted(donor_ids), name="donor")
     donors = pd.DataFrame(index=donor_ids)
     if phenotypes is not None:
-        missing = donor_ids.difference(phenotypes.index)
-        if len(missing):
-            raise InputError(
-                where,
-                f"no row for {numbered(len(missing), 'donor')}, first {missing[0]}",
-                "every donor's row",
-                "What is not known of a donor is an empty field.",
-            )
+        demand_rows(donor_ids, phenotypes.index, where)
         donors = phenotypes.loc[donor_ids]
+        rows = pd.Series(np.arange(1, len(phenotypes) + 1), phenotypes.index)[donor_ids]
     if of_samples is not None:
+        if phenotypes is not None:
+            donors = with_told(donors, of_samples, rows, columns, where, where_samples)
         donors = donors.join(of_samples[of_samples.columns.difference(donors.columns, sort=False)])
     first = [name for name in DONOR_PHENOTYPES if name in donors]
     donors = donors[[*first, *donors.columns.difference(first, sort=False)]]
@@ -364,7 +366,12 @@ def build_cohort(
         check_source(set(samples["tissue"]), source)
     people = people_of(samples, columns, sample_attributes)
     donors, detail = _donors(
-        samples["donor"].unique(), subject_phenotypes, controlled_phenotypes, columns, people
+        samples["donor"].unique(),
+        subject_phenotypes,
+        controlled_phenotypes,
+        columns,
+        people,
+        sample_attributes,
     )
     samples = samples.drop(columns=[name for name in people if name in samples])
     counts[-1]["detail"] += detail
@@ -372,6 +379,9 @@ def build_cohort(
     with atomic_path(out_expression) as temporary:
         to_stored = ToStored.of(units, expression, samples["column"].to_numpy(), gene_model)
         logger.info("%s: kept are %s", expression, to_stored.words)
+        if to_stored.n_without_length:
+            known = set(to_stored.lengths)
+            genes.demand("gene lengths", gene_model, known, f"{len(known)} with a length")
         write_expression(
             expression, samples, temporary, genes, to_stored=to_stored, progress=progress
         )
@@ -412,6 +422,7 @@ def _donors(
     controlled_phenotypes: str | Path | None,
     columns: Columns,
     people: pd.DataFrame,
+    sample_attributes: str | Path,
 ) -> tuple[pd.DataFrame, str]:
     """Return the donor table, and how many donors of it have controlled-access phenotypes."""
     controlled = open_access = None
@@ -419,8 +430,9 @@ def _donors(
         controlled = read_controlled_phenotypes(controlled_phenotypes)
     if subject_phenotypes is not None:
         open_access = read_subject_phenotypes(subject_phenotypes, columns)
+    where = subject_phenotypes, controlled_phenotypes
     donors = merge_phenotypes(
-        donor_ids, open_access, controlled, subject_phenotypes, controlled_phenotypes, people
+        donor_ids, open_access, controlled, *where, people, sample_attributes, columns
     )
     if controlled is None:
         return donors, ""

@@ -11,7 +11,7 @@ import pandas as pd
 
 from mtm.cohort.build import merge_phenotypes, people_of
 from mtm.cohort.filters import GeneFilter, filter_samples, join_attributes
-from mtm.cohort.genes import exon_records
+from mtm.cohort.genes import exon_records, gene_key, read_gtf_genes
 from mtm.cohort.matrices import iter_expression_blocks, read_expression_header
 from mtm.cohort.tables import (
     demand_named_columns,
@@ -19,7 +19,7 @@ from mtm.cohort.tables import (
     read_sample_attributes,
     read_subject_phenotypes,
 )
-from mtm.cohort.units import SampleTotals
+from mtm.cohort.units import SampleTotals, warn_of_lengths
 from mtm.errors import InputError
 from mtm.settings.cohort import Columns
 from mtm.vocabulary import OWN_UNITS, Units
@@ -57,14 +57,19 @@ class CohortNames:
 
     Parameters
     ----------
-    tissues
-        Those that the filters keep.
+    samples
+        Donor and tissue of those that the filters keep.
     columns
         Of its samples and donors.
     """
 
-    tissues: tuple[str, ...]
+    samples: pd.DataFrame
     columns: tuple[str, ...]
+
+    @property
+    def tissues(self) -> tuple[str, ...]:
+        """Those that the filters keep."""
+        return tuple(sorted(self.samples["tissue"].unique()))
 
 
 def check_cohort(
@@ -113,7 +118,9 @@ def check_cohort(
     if header is not None and attributes is not None:
         samples = _kept_samples(problems, files, header.sample_ids, attributes, filters, columns)
     if header is not None:
-        problems.of(_check_values, files["expression"], header.sample_ids, samples, genes, units)
+        model = files.get("gene_model") if units == "counts" else None
+        given = files["expression"], header.sample_ids, samples, genes, units, model
+        problems.of(_check_values, *given)
     if samples is None:
         return None
     names = {*attributes.columns, *(() if controlled is None else controlled.columns)}
@@ -121,9 +128,9 @@ def check_cohort(
         of_samples = problems.of(people_of, samples, columns, where)
         donor_ids, where_controlled = samples["donor"].unique(), files.get("controlled_phenotypes")
         given = donor_ids, phenotypes, controlled, people, where_controlled, of_samples
-        donors = problems.of(merge_phenotypes, *given)
+        donors = problems.of(merge_phenotypes, *given, where, columns)
         names |= set(() if donors is None else donors.columns)
-    return CohortNames(tuple(sorted(samples["tissue"].unique())), tuple(sorted(names)))
+    return CohortNames(samples[["donor", "tissue"]], tuple(sorted(names)))
 
 
 def _genes(
@@ -164,8 +171,12 @@ def _check_values(
     samples: pd.DataFrame | None,
     genes: GeneFilter | None,
     units: Units | None,
+    lengths_in: str | Path | None = None,
 ) -> None:
-    """Refuse genes and values that the build would refuse, of the first genes of a large file."""
+    """Refuse genes and values that the build would refuse, of the first genes of a large file.
+
+    Of counts that become TPM by the lengths of genes in a gene model, say if most have none.
+    """
     whole = Path(expression).stat().st_size <= WHOLE_BYTES
     if not whole and str(expression).lower().endswith(".h5ad"):
         return
@@ -181,4 +192,10 @@ def _check_values(
         if not genes.seen:
             raise InputError(expression, "no gene", "at least one row of values")
         genes.counts()
+        if lengths_in is not None:
+            known = genes.known
+            if known is None:
+                known = set(map(gene_key, read_gtf_genes(lengths_in).index))
+            n_without = sum(key not in known for key in genes.seen)
+            warn_of_lengths(lengths_in, expression, n_without, len(genes.seen))
     totals.demand(units, expression, "inputs.units:")

@@ -2,14 +2,16 @@
 
 import csv
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import closing
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from mtm.cohort.lines import LONGEST_LINE, repeated, text_lines
+from mtm.cohort.spellings import spelt
 from mtm.errors import InputError, numbered
 
 logger = logging.getLogger(__name__)
@@ -40,28 +42,69 @@ def tab_fields(line: str) -> list[str]:
 
 def _unquoted(field: str) -> str:
     """Return a field without the quotes around it."""
-    whole = len(field) > 1 and field[0] == field[-1] == '"'
-    return field[1:-1].replace('""', '"') if whole else field
+    if len(field) < 2 or not field[0] == field[-1] == '"':
+        return field
+    inner = field[1:-1]
+    # Quotes within are doubled (Excel), or have a backslash (R); any other is a sign of its own.
+    if '"' in inner.replace('\\"', "").replace('""', ""):
+        return field
+    return inner.replace('""', '"').replace('\\"', '"')
 
 
-def splitting(path: Path, header: str) -> Callable[[str], list[str]]:
-    """Return how lines become fields; quotes mean something where the header has them."""
-    if is_csv(path):
-        return comma_fields
-    return tab_fields if header.startswith('"') else lambda line: line.split("\t")
+def splitting(path: Path) -> Callable[[str], list[str]]:
+    """Return how lines become fields."""
+    return comma_fields if is_csv(path) else tab_fields
 
 
-def table_columns(path: str | Path) -> list[str]:
-    """Columns of a table, as its header has them."""
+def table_columns(path: str | Path, wanted: Collection[str] = ()) -> list[str]:
+    """Columns of a table, as its header has them; `wanted` is of `take_header`."""
     with closing(text_lines(Path(path))) as lines:
-        header = _header(enumerate(lines, 1))
-    return [name.strip() for name in splitting(Path(path), header)(header)]
+        header, _ = take_header(Path(path), enumerate(lines, 1), wanted)
+    return [name.strip() for name in splitting(Path(path))(header)]
 
 
-def _header(numbered: Iterator[tuple[int, str]]) -> str:
-    """Take the header from the lines; what is empty or begins with # before it is passed over."""
-    filled = (line for _, line in numbered if line.strip() and not line.startswith("#"))
-    return next(filled, "").removeprefix("\ufeff")
+def take_header(
+    path: Path, numbered: Iterator[tuple[int, str]], wanted: Collection[str] = ()
+) -> tuple[str, Iterator[tuple[int, str]]]:
+    """Take the header from the lines of a table.
+
+    What is empty or begins with # before it is passed over, but for a # directly before the first
+    row and names as many as that has fields: these are the header.
+
+    Parameters
+    ----------
+    numbered
+        Lines with their numbers.
+    wanted
+        Columns of the table: a line with all of them is the header, whatever stands before.
+
+    Returns
+    -------
+    str, iterator of int, str
+        The header, and the lines after it.
+    """
+    comment = ""
+    for number, line in numbered:
+        if line.startswith("#"):
+            comment = line
+        elif not line.strip():
+            comment = ""
+        elif _names_columns(path, comment, line, wanted):
+            return comment[1:], chain([(number, line)], numbered)
+        else:
+            return line.removeprefix("\ufeff"), numbered
+    return "", numbered
+
+
+def _names_columns(path: Path, comment: str, first: str, wanted: Collection[str]) -> bool:
+    """Whether a line that begins with # names the columns of the table whose row follows."""
+    names, fields = (
+        [field.strip() for field in splitting(path)(line)] for line in (comment[1:], first)
+    )
+    # dbGaP's line of ids of variables begins with two.
+    if len(names) < 2 or comment.startswith("##") or not all(names):
+        return False
+    return len(names) == len(fields) and not (wanted and set(wanted) <= set(fields))
 
 
 def strict_table(path: str | Path, id_column: str, columns: Iterable[str] = ()) -> pd.DataFrame:
@@ -82,8 +125,9 @@ def text_table(
 ) -> pd.DataFrame:
     """Read a table strictly: every row whole, every column once.
 
-    Lines before the header that are empty or begin with ``#`` are passed over, as are empty lines.
-    Blanks around a field are left out.
+    Lines before the header that are empty or begin with ``#`` are passed over (`take_header`), as
+    are rows without a filled field. Blanks around a field are left out, and quotes around a whole
+    one; accents of rows are one sign each.
 
     Parameters
     ----------
@@ -102,14 +146,13 @@ def text_table(
     InputError
         One of `columns` is missing, a column stands twice; a row of another number of fields.
     """
-    path = Path(path)
+    path, columns = Path(path), list(columns)
     with closing(text_lines(path)) as lines:
-        numbered = enumerate(lines, 1)
-        header = _header(numbered)
-        split = splitting(path, header)
+        header, numbered = take_header(path, enumerate(lines, 1), columns)
+        split = splitting(path)
         names = [name.strip() for name in split(header)]
         demand_separator(path, names)
-        _demand_columns(path, names, list(columns), hint)
+        _demand_columns(path, names, columns, hint)
         rows = list(_rows(path, len(names), numbered, split))
     if not rows:
         raise InputError(path, "a header and no row", "one row for each")
@@ -168,7 +211,9 @@ def _rows(
         if not line.strip():
             continue
         n_bytes += len(line)
-        fields = split(line)
+        fields = split(spelt(line))
+        if not any(map(str.strip, fields)):
+            continue
         if n_bytes > _MOST_BYTES:
             raise InputError(
                 path, f"more than {_MOST_BYTES:,} bytes", "a table of people or samples"

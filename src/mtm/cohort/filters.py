@@ -8,10 +8,12 @@ import numpy as np
 import pandas as pd
 
 from mtm.cohort.genes import GeneKey, gene_key, read_gene_list, read_gtf_genes
-from mtm.errors import InputError
+from mtm.errors import InputError, numbered
 from mtm.settings.cohort import Columns
 
 EXCLUDED_FROM_FREEZE = "EXCLUDE"
+# Of samples that are too many, as many are named.
+MOST_NAMED = 5
 
 
 def check_source(
@@ -162,15 +164,21 @@ def filter_samples(
 
 def _demand_one_a_tissue(samples: pd.DataFrame, where: str | Path) -> None:
     """Refuse two samples of one donor and tissue."""
-    twice = samples.duplicated(["donor", "tissue"])
+    pair = ["donor", "tissue"]
+    twice = samples.duplicated(pair)
     if twice.any():
         row = samples[twice].iloc[0]
-        same = samples[(samples[["donor", "tissue"]] == row[["donor", "tissue"]]).all(axis=1)]
+        same = samples.index[(samples[pair] == row[pair]).all(axis=1)]
+        n_further = len(samples[twice].drop_duplicates(pair)) - 1
+        more = f" (and {numbered(n_further, 'further pair')} of donor and tissue)"
         raise InputError(
             f"{where}, donor {row['donor']}, tissue {row['tissue']}",
-            f"duplicate donor-tissue: samples {' and '.join(same.index)}",
+            f"duplicate donor-tissue: samples {' and '.join(same[:MOST_NAMED])}"
+            + ", ..." * (len(same) > MOST_NAMED)
+            + more * (n_further > 0),
             "one sample of a donor and tissue",
-            "Leave all but one of them out of the expression file.",
+            "Leave all but one of them out of the expression file; if they are not repeats, name "
+            "the columns that tell them apart (columns.donor, columns.tissue).",
         )
 
 
@@ -192,6 +200,13 @@ class GeneFilter:
     ------
     InputError
         A file cannot be used, or the gene model has no gene of one of `gene_biotypes`.
+
+    Attributes
+    ----------
+    seen
+        Genes that `keep` was asked about, in order.
+    known
+        Genes of the gene model; None where it was not read.
     """
 
     def __init__(
@@ -202,19 +217,25 @@ class GeneFilter:
     ):
         self.steps: list[tuple[str, str | Path, set[GeneKey], str]] = []
         self.seen: list[GeneKey] = []
+        self.known: set[GeneKey] | None = None
         if gene_model is not None and gene_biotypes:
-            model = read_gtf_genes(gene_model)
+            model = read_gtf_genes(gene_model, biotypes=True)
             for biotype in gene_biotypes:
                 if biotype not in set(model["biotype"]):
                     known = ", ".join(sorted(set(model["biotype"])))
                     raise InputError(
                         gene_model, f"no gene of biotype {biotype!r}", f"one of {known}"
                     )
+            self.known = set(map(gene_key, model.index))
             keys = set(map(gene_key, model.index[model["biotype"].isin(list(gene_biotypes))]))
             self.steps.append(("gene biotypes", gene_model, keys, "; ".join(gene_biotypes)))
         if gene_list is not None:
             keys = set(map(gene_key, read_gene_list(gene_list)))
             self.steps.append(("gene list", gene_list, keys, f"{len(keys)} listed"))
+
+    def demand(self, step: str, path: str | Path, keys: set[GeneKey], detail: str) -> None:
+        """Add a step that keeps genes of `path` alone."""
+        self.steps.append((step, path, keys, detail))
 
     def keep(self, gene_id: str) -> bool:
         """Take note of a gene of the expression file; say whether every step keeps it."""

@@ -1,7 +1,7 @@
 """Genes: their ids, the gene model (GTF) and lists of genes."""
 
 import re
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable
 from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
@@ -15,6 +15,7 @@ _ENSEMBL_ID = re.compile(r"(ENS[A-Z]*G\d{11})(?:\.\d+)?(_PAR_Y)?")
 _GTF_ATTRIBUTE = re.compile(r'(\w+) "([^"]*)"')
 _POSITION = re.compile(r"[0-9]{1,18}")
 _GENE_ID = re.compile(r'\bgene_id "([^"]+)"')
+_WITHOUT_BIOTYPES = "Without biotypes every gene is kept: set filters.gene_biotypes to null."
 
 
 class GeneKey(NamedTuple):
@@ -51,7 +52,11 @@ class GtfRecord(NamedTuple):
 
 
 def gtf_records(
-    path: str | Path, feature: str, fits: Callable[[GtfRecord], bool], expected: str
+    path: str | Path,
+    feature: str,
+    fits: Callable[[GtfRecord], bool],
+    expected: str,
+    hint: str = "",
 ) -> Generator[GtfRecord, None, None]:
     """Yield the rows of one feature of a GTF file.
 
@@ -63,6 +68,8 @@ def gtf_records(
         Whether a row with gene_id and positions has what else is needed.
     expected
         What a row must have, for the error.
+    hint
+        What to do about a row that does not fit.
 
     Raises
     ------
@@ -76,7 +83,9 @@ def gtf_records(
                 continue
             record = _gtf_record(line.split("\t"))
             if record is None or not fits(record):
-                raise InputError(f"{path}, line {number}", repr(line[:80]), expected)
+                raise InputError(
+                    f"{path}, line {number}", repr(line[:80]), expected, hint if record else ""
+                )
             empty = False
             yield record
     if empty:
@@ -94,27 +103,35 @@ def _gtf_record(fields: list[str]) -> GtfRecord | None:
     return gene_id and GtfRecord(gene_id[1], contig, int(start), int(end), strand, attributes)
 
 
-def read_gtf_genes(path: str | Path) -> pd.DataFrame:
-    """Read the gene rows of a GTF file.
+def read_gtf_genes(path: str | Path, biotypes: bool = False) -> pd.DataFrame:
+    """Read the genes of a GTF file: of its gene rows or, where it has none, of its exons.
+
+    Parameters
+    ----------
+    biotypes
+        Whether every gene must have one.
 
     Returns
     -------
     pd.DataFrame
         Indexed by gene id: ``symbol`` (gene_name, else the gene id), ``biotype`` (gene_type or
-        gene_biotype), ``chrom``, ``strand`` ("+", "-" or "."), ``start`` and ``end`` (1-based,
-        inclusive).
+        gene_biotype, else None), ``chrom``, ``strand`` ("+", "-" or "."), ``start`` and ``end``
+        (1-based, inclusive).
 
     Raises
     ------
     InputError
-        A gene row without its nine fields, gene_id or biotype; a gene twice; no gene row at all.
+        A row without its nine fields, gene_id or a biotype that it must have; a gene twice; no
+        such row at all.
     """
     biotype = ("gene_type", "gene_biotype")
+    of_exons = not _has_rows(path, "gene") and _has_rows(path, "exon")
     records = gtf_records(
         path,
-        "gene",
-        lambda row: row.attribute(*biotype) is not None,
-        "nine fields, the last with gene_id and gene_type or gene_biotype",
+        "exon" if of_exons else "gene",
+        lambda row: not biotypes or row.attribute(*biotype) is not None,
+        "nine fields, the last with gene_id" + " and gene_type or gene_biotype" * biotypes,
+        _WITHOUT_BIOTYPES,
     )
     genes = pd.DataFrame.from_records(
         {
@@ -126,10 +143,27 @@ def read_gtf_genes(path: str | Path) -> pd.DataFrame:
             "start": row.start,
             "end": row.end,
         }
-        for row in records
+        for row in (_spans(records) if of_exons else records)
     ).set_index("gene_id")
     _demand_unique(path, genes.index)
     return genes
+
+
+def _has_rows(path: str | Path, feature: str) -> bool:
+    """Whether a GTF file has a row of a feature."""
+    with closing(text_lines(Path(path))) as lines:
+        return any(f"\t{feature}\t" in line for line in lines if not line.startswith("#"))
+
+
+def _spans(exons: Iterable[GtfRecord]) -> Iterable[GtfRecord]:
+    """Return a row a gene, from the start of its first exon to the end of its last."""
+    genes: dict[str, GtfRecord] = {}
+    for row in exons:
+        gene = genes.setdefault(row.gene_id, row)
+        if gene.contig == row.contig:
+            start, end = min(gene.start, row.start), max(gene.end, row.end)
+            genes[row.gene_id] = gene._replace(start=start, end=end)
+    return genes.values()
 
 
 def merge_exons(exons: pd.DataFrame) -> pd.DataFrame:

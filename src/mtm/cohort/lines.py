@@ -17,6 +17,7 @@ _CHUNKS_AHEAD = 4
 LONGEST_LINE = 1 << 26
 LONGEST_TEXT_LINE = 1 << 20
 _AS_TEXT = "Write the table as text with tabs, its name ending in .tsv."
+_AS_UTF8 = "If it is text (Latin-1, Windows-1252), save it as UTF-8; else copy it again."
 _UNPACK = "Unpack it, or pack it with gzip, its name ending in .gz."
 _GZIP = b"\x1f\x8b"
 # What files begin with that are no text: what they are, and what to do.
@@ -26,7 +27,7 @@ _OTHERS = {
     _GZIP: ("gzipped content", "Let its name end in .gz."),
     b"PK\x03\x04": ("a zip archive, or a workbook of a spreadsheet", _AS_TEXT),
     b"\xd0\xcf\x11\xe0": ("a workbook of a spreadsheet", _AS_TEXT),
-    b"\x89HDF": ("HDF5", "Of AnnData, let its name end in .h5ad."),
+    b"\x89HDF": ("HDF5", "Expression in AnnData has a name that ends in .h5ad."),
     b"PAR1": ("a parquet table", _AS_TEXT),
     b"\xfd7zXZ": ("content packed by xz", _UNPACK),
     b"BZh": ("content packed by bzip2", _UNPACK),
@@ -39,7 +40,9 @@ def readable(path: Path, expected: str) -> Iterator[None]:
     """Turn what goes wrong while bytes of `path` are read into an InputError."""
     try:
         yield
-    except (OSError, EOFError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        raise InputError(path, f"an unreadable file ({error})", expected, _AS_UTF8) from error
+    except (OSError, EOFError) as error:
         raise InputError(
             path, f"an unreadable file ({error})", expected, "Download or copy it again."
         ) from error
@@ -70,6 +73,8 @@ def _demand_text(path: Path) -> None:
     for sign, (found, hint) in _OTHERS.items():
         if start.startswith(sign) and not (gzipped and sign == _GZIP):
             expected = "gzipped text" if gzipped else "text in UTF-8"
+            if path.suffix.lower() == ".h5ad":
+                hint = "Write its obs as a table: data.obs.to_csv('samples.csv')."
             raise InputError(path, found, expected, hint)
     if gzipped and start and not start.startswith(_GZIP):
         hint = "If it is text, let its name not end in .gz; else download or copy it again."
@@ -176,4 +181,5 @@ def text_lines(path: Path) -> Generator[str, None, None]:
                     f"{path}, line {number}",
                     f"bytes that are no text ({error.reason}: {found!r})",
                     "UTF-8 text",
+                    _AS_UTF8,
                 ) from error

@@ -11,6 +11,7 @@ import pandas as pd
 from mtm.cohort.delimited import strict_table, table_columns
 from mtm.cohort.fields import FIELDS, field_problems, numbers_of, sex_codes
 from mtm.cohort.levels import as_levels
+from mtm.cohort.spellings import differ_in, folded, spelt
 from mtm.errors import InputError, numbered, shown
 from mtm.settings.cohort import Columns, OwnColumn
 
@@ -83,7 +84,7 @@ def read_sample_attributes(path: str | Path, columns: Columns = Columns()) -> pd
         result["freeze"] = table["SMAFRZE"]
     problems = [*_spellings(path, tissues), *_no_names(path, ids, result["donor"], tissues)]
     for name in SAMPLE_COVARIATES:
-        column = getattr(columns, name)
+        column = columns.read_as(name)
         if column not in table:
             continue
         result[name] = table[column]
@@ -105,15 +106,16 @@ def _phenotypes(
 ) -> pd.DataFrame:
     """Return what a table of samples or donors says of people; note what cannot be."""
     result = {}
-    if columns.sex in table:
-        result["sex"], found = sex_codes(path, ids, table[columns.sex])
+    sex, age, hardy = map(columns.read_as, ("sex", "age", "hardy"))
+    if sex in table:
+        result["sex"], found = sex_codes(path, ids, table[sex])
         problems += found
-    if columns.age in table:
-        problems += _age_problems(path, ids, table[columns.age])
-        result |= _ages(table[columns.age])
-    if columns.hardy in table:
-        problems += field_problems(path, ids, table[columns.hardy], FIELDS["hardy"])
-        classes = numbers_of(table[columns.hardy])
+    if age in table:
+        problems += _age_problems(path, ids, table[age])
+        result |= _ages(table[age])
+    if hardy in table:
+        problems += field_problems(path, ids, table[hardy], FIELDS["hardy"])
+        classes = numbers_of(table[hardy])
         result["hardy"] = classes.where(FIELDS["hardy"].allows(classes)).astype("Int64")
     for name, own in columns.covariates.items():
         if (own.column or name) in table:
@@ -137,11 +139,29 @@ def _own_values(
     if own.kind is None and numbers.notna().any() and _but_for(values, numbers, NOTHING):
         # As levels each number would be one of its own.
         return numbers, list(field_problems(path, ids, values, None))
+    if problems := _words_for_nothing(path, ids, values):
+        return values, problems
     levels = as_levels(values)
     # Text that reads as a number would come back as one.
     if numbers_of(levels).notna().any():
         levels = levels.map(lambda level: None if level is None else f"{name}={level}")
     return levels, []
+
+
+def _words_for_nothing(path: str | Path, ids: pd.Series, values: pd.Series) -> list[InputError]:
+    """Return the problem of a category that is a word for what is not known, if there is one."""
+    words = values.isin(NOT_KNOWN)
+    if not words.any():
+        return []
+    row = int(np.argmax(words))
+    more = f" (and {numbered(int(words.sum()) - 1, 'further row')})" if words.sum() > 1 else ""
+    error = InputError(
+        f"{path}, row {row + 1}, column {values.name} of {ids.iloc[row]}",
+        shown(values.iloc[row]) + more,
+        "an empty field where it is not known, as words are levels of their own",
+        "A level that is meant needs another name.",
+    )
+    return [error]
 
 
 def _but_for(values: pd.Series, numbers: pd.Series, words: tuple[str, ...]) -> bool:
@@ -153,7 +173,7 @@ def _status(
     path: str | Path, values: pd.Series, own: OwnColumn
 ) -> tuple[pd.Series, list[InputError]]:
     """Return 1 for a case, 0 for a control, missing where nothing stands."""
-    levels, case = as_levels(values), "1" if own.case is None else str(own.case)
+    levels, case = as_levels(values), "1" if own.case is None else spelt(str(own.case))
     known = sorted(levels.dropna().unique())
     if own.case is None and not set(known) <= {"0", "1"} or case not in known:
         found = ", ".join(map(shown, known[:10])) or "no value"
@@ -166,15 +186,16 @@ def _status(
 
 
 def _warn_of_twins(path: str | Path, donors: pd.Series) -> None:
-    """Warn of names that differ in capitals alone: a person in two folds tells itself."""
+    """Warn of names that are one in all likelihood: a person in two folds tells itself."""
     names = donors.drop_duplicates()
-    for twins in names.groupby(names.str.casefold()).agg(list):
-        if len(twins) > 1:
-            logger.warning(
-                "%s: donors %s differ in capitals alone and are taken for %d people",
-                path, " and ".join(map(shown, twins)), len(twins),
-            )  # fmt: skip
-            return
+    groups = names.groupby(folded(names), sort=False).agg(list)
+    if twins := [group for group in groups if len(group) > 1]:
+        more = f" (and {numbered(len(twins) - 1, 'further name')})" if len(twins) > 1 else ""
+        logger.warning(
+            "%s: donors %s differ in %s and are taken for %d people%s; write a donor alike in all "
+            "rows, or one tells of itself from another fold",
+            path, " and ".join(map(shown, twins[0])), differ_in(twins[0]), len(twins[0]), more,
+        )  # fmt: skip
 
 
 def _no_names(path: str | Path, *columns: pd.Series) -> Iterator[InputError]:
@@ -193,8 +214,8 @@ def _spellings(path: str | Path, tissues: pd.Series) -> Iterator[InputError]:
     for name in names[numbers_of(names).notna() | names.str.contains(";")][:1]:
         found, expected = f"the tissue {shown(name)}", "names that are no numbers and without ;"
         yield InputError(f"{path}, column {tissues.name}", found, expected)
-    folded = counts.index.to_series().str.replace(r"[\s_]+", " ", regex=True).str.casefold()
-    for same in folded.groupby(folded).groups.values():
+    alike = folded(names)
+    for same in alike.groupby(alike).groups.values():
         if len(same) > 1:
             found = " and ".join(f"{name!r} ({counts[name]} samples)" for name in same)
             yield InputError(f"{path}, column {tissues.name}", found, "one spelling of a tissue")
@@ -241,7 +262,8 @@ def _age_problems(path: str | Path, ids: pd.Series, ages: pd.Series) -> Iterator
             f"{path}, row {row + 1}, column {ages.name} of {ids.iloc[row]}",
             shown(ages.iloc[row]) + more,
             f"a bracket such as 60-69, {possible.meaning}, or nothing",
-            "An age in other units is a covariate of your own (columns.covariates).",
+            "An age in other units is a covariate of your own, and then not read in years: "
+            f"columns.covariates: {{age_weeks: {{column: {ages.name}}}}}.",
         )
 
 
@@ -299,10 +321,11 @@ def demand_named_columns(
     InputError
         Of all that are missing.
     """
-    of_samples, of_both = table_columns(sample_attributes), sample_attributes
-    anywhere = of_samples
+    of_samples = table_columns(sample_attributes, [columns.sample_id, columns.tissue])
+    anywhere, of_both = of_samples, sample_attributes
     if subject_phenotypes is not None:
-        anywhere = of_samples + table_columns(subject_phenotypes)
+        people = table_columns(subject_phenotypes, [columns.donor_id or columns.donor])
+        anywhere = of_samples + people
         of_both = f"{sample_attributes} or {subject_phenotypes}"
     wanted = [
         (name, getattr(columns, name), of_samples if name in SAMPLE_COVARIATES else anywhere)
@@ -341,8 +364,8 @@ def read_controlled_phenotypes(path: str | Path) -> pd.DataFrame:
     InputError
         There is no donor column, a donor stands twice, AGE is no number, or SEX no sex.
     """
-    names = table_columns(path)
-    id_column = next((name for name in ("SUBJID", "donor") if name in names), "SUBJID")
+    names = (name for name in ("SUBJID", "donor") if name in table_columns(path, [name]))
+    id_column = next(names, "SUBJID")
     table, problems = strict_table(path, id_column), []
     if "SEX" in table:
         # As codes, or words would be held against nothing.

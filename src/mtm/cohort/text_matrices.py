@@ -28,12 +28,36 @@ from mtm.cohort.lines import byte_lines, readable
 from mtm.errors import InputError, numbered, shown
 
 _ROWS_A_PARSE = 8
+_COMMENTED = ("wide", "csv")
+# What featureCounts tells of a gene before its counts.
+_OF_FEATURE_COUNTS = ["Chr", "Start", "End", "Strand", "Length"]
 # Of one header, whose names alone fill memory.
 MOST_COLUMNS = 2**20
 # No file has more genes or samples than so many digits say.
 LONGEST_COUNT = 18
 _LARGEST = float(np.finfo(np.float32).max)
+_NO_LINE = (1, b"")
 _NUMBER = re.compile(rb"-?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
+
+
+def _numbered(lines: Iterator[bytes], form: str) -> Iterator[tuple[int, bytes]]:
+    """Yield the lines with their numbers, of a table without those before it that begin with #.
+
+    But for one with as many fields as the line that follows, and for the version of a GCT.
+    """
+    comment = None
+    for number, line in enumerate(lines, 1):
+        is_header = comment and comment[1].count(b"\t") == line.count(b"\t") > 0
+        if is_header:
+            yield comment
+        is_comment = line.startswith(b"#") and not line.startswith(b"#1.")
+        if is_header or form not in _COMMENTED or not is_comment:
+            yield number, line
+            yield from enumerate(lines, number + 1)
+            return
+        comment = number, line
+    if comment is not None:
+        yield comment
 
 
 def _fields(path: Path, line: bytes) -> list[str]:
@@ -66,9 +90,9 @@ def _lines(path: Path, form: str) -> Generator[bytes, None, None]:
             yield "\t".join(fields).encode()
 
 
-def _gct_header(path: Path, lines: Iterator[bytes]) -> ExpressionHeader:
+def _gct_header(path: Path, lines: Iterator[tuple[int, bytes]]) -> ExpressionHeader:
     """Take the three header lines of a GCT from `lines`."""
-    version, sizes, names = (_fields(path, next(lines, b"")) for _ in range(3))
+    version, sizes, names = (_fields(path, next(lines, _NO_LINE)[1]) for _ in range(3))
     if version[0].strip() != "#1.2":
         raise InputError(
             f"{path}, line 1", repr("\t".join(version)[:40]), "'#1.2', the version line of a GCT"
@@ -106,14 +130,23 @@ def _gct_header(path: Path, lines: Iterator[bytes]) -> ExpressionHeader:
     )
 
 
-def _wide_header(path: Path, lines: Iterator[bytes]) -> ExpressionHeader:
+def _wide_header(path: Path, lines: Iterator[tuple[int, bytes]]) -> ExpressionHeader:
     """Take the header line of a wide table (genes as rows) from `lines`."""
-    names = _fields(path, next(lines, b""))
+    number, line = next(lines, _NO_LINE)
+    names = _fields(path, line)
     demand_separator(path, names)
     _demand_names(path, names)
+    if names[1:6] == _OF_FEATURE_COUNTS:
+        raise InputError(
+            f"{path}, line {number}, sample ids",
+            f"columns {', '.join(names[1:6])}, as featureCounts writes them",
+            "one sample id a column",
+            f"Leave these five out (cut -f1,7- {path.name}); the lengths of genes are those of "
+            "inputs.gene_model.",
+        )
     symbol = 1 if len(names) > 1 and names[1].lower() in SYMBOL_COLUMNS else None
     n_leading = 1 if symbol is None else 2
-    sample_ids = checked_samples(f"{path}, line 1", names[n_leading:])
+    sample_ids = checked_samples(f"{path}, line {number}", names[n_leading:])
     return ExpressionHeader(sample_ids, None, symbol_column=symbol)
 
 
@@ -128,11 +161,10 @@ def _demand_names(path: Path, names: Sequence[str]) -> None:
     raise InputError(f"{path}, line 1, sample ids", found, "one sample id a column", hint)
 
 
-def _short_header(path: Path, lines: Iterator[bytes]) -> ExpressionHeader:
+def _short_header(path: Path, lines: Iterator[tuple[int, bytes]]) -> ExpressionHeader:
     """Take the header line of a wide table that does not name the column of its genes."""
-    return ExpressionHeader(
-        checked_samples(f"{path}, line 1", _fields(path, next(lines, b""))), None
-    )
+    _, line = next(lines, _NO_LINE)
+    return ExpressionHeader(checked_samples(f"{path}, line 1", _fields(path, line)), None)
 
 
 def is_short(path: str | Path) -> bool:
@@ -142,12 +174,12 @@ def is_short(path: str | Path) -> bool:
     return second == first + 1
 
 
-# How a form of text begins: the reader of its header, and the line of its first gene.
+# How a form of text begins: the reader of its header.
 FORMS = {
-    "gct": (_gct_header, 4),
-    "wide": (_wide_header, 2),
-    "csv": (_wide_header, 2),
-    "short": (_short_header, 2),
+    "gct": _gct_header,
+    "wide": _wide_header,
+    "csv": _wide_header,
+    "short": _short_header,
 }
 
 
@@ -159,7 +191,8 @@ def read_text_header(path: str | Path, form: str) -> ExpressionHeader:
     form
         - ``"gct"``: GCT 1.2; GTEx's files per tissue carry an ``id`` column before ``Name``, which
           is passed over
-        - ``"wide"``: gene ids, perhaps symbols, then one column a sample
+        - ``"wide"``: gene ids, perhaps symbols, then one column a sample; lines before the header
+          that begin with # are passed over
         - ``"csv"``: the same with commas
         - ``"short"``: the same without symbols, and without a name of the first column
 
@@ -169,9 +202,8 @@ def read_text_header(path: str | Path, form: str) -> ExpressionHeader:
         Another version, a malformed size line, a wrong number of sample columns, no sample, or
         one twice. The number of genes is checked by `iter_text_blocks`.
     """
-    read_header, _ = FORMS[form]
     with closing(_lines(Path(path), form)) as lines:
-        return read_header(Path(path), lines)
+        return FORMS[form](Path(path), _numbered(lines, form))
 
 
 @dataclass(frozen=True)
@@ -215,12 +247,12 @@ def iter_text_blocks(
         `signed`; a truncated or damaged gzip stream.
     """
     path = Path(path)
-    read_header, first_line = FORMS[form]
     with closing(_lines(path, form)) as lines:
-        header = read_header(path, lines)
+        numbered_lines = _numbered(lines, form)
+        header = FORMS[form](path, numbered_lines)
         n_samples = len(header.sample_ids)
         taken = np.arange(n_samples) if columns is None else np.asarray(columns, dtype=np.int64)
-        rows = _kept_rows(path, header, enumerate(lines, first_line), keep)
+        rows = _kept_rows(path, header, numbered_lines, keep)
         gene_ids: list[str] = []
         symbols: list[str] = []
         expr = np.empty((block_genes, len(taken)), np.float32)
@@ -247,7 +279,7 @@ def _kept_rows(
     """Yield the rows of genes to keep; count all rows, and refuse a gene that stands twice."""
     seen: dict[GeneKey, int] = {}
     for number, line in lines:
-        if not line:
+        if not line.strip():
             continue
         if header.n_genes is not None and len(seen) == header.n_genes:
             raise InputError(

@@ -1,5 +1,6 @@
 """Expression in the units of a file, checked sample by sample and brought to TPM."""
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +13,8 @@ from mtm.cohort.genes import GeneKey, gene_key, gene_lengths
 from mtm.cohort.matrices import iter_expression_blocks
 from mtm.errors import InputError, numbered
 from mtm.vocabulary import OWN_UNITS, Measure, Units
+
+logger = logging.getLogger(__name__)
 
 MEANING = {"zscores": "z-scores", "intensity": "logarithms of intensities or ratios"}
 
@@ -33,6 +36,8 @@ TPM_SUM = (9.9e5, 1.01e6)
 # Of standard normal values none is as far from 0; of logarithms to base 2, ratios and intensities
 # end below.
 LARGEST_Z, LARGEST_OWN_LOG2 = 60.0, 40.0
+# Of a file of counts, the share of genes without a length beyond which something is amiss.
+MOST_WITHOUT = 0.5
 # What states the units of new people's samples, whose counts have no lengths of genes beside them.
 OF_NEW = "--units"
 TO_TPM = (
@@ -334,6 +339,8 @@ class ToStored:
         Of every sample, shape ``(n_samples,)``; None is 1.
     lengths
         Bases of each gene, which counts are divided by; None divides by none.
+    n_without_length
+        Genes of the file that have none there, of which nothing can be kept.
     """
 
     units: Units | None = None
@@ -341,6 +348,7 @@ class ToStored:
     stored: str = "TPM"
     factor: np.ndarray | None = None
     lengths: Mapping[GeneKey, int] | None = None
+    n_without_length: int = 0
 
     @classmethod
     def of(
@@ -371,15 +379,7 @@ class ToStored:
         if units not in ("counts", "rpkm"):
             return cls(units)
         lengths = gene_lengths(gene_model) if units == "counts" and gene_model else None
-        total, n_genes, n_unknown = np.zeros(len(columns)), 0, 0
-        for block in iter_expression_blocks(expression, columns):
-            values = block.expr_tpm.astype(np.float64)
-            if lengths is not None:
-                of_gene = lengths_of(block.gene_ids, lengths)
-                n_unknown += int(np.isnan(of_gene).sum())
-                values = np.nan_to_num(values / of_gene[:, None])
-            total += values.sum(0)
-            n_genes += len(values)
+        total, n_genes, n_unknown, lost = _sums(expression, columns, lengths)
         if lengths is not None and n_unknown == n_genes:
             raise InputError(
                 gene_model,
@@ -387,6 +387,8 @@ class ToStored:
                 "exons of these genes, for their lengths",
                 "Without a gene model counts become CPM.",
             )
+        if lengths is not None:
+            warn_of_lengths(gene_model, expression, n_unknown, n_genes, lost)
         if units == "rpkm" and n_genes < MANY_GENES:
             words = f"RPKM as they are: {n_genes} genes are too few to make TPM of"
             return cls(units, words, "RPKM")
@@ -396,9 +398,9 @@ class ToStored:
         words = "CPM, from counts: without inputs.gene_model lengths of genes are not known"
         if lengths is not None:
             words = f"TPM, from counts and lengths of genes in {gene_model}"
-            words += f"; {n_unknown} genes without a length stay at 0" * (n_unknown > 0)
+            words += f"; {numbered(n_unknown, 'gene')} without a length left out" * (n_unknown > 0)
         stored = "CPM" if lengths is None else "TPM"
-        return cls(units, words, stored, factor, lengths)
+        return cls(units, words, stored, factor, lengths, n_unknown)
 
     @property
     def measure(self) -> Measure:
@@ -415,6 +417,54 @@ class ToStored:
         if self.lengths is not None:
             values = np.nan_to_num(values / lengths_of(block.gene_ids, self.lengths)[:, None])
         return values.astype(np.float32)
+
+
+def _sums(
+    expression: str | Path, columns: np.ndarray, lengths: Mapping[GeneKey, int] | None
+) -> tuple[np.ndarray, int, int, float]:
+    """Add up a whole file.
+
+    Returns
+    -------
+    np.ndarray
+        Of each sample, values by the lengths of their genes, where lengths are given.
+    int, int, float
+        Genes; those without a length; the share of all counts that these have.
+    """
+    total, n_genes, n_unknown = np.zeros(len(columns)), 0, 0
+    counts = lost = 0.0
+    for block in iter_expression_blocks(expression, columns):
+        values = block.expr_tpm.astype(np.float64)
+        if lengths is not None:
+            of_gene = lengths_of(block.gene_ids, lengths)
+            unknown = np.isnan(of_gene)
+            n_unknown += int(unknown.sum())
+            counts, lost = counts + values.sum(), lost + values[unknown].sum()
+            values = np.nan_to_num(values / of_gene[:, None])
+        total += values.sum(0)
+        n_genes += len(values)
+    return total, n_genes, n_unknown, lost / counts if counts else 0.0
+
+
+def warn_of_lengths(
+    gene_model: object, expression: object, n_without: int, n_genes: int, lost: float = 0.0
+) -> None:
+    """Warn where most genes of a file of counts, or most counts, are of no gene of the model.
+
+    Parameters
+    ----------
+    n_without, n_genes
+        Genes of `expression` without a length, and all of them.
+    lost
+        Share of all counts that are theirs.
+    """
+    if max(n_without / max(n_genes, 1), lost) > MOST_WITHOUT:
+        logger.warning(
+            "%s: %d of %d genes of %s%s are not in it and have no length: they are left out, and "
+            "TPM are made of the others alone. Is it of the same release and kind of gene ids?",
+            gene_model, n_without, n_genes, expression,
+            f", with {100 * lost:.0f} % of its counts," if lost else "",
+        )  # fmt: skip
 
 
 def lengths_of(gene_ids: Sequence[str], lengths: Mapping[GeneKey, int]) -> np.ndarray:

@@ -22,6 +22,7 @@ from mtm.analyses.ranks.weights import described
 from mtm.analyses.transfer.reading import Files, check_people, said_by_config
 from mtm.cohort.checks import CohortNames, Problems, check_cohort
 from mtm.cohort.filters import check_source
+from mtm.cohort.folds import make_folds
 from mtm.cohort.genes import read_gene_list, read_gtf_genes
 from mtm.errors import InputError
 from mtm.io import require_file
@@ -136,6 +137,9 @@ def _check_cohorts(
         known = check_cohort(problems, own, config["filters"], units, columns)
         if known is not None:
             _check_tissues(problems, config, known)
+            if config["source"] in known.tissues:
+                samples = {name: known.samples[name].to_numpy() for name in ("donor", "tissue")}
+                problems.of(make_folds, **config["folds"], **samples, source=config["source"])
     for name, other in config["evaluation"]["external"].items():
         if theirs := _roles(files, absent, f"evaluation.external.{name}."):
             known = check_cohort(problems, theirs, ELSEWHERE_FILTERS, other["units"], columns)
@@ -180,7 +184,7 @@ def _check_annotation(
         paths = files["profiles.table"], files["inputs.gene_model"]
         problems.of(check_table, *paths, files.get("profiles.promoters"))
     if "inputs.gene_model" in files and not config["filters"]["gene_biotypes"]:
-        # Where biotypes are chosen, it was read with the cohort.
+        # Where biotypes are chosen, it was read with the cohort; else genes may lack them.
         problems.of(read_gtf_genes, files["inputs.gene_model"])
     conservation = files.get("inputs.conservation")
     if conservation and is_table(conservation):

@@ -5,9 +5,10 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from mtm.cohort.delimited import splitting
+from mtm.cohort.delimited import splitting, take_header
 from mtm.cohort.filters import check_source
 from mtm.cohort.lines import text_lines
+from mtm.cohort.spellings import spelt
 from mtm.errors import InputError
 from mtm.settings.comparison import Comparison
 
@@ -60,10 +61,10 @@ def _tissues(path: Path, column: str) -> set[str]:
         return set()
     try:
         with closing(text_lines(path)) as lines:
-            whole = (line for line in lines if line.strip() and not line.startswith("#"))
-            header = next(whole, "").removeprefix("\ufeff")
-            fields = splitting(path, header)
+            header, rows = take_header(path, enumerate(lines, 1), [column])
+            fields = splitting(path)
             place = [name.strip() for name in fields(header)].index(column)
-            return {fields(line)[place].strip() for line in whole} - {""}
+            whole = (fields(spelt(line)) for _, line in rows if line.strip())
+            return {row[place].strip() for row in whole} - {""}
     except (InputError, OSError, ValueError, IndexError):
         return set()

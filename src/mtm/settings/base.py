@@ -1,6 +1,7 @@
 """What all settings share: one line a key, strict checks, errors that say what to do."""
 
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, ClassVar, Self
@@ -93,8 +94,13 @@ def _without_markup(text: str) -> str:
     return text
 
 
+def _spelt(text: str) -> str:
+    # As tables are read: programs differ in how they store an accent.
+    return unicodedata.normalize("NFC", text)
+
+
 # A name that stands in captions of the report.
-Label = Annotated[str, AfterValidator(_without_markup)]
+Label = Annotated[str, AfterValidator(_without_markup), AfterValidator(_spelt)]
 
 
 def _switch(value: object) -> object:
@@ -104,7 +110,7 @@ def _switch(value: object) -> object:
 # Snakemake's `--config` makes text of true and false.
 Switch = Annotated[bool, BeforeValidator(_switch)]
 Once = AfterValidator(_once)
-Names = Annotated[tuple[str, ...], Once]
+Names = Annotated[tuple[Annotated[str, AfterValidator(_spelt)], ...], Once]
 Labels = Annotated[tuple[Label, ...], Once]
 
 

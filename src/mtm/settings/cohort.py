@@ -39,7 +39,7 @@ class OwnColumn(Section):
 
     section: ClassVar = "columns.covariates.<name>"
 
-    column: str | None = key(None, "Its column; null is the name itself.")
+    column: str | None = key(None, "Its column; null is the name itself. One that would be read by its GTEx name, AGE for instance, is then this covariate alone.")
     kind: Literal["number", "category"] | None = key(None, "What it holds; null takes numbers where every filled field is one. Levels that are numbers get the name before them (`diet=1`).")
     use: Annotated[tuple[Use, ...], Field(min_length=1), Once] = key(("covariate",), "What it is for - `covariate` of every model that takes any, and of accuracy beyond covariates; `trait` that genes may go with (donors'); `status` of cases and controls.")
     case: str | int | None = key(None, "Value of a case, where it is a status; all others are controls. null takes a column of 0 and 1 (a case).")
@@ -72,6 +72,12 @@ class Columns(Section):
     def is_named(self, role: str) -> bool:
         """Whether the configuration names the column of a role itself."""
         return getattr(self, role) != type(self).model_fields[role].default
+
+    def read_as(self, role: str) -> str | None:
+        """Name of the column of a role; None where a covariate of your own takes GTEx's."""
+        own = {own.column or name for name, own in self.covariates.items()}
+        column = getattr(self, role)
+        return None if column in own and not self.is_named(role) else column
 
     def disagreements(self) -> Iterator[InputError]:
         """Keep names of results apart, and what only a status has to a status."""

@@ -16,6 +16,7 @@ from mtm.cohort.gene_names import PLACES, Placed, place_rows
 from mtm.cohort.geo.series import field_name, read_series_matrix
 from mtm.cohort.lines import demand_whole_rows
 from mtm.cohort.matrices import iter_expression_blocks, read_expression_header
+from mtm.cohort.spellings import spelt
 from mtm.cohort.text_matrices import is_short, iter_text_blocks, read_text_header
 from mtm.cohort.units import SampleTotals
 from mtm.errors import InputError
@@ -231,7 +232,7 @@ def _table(settings: External, files: Files, measured: tuple[str, ...]) -> pd.Da
     # As numbers, people 1.1 and 1.10 would be one, and 7 and 007.
     of_donor = [name for name in header if field_name(name) == field_name(settings.donor or "")]
     table = read_tsv(files.samples, dtype=dict.fromkeys([SAMPLE, *of_donor], str))
-    table = table.set_index(SAMPLE)
+    table = table.set_index(table.pop(SAMPLE).map(spelt, na_action="ignore"))
     for name in table.index[table.index.duplicated()][:1]:
         raise InputError(files.samples, f"sample {name} twice", "one row a sample")
     table.columns = [field_name(name) for name in table.columns]
