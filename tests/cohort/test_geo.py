@@ -54,6 +54,13 @@ def test_a_characteristic_called_like_a_line_of_geos_is_a_field_of_its_own(tmp_p
     ] * 2  # fmt: skip
 
 
+def test_a_characteristic_called_sample_is_not_the_samples_ids(tmp_path):
+    text = matrix_text(characteristics=[("Sample: p1", "sample: p2")])
+    samples = read_series_matrix(write(tmp_path, text)).samples
+    assert "sample" not in samples
+    assert list(samples["sample_ch1"]) == ["p1", "p2"]
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [

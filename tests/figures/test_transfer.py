@@ -86,6 +86,19 @@ def test_panels_go_from_related_to_other_by_falling_rho_and_count_all_genes():
     assert "n = 22 / 38" in figure.get_supylabel()
 
 
+def test_fold_changes_of_a_table_are_of_no_contrast_of_the_cohort():
+    made = tables(2)
+    for table in made["agreement"].values():
+        table[["n_reference_cases", "n_reference_controls"]] = np.nan
+    label = make_figure("fig4", fig4_input(made))[0].get_supxlabel()
+    assert "in the reference\n(as given in a table); " in label
+    assert "diabetes" not in label
+    assert (
+        "Type 2 diabetes, observed"
+        in make_figure("fig4", fig4_input(tables(2)))[0].get_supxlabel()
+    )
+
+
 def test_strip_has_a_mark_for_every_tissue_and_alignment():
     made = tables(5, ("mtm", "ridge"))
     figure, table = make_figure("transfer", strip_input(made))

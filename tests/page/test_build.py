@@ -156,7 +156,8 @@ def test_a_table_that_was_not_made_gives_its_reason(tmp_path, run):
 
 def test_cards_of_an_external_cohort_name_the_tissue_that_was_sampled(tmp_path):
     files = {"expression": "skin.tsv", "source": "Skin - Sun Exposed (Lower leg)"}
-    chosen = {"external": {"skin": files}, "transfer": {"models": ["joint_others"]}}
+    transfer = {"models": ["joint_others"]}
+    chosen = {"external": {"skin": files}, "transfer": dict(transfer)}
     run = pages.made_up(tmp_path, 5, ["Lung"], [], **chosen)
     predicted = {"model": "joint_others", "status": "ran", "comparison": "kept", "n_cases": 20,
                  "n_controls": 30, "q": 0.01, "change": 0.2, "ci_low": 0.1, "ci_high": 0.3,
@@ -175,6 +176,11 @@ def test_cards_of_an_external_cohort_name_the_tissue_that_was_sampled(tmp_path):
     differs, carries = (card.answer[0] for card in cards(results)[-2:])
     assert f"{files['source']} itself tells 7 of 90 genes" in differs
     assert f"from another cohort's {files['source']} (" in carries
+    assert "Type 2 diabetes, predicted" in carries
+    results.config["transfer"]["reference"] = "mine.tsv"
+    carries = cards(results)[-1].answer[0]
+    assert "Type 2 diabetes" not in carries
+    assert "with the fold changes of 1 tissues in the table given;" in carries
 
 
 def test_card_of_landmarks_names_the_best_method_of_each_panel(tmp_path, run):

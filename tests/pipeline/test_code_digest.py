@@ -98,6 +98,26 @@ def test_edit_of_the_contract_concerns_every_model(code):
     assert all(training(digest, name) != before[name] for name in before)
 
 
+def test_edit_of_a_table_that_the_code_names_changes_the_digest_of_who_reads_it(code):
+    folder, digest = code
+    scripts = "compare_with_paper.py", "draw_figure.py", "make_folds.py"
+
+    def digests():
+        return {name: digest(name) for name in scripts}
+
+    of_paper, of_tissues = "analyses/paper/values.tsv", "cohort/gtex_tissues.tsv"
+    for table, readers in ((of_paper, scripts[:1]), (of_tissues, scripts[1:2])):
+        before, path = digests(), folder / "src/mtm" / table
+        path.write_text(path.read_text().replace("0", "1", 1))
+        after = digests()
+        assert set(readers) <= {name for name in scripts if before[name] != after[name]}
+        assert after["make_folds.py"] == before["make_folds.py"]
+    # What no code names changes nothing.
+    before = digests()
+    (folder / "src/mtm/cohort/notes.tsv").write_text("a remark\n")
+    assert digests() == before
+
+
 def test_scoring_code_concerns_no_training(code):
     folder, digest = code
     before = training(digest, "mtm"), digest("score_model.py")

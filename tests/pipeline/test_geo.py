@@ -1,12 +1,17 @@
 """GEO's answers over HTTP, good and bad, and what ``mtm geo`` makes of them."""
 
+import gzip
+
 import anndata
+import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from geo_series import (
     ACCESSION,
     BAD,
     BLOOD,
+    COUNTS,
     ENTREZ,
     GOOD,
     GSM,
@@ -176,6 +181,56 @@ def test_samples_that_differ_or_may_be_of_one_person_are_warned_of(
     assert "warning: samples" not in capsys.readouterr().err
 
 
+@pytest.fixture
+def sorted_cells(server, tmp_path):
+    """Serve whole blood and sorted cells; options of a configuration that keeps the blood."""
+    described(
+        server,
+        ("disease", lambda i: "T2D" if i % 2 else "control"),
+        ("celltype", lambda i: "Whole Blood" if i < 16 else "B-cells"),
+        ("gender", lambda i: "Male" if i % 4 < 2 else "Female"),
+    )
+    path, lab = tmp_path / "cells.yaml", {"geo": ACCESSION, "keep": {"celltype": "Whole Blood"}}
+    path.write_text(yaml.safe_dump({"external": {"lab": lab}}))
+    return ["--config", str(path), *GROUPED]
+
+
+@pytest.mark.parametrize(
+    ("more", "n", "words"),
+    [
+        ([], 15, "keep celltype Whole Blood; follow-up null"),
+        (["--keep", "gender=Male"], 7, "keep celltype Whole Blood, gender Male; follow-up null"),
+        (["--keep", "Cell type=B-cells", "--keep", "celltype=null"], 0, ""),
+        (["--keep", "celltype=B-cells"], 8, "keep celltype B-cells; follow-up null"),
+        (["--keep", "celltype=null", "--keep", "gender=Male"], 11, "keep gender Male; follow-up"),
+        (["--keep", "null"], 23, "keep null; follow-up null; donor null, each sample a person"),
+    ],
+)
+def test_an_option_takes_the_place_of_its_field_alone(
+    server, bundle, folder, capsys, sorted_cells, more, n, words
+):
+    if not n:
+        assert geo(bundle, folder, *sorted_cells, *more) == 1
+        assert "a field 'Cell type'" in capsys.readouterr().err
+        return
+    assert geo(bundle, folder, *sorted_cells, *more) == 0
+    said, out = capsys.readouterr().err, folder.parent / "out"
+    assert f"samples and people are chosen by: {words}" in said
+    assert f"samples compared: {n}" in said
+    page = (out / "index.html").read_text()
+    assert words in page
+    assert "taken not to have seen them" in page
+
+
+def test_null_undoes_the_later_samples_of_a_preset(server, bundle, folder, capsys):
+    assert geo(bundle, folder, "--follow-up", "null", "--keep", "timepoint=follow-up") == 0
+    said = capsys.readouterr().err
+    assert "keep timepoint follow-up; follow-up null; donor individual" in said
+    assert set(pd.read_csv(folder.parent / "out/predicted.tsv", sep="\t")["comparison"]) == {
+        "kept"
+    }
+
+
 @pytest.mark.parametrize("gsm", [GSM, GSM[:1]], ids=["24 samples", "1 sample"])
 def test_without_groups_people_are_written_for_mtm_predict(
     server, bundle, folder, capsys, unknown, gsm
@@ -191,6 +246,23 @@ def test_without_groups_people_are_written_for_mtm_predict(
     assert cli.main(["predict", "--bundle", str(bundle), "--source", BLOOD, "--out", str(told),
                      "--expression", str(out / "expression.h5ad")]) == 0  # fmt: skip
     assert set(pd.read_parquet(told)["donor"]) == set(gsm)
+
+
+def test_a_matrix_that_ends_early_is_found_and_needed_as_tpm_alone(
+    server, bundle, folder, capsys, caplog
+):
+    # More than what is read ahead of the header.
+    rng = np.random.default_rng(0)
+    rows = [f"{i}\t" + "\t".join(rng.integers(0, 10**9, 24).astype(str)) for i in range(75_000)]
+    whole = gzip.compress("\n".join(["\t".join(["GeneID", *GSM]), *rows]).encode(), 1)
+    cut = packed(whole[: len(whole) - 1000])
+    server.files[TPM] = cut
+    assert geo(bundle, folder) == 1
+    assert "found an unreadable file" in capsys.readouterr().err
+    assert not (folder / TPM).exists()
+    server.files |= {TPM: GOOD[TPM], COUNTS: cut}
+    assert geo(bundle, folder) == 0
+    assert "counts is left out: found an unreadable file" in caplog.text
 
 
 def test_a_series_file_that_changes_is_told_of(server, folder):

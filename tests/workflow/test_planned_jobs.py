@@ -164,6 +164,30 @@ def test_what_a_plan_or_a_figure_alone_takes_of_a_section_reruns_no_job(tmp_path
     assert {key for key, params in before.items() if after[key] != params} == set()
 
 
+def test_a_reference_predicts_nothing_anew(tmp_path):
+    config = yaml.safe_load((ROOT / "config/demo.yaml").read_text())
+    config |= {"models": {"ridge": {"class": "ridge"}}, "evaluation": {}, "any_sources": {}}
+    config["transfer"]["models"] = ["ridge"]
+    (tmp_path / "mine.tsv").write_text("tissue\tgene\tlog2fc\tq\n")
+    other = {"reference": "mine.tsv", "contrast": "MHHTN", "min_de_genes": 3}
+    more = {
+        "external": {k: v | {"contrast": "MHCOPD"} for k, v in config["external"].items()},
+        "transfer": config["transfer"] | other,
+        "disease": config["disease"] | {"min_cases": 11},
+    }
+    before, after = (
+        {
+            (job.rule.name, job.wildcards.external): dict(job.params.items())
+            for job in plan(settings, tmp_path)
+            if job.rule.name in ("read_external", "predict_differences", "contrast_reference")
+        }
+        for settings in (config, config | more)
+    )
+    assert len(before) == 3 * len(config["external"])
+    for job, params in before.items():
+        assert (after[job] == params) == (job[0] != "contrast_reference"), job
+
+
 def test_one_model_tells_what_the_paper_lacks_and_lists_its_training_on_all(tmp_path):
     config = yaml.safe_load((ROOT / "config/demo.yaml").read_text())
     config |= {"models": {"mlp": {"class": "mlp"}}, "evaluation": {}, "any_sources": {}}

@@ -31,6 +31,13 @@ def transfer_of(wildcards):
     return for_jobs(TRANSFER) | ({"contrast": own} if own else {})
 
 
+def without_reference(wildcards):
+    """Return what the groups are compared by in predicted tissues, whatever the reference."""
+    of_reference = ("contrast", "reference", "min_de_genes", "alignments")
+    headline = {"alignments": TRANSFER["alignments"][:1]}
+    return for_jobs(TRANSFER, *of_reference) | headline
+
+
 def source_of(wildcards):
     """Return the tissue of an external cohort's samples."""
     return EXTERNAL[wildcards.external]["source"] or config["source"]

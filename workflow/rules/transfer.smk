@@ -92,7 +92,9 @@ else:
             contents=lambda wildcards: contents_of(EXTERNAL_FILES[wildcards.external])(
                 wildcards
             ),
-            external=lambda wildcards: EXTERNAL[wildcards.external],
+            external=lambda wildcards: for_jobs(
+                EXTERNAL[wildcards.external], "contrast", "source"
+            ),
             counts=lambda wildcards: counts_file(wildcards.external),
             min_per_group=TRANSFER["min_per_group"],
             code=code_of("read_external.py"),
@@ -134,8 +136,8 @@ else:
             runtime=120,
         params:
             source=source_of,
-            transfer=transfer_of,
-            disease=CONTRAST_SETTINGS,
+            transfer=without_reference,
+            disease={"q_below": DISEASE["q_below"]},
             code=lambda wildcards: code_of(
                 "predict_differences.py", *model_modules(wildcards.model)
             ),

@@ -11,6 +11,8 @@ from mtm.vocabulary import NEW_ALIGNMENTS
 PRESETS = ("config.yaml", "geo.yaml")
 # Fewer people in a group are not compared unless asked for.
 LEAST = 3
+# Undoes what a configuration says.
+NULL = "null"
 # Digits of a number of people.
 LONGEST_NUMBER = 9
 
@@ -38,7 +40,11 @@ def add(commands: argparse._SubParsersAction) -> None:
         )
     for name, words in (("keep", "samples compared"), ("follow-up", "later samples of them")):
         geo.add_argument(
-            f"--{name}", action="append", type=_pair, metavar="FIELD=VALUE", help=words
+            f"--{name}",
+            action="append",
+            type=_pair,
+            metavar="FIELD=VALUE",
+            help=f"{words}; FIELD=null undoes a field of the configuration, null all; repeat",
         )
     for name in ("donor", "sex", "age"):
         geo.add_argument(f"--{name}", metavar="FIELD", help=f"field of the {name}, or null")
@@ -59,7 +65,9 @@ def add(commands: argparse._SubParsersAction) -> None:
 
 
 def _pair(text: str) -> tuple[str, str]:
-    """Argument FIELD=VALUE."""
+    """Argument FIELD=VALUE; null has no field."""
+    if text.strip() == NULL:
+        return "", NULL
     field, sign, value = text.partition("=")
     if not (field.strip() and sign and value.strip()):
         raise argparse.ArgumentTypeError(f"{text} is no FIELD=VALUE")
@@ -93,6 +101,21 @@ def _sections(values: object, where: str) -> dict[str, dict]:
     return sections
 
 
+def _with_fields(given: dict, pairs: list[tuple[str, str]]) -> dict:
+    """Fields and values with others in the place of those that are named."""
+    from mtm.cohort.geo.series import field_name
+
+    named = {field_name(field) for field, _ in pairs}
+    fields = {k: v for k, v in given.items() if field_name(str(k)) not in named}
+    # Of no field it undoes all.
+    fields = {} if ("", NULL) in pairs else fields
+    chosen: dict[str, list[str]] = {}
+    for field, value in pairs:
+        if value != NULL:
+            chosen.setdefault(field, []).append(value)
+    return fields | chosen
+
+
 def _settings(options: argparse.Namespace):
     """Join what a configuration says of the series with the options; the first goes before."""
     from mtm.registered import SOURCE_ROOT
@@ -109,9 +132,11 @@ def _settings(options: argparse.Namespace):
         )
         for name, one in of_series:
             given = given or one
-            if not isinstance(one.get("group") or {}, dict):
-                where = f"{path}, config key external.{name}.group"
-                raise InputError(where, shown(one["group"]), "keys field, case and control")
+            for key, keys in (("group", "field, case and control"), ("keep", "that are fields"),
+                              ("follow_up", "that are fields")):  # fmt: skip
+                if not isinstance(one.get(key) or {}, dict):
+                    where = f"{path}, config key external.{name}.{key}"
+                    raise InputError(where, shown(one[key]), f"keys {keys}")
     group = dict(given.get("group") or {})
     group |= {"field": options.group} if options.group else {}
     for name in ("case", "control"):
@@ -119,12 +144,10 @@ def _settings(options: argparse.Namespace):
     values = {**given, "geo": options.accession, "group": group}
     for name in ("keep", "follow_up"):
         if pairs := getattr(options, name):
-            values[name] = {}
-            for field, value in pairs:
-                values[name].setdefault(field, []).append(value)
+            values[name] = _with_fields(given.get(name) or {}, pairs)
     for name in ("platform", "source", "donor", "sex", "age"):
-        if given := getattr(options, name):
-            values[name] = None if given == "null" else given
+        if chosen := getattr(options, name):
+            values[name] = None if chosen == NULL else chosen
     settings = External.of(values)
     for problem in settings.problems():
         raise InputError(_said_by(problem.where), problem.found, problem.expected)
@@ -189,6 +212,7 @@ class _Read:
             found = "a model of values on a scale of their own"
             raise InputError(options.bundle, found, "one of TPM")
         self.settings = settings if grouped else settings.with_(group=EVERYBODY)
+        say(f"samples and people are chosen by: {self.settings.in_words}")
         self.source = settings.source or model.provenance.source
         check_source(model, self.source)
         self.matrix, tpm, counts, hgnc, ncbi = fetch_series(

@@ -171,6 +171,9 @@ class SampleTotals:
     def _looks(self, where: object, said_by: str, apart: np.ndarray) -> Iterator[InputError]:
         """Yield what looks log-scaled, scaled down or like counts, among samples not flat."""
         low = self.largest < SMALLEST_MAX_TPM
+        # New people's values must be what the model was trained on.
+        of_cohort = said_by.startswith("inputs.")
+        own = f", {said_by} intensity if they are logarithms of anything else." * of_cohort or "."
         if self.n_genes < WHOLE_GENES and not low.all():
             # Of a panel, a sample that is another kind of number than most of the others.
             low &= MIXED_RATIO * self.largest < np.quantile(self.largest, 0.9)
@@ -180,8 +183,8 @@ class SampleTotals:
             low & apart,
             lambda i: f"no value above {self.largest[i]:.4g}, which looks log-scaled",
             "TPM",
-            f"Say {said_by} log2 if these are log2(1+TPM), {said_by} tpm if they are TPM after "
-            f"all, {said_by} intensity if they are logarithms of anything else.",
+            f"Say {said_by} log2 if these are log2(1+TPM), {said_by} tpm if they are TPM after all"
+            + own,
         )
         sums = self.total > LARGEST_TPM_SUM
         yield from self._of(

@@ -154,9 +154,12 @@ def fig4(table: pd.DataFrame) -> Figure:
     for ax, tissue in zip(axes.flat, tissues, strict=False):
         cells = _draw_tissue(ax, table[table["tissue"] == tissue], norm, colors[tissue])
     first = table.iloc[0]
+    of = _counts(table, "n_reference_")
+    if table["n_reference_cases"].notna().all():
+        # A table's fold changes are of what it is, whatever contrast is named.
+        of = f"{contrast_label(first['contrast'])}, observed, {of}"
     drawing.supxlabel(
-        f"log2 fold change in the reference\n({contrast_label(first['contrast'])}, observed, "
-        f"{_counts(table, 'n_reference_')}); \N{BLACK STAR} related tissue; dashed: equal",
+        f"log2 fold change in the reference\n({of}); \N{BLACK STAR} related tissue; dashed: equal",
         fontsize=7,
     )
     drawing.supylabel(

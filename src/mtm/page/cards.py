@@ -417,13 +417,17 @@ def _transfer(results: Results, name: str) -> Iterator[str]:
         return
     row = rows(table, model=model).iloc[0]
     of_cohort = results.config["external"][name]
-    contrast = contrast_label(of_cohort.get("contrast") or results.config["transfer"]["contrast"])
+    settings = results.config["transfer"]
+    contrast = contrast_label(of_cohort.get("contrast") or settings["contrast"])
+    # A table's fold changes are of what the table is, whatever contrast is named.
+    told = "The groups' fold changes" if settings["reference"] else contrast
+    place = "in the table given" if settings["reference"] else "here"
     source = of_cohort.get("source") or results.config["source"]
     yield (
-        f"{contrast}, predicted from another cohort's {source} "
+        f"{told}, predicted from another cohort's {source} "
         f"({names.title(model)}, alignment "
         f"{row['alignment']}): median ρ {number(row['median'])} with the fold changes of "
-        f"{count(row['n_tissues'])} tissues here; permuted patients give up to "
+        f"{count(row['n_tissues'])} tissues {place}; permuted patients give up to "
         f"{number(row['median_null_high'])} (P {p_value(row['median_p'])})."
     )
     if pd.notna(row["median_related"]):

@@ -12,7 +12,7 @@ from mtm.io import atomic_path, write_parquet, write_tsv
 from mtm.page.parts import rendered
 from mtm.page.pictures import data_image
 from mtm.page.words import between, count, number, p_value
-from mtm.settings.external import External, Values
+from mtm.settings.external import External, in_words
 from mtm.vocabulary import RAN, SOURCE
 
 COMPARISONS = {
@@ -59,8 +59,8 @@ def write_geo_page(
         series=read_series_matrix(matrix),
         today=date.today().isoformat(),
         settings=settings,
-        cases=_values(settings.group.case),
-        controls=_values(settings.group.control),
+        cases=in_words(settings.group.case),
+        controls=in_words(settings.group.control),
         report=report.to_dict("records"),
         comparisons=list(_comparisons(tissues)),
         image=image,
@@ -69,11 +69,6 @@ def write_geo_page(
     )
     with atomic_path(out / "index.html") as temporary:
         temporary.write_text(text, encoding="utf-8")
-
-
-def _values(given: Values) -> str:
-    """Write a value, or several, of a field."""
-    return " or ".join(map(str, given)) if isinstance(given, tuple) else str(given)
 
 
 def _comparisons(tissues: pd.DataFrame):

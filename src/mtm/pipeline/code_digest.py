@@ -1,12 +1,14 @@
 """Digests of the code a workflow rule runs, so that reruns follow content and not time stamps.
 
 A digest covers a script or module and every module of this package that it imports, directly or
-through others. Comments, docstrings, what settings mean in words, and layout do not enter it.
+through others, and the tables (.tsv) beside a module that its code names. Comments, docstrings,
+what settings mean in words, and layout do not enter it.
 Nothing is executed: imports are read from the syntax tree.
 """
 
 import ast
 import hashlib
+import re
 from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
@@ -16,6 +18,8 @@ from mtm.errors import InputError
 from mtm.registered import SOURCE_ROOT, registered_module
 
 PACKAGE = "mtm"
+# The name of a table, as `ast.unparse` writes a text.
+_TABLE = re.compile(r"'([\w-]+\.tsv)'")
 
 
 def code_digest(
@@ -57,7 +61,12 @@ def code_digest(
             raise InputError("code digest", f"module {module!r}", f"a module in {source_root}")
         used.add(module)
     for module in sorted(_closure(used, set(without), source_root)):
-        digest.update(module.encode() + b"\0" + _code(_file_of(module, source_root)).digest)
+        path = _file_of(module, source_root)
+        code = _code(path)
+        digest.update(module.encode() + b"\0" + code.digest)
+        for table in map(path.with_name, code.tables):
+            if table.is_file():
+                digest.update(table.name.encode() + b"\0" + table.read_bytes())
     return digest.hexdigest()[:16]
 
 
@@ -92,10 +101,14 @@ def figure_module(name: str, source_root: Path = SOURCE_ROOT) -> str:
 
 
 class _Code(NamedTuple):
-    """Digest of a file's code in one layout, without what is there for readers; its imports."""
+    """Digest of a file's code in one layout, without what is there for readers.
+
+    And its imports, and the names of tables in it.
+    """
 
     digest: bytes
     imports: list[ast.Import | ast.ImportFrom]
+    tables: list[str]
 
 
 def _code(path: Path) -> _Code:
@@ -125,7 +138,9 @@ def _code_of(text: str) -> _Code:
             # What a setting means, in words.
             if isinstance(node.value.func, ast.Name) and node.value.func.id == "key":
                 del node.value.args[1:]
-    return _Code(hashlib.sha256(ast.unparse(tree).encode()).digest(), imports)
+    code = ast.unparse(tree)
+    tables = sorted(set(_TABLE.findall(code)))
+    return _Code(hashlib.sha256(code.encode()).digest(), imports, tables)
 
 
 def _statements(node: ast.AST) -> Iterator[ast.AST]:

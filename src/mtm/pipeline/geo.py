@@ -8,6 +8,7 @@ from tempfile import TemporaryDirectory
 
 from mtm.cohort.gene_names import read_ncbi_table
 from mtm.cohort.geo.series import read_series_matrix
+from mtm.cohort.lines import demand_whole_rows
 from mtm.cohort.matrices import read_expression_header
 from mtm.errors import InputError
 from mtm.pipeline.datasets import (
@@ -57,7 +58,7 @@ def _as_gzip(check: Callable[[Path], object]) -> Callable[[Path], None]:
 
 
 def _demand_ncbi_matrix(path: Path) -> None:
-    """Refuse what has no GeneID and no GSM in its header."""
+    """Refuse what has no GeneID and no GSM in its header, and what ends early."""
     sample_ids = read_expression_header(path).sample_ids
     if not all(name.startswith("GSM") for name in sample_ids):
         raise InputError(
@@ -65,6 +66,7 @@ def _demand_ncbi_matrix(path: Path) -> None:
             f"the columns {', '.join(sample_ids[:3])}",
             "NCBI's matrix of a series: GeneID, then a column a GSM",
         )
+    demand_whole_rows(path)
 
 
 def fetch_optional(

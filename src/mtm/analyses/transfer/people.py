@@ -9,7 +9,7 @@ import pandas as pd
 
 from mtm.cohort.fields import FIELDS, check_traits
 from mtm.cohort.geo.series import MISSING, field_name
-from mtm.errors import InputError, shown
+from mtm.errors import InputError, numbered, shown
 from mtm.settings.external import AGE, SEX, External, Values
 
 SAMPLE = "sample"
@@ -34,14 +34,18 @@ CALLED = {
     AGE: (AGE, "age_years", "age_in_years", "age_yrs", "age_y", "age_yr", "donor_age",
           "subject_age", "age_at_collection", "age_at_sampling"),
 }  # fmt: skip
-# What `doubts` are called.
+# Words for a person that nobody knows; a letter may be a name.
+NOBODY = UNKNOWN - {"u"}
+# What `doubts` are called, and what else is to be known of a reading.
 DIFFER, OF_ONE = "samples that differ", "samples that may be of one person"
-DOUBTS = (DIFFER, OF_ONE)
-# Fields that often name the person, and those that say what a sample is of.
-OF_PERSON = ("individual", "individual_id", "subject", "subject_id", "patient", "patient_id",
-             "donor", "donor_id", "participant", "participant_id", "person")  # fmt: skip
-OF_SAMPLE = ("tissue", "cell_type", "sample_type", "tissue_type", "source_name_ch1",
-             "library_strategy", "molecule_ch1")  # fmt: skip
+UNREAD = "samples whose reads are not known"
+DOUBTS = (DIFFER, OF_ONE, UNREAD)
+# Fields that often name the person, and those that say what a sample is of, written together.
+OF_PERSON = ("individual", "individualid", "subject", "subjectid", "patient", "patientid",
+             "patientnumber", "donor", "donorid", "donornumber", "participant", "participantid",
+             "person", "personid")  # fmt: skip
+OF_SAMPLE = ("tissue", "celltype", "cellpopulation", "organ", "sampletype", "tissuetype",
+             "sourcenamech1", "librarystrategy", "moleculech1")  # fmt: skip
 
 
 def describe_people(
@@ -112,6 +116,8 @@ def _chosen(reader: "_Fields", settings: External, measured: pd.Series) -> pd.Da
         reader.demand_apart(kept, later, "kept and a follow-up", "follow_up")
     kept &= ~later
     donor = reader.text(settings.donor or SAMPLE, "donor")
+    if not _each_a_person(settings):
+        donor = donor.mask(donor.fillna("").str.casefold().isin(NOBODY), None)
     value = reader.text(group.field, "group.field").fillna("empty")
     reason = pd.Series("", measured.index, dtype=object)
 
@@ -201,14 +207,10 @@ class _Fields:
 
     def matches(self, name: str, wanted: Values, key: str) -> pd.Series:
         """Whether samples have one of some values."""
-        patterns = [str(value).casefold() for value in
-                    (wanted if isinstance(wanted, tuple | list) else (wanted,))]  # fmt: skip
+        several = wanted if isinstance(wanted, tuple | list) else (wanted,)
         values = self.text(name, key)
         return values.map(
-            lambda value: (
-                value is not None
-                and any(_is_like(value.casefold(), pattern) for pattern in patterns)
-            )
+            lambda value: value is not None and any(_is_like(value, one) for one in several)
         ).astype(bool)
 
     def all_match(self, wanted: Mapping[str, Values], key: str) -> pd.Series:
@@ -232,7 +234,7 @@ class _Fields:
     def covariates(self, settings: External, rows: pd.Series) -> dict[str, pd.Series]:
         """Sex (1 male, 2 female) and age of the samples `rows`, as far as they are known."""
         found = {}
-        for name, chosen, read in ((SEX, settings.sex, SEXES.get), (AGE, settings.age, _years)):
+        for name, chosen, read in ((SEX, settings.sex, _sex), (AGE, settings.age, _years)):
             if chosen == name:
                 chosen = next((called for called in CALLED[name] if called in self.table), None)
             if chosen is None:
@@ -262,18 +264,31 @@ def doubts(used: pd.DataFrame, settings: External) -> list[tuple[str, str]]:
         Fields of the samples that are compared, as `describe_people` takes them: in its table
         ``donor`` is no field but whom a sample is taken for.
     """
-    said = []
-    for name in OF_SAMPLE:
-        if name in used and used[name].nunique() > 1 and name not in _named(settings):
+    said, named = [], _named(settings)
+    for name in _among(used, OF_SAMPLE):
+        if used[name].nunique() > 1 and name not in named:
             said.append((DIFFER, f"{name}: {_values(used[name])}"))
-    if settings.donor is None:
-        for name in OF_PERSON:
-            if name in used and used[name].duplicated().any() and used[name].notna().all():
-                n = used[name].nunique()
-                what = f"{name} has {n} values in {len(used)} samples, each taken for a person"
-                said.append((OF_ONE, what))
+    if _each_a_person(settings):
+        # `sample` is the samples' ids; a field of that name has another in a series.
+        of_person = (*OF_PERSON, "samplech1") if settings.donor else OF_PERSON
+        for name in _among(used, of_person):
+            known = used[name].dropna().map(_plain)
+            known = known[~known.str.casefold().isin(NOBODY)]
+            if known.duplicated().any():
+                n, of = numbered(known.nunique(), "value"), numbered(len(known), "sample")
+                said.append((OF_ONE, f"{name} has {n} in {of}, each taken for a person"))
                 break
     return said
+
+
+def _among(table: pd.DataFrame, called: Collection[str]) -> list[str]:
+    """Fields of a table that have one of some names, in the order of these."""
+    return [field for name in called for field in table.columns if field.replace("_", "") == name]
+
+
+def _each_a_person(settings: External) -> bool:
+    """Whether every sample is taken for a person."""
+    return field_name(settings.donor or SAMPLE) == SAMPLE
 
 
 def _named(settings: External) -> set[str]:
@@ -290,8 +305,16 @@ def _plain(value: object) -> str:
     return str(value).strip()
 
 
-def _is_like(value: str, pattern: str) -> bool:
-    """Whether a value is one, or like a pattern of * and ?."""
+def _sex(text: str) -> int | None:
+    """Code of a sex; 1.0 is 1."""
+    return SEXES.get(text.removesuffix(".0"))
+
+
+def _is_like(value: str, wanted: str | int) -> bool:
+    """Whether a value is one, or like a pattern of * and ?; of a number, 1.0 is 1."""
+    if isinstance(wanted, int):
+        return re.fullmatch(rf"{wanted}(\.0*)?", value) is not None
+    value, pattern = value.casefold(), wanted.casefold()
     return value == pattern or (
         ("*" in pattern or "?" in pattern) and fnmatchcase(value, pattern.replace("[", "[[]"))
     )

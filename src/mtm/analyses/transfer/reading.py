@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from mtm.analyses.transfer.external import ExternalCohort
-from mtm.analyses.transfer.people import KEPT, SAMPLE, describe_people, doubts
+from mtm.analyses.transfer.people import KEPT, SAMPLE, UNREAD, describe_people, doubts
 from mtm.cohort.fields import check_traits
 from mtm.cohort.gene_names import PLACES, Placed, place_rows
 from mtm.cohort.geo.series import field_name, read_series_matrix
@@ -18,7 +18,7 @@ from mtm.cohort.lines import demand_whole_rows
 from mtm.cohort.matrices import iter_expression_blocks, read_expression_header
 from mtm.cohort.spellings import spelt
 from mtm.cohort.text_matrices import is_short, iter_text_blocks, read_text_header
-from mtm.cohort.units import SampleTotals
+from mtm.cohort.units import MANY_GENES, SampleTotals
 from mtm.errors import InputError
 from mtm.io import atomic_path, demand_gzip, read_apart, read_tsv, write_tsv
 from mtm.settings.external import AGE, SEX, External
@@ -135,9 +135,12 @@ def read_people(
     used = described.loc[described["visit"].notna(), SAMPLE]
     columns = pd.Index(source.sample_ids).get_indexer(used)
     placed = _placed(source, columns, genes, names)
-    values, notes = source.values(columns, list(used), placed, len(genes), said_by, lengths, genes)
+    bases = source.bases(lengths, genes) if settings.units == "counts" else None
+    values, notes = source.values(columns, list(used), placed, len(genes), said_by, bases)
+    reached, without = _with_length(np.unique(placed.gene), bases, genes)
+    notes += without
     if files.counts is not None:
-        described["n_reads"] = described[SAMPLE].map(_reads(files.counts))
+        notes += _add_reads(described, files.counts)
     unmeasured = list(described.loc[described["reason"] == "no expression", SAMPLE])
     rows = [
         *placed.report.itertuples(index=False),
@@ -151,8 +154,19 @@ def read_people(
     report = pd.DataFrame(rows, columns=PLACES)
     for row in report.itertuples():
         log.info("%s: %s: %d %s", files.expression, row.step, row.n, row.detail)
-    reached = np.unique(placed.gene)
     return Reading(values[reached].T.copy(), described, genes.index[reached], report)
+
+
+def _with_length(
+    reached: np.ndarray, bases: np.ndarray | None, genes: pd.DataFrame
+) -> tuple[np.ndarray, list[tuple[str, int, str]]]:
+    """Leave genes of unknown length out of counts: as 0 they would be measured and silent."""
+    if bases is None:
+        return reached, []
+    known = np.isfinite(bases[reached])
+    without = genes.index[reached[~known]]
+    note = "genes reached without a length, left out", len(without), ", ".join(without[:20])
+    return reached[known], [note] * (len(without) > 0)
 
 
 def _covariates(described: pd.DataFrame) -> list[tuple[str, int, str]]:
@@ -196,8 +210,7 @@ def check_people(
     totals = SampleTotals(list(used))
     for block in source.blocks(columns):
         totals.add(block.expr_tpm)
-    if settings.units != "counts":
-        totals.demand(settings.units, source.path, f"{said_by('units')}:")
+    source.demand_units(totals, said_by)
 
 
 def _described(
@@ -229,14 +242,16 @@ def _table(settings: External, files: Files, measured: tuple[str, ...]) -> pd.Da
         return pd.DataFrame(index=pd.Index(measured, name=SAMPLE))
     demand_whole_rows(files.samples)
     header = read_tsv(files.samples, [SAMPLE], nrows=1)
-    # As numbers, people 1.1 and 1.10 would be one, and 7 and 007.
-    of_donor = [name for name in header if field_name(name) == field_name(settings.donor or "")]
-    table = read_tsv(files.samples, dtype=dict.fromkeys([SAMPLE, *of_donor], str))
+    # As numbers, people, visits or groups 1.1 and 1.10 would be one, and 7 and 007.
+    named = (settings.donor or "", settings.group.field, *settings.keep, *settings.follow_up)
+    named = {field_name(name) for name in named}
+    texts = [name for name in header if field_name(name) in named]
+    table = read_tsv(files.samples, dtype=dict.fromkeys([SAMPLE, *texts], str))
     table = table.set_index(table.pop(SAMPLE).map(spelt, na_action="ignore"))
     for name in table.index[table.index.duplicated()][:1]:
         raise InputError(files.samples, f"sample {name} twice", "one row a sample")
     table.columns = [field_name(name) for name in table.columns]
-    for name in table.columns[table.columns.duplicated()][:1]:
+    for name in table.columns[table.columns.duplicated() | (table.columns == SAMPLE)][:1]:
         raise InputError(files.samples, f"two columns called {name}", "columns with other names")
     _same_samples(pd.Index(measured), table.index, files.expression, files.samples)
     # Sex and age may be in words, and are read as people are described.
@@ -262,6 +277,15 @@ def _same_samples(
             )
 
 
+def _add_reads(described: pd.DataFrame, path: Path) -> list[tuple[str, int, str]]:
+    """Add ``n_reads`` to samples; a note where the file, which is not needed, cannot be read."""
+    try:
+        described["n_reads"] = described[SAMPLE].map(_reads(path))
+    except InputError as error:
+        return [(UNREAD, len(described), f"{error.where}: {error.found}")]
+    return []
+
+
 def _reads(path: Path) -> dict[str, float]:
     """Add up the reads of each sample."""
     sample_ids = read_expression_header(path).sample_ids
@@ -283,6 +307,7 @@ class _Expression:
     sample_ids: tuple[str, ...]
     short: bool
     units: str | None
+    of_series: bool
 
     @classmethod
     def of(cls, path: Path, settings: External) -> "_Expression":
@@ -298,7 +323,7 @@ class _Expression:
             header = read_text_header(path, "short") if short else read_expression_header(path)
         if settings.geo and not short and header.symbol_column is not None:
             raise InputError(path, "a table with symbols", NCBI_TPM)
-        return cls(path, header.sample_ids, short, settings.units)
+        return cls(path, header.sample_ids, short, settings.units, bool(settings.geo))
 
     def blocks(self, columns: np.ndarray):
         """Yield blocks of genes."""
@@ -306,42 +331,75 @@ class _Expression:
             return iter_text_blocks(self.path, "short", columns)
         return iter_expression_blocks(self.path, columns)
 
+    def demand_units(self, totals: SampleTotals, said_by: Callable[[str], str]) -> None:
+        """Refuse what cannot be of the units; of the advice all can be followed."""
+        said = f"{said_by('units')}:"
+        problems = list(totals.problems(self.units, self.path, said))
+        for i, error in enumerate(problems):
+            hint = error.hint
+            if self.of_series and said in hint:
+                hint = (
+                    f"Leave the samples out by {said_by('keep')}, or set {said_by('units')} to "
+                    "tpm if they are TPM after all."
+                )
+            elif self.units == "counts" and f"{said} tpm" in hint:
+                hint += (
+                    " If they are CPM, multiply all values by one number, such as 20: what "
+                    "becomes of them is the same."
+                )
+            problems[i] = InputError(error.where, error.found, error.expected, hint)
+        if problems:
+            raise InputError.together(problems)
+
     def values(
-        self, columns, sample_ids, placed: Placed, n_genes: int, said_by, lengths, genes
+        self, columns, sample_ids, placed: Placed, n_genes: int, said_by, bases: np.ndarray | None
     ) -> tuple[np.ndarray, list[tuple[str, int, str]]]:
         """TPM of the genes, shape ``(n_genes, n_samples)``, and notes for the report."""
         out, first, notes = np.zeros((n_genes, len(columns))), 0, []
-        totals, counts = SampleTotals(sample_ids), self.units == "counts"
-        ones = counts and self._zeros_are_ones(columns)
+        totals = SampleTotals(sample_ids)
+        ones = self.units == "counts" and self._zeros_are_ones(columns)
         if ones:
             notes.append(("zeros stored as 1", 1, "no value is below 1, so 1 is read as 0"))
         for block in self.blocks(columns):
             values = block.expr_tpm
-            if counts:
-                values = np.where(values == 1, 0, values) if ones else values
-            else:
-                totals.add(values)
-                values = np.exp2(values) - 1 if self.units == "log2" else values
+            totals.add(values)
+            if ones:
+                values = np.where(values == 1, 0, values)
+            elif self.units == "log2":
+                values = np.exp2(values) - 1
             placed.sums(values.astype(np.float64), first, out)
             first += len(values)
-        if not counts:
-            totals.demand(self.units, self.path, f"{said_by('units')}:")
-            return out.astype(np.float32), notes
-        return self._per_length(out, sample_ids, lengths, genes), notes
+        self.demand_units(totals, said_by)
+        if self.units == "rpkm":
+            notes.append(self._to_a_million(out, totals))
+        if self.units == "counts":
+            out = self._per_length(out, sample_ids, bases)
+        return out.astype(np.float32), notes
+
+    def _to_a_million(self, out: np.ndarray, totals: SampleTotals) -> tuple[str, int, str]:
+        """Divide RPKM by their sum over all rows of the file, in place; return a note."""
+        n, n_samples = totals.n_genes, out.shape[1]
+        if n < MANY_GENES:
+            return "samples left as RPKM", n_samples, f"{n} rows are too few to make TPM of"
+        out *= MILLION / totals.total
+        return "samples made TPM from RPKM", n_samples, f"by their sums over {n} rows"
 
     def _zeros_are_ones(self, columns: np.ndarray) -> bool:
         """Whether the least value of the file is 1, as where zeros were replaced by it."""
         return min(float(block.expr_tpm.min()) for block in self.blocks(columns)) == 1.0
 
-    def _per_length(self, counts, sample_ids, lengths, genes) -> np.ndarray:
-        """Turn counts of genes into TPM: per base, a million in all."""
+    def bases(self, lengths: pd.Series | None, genes: pd.DataFrame) -> np.ndarray:
+        """Lengths of genes, NaN where they are not known."""
         if lengths is None:
             raise InputError(self.path, "counts", "the lengths of genes", "Set inputs.gene_model.")
-        bases = lengths.reindex(genes.index).to_numpy(float)
+        return lengths.reindex(genes.index).to_numpy(float)
+
+    def _per_length(self, counts, sample_ids, bases: np.ndarray) -> np.ndarray:
+        """Turn counts of genes into TPM: per base, a million in all."""
         rate = np.divide(counts, bases[:, None], out=np.zeros_like(counts),
                          where=np.isfinite(bases)[:, None])  # fmt: skip
         total = rate.sum(0)
         if (total == 0).any():
             sample = sample_ids[int((total == 0).argmax())]
             raise InputError(f"{self.path}, sample {sample}", "no count", "counts of genes")
-        return (rate / total * MILLION).astype(np.float32)
+        return rate / total * MILLION

@@ -47,7 +47,8 @@ class Series:
         One row a sample, indexed by its GSM, text; a column a field, named by `field_name`: lines
         of samples that stand once (``title``, ``source_name_ch1``, ``organism_ch1``,
         ``platform_id``, ...) and keys of characteristics; a line that is called like a key
-        (``status``, the day of publication) is ``sample_status``. Missing values are None.
+        (``status``, the day of publication) is ``sample_status``, and a key ``sample``
+        ``sample_ch1``, as the samples are called so. Missing values are None.
     path
         Of the file.
     """
@@ -167,7 +168,8 @@ def _unquoted(cell: str) -> str:
 def _key(cell: str) -> str:
     """Field that a cell of characteristics is of; "" where it has none."""
     key, colon, _ = cell.partition(":")
-    return field_name(key) if colon else ""
+    name = field_name(key) if colon else ""
+    return "sample_ch1" if name == "sample" else name
 
 
 def _samples(path: Path, index: pd.Index, lines: list[tuple[int, str, list[str]]]) -> pd.DataFrame:
