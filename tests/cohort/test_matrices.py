@@ -1,4 +1,5 @@
 import gzip
+import re
 import threading
 
 import anndata
@@ -252,3 +253,38 @@ def test_h5ad_without_x_and_files_that_are_none(tmp_path):
         read_expression_header(tmp_path / "absent.gct")
     with pytest.raises(InputError, match="expression file: .gct"):
         read_expression_header(tmp_path / "x.xlsx")
+
+
+WIDE = "gene_id\tA\tB\nENSG00000000001\t1\t2\nENSG00000000002\t3\t4\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new", "words"),
+    [
+        ("x.tsv", "gene_id\tA\tB\n", "", "line 1: found a gene ('ENSG00000000001')"),
+        ("x.csv", "\tB\n", "\tB\t\n", "an empty name in column 4"),
+        ("x.tsv", "02\t3\t4\n", "02\t3\t4\nTotal\t4\t6\n", "line 4: found a row 'Total'"),
+        ("x.tsv", "\t3", "\t1,234", "nothing between thousands"),
+    ],
+)
+def test_what_a_spreadsheet_adds_or_takes_is_named(tmp_path, name, old, new, words):
+    assert old in WIDE
+    text = WIDE.replace(old, new)
+    path = tmp_path / name
+    path.write_text(text.replace("\t", ",") if name.endswith("csv") else text)
+    with pytest.raises(InputError, match=re.escape(words)):
+        read_all(path)
+
+
+def test_a_word_among_numbers_is_no_decimal_comma(tmp_path):
+    path = tmp_path / "x.tsv"
+    path.write_text(WIDE.replace("\t3", "\tENST1,ENST2"))
+    with pytest.raises(InputError) as refused:
+        read_all(path)
+    assert "thousands" not in str(refused.value)
+
+
+def test_suffixes_may_be_capitals(tmp_path):
+    path = tmp_path / "X.TSV.GZ"
+    path.write_bytes(gzip.compress(WIDE.encode()))
+    assert read_all(path)[0] == ["ENSG00000000001", "ENSG00000000002"]

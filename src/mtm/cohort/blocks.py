@@ -12,7 +12,7 @@ from mtm.errors import InputError
 
 BLOCK_GENES = 512
 SYMBOL_COLUMNS = ("symbol", "description", "gene_name", "gene_symbol")
-_ENSEMBL = re.compile(r"ENS[A-Z]*G\d{11}(\.\d+)?")
+ENSEMBL_GENE = re.compile(r"ENS[A-Z]*G\d{11}(\.\d+)?")
 
 
 @dataclass(frozen=True)
@@ -59,20 +59,24 @@ class GeneBlock:
     expr_tpm: np.ndarray
 
 
-def checked_samples(where: str, sample_ids: Sequence[str]) -> tuple[str, ...]:
+def checked_samples(where: str, sample_ids: Sequence[str], n_leading: int = 0) -> tuple[str, ...]:
     """Return `sample_ids` without blanks around them, if there are any and all are named once.
 
     Accents are one sign each, as in tables.
-    Genes are none: who has them for columns is told to transpose the table.
+    Genes are none: who has them for columns is told to transpose the table. `n_leading` columns
+    stand before the samples', for errors.
     """
     index = pd.Index([spelt(sample_id.strip()) for sample_id in sample_ids])
     if not len(index) or (index == "").any():
-        found = f"an empty name in column {list(index).index('') + 1}" if len(index) else "none"
-        raise InputError(f"{where}, sample ids", found, "one sample id a column")
+        found, hint = "none", ""
+        if len(index):
+            found = f"an empty name in column {n_leading + list(index).index('') + 1}"
+            hint = "Name it, or take the column out if it is empty."
+        raise InputError(f"{where}, sample ids", found, "one sample id a column", hint)
     if index.has_duplicates:
         name = index[index.duplicated()][0]
         raise InputError(f"{where}, sample ids", f"duplicate sample {name}", "every sample once")
-    if index.str.fullmatch(_ENSEMBL).all():
+    if index.str.fullmatch(ENSEMBL_GENE).all():
         raise samples_as_rows(where, f"gene ids ({index[0]})")
     return tuple(index)
 

@@ -53,7 +53,7 @@ def _chunks(path: Path) -> Iterator[bytes]:
     _demand_text(require_file(path, "an existing file"))
     with readable(path, "a whole file, plain or gzipped"):
         source = pa.OSFile(str(path))
-    stream = pa.CompressedInputStream(source, "gzip") if path.suffix == ".gz" else source
+    stream = pa.CompressedInputStream(source, "gzip") if _is_packed(path) else source
     with stream, ThreadPoolExecutor(1) as pool:
         pending = deque(pool.submit(stream.read, _CHUNK_BYTES) for _ in range(_CHUNKS_AHEAD))
         while True:
@@ -65,11 +65,15 @@ def _chunks(path: Path) -> Iterator[bytes]:
             yield chunk
 
 
+def _is_packed(path: Path) -> bool:
+    return path.suffix.lower() == ".gz"
+
+
 def _demand_text(path: Path) -> None:
     """Refuse, by how it begins, what is no text, or not packed as its name says."""
     with readable(path, "a whole file, plain or gzipped"), open(path, "rb") as file:
         start = file.read(8)
-    gzipped = path.suffix == ".gz"
+    gzipped = _is_packed(path)
     for sign, (found, hint) in _OTHERS.items():
         if start.startswith(sign) and not (gzipped and sign == _GZIP):
             expected = "gzipped text" if gzipped else "text in UTF-8"

@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 
 from mtm.cohort.blocks import (
     BLOCK_GENES,
+    ENSEMBL_GENE,
     SYMBOL_COLUMNS,
     ExpressionHeader,
     GeneBlock,
@@ -37,6 +38,11 @@ MOST_COLUMNS = 2**20
 LONGEST_COUNT = 18
 _LARGEST = float(np.finfo(np.float32).max)
 _NO_LINE = (1, b"")
+# Thousands, or decimals, of who writes them with commas.
+_COMMAS = re.compile(rb"\s*-?[\d.,]*,[\d.,]*\s*")
+_POINT = "Numbers have a point, and nothing between thousands."
+# What spreadsheets end with; no gene is called so.
+_SUMS = {"total", "totals", "sum", "grand total"}
 _NUMBER = re.compile(rb"-?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 
 
@@ -123,7 +129,7 @@ def _gct_header(path: Path, lines: Iterator[tuple[int, bytes]]) -> ExpressionHea
             "The file is cut or was edited; download it again.",
         )
     return ExpressionHeader(
-        checked_samples(f"{path}, line 3", sample_ids),
+        checked_samples(f"{path}, line 3", sample_ids, header.n_leading),
         header.n_genes,
         header.gene_column,
         header.symbol_column,
@@ -146,7 +152,14 @@ def _wide_header(path: Path, lines: Iterator[tuple[int, bytes]]) -> ExpressionHe
         )
     symbol = 1 if len(names) > 1 and names[1].lower() in SYMBOL_COLUMNS else None
     n_leading = 1 if symbol is None else 2
-    sample_ids = checked_samples(f"{path}, line {number}", names[n_leading:])
+    if ENSEMBL_GENE.fullmatch(names[0].strip()):
+        raise InputError(
+            f"{path}, line {number}",
+            f"a gene ({shown(names[0])})",
+            "the names of the samples before the first gene",
+            "Add a line that names the column of genes and each sample.",
+        )
+    sample_ids = checked_samples(f"{path}, line {number}", names[n_leading:], n_leading)
     return ExpressionHeader(sample_ids, None, symbol_column=symbol)
 
 
@@ -288,6 +301,10 @@ def _kept_rows(
                 "as many rows of genes as the header says",
             )
         gene_id = _gene_id(path, header, line, number)
+        if gene_id.casefold() in _SUMS:
+            raise InputError(
+                f"{path}, line {number}", f"a row {shown(gene_id)}", "genes", "Take it out."
+            )
         key = gene_key(gene_id)
         if key in seen:
             raise InputError(
@@ -389,7 +406,7 @@ def _raise_bad_value(
                     f"{path}, line {row.line} (gene {row.gene_id}, sample {sample_id})",
                     f"{problem} {shown(field.decode(errors='replace'))}",
                     expected,
-                    "Numbers have a point, and nothing between thousands." * (b"," in field),
+                    _POINT if _COMMAS.fullmatch(field) else "",
                 )
     raise InputError(f"{path}, lines {rows[0].line} to {rows[-1].line}", reason, expected)
 
