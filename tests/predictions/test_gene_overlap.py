@@ -69,7 +69,7 @@ def test_ids_that_differ_in_capitals_alone_stay_apart():
     [
         ("g.txt", 'symbol\n"SYM1"\nSYM2\n'),
         ("g.txt", '"symbol"\n"SYM1"\n"SYM2"\n'),
-        ("g.csv", "symbol,note\nSYM1,a\nSYM2,b\n"),
+        ("g.csv", "Gene Symbol,note\nSYM1,a\nSYM2,b\n"),
         ("g.csv", '"","Symbol"\n"1","SYM1"\n"2","SYM2"\n'),
         ("g.tsv", "\ufeffrank\tgene_id\n# a note\n1\tSYM1\n\n2\tSYM2\t\n"),
         ("g.txt", "SYM1\tx\nSYM2\n"),

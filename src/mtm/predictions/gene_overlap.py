@@ -330,7 +330,8 @@ def gene_names(given: str) -> list[str]:
             for line in lines
             if line.strip() and not line.startswith("#")
         ]
-    called = [name.lower() in NAMES_OF_GENES for name in rows[0]] if rows else []
+    header = [name.lower().replace(" ", "_") for name in rows[0]] if rows else []
+    called = [name in NAMES_OF_GENES for name in header]
     column = called.index(True) if any(called) else 0
     names = [row[column] for row in rows[any(called) :] if len(row) > column]
     return [name for name in names if name]

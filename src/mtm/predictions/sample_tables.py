@@ -61,10 +61,10 @@ def demand_spelling(columns: Iterable[str], known: Iterable[str], where: object)
         There is such a column, and the known one is not.
     """
     columns = [str(name) for name in columns]
-    meant = {name.casefold(): name for name in known}
+    there, meant = set(columns), {name.casefold(): name for name in known}
     for column in columns:
         name = meant.get(column.strip().casefold(), column)
-        if name not in columns:
+        if name not in there:
             hint = f"Columns are told by their names as they stand: call it {name}."
             raise InputError(f"{where}, header", f"a column {shown(column)}", name, hint)
 
