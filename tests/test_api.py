@@ -15,6 +15,7 @@ from packaging.requirements import Requirement
 from tests.hostile.models import certificate
 
 import mtm
+from mtm import cli
 from mtm.cohort.cohort import Cohort
 from mtm.errors import InputError
 from mtm.models.base import Training
@@ -172,6 +173,45 @@ def test_checks_are_by_sample(model, blood):
     table = model.check(blood, source=BLOOD)
     assert list(table.index) == list(blood.obs_names)
     assert {"status", "says"} <= set(table.columns)
+
+
+def of_command(folder, path, *more):
+    """Lung of everybody, as z, by the command."""
+    out = folder / "told.parquet"
+    bundle = str(folder / "joint.safetensors")
+    assert cli.main(["predict", "--bundle", bundle, "--expression", str(path), "--target", "Lung",
+                     "--out", str(out), "--force", *more]) == 0  # fmt: skip
+    return pd.read_parquet(out)["z"].to_numpy().reshape(9, -1)
+
+
+@pytest.mark.parametrize("more", [["--source", BLOOD], []])
+def test_the_command_tells_the_same_of_obs(folder, model, blood, tmp_path, more):
+    blood.obs["age"] = np.linspace(30, 70, 9)
+    if not more:
+        blood.obs["tissue"] = BLOOD
+    path = tmp_path / "with.H5AD"
+    blood.write_h5ad(path)
+    told = model.predict(blood, source=BLOOD, target="Lung")
+    np.testing.assert_allclose(of_command(folder, path, *more), told.layers["z"], atol=1e-5)
+    del blood.obs["sex"]
+    assert np.abs(model.predict(blood, source=BLOOD, target="Lung").X - told.X).max() > 0.1
+
+
+@pytest.mark.parametrize("donors", [["NA", "NA"], ["A", "A"]])
+def test_donors_of_obs_count_beside_a_source(folder, model, blood, tmp_path, donors):
+    blood.obs = blood.obs.assign(donor=[*donors, *blood.obs_names[2:]]).rename_axis("Donor")
+    says = "no donor of sample" if "NA" in donors else "a second sample of donor A"
+    with pytest.raises(InputError, match=says):
+        model.predict(blood, source=BLOOD)
+    blood.write_h5ad(tmp_path / "x.h5ad")
+    with pytest.raises(AssertionError):
+        of_command(folder, tmp_path / "x.h5ad", "--source", BLOOD)
+
+
+def test_columns_of_obs_in_other_capitals_are_refused(model, blood):
+    blood.obs = blood.obs.rename(columns={"sex": "Sex"}).assign(Batch="x")
+    with pytest.raises(InputError, match="obs, header: found a column 'Sex'; expected sex"):
+        model.predict(blood, source=BLOOD)
 
 
 MODULES = {"pillow": "PIL", "scikit-learn": "sklearn"}

@@ -9,6 +9,8 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+from cohorts import simulated_cohort
+from tests.hostile.models import certificate as made_up
 
 from mtm import __version__, cli
 from mtm.cli.say import progress
@@ -619,6 +621,148 @@ def test_a_page_about_a_person(tmp_path, capsys, certified, expr_tpm):
                     "--force")  # fmt: skip
     assert again[0] == 1
     assert "the file of --expression" in again[2]
+
+
+def test_nothing_is_left_of_a_page_about_a_crowd(tmp_path, capsys, certified, expr_tpm):
+    many = pd.DataFrame(np.tile(expr_tpm.T, 3), index=pd.Index(IDS, name="gene_id"))
+    many.add_prefix("p").to_csv(tmp_path / "x.tsv", sep="\t")
+    asked = [
+        capsys,
+        certified,
+        tmp_path / "x.tsv",
+        tmp_path / "y.tsv",
+        "--qc",
+        tmp_path / "qc.tsv",
+    ]
+    code, _, err = predict(*asked, "--report", tmp_path / "y.html")
+    assert_refused(tmp_path, code, err, "12 people", "at most 10")
+    assert "sample p0" not in err
+    assert [path.name for path in tmp_path.iterdir()] == ["x.tsv"]
+    assert predict(*asked)[0] == 0
+
+
+def test_a_failure_leaves_none_of_several_files(
+    tmp_path, capsys, monkeypatch, certified, expr_tpm
+):
+    expression = write_expression(tmp_path / "x.tsv", expr_tpm)
+    asked = [capsys, certified, expression, tmp_path / "y.tsv", "--qc", tmp_path / "y_qc.tsv",
+             "--report", tmp_path / "y.html"]  # fmt: skip
+
+    def fail(*_):
+        yield np.full((4, N_GENES), np.nan, np.float32)
+        raise OSError("no space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("mtm.predictions.answers.predict_in_blocks", fail)
+        assert predict(*asked)[0] == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["x.tsv"]
+    assert predict(*asked)[0] == 0
+    assert len(list(tmp_path.iterdir())) == 4
+
+
+def test_samples_that_are_left_out_are_named(tmp_path, capsys, bundle, expr_tpm):
+    expression = write_expression(tmp_path / "x.tsv", expr_tpm)
+    names = [*SAMPLES[:2], "Person-D"]
+    sheet = "sample_id\ttissue\n" + "".join(f"{name}\tWhole Blood\n" for name in names)
+    (tmp_path / "samples.tsv").write_text(sheet)
+    code, _, err = predict(
+        capsys, bundle, expression, tmp_path / "y.tsv", "--samples", tmp_path / "samples.tsv"
+    )
+    assert code == 0, err
+    assert "1 sample is in no file of expression, and left out: 'Person-D'" in err
+    assert "2 samples of the files are not in it, and left out: 'person-d', 'person-c'" in err
+
+
+@pytest.mark.parametrize("option", ["--traits", "--samples"])
+def test_columns_that_mean_nothing_are_not_passed_over(
+    tmp_path, capsys, monkeypatch, bundle, expr_tpm, option
+):
+    monkeypatch.setattr("mtm.models.mtm.model.MTM.used_covariates", ("age", "bmi"))
+    expression, out = write_expression(tmp_path / "x.tsv", expr_tpm), tmp_path / "y.tsv"
+
+    def of(*columns):
+        rows = ["\t".join([name, *"1" * len(columns)]) for name in SAMPLES]
+        (tmp_path / "t.tsv").write_text("\n".join(["\t".join(["sample_id", *columns]), *rows]))
+        return predict(capsys, bundle, expression, out, option, tmp_path / "t.tsv", "--force")
+
+    for column, name in (("Sex", "sex"), ("BMI", "bmi"), ("Tissue", "tissue")):
+        code, _, err = of(column)
+        assert_refused(tmp_path, code, err, f"t.tsv, header: found a column '{column}'", name)
+    code, _, err = of("sex", "gender", "age_years")
+    assert code == 0, err
+    assert "t.tsv: 2 columns not used: 'gender', 'age_years'" in err
+    assert "covariates of the model that no sample has, missing for all: age, bmi\n" in err
+    code, _, err = of("age", "bmi")
+    assert (code, "not used:" in err, "missing for all" in err) == (0, False, False)
+
+
+def test_a_donor_among_covariates_is_that_of_the_sample(tmp_path, capsys, bundle, expr_tpm):
+    expression = write_expression(tmp_path / "x.tsv", expr_tpm)
+    (tmp_path / "t.tsv").write_text(
+        "sample_id\tdonor\n" + "".join(f"{name}\tsomebody\n" for name in SAMPLES)
+    )
+    code, _, err = predict(
+        capsys, bundle, expression, tmp_path / "y.tsv", "--traits", tmp_path / "t.tsv"
+    )
+    assert_refused(tmp_path, code, err, "the donor 'somebody' of sample 'person-b'", "--samples")
+
+
+@pytest.mark.parametrize("wide", [True, False])
+def test_reliable_genes_are_counted_in_the_tissues_that_are_told(
+    tmp_path, capsys, certified, certificate, expr_tpm, wide
+):
+    expression = write_expression(tmp_path / "x.tsv", expr_tpm)
+    more = ["--min-reliability", "0.6", *["--wide"] * wide]
+    n = int((certificate.expected_rho[1] >= 0.6).sum())
+    assert 0 < n < (certificate.expected_rho >= 0.6).any(0).sum()
+    code, _, err = predict(
+        capsys, certified, expression, tmp_path / "y.tsv", *more, targets=("Lung",)
+    )
+    assert code == 0, err
+    assert f"4 samples x 1 tissue, {n} genes, in" in err
+    table = pd.read_csv(tmp_path / "y.tsv", sep="\t")
+    assert len(table) == (n if wide else 4 * n)
+    assert table.notna().all(axis=None)
+    counts = sorted(int((certificate.expected_rho[t] >= 0.6).sum()) for t in (0, 1))
+    _, _, err = predict(capsys, certified, expression, tmp_path / "z.tsv", *more)
+    assert f"4 samples x 2 tissues, {counts[0]} to {counts[1]} genes a tissue, in" in err
+
+
+def test_people_of_whom_no_gene_is_known_to_be_reliable(
+    tmp_path, capsys, certified, certificate, expr_tpm
+):
+    expression, sheet = write_expression(tmp_path / "x.tsv", expr_tpm), tmp_path / "samples.tsv"
+    tissues = ["Whole Blood", "Liver", "Liver", "Liver"]
+    rows = [f"{name}\t{tissue}\n" for name, tissue in zip(SAMPLES, tissues, strict=True)]
+    sheet.write_text("sample_id\ttissue\n" + "".join(rows))
+    asked = ["predict", "--bundle", certified, "--expression", expression, "--target", "Lung",
+             "--min-reliability", "low"]  # fmt: skip
+    code, _, err = run(capsys, *asked, "--samples", sheet, "--out", tmp_path / "z.tsv")
+    assert code == 0, err
+    assert "3 people have no row" in err
+    assert "known of predictions from Whole Blood: 'person-a', 'person-d', 'person-c'" in err
+    assert set(pd.read_csv(tmp_path / "z.tsv", sep="\t")["donor"]) == {"person-b"}
+    code, _, err = run(capsys, *asked, "--source", "Liver", "--out", tmp_path / "y.tsv")
+    assert_refused(tmp_path, code, err, "--min-reliability: found samples of Liver alone")
+
+
+def test_a_form_that_was_cut_says_so(tmp_path, capsys):
+    whole, cut = tmp_path / "ridge.safetensors", tmp_path / "cut.safetensors"
+    cohort = simulated_cohort(n_genes=40)
+    model = build("ridge")
+    model.fit(Training(cohort, source=cohort.tissue_index("Whole Blood"), device="cpu"))
+    model.certificate = made_up((len(model.tissues), 40))
+    model.save(whole)
+    said = "of the model that this form was made from (2 of 23 axes are left), not measured again"
+    code, _, err = run(capsys, "export", "--shareable", whole, cut, "--rank", "2")
+    assert code == 0, err
+    assert f"accuracy, intervals and reliability in it stay those {said}" in err
+    _, out, _ = run(capsys, "info", cut)
+    assert out.count(said) == 3
+    code, _, err = run(capsys, "export", "--shareable", whole, tmp_path / "all.safetensors",
+                       "--rank", "99")  # fmt: skip
+    assert "stay those" not in err
+    assert said not in run(capsys, "info", tmp_path / "all.safetensors")[1]
 
 
 @pytest.mark.slow

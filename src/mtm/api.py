@@ -14,8 +14,8 @@ from mtm.predictions.alignment import align_to_training
 from mtm.predictions.answer_files import provenance, to_anndata
 from mtm.predictions.answers import ask, targets_for
 from mtm.predictions.gene_overlap import GeneChoice, find_genes
+from mtm.predictions.sample_tables import TISSUE_COLUMNS, check_obs_columns
 from mtm.predictions.samples import (
-    TISSUE_COLUMNS,
     NewSamples,
     checks_of,
     fill_missing,
@@ -164,6 +164,7 @@ class Model:
     ) -> NewSamples:
         """Take samples and what is known of them out of AnnData."""
         obs = adata.obs
+        check_obs_columns(self.predictor, obs, "obs", source is not None)
         table = pd.DataFrame({"sample_id": adata.obs_names.astype(str)})
         donor = pd.Series(obs["donor"] if "donor" in obs else adata.obs_names)
         for sample in adata.obs_names[donor.isna().to_numpy()][:1]:

@@ -185,7 +185,7 @@ def crowd(folder):
     """Ask for a page about eleven people."""
     write_people(folder / "crowd.tsv", GENES, new_expression(N_GENES, 11))
     return predict(bundle(folder, "certified_same_gene"), "--report", "told.html",
-                   expression="crowd.tsv")  # fmt: skip
+                   "--qc", "told_checks.tsv", expression="crowd.tsv")  # fmt: skip
 
 
 def linked_column(path):
@@ -352,6 +352,9 @@ CASES = [
     traits_row("RIN 1e300", "0 to 10", people("person-0\t1\t40\t2\t1e300")),
     traits_row("traits with a row cut short", "line 3: found 2 fields", people("person-0\t1\t40\t2\t7", "person-1\t1")),
     traits_row("traits with a field more in every row", "R wrote the table", people().replace("\t7\n", "\t7\t0\n")),
+    traits_row("traits with a column Sex", "column 'Sex'; expected sex", people().replace("sex", "Sex")),
+    traits_row("traits with a column that nobody knows", "1 column not used: 'weight'", people().replace("\trin", "\trin\tweight").replace("\t7\n", "\t7\t70\n"), "warn"),
+    traits_row("traits with another donor than the samples'", "the donor 'x' of sample 'person-0'", people().replace("\trin", "\trin\tdonor").replace("\t7\n", "\t7\tx\n")),
     traits_row("traits with a column twice", "'age' twice", people().replace("sex", "age")),
     traits_row("traits with line ends of old Macs", "old Macs", people().replace("\n", "\r")),
     traits_row("traits of 100,000 columns", "a header and no row", "sample_id\t" + "\t".join(map(str, range(100_000))) + "\n"),
@@ -370,6 +373,10 @@ CASES = [
     option("a target twice", "3 samples x 1 tissue", "--target", "Lung", "--target", "Lung", verdict="accept"),
     samples_row("a table of samples", "3 samples x 3 tissues", PEOPLE_OF_BLOOD, "accept"),
     samples_row("a table of samples, one of them of no file", "1 sample is in no file", PEOPLE_OF_BLOOD + "nobody\tx\tLung\n", "warn"),
+    samples_row("samples that the table of samples lacks", "2 samples of the files are not in it, and left out: 'person-1', 'person-2'",
+                "sample_id\tdonor\ttissue\nperson-0\tx\tWhole Blood\n", "warn"),
+    samples_row("a donor NA in the table of samples", "no donor of sample 'person-1' but the word 'NA'", PEOPLE_OF_BLOOD.replace("\ty\t", "\tNA\t")),
+    samples_row("a table of samples with a column Donor", "column 'Donor'; expected donor", PEOPLE_OF_BLOOD.replace("donor", "Donor")),
     samples_row("two samples of a person and tissue", "a second sample of donor x", PEOPLE_OF_BLOOD.replace("\ty\t", "\tx\t")),
     samples_row("a table of samples with an unknown tissue", "one of", PEOPLE_OF_BLOOD.replace(SOURCE, "Spleens", 1)),
     samples_row("a table of samples with an empty tissue", "no tissue", PEOPLE_OF_BLOOD.replace(SOURCE, "", 1)),
@@ -391,6 +398,7 @@ CASES = [
     obs_row("AnnData whose tissues are numbers", "one of", [1, 2, 3]),
     obs_row("AnnData whose tissues are another file's", "a link to", [SOURCE] * 3, change=linked_column),
     genes_row("a file of genes", "3 samples x 3 tissues, 2 genes", f"gene_id\n{GENES[1]}\n{GENES[2][:-2].lower()}.99\n".encode(), "accept"),
+    genes_row("a file of genes in quotes", "3 samples x 3 tissues, 2 genes", f'"gene_id"\n"{GENES[1]}"\n"{GENES[2]}"\n'.encode(), "accept"),
     genes_row("a file of genes, some unknown", "1 unknown to the model", f"{GENES[1]}\n\x1b[2J\n".encode(), "warn"),
     genes_row("a file of no gene", "no gene of the model", b"TP53\nBRCA1\n"),
     genes_row("an empty file of genes", "no gene of the model", b""),
@@ -398,6 +406,9 @@ CASES = [
     option("a gene of no model", "no gene of the model", "--genes", "\x1b[2J,NOPE"),
     option("genes whose names are longer than a file's", "unknown to the model", "--genes", ",".join(["G0", *map("X{}".format, range(2000))]), verdict="accept"),
     option("reliable genes of a bundle that knows none", "certified bundle", "--min-reliability", "high"),
+    Case("predict", "reliable genes of people of whom no reliability is known", "refuse",
+         lambda folder: [*sources("Lung=lung.tsv", of="certified_joint")(folder), "--min-reliability", "low"],
+         "samples of Lung alone.*predictions from Whole Blood", "--min-reliability", then=no_answer),
     option("--min-reliability 7", "--min-reliability", "--min-reliability", "7", status=2),
     option("--align harmony", "--align", "--align", "harmony", status=2),
     option("a scale of a long table", "--wide", "--scale", "log2"),

@@ -3,6 +3,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from tests.hostile.models import certificate
 
 from mtm.errors import InputError
 from mtm.models.base import Training
@@ -132,3 +133,47 @@ def test_a_card_that_no_run_makes_is_refused(bundle, change, says):
     write_bundle(bundle, header | {"card": header["card"] | change}, model.arrays())
     with pytest.raises(InputError, match=says):
         load(bundle)
+
+
+def test_checks_are_told_where_the_bundle_has_limits_alone(cohort, tmp_path):
+    model = build("same_gene")
+    model.fit(Training(cohort, source=cohort.tissue_index(SOURCE), device="cpu"))
+    model.save(tmp_path / "model.safetensors")
+    header, source = read_header(tmp_path / "model.safetensors"), model.tissues.index(SOURCE)
+    # 24 samples a tissue are too few for limits.
+    plain = told(model, header)
+    assert plain["unchecked_sources"] == [SOURCE]
+    assert in_words(plain)["checks"] == [
+        "none: no tissue it predicts from has 25 training samples"
+    ]  # fmt: skip
+    model.reference.limits[source] = 1
+    assert in_words(told(model, header))["checks"] == [
+        "of every new sample; 2% of samples like the training donors' are warned of"
+    ]
+    plain = told(model, header) | {"sources": ["Lung", SOURCE], "unchecked_sources": ["Lung"]}
+    assert in_words(plain)["checks"][0].startswith("of new samples but those of Lung; 2% of")
+    model.reference = None
+    assert in_words(told(model, header))["checks"][0].startswith("none: train it again")
+
+
+def test_figures_of_a_form_that_lacks_something_are_said_to_be_of_the_whole(bundle):
+    model, header = load(bundle), read_header(bundle)
+    model.certificate = certificate((len(model.tissues), len(model.genes)))
+    whole = "of the model that this form was made from (2 of 9 axes are left), not measured again"
+    for of_axes, expected in ((9, whole), (2, None)):
+        model.provenance.notes["shareable"] = {"axes": 2, "of_axes": of_axes, "rms_error_z": 0.2}
+        plain = told(model, header)
+        assert plain["cut"] == (expected and "2 of 9 axes are left")
+        words = in_words(plain)
+        for name in ("accuracy", "intervals", "reliability"):
+            assert (whole in words[name]) == (expected is not None)
+        assert whole not in words["checks"]
+    # What a bundle of before says, and what anybody may write there.
+    for note, said in (
+        ({"rank": 3, "of": 6, "rms_error_z": 0.09}, "not all axes are left"),
+        ({"rank": 6, "of": 6, "rms_error_z": 1e-7}, None),
+        ({"axes": [], "of_axes": {}, "rms_error_z": "x"}, None),
+        ("x", None),
+    ):
+        model.provenance.notes["shareable"] = note
+        assert told(model, header)["cut"] == said

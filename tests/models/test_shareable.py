@@ -82,6 +82,7 @@ def test_a_ridge_over_all_axes_predicts_as_over_donors(rank, tmp_path):
     # z-scores sum to 0 over the 24 donors.
     assert (told["axes"], told["error_over"]) == (23, "training donors")
     assert told["rms_error_z"] < 1e-6
+    assert (told["of_axes"], shared.cut, model.cut) == (23, "", "")
 
 
 def test_fewer_axes_change_predictions_as_the_bundle_says(tmp_path):
@@ -94,6 +95,7 @@ def test_fewer_axes_change_predictions_as_the_bundle_says(tmp_path):
         shared = model.shareable(rank, 1)
         told = shared.provenance.notes["shareable"]["rms_error_z"]
         assert shared.shared["axes"].shape == (40, rank)
+        assert shared.cut == f"{rank} of 23 axes are left"
         # Over all training samples of the source, in every tissue: here over those that have it.
         changed = np.sqrt(np.square(shared.predict(people, requests) - whole).mean())
         assert changed == pytest.approx(told, rel=0.2)
@@ -117,6 +119,7 @@ def test_coefficients_over_genes_are_cut_down_too(folder, name):
         told = shared.provenance.notes["shareable"]
         assert told["error_over"] == "independent genes"
         assert shared.shared["axes"].shape == (12, min(rank, told["axes"]))
+        assert bool(shared.cut) == (told["axes"] < told["of_axes"]) == (rank < 12)
         error = np.abs(shared.predict(people, requests) - whole).max()
         changes.append((error, told["rms_error_z"]))
     assert changes[0] > changes[1] > changes[2]
@@ -167,3 +170,10 @@ def test_nothing_that_was_learned_of_a_tissue_of_few_donors_alone_is_shared(fold
     np.testing.assert_allclose(
         model.shareable(40, 3).predict(people, other), whole.predict(people, other), atol=1e-5
     )
+
+
+def test_a_form_of_members_says_what_each_lacks(folder):
+    model = load(bundle_of(folder, "ensemble"))
+    assert model.cut == ""
+    assert model.shareable(2, 1).cut == "of member ridge 2 of 12 axes are left"
+    assert model.shareable(99, 1).cut == ""

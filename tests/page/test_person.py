@@ -1,6 +1,7 @@
 """The page about a person, as text and in a browser without a network."""
 
 import re
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -115,3 +116,33 @@ def test_no_script_runs_on_it(browser, page, tmp_path):
     assert any("Content Security Policy" in message for message in said)
     assert "ran" not in said
     context.close()
+
+
+def told_from(answers, *sources):
+    """The same answers by a certificate of other sources."""
+    answers.model.certificate = replace(answers.model.certificate, sources=sources)
+    return replace(answers)
+
+
+def test_what_is_not_known_of_a_tissue_is_left_blank_with_the_reason():
+    answers = answers_of(PEOPLE)
+    assert "not known of" not in page_of(answers)
+    text = page_of(told_from(answers, "Lung"))
+    for name in ("Liver", "Lung"):
+        why = f"not known of {name} told from Whole Blood: measured from Lung"
+        assert f'<th scope="row">{name}</th><td colspan="7">{why}</td></tr>' in text
+    assert '<td class="n">0</td>' not in text
+
+
+def test_names_keep_their_capitals():
+    text = page_of(told_from(answers_of(PEOPLE), "Whole Blood", "Lung"))
+    said = "No intervals and no reliability: the certificate is of predictions from Whole Blood"
+    assert said in text
+
+
+def test_a_cut_form_says_whose_figures_it_shows():
+    answers = answers_of(PEOPLE)
+    assert "made from" not in page_of(answers)
+    answers.model.provenance.notes["shareable"] = {"axes": 2, "of_axes": 9}
+    said = "All of this is of the model that this form was made from (2 of 9 axes are left)"
+    assert said in page_of(answers)

@@ -9,6 +9,7 @@ from mtm.errors import InputError
 from mtm.models.base import Training
 from mtm.models.certificate import Certificate
 from mtm.models.covariate_design import covariate_table
+from mtm.predictions.answer_files import provenance
 from mtm.predictions.answers import ask, speaks_of, targets_for, trust
 from mtm.predictions.gene_overlap import GeneChoice, GeneOverlap
 from mtm.predictions.samples import NewSamples, Source
@@ -190,3 +191,31 @@ def test_genes_that_are_not_reliable_are_not_told(cohort, model):
     assert not told[2:].any()
     with pytest.raises(InputError, match="at most 0.25"):
         EVERY.least(model.certificate, "0.3")
+
+
+def test_genes_that_are_reliable_elsewhere_alone_are_no_genes_of_the_answer(cohort, model):
+    model.certificate = certificate()
+    choice = EVERY.least(model.certificate, "moderate")
+    samples = samples_of(cohort, ("a", BLOOD), ("b", "Testis"))
+    answers, _ = ask(model, samples, ["Lung"], choice)
+    assert list(answers.genes.index) == list(model.genes.index[3:])
+    assert answers.n_told.tolist() == [4, 0]
+    # All genes of other tissues are reliable, and nobody is certified there.
+    with pytest.raises(InputError, match="samples of Testis alone.*predictions from Whole Blood"):
+        ask(model, samples_of(cohort, ("b", "Testis")), ["Lung"], choice)
+    model.certificate.reliability[1] = 0
+    choice = EVERY.least(model.certificate, "moderate")
+    with pytest.raises(InputError, match="no such gene of Lung.*at most 0.25 expected"):
+        ask(model, samples, ["Lung"], choice)
+
+
+def test_what_a_cut_form_is_told_to_be_worth_is_said_to_be_another_s(cohort, model):
+    model.certificate = certificate()
+    samples = samples_of(cohort, ("a", BLOOD))
+    model.provenance.notes["shareable"] = {"axes": 5, "of_axes": 5, "rms_error_z": 1e-7}
+    assert "made from" not in trust(ask(model, samples, ["Lung"], EVERY)[0])
+    model.provenance.notes["shareable"] = {"axes": 2, "of_axes": 5, "rms_error_z": 0.3}
+    answers = ask(model, samples, ["Lung"], EVERY)[0]
+    said = "of the model that this form was made from (2 of 5 axes are left), not measured again"
+    assert said in trust(answers)
+    assert provenance(model, None, ())["cut"] == "2 of 5 axes are left"

@@ -4,7 +4,12 @@ import pytest
 from people import five_donors
 
 from mtm.errors import InputError
-from mtm.predictions.gene_overlap import find_genes, match_genes, refuse_genes_as_samples
+from mtm.predictions.gene_overlap import (
+    find_genes,
+    gene_names,
+    match_genes,
+    refuse_genes_as_samples,
+)
 
 
 @pytest.fixture
@@ -57,3 +62,19 @@ def test_ids_that_differ_in_capitals_alone_stay_apart():
         assert (list(found.columns), found.ambiguous) == (columns, {})
     found = find_genes(genes, ["DL"])
     assert (list(found.columns), found.ambiguous) == ([0, 1], {"DL": ["Dl", "dl"]})
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("g.txt", 'symbol\n"SYM1"\nSYM2\n'),
+        ("g.txt", '"symbol"\n"SYM1"\n"SYM2"\n'),
+        ("g.csv", "Gene Symbol,note\nSYM1,a\nSYM2,b\n"),
+        ("g.csv", '"","Symbol"\n"1","SYM1"\n"2","SYM2"\n'),
+        ("g.tsv", "\ufeffrank\tgene_id\n# a note\n1\tSYM1\n\n2\tSYM2\t\n"),
+        ("g.txt", "SYM1\tx\nSYM2\n"),
+    ],
+)
+def test_a_file_of_genes_is_split_as_tables_are(tmp_path, name, text):
+    (tmp_path / name).write_text(text, encoding="utf-8")
+    assert gene_names(str(tmp_path / name)) == ["SYM1", "SYM2"]

@@ -7,6 +7,7 @@ from people import BLOOD, SameGene, five_donors, ids
 
 from mtm.errors import InputError
 from mtm.models.base import Training
+from mtm.predictions.sample_tables import absent_covariates, check_table_columns, unused_columns
 from mtm.predictions.samples import (
     checks_of,
     fill_missing,
@@ -32,7 +33,7 @@ def expr_tpm():
 
 def write(path, values, gene_ids, obs=None):
     gene_ids = list(gene_ids)
-    if path.suffix == ".h5ad":
+    if path.suffix.lower() == ".h5ad":
         obs = pd.DataFrame(obs or {}, index=NAMES)
         anndata.AnnData(values, obs=obs, var=pd.DataFrame(index=gene_ids)).write_h5ad(path)
     else:
@@ -76,9 +77,13 @@ def test_obs_says_donor_and_tissue(tmp_path, model, expr_tpm):
     assert [(s.tissue, s.rows.tolist()) for s in samples.sources] == [
         ("Lung", [0]), (BLOOD, [1, 2])
     ]  # fmt: skip
-    # Said in the command, it is that.
-    said = read_samples(model, [(tmp_path / "x.h5ad", BLOOD)])
+    # Said in the command, it is that; donors stay those of obs.
+    with pytest.raises(InputError, match="a second sample of donor a in Whole Blood"):
+        read_samples(model, [(tmp_path / "x.h5ad", BLOOD)])
+    obs["donor"] = ["a", "c", "b"]
+    said = read_samples(model, [(write(tmp_path / "x.h5ad", expr_tpm, ids(7), obs), BLOOD)])
     assert set(said.table["tissue"]) == {BLOOD}
+    assert list(said.table["donor"]) == ["a", "c", "b"]
 
 
 def test_a_table_says_which_samples_are_whose(tmp_path, model, expr_tpm):
@@ -133,3 +138,112 @@ def test_samples_of_unknown_donors_are_not_one_donors(tmp_path, model, expr_tpm,
     table = pd.DataFrame({"sample_id": NAMES} | obs)
     with pytest.raises(InputError, match="no donor of sample 'q'"):
         samples_of_matrix(model, expr_tpm, ids(7), table)
+
+
+@pytest.mark.parametrize("word", ["NA", "nan", "n/a", "<NA>"])
+def test_a_word_for_nothing_is_no_donor(tmp_path, model, expr_tpm, word):
+    table = pd.DataFrame(
+        {"sample_id": NAMES, "donor": ["a", word, word], "tissue": [BLOOD, BLOOD, "Lung"]}
+    )
+    path = write(tmp_path / "x.tsv", expr_tpm, ids(7))
+    for read in (
+        lambda: read_samples(model, [(path, None)], table),
+        lambda: samples_of_matrix(model, expr_tpm, ids(7), table),
+    ):
+        with pytest.raises(InputError, match=f"no donor of sample 'q' but the word '{word}'"):
+            read()
+    # A sample of this name that nobody gave a donor is somebody's.
+    alone = pd.DataFrame({"sample_id": ["p", "q", word], "tissue": BLOOD})
+    alone["donor"] = alone["sample_id"]
+    samples = samples_of_matrix(model, expr_tpm, ids(7), alone)
+    assert list(samples.table["donor"]) == ["p", "q", word]
+
+
+class WithAge(SameGene):
+    used_covariates = ("sex", "age")
+
+
+def aged():
+    fitted = WithAge()
+    fitted.fit(Training(five_donors(), source=3))
+    return fitted
+
+
+@pytest.mark.parametrize("said", [True, False])
+def test_obs_says_covariates_whether_or_not_the_tissue_is_said(tmp_path, expr_tpm, said):
+    obs = {"sex": ["M", "female", ""], "age": [30.0, np.nan, 50.5], "site": ["x", "y", "z"]}
+    obs |= {} if said else {"tissue": [BLOOD] * 3}
+    path = write(tmp_path / "x.H5AD", expr_tpm, ids(7), obs)
+    samples = read_samples(aged(), [(path, BLOOD if said else None)])
+    assert list(samples.table.columns.difference(["sample_id", "donor", "tissue"])) == [
+        "age", "sex"
+    ]  # fmt: skip
+    np.testing.assert_array_equal(samples.table["sex"], [1, 2, np.nan])
+    np.testing.assert_array_equal(samples.table["age"], [30, np.nan, 50.5])
+    # A table beside it adds what it lacks, and does not contradict it.
+    traits = pd.DataFrame({"sex": [1, np.nan, 2], "age": [30, 40, 50.5]}, index=NAMES)
+    both = with_traits(samples, traits, "traits.tsv").table
+    np.testing.assert_array_equal(both["sex"], [1, 2, 2])
+    np.testing.assert_array_equal(both["age"], [30, 40, 50.5])
+    says = r"traits.tsv: found age '31' of sample 'p', which is '30' in obs"
+    with pytest.raises(InputError, match=says):
+        with_traits(samples, traits.assign(age=31), "traits.tsv")
+    sheet = pd.DataFrame({"sample_id": NAMES, "sex": [1, 2, 1]}).assign(tissue=BLOOD)
+    kept = read_samples(aged(), [(path, None)], sheet).table
+    np.testing.assert_array_equal(kept["sex"], [1, 2, 1])
+    np.testing.assert_array_equal(kept["age"], [30, np.nan, 50.5])
+    with pytest.raises(InputError, match="found sex '2' of sample 'p', which is '1' in obs"):
+        read_samples(aged(), [(path, None)], sheet.assign(sex=2))
+    write(tmp_path / "x.H5AD", expr_tpm, ids(7), {"age": ["30", "487", "50"]})
+    with pytest.raises(InputError, match=r"x\.H5AD, obs, row 2, column age of q: found '487'"):
+        read_samples(aged(), [(path, BLOOD)])
+
+
+def test_columns_in_other_capitals_mean_nothing_and_are_refused(tmp_path, expr_tpm):
+    for column, name in (("Sex", "sex"), ("AGE", "age"), ("Donor", "donor"), ("Rin", "rin")):
+        with pytest.raises(
+            InputError, match=f"x.tsv, header: found a column '{column}'; .* {name}"
+        ):
+            check_table_columns(aged(), ["sample_id", column], "x.tsv")
+    check_table_columns(aged(), ["sample_id", "sex", "Sex", "gender"], "x.tsv")
+    for obs, name in (({"Age": [1, 2, 3]}, "Age"), ({"Donor": NAMES}, "Donor")):
+        path = write(tmp_path / "x.h5ad", expr_tpm, ids(7), obs)
+        with pytest.raises(InputError, match=f"x.h5ad, obs, header: found a column '{name}'"):
+            read_samples(aged(), [(path, BLOOD)])
+    # Of what this model looks at alone.
+    path = write(tmp_path / "x.h5ad", expr_tpm, ids(7), {"Tissue": NAMES, "RIN": [7, 8, 9]})
+    assert len(read_samples(aged(), [(path, BLOOD)]).table) == 3
+    with pytest.raises(InputError, match="found a column 'Tissue'; expected tissue"):
+        read_samples(aged(), [(path, None)])
+
+
+def test_what_becomes_of_columns():
+    table = pd.DataFrame({"sample_id": NAMES, "sex": [1, 2, np.nan], "age": np.nan, "rin": 7})
+    assert absent_covariates(aged(), table) == ["age"]
+    assert unused_columns(aged(), table) == ["rin"]
+    assert unused_columns(aged(), ["donor", "gender", "age_years", ""]) == ["gender", "age_years"]
+
+
+def test_donors_and_tissues_beside_covariates_are_those_of_the_samples(tmp_path, model, expr_tpm):
+    path = write(tmp_path / "x.tsv", expr_tpm, ids(7))
+    samples = read_samples(model, [(path, BLOOD)])
+    traits = pd.DataFrame({"age": 40, "donor": NAMES, "tissue": "whole_blood"}, index=NAMES)
+    assert list(with_traits(samples, traits).table["donor"]) == NAMES
+    for column, says in (("donor", "the donor 'x' of sample 'p'"), ("tissue", "the tissue 'x'")):
+        with pytest.raises(InputError, match=f"{says}.*--samples"):
+            with_traits(samples, traits.assign(**{column: "x"}))
+
+
+def test_a_tissue_said_twice_may_be_called_by_two_names(tmp_path, model, expr_tpm):
+    path = write(tmp_path / "x.tsv", expr_tpm, ids(7))
+    table = pd.DataFrame({"sample_id": NAMES, "tissue": ["whole blood", "WHLBLD", np.nan]})
+    samples = read_samples(model, [(path, "Whole_Blood")], table)
+    assert set(samples.table["tissue"]) == {BLOOD}
+    with pytest.raises(InputError, match="tissue 'Lung' beside --source 'Whole Blood'"):
+        read_samples(model, [(path, BLOOD)], table.assign(tissue="Lung"))
+
+
+def test_samples_that_the_table_lacks_are_named(tmp_path, model, expr_tpm):
+    path = write(tmp_path / "x.tsv", expr_tpm, ids(7))
+    table = pd.DataFrame({"sample_id": ["q", "P"], "tissue": BLOOD})
+    assert read_samples(model, [(path, None)], table).left_out == ("p", "r")

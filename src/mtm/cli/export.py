@@ -58,6 +58,7 @@ def run(options: argparse.Namespace) -> None:
     """Run ``mtm export``."""
     from mtm.io import require_file
     from mtm.models.card import holds
+    from mtm.models.cut import of_the_whole
     from mtm.models.registry import load
 
     require_file(options.bundle, "a model bundle (.safetensors)")
@@ -69,3 +70,5 @@ def run(options: argparse.Namespace) -> None:
         raise error.within(options.bundle) from error
     shared.save(options.out)
     say(f"{options.out}: {holds(shared)}; docs/sharing.md says what that tells of them")
+    if shared.cut and (shared.certificate or shared.card):
+        say(f"accuracy, intervals and reliability in it stay those {of_the_whole(shared.cut)}")

@@ -211,7 +211,8 @@ def _files(options: argparse.Namespace) -> list[tuple[Path, str | None]]:
             found = f"{len(options.source)} tissues of one file"
             hint = "Give --source TISSUE=FILE for each in place of --expression, or --samples."
             raise InputError("--source", found, "one", hint)
-        if not options.source and not options.samples and options.expression.suffix != ".h5ad":
+        h5ad = options.expression.suffix.lower() == ".h5ad"
+        if not options.source and not options.samples and not h5ad:
             hint = 'Say --source "Whole Blood", or give a table as --samples.'
             raise InputError(options.expression, "no tissue of its samples", "their tissue", hint)
         return [(options.expression, options.source[0] if options.source else None)]

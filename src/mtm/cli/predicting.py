@@ -2,7 +2,6 @@
 
 import argparse
 import time
-from contextlib import suppress
 from pathlib import Path
 
 import pandas as pd
@@ -12,7 +11,7 @@ from mtm.cohort.delimited import text_table
 from mtm.cohort.fields import check_traits
 from mtm.cohort.scaling import OWN_VALUES_TEXT
 from mtm.errors import InputError, numbered, shown
-from mtm.io import atomic_path, write_tsv
+from mtm.io import replaced_together, write_tsv
 from mtm.models.base import Predictor
 from mtm.models.donors import DonorsKey
 from mtm.models.registry import load
@@ -22,6 +21,14 @@ from mtm.predictions.answers import ALL, Answers, ask, targets_for, trust
 from mtm.predictions.checks import WARNED, in_words
 from mtm.predictions.gene_overlap import GeneChoice, find_genes, gene_names
 from mtm.predictions.new_people import check_scale, tissue_called
+from mtm.predictions.sample_tables import (
+    SAMPLE_COLUMNS,
+    absent_covariates,
+    check_table_columns,
+    first_names,
+    unused_columns,
+    with_numbers,
+)
 from mtm.predictions.samples import (
     NewSamples,
     checks_of,
@@ -33,8 +40,6 @@ from mtm.predictions.samples import (
 from mtm.vocabulary import COVARIATES
 
 MOST_NAMED = 10
-# Columns of a table of samples that stay text, whatever it looks like.
-NAMES = ("sample_id", "donor", "tissue")
 
 
 def predict(options: argparse.Namespace, files: list[tuple[Path, str | None]]) -> int:
@@ -58,9 +63,16 @@ def predict(options: argparse.Namespace, files: list[tuple[Path, str | None]]) -
     _say_of_fold(model.provenance.fold)
     samples = _read(options, model, files)
     targets = targets_for(model, samples, options.target)
-    checks = _check(options, model, samples)
+    answers, silent = ask(model, samples, targets, choice)
+    if options.report is not None:
+        _demand_few(answers)
+    checks = checks_of(model, samples)
+    for line in in_words(checks):
+        say(line)
     warned = int((checks["status"] == WARNED).sum())
     if warned and options.strict:
+        if options.qc is not None:
+            _write_checks(checks, options.qc)
         of_all = f"{warned} of {numbered(len(checks), 'sample')}"
         say(f"{of_all} with a warning: nothing predicted (--strict)")
         return 2
@@ -69,34 +81,23 @@ def predict(options: argparse.Namespace, files: list[tuple[Path, str | None]]) -
         say(str(done))
     filled = fill_missing(model, samples)
     _say_missing(model, samples, filled)
-    answers, silent = ask(model, samples, targets, choice)
     _say_unused(model, samples, silent)
+    _say_unreliable(answers, options.min_reliability)
     said = provenance(
         model, options.bundle, moved, inputs=[path.name for path, _ in files],
         genes_set_to_training_mean=filled, samples_with_a_warning=warned,
     )  # fmt: skip
     try:
-        page = None if options.report is None else _page(answers, said, moved, checks)
-        _write(options, answers, said)
+        _write(options, answers, said, moved, checks)
     except InputError as error:
         raise _of_traits(error, options.traits or options.samples) from error
-    if page is not None:
-        with atomic_path(options.report) as temporary:
-            temporary.write_text(page, encoding="utf-8")
-        people = numbered(answers.rows["donor"].nunique(), "person", "people")
-        say(f"{options.report}: a page about {people}")
     return 0
 
 
-def _check(options: argparse.Namespace, model: Predictor, samples: NewSamples) -> pd.DataFrame:
-    """Say of each sample whether it is like the training donors'."""
-    table = checks_of(model, samples)
-    for line in in_words(table):
-        say(line)
-    if options.qc is not None:
-        numbers = table.select_dtypes("number").columns
-        write_tsv(table.assign(**table[numbers].map("{:.6g}".format)), options.qc)
-    return table
+def _write_checks(checks: pd.DataFrame, path: Path) -> None:
+    """Write the checks of all samples."""
+    numbers = checks.select_dtypes("number").columns
+    write_tsv(checks.assign(**checks[numbers].map("{:.6g}".format)), path)
 
 
 def _say_of_donors(model: Predictor, key: Path | None) -> None:
@@ -139,8 +140,8 @@ def _read(
     options: argparse.Namespace, model: Predictor, files: list[tuple[Path, str | None]]
 ) -> NewSamples:
     """Read the samples and say what they are."""
-    traits = _read_traits(options.traits)
-    table = _read_traits(options.samples)
+    traits = _read_traits(options.traits, model)
+    table = _read_traits(options.samples, model)
     if table is not None:
         table = table.reset_index()
     samples = read_samples(
@@ -157,17 +158,31 @@ def _read(
         if source.where not in said:
             say(str(source.overlap))
         said.add(source.where)
-    if table is not None and len(table) > len(samples.table):
-        absent = len(table) - len(samples.table)
-        are = "is" if absent == 1 else "are"
-        say(
-            f"{options.samples}: {numbered(absent, 'sample')} {are} in no file of expression, and "
-            "left out"
-        )
+    if table is not None:
+        _say_left_out(samples, table, options.samples)
+    for path, given in ((options.traits, traits), (options.samples, table)):
+        if given is not None and (unused := unused_columns(model, given)):
+            of = numbered(len(unused), "column")
+            say(f"{path}: {of} not used: {first_names(unused, MOST_NAMED)}")
+    if absent := absent_covariates(model, samples.table):
+        say(f"covariates of the model that no sample has, missing for all: {', '.join(absent)}")
     if len(counted(samples)) > 1:
         people = numbered(samples.table["donor"].nunique(), "person", "people")
         say(f"{people} with {numbered(len(samples.table), 'sample')}")
     return samples
+
+
+def _say_left_out(samples: NewSamples, table: pd.DataFrame, path: Path) -> None:
+    """Say which samples are in the table of samples alone, and which are not in it."""
+    known = set(samples.table["sample_id"])
+    absent = [name for name in table["sample_id"] if name not in known]
+    for names, of, where in (
+        (absent, "", "in no file of expression"), (samples.left_out, " of the files", "not in it"),
+    ):  # fmt: skip
+        if names:
+            are = "is" if len(names) == 1 else "are"
+            left_out = f"{numbered(len(names), 'sample')}{of} {are} {where}, and left out"
+            say(f"{path}: {left_out}: {first_names(names, MOST_NAMED)}")
 
 
 def _say_missing(model: Predictor, samples: NewSamples, filled: int) -> None:
@@ -203,16 +218,47 @@ def _say_unused(model: Predictor, samples: NewSamples, silent: list[str]) -> Non
         say(f"{len(silent)} {have} no sample to predict from: {names}{more}")
 
 
-def _write(options: argparse.Namespace, answers: Answers, said: dict) -> None:
-    """Write what was asked for, and say what it is."""
+def _say_unreliable(answers: Answers, least: str | None) -> None:
+    """Say which tissues and people have no gene that is reliable enough."""
+    if least is None:
+        return
+    rows = answers.rows.assign(n=answers.n_told)
+    most = rows[answers.certified].groupby("target", sort=False)["n"].max()
+    for target in most.index[most == 0]:
+        say(f"--min-reliability: no gene of {target} is expected to reach {least}")
+    most = rows.groupby("donor", sort=False)["n"].max()
+    if without := list(most.index[most == 0]):
+        have = "person has" if len(without) == 1 else "people have"
+        spoken = ", ".join(answers.model.certificate.sources)
+        say(
+            f"--min-reliability: {len(without)} {have} no row, as reliability is known of "
+            f"predictions from {spoken}: {first_names(without, MOST_NAMED)}"
+        )
+
+
+def _write(
+    options: argparse.Namespace,
+    answers: Answers,
+    said: dict,
+    moved: tuple[Moved, ...],
+    checks: pd.DataFrame,
+) -> None:
+    """Write what was asked for, all of it or nothing, and say what it is."""
     start, n_rows = time.monotonic(), len(answers.rows)
     default = "tpm" if answers.in_tpm else "own"
     wide = (options.scale or default) if options.wide else None
     if wide is not None:
         check_scale(answers.model, wide)
-    write_answers(
-        options.out, answers, said, wide=wide, progress=progress(n_rows, "people x tissues")
-    )
+    wanted = [options.out, options.report, options.qc]
+    with replaced_together([path for path in wanted if path is not None]) as temporary:
+        out, *others = temporary
+        if options.report is not None:
+            page = _page(answers, said, moved, checks)
+            others.pop(0).write_text(page, encoding="utf-8")
+        if options.qc is not None:
+            _write_checks(checks, others.pop(0))
+        told = progress(n_rows, "people x tissues")
+        write_answers(out, answers, said, wide=wide, progress=told)
     seconds = time.monotonic() - start
     people, used = answers.rows["donor"].nunique(), answers.inputs.n_samples
     who = numbered(used, "sample")
@@ -221,10 +267,27 @@ def _write(options: argparse.Namespace, answers: Answers, said: dict) -> None:
     rate = f", {n_rows / seconds:,.0f} a second" if seconds > 5 else ""
     say(
         f"{options.out}: {who} x {numbered(len(answers.targets), 'tissue')}, "
-        f"{numbered(len(answers.genes), 'gene')}, in "
+        f"{_n_genes(answers)}, in "
         f"{duration(seconds).removeprefix('about ')}{rate}"
     )
     say(trust(answers))
+    if options.report is not None:
+        say(f"{options.report}: a page about {numbered(people, 'person', 'people')}")
+
+
+def _n_genes(answers: Answers) -> str:
+    """Say how many genes are told, in a tissue where they differ."""
+    counts = answers.n_told[answers.n_told > 0]
+    if counts.min() < counts.max():
+        return f"{counts.min()} to {counts.max()} genes a tissue"
+    return numbered(int(counts.max()), "gene")
+
+
+def _demand_few(answers: Answers) -> None:
+    """Refuse a page about a crowd before anything is computed."""
+    from mtm.page.person import demand_few
+
+    demand_few(answers.rows["donor"].nunique())
 
 
 def _page(answers: Answers, said: dict, moved: tuple[Moved, ...], checks: pd.DataFrame) -> str:
@@ -234,18 +297,17 @@ def _page(answers: Answers, said: dict, moved: tuple[Moved, ...], checks: pd.Dat
     return build_person_page(answers, said, [f"{done}." for done in moved], checks)
 
 
-def _read_traits(path: Path | None) -> pd.DataFrame | None:
+def _read_traits(path: Path | None, model: Predictor) -> pd.DataFrame | None:
     """Read covariates of new samples, which must be what people can have."""
     if path is None:
         return None
     table = text_table(path, ["sample_id"], "Name the column of samples so.")
-    for name in NAMES:
+    check_table_columns(model, table, path)
+    for name in SAMPLE_COLUMNS:
         if name in table and table[name].isna().any():
             row = int(table[name].isna().to_numpy().argmax()) + 1
             raise InputError(f"{path}, row {row}", f"no {name}", "one in every row")
-    for name in table.columns.difference(NAMES):
-        with suppress(ValueError):
-            table[name] = pd.to_numeric(table[name])
+    table = with_numbers(table, table.columns.difference(SAMPLE_COLUMNS))
     return check_traits(table.set_index("sample_id"), path)
 
 

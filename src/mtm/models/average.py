@@ -52,6 +52,18 @@ class Average(Predictor):
         return total / len(self.members)
 
     @property
+    def used_covariates(self) -> tuple[str, ...]:
+        """Those of all members."""
+        names = (name for member in self.members.values() for name in member.used_covariates)
+        return tuple(dict.fromkeys(names))
+
+    @property
+    def cut(self) -> str:
+        """What was cut away of the members."""
+        parts = {name: member.cut for name, member in self.members.items()}
+        return "; ".join(f"of member {name} {part}" for name, part in parts.items() if part)
+
+    @property
     def several_sources(self) -> bool:
         """Whether every member takes several samples of a donor."""
         return all(member.several_sources for member in self.members.values())

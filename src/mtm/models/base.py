@@ -16,6 +16,7 @@ from mtm.cohort.scaling import TissueScaler
 from mtm.errors import InputError, shown
 from mtm.models.bundle import write_bundle
 from mtm.models.certificate import PREFIX, Certificate
+from mtm.models.cut import what_is_cut
 from mtm.models.donors import DonorsKey, TrainingDonors
 from mtm.models.header import CardHeader
 from mtm.models.layout import Layout, check_scaler, individual_arrays, summary
@@ -210,6 +211,16 @@ class Predictor(ABC):
     def own_sd(self) -> bool:
         """Whether `predict_sd` gives anything."""
         return self.parameters.own_sd
+
+    @property
+    def used_covariates(self) -> tuple[str, ...]:
+        """Covariates of donors and samples that predictions are made of."""
+        return ()
+
+    @property
+    def cut(self) -> str:
+        """What this form for others lacks of the model it was made from; empty where nothing."""
+        return what_is_cut(self.provenance.notes)
 
     def fit(self, training: Training) -> pd.DataFrame:
         """Fit on training donors; return the training table (one row an epoch or evaluation)."""

@@ -7,7 +7,9 @@ import pandas as pd
 
 from mtm.errors import shown
 from mtm.models.base import Predictor
+from mtm.models.cut import of_the_whole
 from mtm.models.header import CardHeader, TargetAccuracy
+from mtm.models.reference import FEWEST_SAMPLES
 from mtm.settings.model_card import ModelCard
 from mtm.vocabulary import HEADLINE, MEAN_OF_TISSUES
 
@@ -92,7 +94,7 @@ def told(model: Predictor, header: dict) -> dict:
     -------
     dict
         For JSON: identity, cohort and donors, tissues with samples, sources, accuracy by target,
-        calibration, checks, licence, citation, versions, parameters.
+        calibration, what was cut away, checks, licence, citation, versions, parameters.
     """
     provenance, known = model.provenance, model.certificate
     counts = None if model.reference is None else model.reference.n_samples.tolist()
@@ -102,6 +104,7 @@ def told(model: Predictor, header: dict) -> dict:
         if not np.isnan(row).all()
     ]
     card = model.card or CardHeader()
+    sources = trained if model.several_sources else [model.provenance.source]
     return {
         "model": provenance.name or model.name,
         "class": model.name,
@@ -119,19 +122,29 @@ def told(model: Predictor, header: dict) -> dict:
             for i, name in enumerate(model.tissues)
         ],
         "scale": model.scale,
-        "sources": trained if model.several_sources else [provenance.source],
+        "sources": sources,
         "several_sources": model.several_sources,
         "certified_sources": None if known is None else list(known.sources),
         "interval_level": card.level,
         "accuracy": [row.model_dump() for row in accuracy_of(model)],
         "reliability": None if known is None else known.in_words(),
+        "cut": model.cut or None,
         "expected_false_alarms": model.reference and model.reference.false_alarms,
+        "unchecked_sources": _unchecked(model, sources),
         "licence": card.licence or None,
         "citation": card.citation or None,
         "versions": header["versions"],
         "parameters": header["parameters"],
         "notes": provenance.notes,
     }
+
+
+def _unchecked(model: Predictor, sources: Sequence[str]) -> list[str]:
+    """Names of the tissues whose new samples are held against nothing: of few training samples."""
+    if model.reference is None:
+        return list(sources)
+    without = np.isnan(model.reference.limits).all(1)
+    return [name for name in sources if without[model.tissues.index(name)]]
 
 
 def holds(model: Predictor) -> str:
@@ -178,7 +191,8 @@ def in_words(card: dict) -> dict[str, list[str]]:
         for t in card["tissues"]
     ]
     several = "any, several at once: " if card["several_sources"] else ""
-    false_alarms = card["expected_false_alarms"]
+    known = card["reliability"] or {"certificate": "none"}
+    whole = [of_the_whole(card["cut"])] if card["cut"] else []
     return {
         "model": [f"{card['model']}{made_of}"],
         "cohort": [card["cohort"] or "not recorded"],
@@ -188,19 +202,23 @@ def in_words(card: dict) -> dict[str, list[str]]:
         "genes": [f"{card['n_genes']} ({', '.join(card['first_genes'])}, ...)"],
         "scale": [card["scale"]],
         "sources": [several + "; ".join(card["sources"])],
-        "accuracy": _accuracy_words(card),
-        **{
-            name: [text] for name, text in (card["reliability"] or {"certificate": "none"}).items()
-        },
-        "checks": [
-            "none: train it again for limits of new samples"
-            if false_alarms is None
-            else f"of every new sample; {false_alarms:.0%} of samples like the training donors' "
-            "are warned of"
-        ],
+        "accuracy": whole * bool(card["accuracy"]) + _accuracy_words(card),
+        **{name: [text, *whole * bool(card["reliability"])] for name, text in known.items()},
+        "checks": [_check_words(card)],
         "licence": [card["licence"] or NOT_STATED],
         "citation": [card["citation"] or NOT_STATED],
     }
+
+
+def _check_words(card: dict) -> str:
+    """Say which new samples are held against the training donors'."""
+    false_alarms, without = card["expected_false_alarms"], card["unchecked_sources"]
+    if false_alarms is None:
+        return "none: train it again for limits of new samples"
+    if len(without) == len(card["sources"]):
+        return f"none: no tissue it predicts from has {FEWEST_SAMPLES} training samples"
+    of = f"new samples but those of {'; '.join(without)}" if without else "every new sample"
+    return f"of {of}; {false_alarms:.0%} of samples like the training donors' are warned of"
 
 
 def _accuracy_words(card: dict) -> list[str]:

@@ -9,6 +9,7 @@ import pandas as pd
 from mtm.cohort.cohort import Cohort
 from mtm.errors import InputError
 from mtm.models.base import Predictor, Requests, Training
+from mtm.models.covariate_design import CovariateDesign
 from mtm.models.layout import TISSUE, Layout, check_size
 
 
@@ -139,6 +140,13 @@ class PerTissuePredictor(Predictor):
                     self.fits[target], features[position[wanted]]
                 )
         return result
+
+    @property
+    def used_covariates(self) -> tuple[str, ...]:
+        """Those of the design, where the model has one."""
+        if "design" not in self.shared:
+            return ()
+        return tuple(CovariateDesign.from_array(self.shared["design"]).covariates)
 
     def state(self) -> dict[str, np.ndarray]:
         """Arrays shared by all tissues, and those of each fitted tissue."""

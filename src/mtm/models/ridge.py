@@ -11,6 +11,7 @@ from mtm.cohort.cohort import Cohort
 from mtm.errors import InputError, shown
 from mtm.models.base import Training
 from mtm.models.covariate_design import DESIGN, CovariateDesign, covariate_table
+from mtm.models.cut import SHAREABLE
 from mtm.models.device import choose_device
 from mtm.models.layout import TISSUE, Layout, check_size, individual_level, summary
 from mtm.models.per_tissue import PerTissuePredictor, TissuePairs
@@ -123,7 +124,7 @@ class Ridge(PerTissuePredictor):
         model, squares = copy(self), []
         # Axes and what they change are of the tissues that stay.
         model.forget(np.flatnonzero(self.few_samples(fewest)))
-        axes, cut = model._cut_people(rank) if by_people else model._cut_coefficients(rank)
+        of_axes, axes, cut = (model._cut_people if by_people else model._cut_coefficients)(rank)
         kept = model.fits
         model.shared = {"design": self.shared["design"], "axes": axes.astype(np.float32)}
         model.fits = {}
@@ -135,19 +136,21 @@ class Ridge(PerTissuePredictor):
             model.fits[target] = rest | {"coef": coef.astype(np.float32)}
         told = {
             "axes": axes.shape[1],
+            "of_axes": of_axes,
             "rms_error_z": float(np.sqrt(np.mean(squares))) if squares else 0.0,
             "error_over": "training donors" if by_people else "independent genes",
         }
-        notes = self.provenance.notes | {"shareable": told}
+        notes = self.provenance.notes | {SHAREABLE: told}
         model.provenance = replace(self.provenance, notes=notes)
         return super(Ridge, model).shareable(rank, fewest)
 
-    def _cut_people(self, rank: int) -> tuple[np.ndarray, Cut]:
-        """Take the first right singular vectors of the training donors' z-scores."""
+    def _cut_people(self, rank: int) -> tuple[int, np.ndarray, Cut]:
+        """Take the first right singular vectors of the training donors' z-scores, of how many."""
         source = self.shared["source"].astype(np.float64)
         kernel = source @ source.T
         values, vectors = np.linalg.eigh(kernel)
-        kept = np.flatnonzero(values > 1e-9 * values[-1])[::-1][:rank]
+        all_axes = np.flatnonzero(values > 1e-9 * values[-1])[::-1]
+        kept = all_axes[:rank]
         scores = vectors[:, kept] * np.sqrt(values[kept])
 
         def cut(fit: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
@@ -155,24 +158,25 @@ class Ridge(PerTissuePredictor):
             coef = scores[place].T @ dual
             return coef, kernel[:, place] @ dual - scores @ coef
 
-        return source.T @ (scores / values[kept]), cut
+        return len(all_axes), source.T @ (scores / values[kept]), cut
 
-    def _cut_coefficients(self, rank: int) -> tuple[np.ndarray, Cut]:
-        """Take the first left singular vectors of the coefficients of all tissues."""
+    def _cut_coefficients(self, rank: int) -> tuple[int, np.ndarray, Cut]:
+        """Take the first left singular vectors of all tissues' coefficients, of how many."""
         n_genes = len(self.genes)
         gram = np.zeros((n_genes, n_genes))
         for fit in self.fits.values():
             whole = fit["coef"].astype(np.float64) @ fit.get("directions", np.eye(n_genes))
             gram += whole @ whole.T
         values, vectors = np.linalg.eigh(gram)
-        axes = vectors[:, np.flatnonzero(values > 1e-9 * values[-1])[::-1][:rank]]
+        all_axes = np.flatnonzero(values > 1e-9 * values[-1])[::-1]
+        axes = vectors[:, all_axes[:rank]]
 
         def cut(fit: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
             coef = axes.T @ fit["coef"]
             # Summed over genes of the source, whose z-scores have mean square 1.
             return coef, (fit["coef"] - axes @ coef) * np.sqrt(n_genes)
 
-        return axes, cut
+        return len(all_axes), axes, cut
 
     def _shared_layout(self) -> Layout:
         n_genes = len(self.genes)

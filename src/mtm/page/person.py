@@ -8,6 +8,7 @@ import pandas as pd
 
 from mtm.errors import InputError
 from mtm.models.card import accuracy_of
+from mtm.models.cut import of_the_whole
 from mtm.models.header import TargetAccuracy
 from mtm.page.parts import rendered
 from mtm.page.words import between, count, listed, number
@@ -33,6 +34,7 @@ class _Told:
     source: str
     genes: list[dict]
     n_reliable: int
+    certified: bool
 
 
 def demand_few(n_people: int) -> None:
@@ -82,8 +84,8 @@ def build_person_page(
         sources=listed(_sources(answers)),
         people=people,
         tissues=_tissues(answers),
-        certified=bool(answers.certified.any()),
         trust=trust(answers),
+        whole=of_the_whole(answers.model.cut),
         notes=notes,
         checks=[] if checks is None else checks.fillna("").to_dict("records"),
         said=said,
@@ -105,12 +107,16 @@ def _tissues(answers: Answers) -> list[dict]:
     _, classes = answers.reliability(answers.targets)
     rows = []
     for place, name in enumerate(answers.targets):
+        if unknown := _not_measured(answers, name):
+            rows.append({"name": name, "unknown": unknown, "order": -1})
+            continue
         counts = [int((classes[place] == code).sum()) for code in range(len(RELIABILITY))]
         row = measured.get(name, TargetAccuracy(target=name, n_samples=0, n_genes=0))
         limits = between(row.ci_low, row.ci_high)
         rows.append(
             {
                 "name": name,
+                "unknown": "",
                 "n": count(row.n_samples),
                 "rho": number(row.rho) + (f" ({limits})" if limits else ""),
                 "covariates": number(row.covariates_rho),
@@ -121,12 +127,23 @@ def _tissues(answers: Answers) -> list[dict]:
     return sorted(rows, key=lambda row: -row["order"])
 
 
+def _not_measured(answers: Answers, target: str) -> str:
+    """Say why nothing is known of how well a target is told; empty where something is."""
+    known, mine = answers.model.certificate, (answers.rows["target"] == target).to_numpy()
+    if known is None or answers.certified[mine].any():
+        return ""
+    told = answers.rows["source"][mine].str.replace(";", " and ").unique()
+    measured = " and ".join(known.sources)
+    return f"not known of {target} told from {' or '.join(told[:3])}: measured from {measured}"
+
+
 def _of_block(answers: Answers, block: Block) -> Iterator[tuple[str, _Told]]:
     """Yield the genes of each person and tissue that stand out among reliable ones."""
     genes = answers.genes
     for place, row in enumerate(answers.rows.iloc[block.part].itertuples()):
         rho, classes = (values[0] for values in answers.reliability([row.target]))
-        reliable = (classes >= RELIABLE) & answers.certified[block.part.start + place]
+        certified = bool(answers.certified[block.part.start + place])
+        reliable = (classes >= RELIABLE) & certified
         size = np.where(reliable & ~np.isnan(block.z[place]), np.abs(block.z[place]), -1)
         first = np.argsort(-size, kind="stable")[:MOST_GENES]
         shown = [
@@ -141,7 +158,7 @@ def _of_block(answers: Answers, block: Block) -> Iterator[tuple[str, _Told]]:
             }
             for g in first[size[first] >= 0]
         ]
-        yield row.donor, _Told(row.target, row.source, shown, int(reliable.sum()))
+        yield row.donor, _Told(row.target, row.source, shown, int(reliable.sum()), certified)
 
 
 def _with_interval(block: Block, row: int, gene: int, scale: str, digits: int) -> str:

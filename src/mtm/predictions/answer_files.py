@@ -63,6 +63,7 @@ def provenance(
         Further entries.
     """
     digest = "" if bundle is None else _digest(bundle)
+    more = {"cut": model.cut} | more if model.cut else more
     names = ("numpy", "anndata")
     return {
         "bundle": "" if bundle is None else bundle.name,

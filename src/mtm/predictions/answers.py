@@ -1,7 +1,7 @@
 """What a model says of new people: who is told which tissue from what, and how far to trust it."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -13,10 +13,12 @@ from mtm.cohort.tables import SAMPLE_COVARIATES
 from mtm.errors import InputError
 from mtm.models.base import Predictor, Requests
 from mtm.models.certificate import Certificate
+from mtm.models.cut import of_the_whole
 from mtm.models.requests import predict_in_blocks
 from mtm.predictions.gene_overlap import GeneChoice
 from mtm.predictions.new_people import targets_of, tissue_called, tissue_of
-from mtm.predictions.samples import SAMPLE_COLUMNS, NewSamples, let_go
+from mtm.predictions.sample_tables import SAMPLE_COLUMNS
+from mtm.predictions.samples import NewSamples, let_go
 from mtm.vocabulary import RELIABILITY
 
 # Values of one kind that are held at a time.
@@ -105,6 +107,39 @@ class Answers:
     def certificate(self) -> Certificate | None:
         """What is known of the reliability of these predictions; None where nothing is."""
         return self.model.certificate if self.certified.any() else None
+
+    @property
+    def n_told(self) -> np.ndarray:
+        """How many genes are told in each row, ``(n_rows,)``."""
+        if self.choice.shown is None:
+            return np.full(len(self.rows), len(self.choice.columns))
+        of_tissue = self.choice.shown[:, self.choice.columns].sum(1)
+        return np.where(self.certified, of_tissue[self.requests.target], 0)
+
+    def of_reliable(self) -> "Answers":
+        """Leave genes that the choice shows nowhere out of what is told.
+
+        Raises
+        ------
+        InputError
+            None is left, as the certificate speaks of nobody's samples or of no such gene.
+        """
+        asked = "--min-reliability"
+        if not self.certified.any():
+            found = f"samples of {', '.join(self.rows['source'].unique()[:5])} alone"
+            expected = "people of whose predictions reliability is known"
+            raise InputError(asked, found, expected, f"There are {trust(self)}.")
+        told = np.unique(self.requests.target[self.certified])
+        reliable = self.choice.shown[np.ix_(told, self.choice.columns)].any(0)
+        if not reliable.any():
+            rho = self.certificate.expected_rho[np.ix_(told, self.choice.columns)]
+            most = f", at most {np.nanmax(rho):.2f} expected" * bool(np.isfinite(rho).any())
+            names = ", ".join(self.model.tissues[i] for i in told[:5])
+            raise InputError(
+                asked, f"no such gene of {names}", f"what some gene of them reaches{most}"
+            )
+        columns = self.choice.columns[reliable]
+        return replace(self, choice=replace(self.choice, columns=columns))
 
     def reliability(self, targets: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
         """Correlation to expect and class of each gene.
@@ -262,7 +297,7 @@ def ask(
     Raises
     ------
     InputError
-        Nobody is told anything.
+        Nobody is told anything, or no gene as reliable as the choice demands.
     """
     inputs = inputs_of(model, samples)
     given = np.unique(inputs.tissue)
@@ -285,7 +320,9 @@ def ask(
             "samples", "no sample to tell a target from", "a sample of another tissue a person"
         )
     rows = _describe(inputs, requests, donors, np.array(model.tissues, dtype=object))
-    return Answers(model, inputs, requests, rows, choice), list(inputs.donors.index[silent])
+    answers = Answers(model, inputs, requests, rows, choice)
+    answers = answers if choice.shown is None else answers.of_reliable()
+    return answers, list(inputs.donors.index[silent])
 
 
 def _describe(
@@ -323,6 +360,8 @@ def trust(answers: Answers) -> str:
         beside = f"; reliability is what {names} alone gives, more samples tell no less on average"
     if not answers.certified.all():
         beside += f"; none of predictions without {names}"
+    if answers.model.cut:
+        beside += f"; both {of_the_whole(answers.model.cut)}, and may be too good"
     return (
         f"{known.levels[-1]:.0%} intervals and reliability from up to {known.n_donors.max()} "
         f"held-out donors a tissue{beside}"

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from mtm.cohort.blocks import SYMBOL_COLUMNS, samples_as_rows
+from mtm.cohort.delimited import comma_fields, is_csv, tab_fields
 from mtm.cohort.genes import GeneKey, gene_key
 from mtm.cohort.lines import text_lines
 from mtm.errors import InputError, numbered, shown
@@ -314,11 +315,23 @@ def find_genes(
 
 
 def gene_names(given: str) -> list[str]:
-    """Return names of genes: of a file, one a line, or as they stand, with commas between them."""
+    """Return names of genes: of a file, one a line, or as they stand, with commas between them.
+
+    A file may be a table, whose fields are parted as in any: names stand in the first column that
+    is called so, else in the first.
+    """
     # Many names are longer than a file's name may be.
     if not os.path.isfile(given):
         return [name for name in (part.strip() for part in given.split(",")) if name]
+    split = comma_fields if is_csv(given) else tab_fields
     with closing(text_lines(Path(given))) as lines:
-        first = (line.split("\t")[0].strip() for line in lines if not line.startswith("#"))
-        names = [name for name in first if name]
-    return names[1:] if names and names[0].lower() in NAMES_OF_GENES else names
+        rows = [
+            [field.strip() for field in split(line.removeprefix("\ufeff"))]
+            for line in lines
+            if line.strip() and not line.startswith("#")
+        ]
+    header = [name.lower().replace(" ", "_") for name in rows[0]] if rows else []
+    called = [name in NAMES_OF_GENES for name in header]
+    column = called.index(True) if any(called) else 0
+    names = [row[column] for row in rows[any(called) :] if len(row) > column]
+    return [name for name in names if name]

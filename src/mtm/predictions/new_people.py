@@ -137,7 +137,7 @@ def read_new_expression(
         Sample ids, gene ids, and values of shape ``(n_samples, n_genes)``, float32, in the units
         of the file.
     """
-    if Path(path).suffix == ".h5ad":
+    if Path(path).suffix.lower() == ".h5ad":
         return read_apart(partial(_read, signed=signed), path, "an AnnData h5ad file")
     return _read(path, signed)
 

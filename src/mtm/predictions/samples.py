@@ -12,7 +12,6 @@ import pandas as pd
 
 from mtm.cohort.blocks import BLOCK_GENES
 from mtm.cohort.genes import gene_key
-from mtm.cohort.h5ad_matrices import read_h5ad_columns
 from mtm.cohort.matrices import iter_expression_blocks, read_expression_header
 from mtm.cohort.units import SampleTotals, store_new, to_tpm, units_of_new
 from mtm.errors import InputError, shown
@@ -21,13 +20,18 @@ from mtm.models.base import Predictor
 from mtm.predictions.checks import check_samples
 from mtm.predictions.gene_overlap import GeneOverlap, match_genes, refuse_genes_as_samples
 from mtm.predictions.new_people import check_source, tissue_called
+from mtm.predictions.sample_tables import (
+    AN_H5AD,
+    SAMPLE_COLUMNS,
+    agreed,
+    beside,
+    demand_same,
+    is_h5ad,
+    no_donor,
+    said_by_file,
+)
 from mtm.vocabulary import MIN_OVERLAP, Units
 
-# What a table of samples says beside covariates.
-SAMPLE_COLUMNS = ("sample_id", "donor", "tissue")
-# Columns of an AnnData file's obs in which tissues of samples are looked for.
-TISSUE_COLUMNS = ("tissue", "target")
-AN_H5AD = "an AnnData h5ad file"
 # Values read or checked at a time, and bytes that are held in memory, whoever has room for more.
 CHECKED, HELD_BYTES = 1 << 21, 1 << 26
 
@@ -67,11 +71,17 @@ class NewSamples:
         covariates.
     sources
         Which samples came together.
+    in_obs
+        Covariates that obs of an AnnData file says.
+    left_out
+        Samples of the files that the table of samples lacks.
     """
 
     expr_tpm: np.ndarray
     table: pd.DataFrame
     sources: tuple[Source, ...]
+    in_obs: frozenset[str] = frozenset()
+    left_out: tuple[str, ...] = ()
 
 
 def read_samples(
@@ -90,7 +100,7 @@ def read_samples(
         A fitted model.
     files
         Expression files, each with the tissue of all its samples; None where `table`, or obs of
-        an AnnData file, says the tissue of each.
+        an AnnData file, says the tissue of each. Donors and covariates in obs are taken, too.
     table
         One row a sample: ``sample_id``, perhaps ``donor`` (else each sample is a donor of its own
         name), ``tissue`` where `files` do not say it, and covariates. Samples of the files that it
@@ -106,11 +116,18 @@ def read_samples(
         A file, a value, a name or the table is not what it should be.
     """
     parts, places, start = [], [], 0
+    in_obs, left_out = set(), []
     for path, tissue in files:
         sample_ids = _apart(path, _header)
         refuse_genes_as_samples(model.genes, sample_ids, path)
-        rows, columns = _rows_of(path, sample_ids, tissue, table, where_table)
-        parts.append(rows)
+        said = said_by_file(model, path, sample_ids, tissue is not None)
+        in_obs |= set(said) - set(SAMPLE_COLUMNS)
+        rows, columns = _rows_of(path, sample_ids, said, table, where_table)
+        if columns is not None:
+            left_out += np.delete(np.array(sample_ids, dtype=object), columns).tolist()
+        if tissue is not None:
+            rows = _all_of(model, rows, tissue, where_table)
+        parts.append(_complete(rows, path if table is None else where_table))
         places.append((path, columns, slice(start, start + len(rows))))
         start += len(rows)
     place = where_table if table is not None else files[0][0] if len(files) == 1 else "--source"
@@ -123,7 +140,9 @@ def read_samples(
         for tissue in dict.fromkeys(of_file):
             rows = part.start + np.flatnonzero(of_file == tissue)
             sources.append(Source(str(path), tissue, rows, overlap))
-    return NewSamples(expr_tpm.T, joined, tuple(sources))
+    return NewSamples(
+        expr_tpm.T, joined, tuple(sources), frozenset(in_obs), tuple(dict.fromkeys(left_out))
+    )
 
 
 def shared_array(shape: tuple[int, int]) -> np.ndarray:
@@ -169,9 +188,7 @@ def let_go(array: np.ndarray) -> None:
 
 def _apart(path: Path, read):
     """Read in a process of its own where a file could crash its reader."""
-    if Path(path).suffix.lower() == ".h5ad":
-        return read_apart(read, path, AN_H5AD)
-    return read(path)
+    return read_apart(read, path, AN_H5AD) if is_h5ad(path) else read(path)
 
 
 def _header(path: Path) -> tuple[str, ...]:
@@ -181,61 +198,54 @@ def _header(path: Path) -> tuple[str, ...]:
 def _rows_of(
     path: Path,
     sample_ids: tuple[str, ...],
-    tissue: str | None,
+    said: pd.DataFrame,
     table: pd.DataFrame | None,
     where_table: object,
 ) -> tuple[pd.DataFrame, np.ndarray | None]:
     """Return what is known of a file's samples, and their columns; None for all of them."""
     names = pd.Index(sample_ids)
     if table is None:
-        rows = pd.DataFrame({"sample_id": names})
-        if tissue is None:
-            rows = pd.concat([rows, _said_by_file(path, len(names))], axis=1)
-        columns = None
-    else:
-        given = table.set_index("sample_id", drop=False)
-        for sample in given.index[given.index.duplicated()][:1]:
-            raise InputError(where_table, f"several rows for sample {sample}", "one row a sample")
-        columns = np.flatnonzero(names.isin(given.index))
-        if not len(columns):
-            example = ", ".join(map(shown, names[:3]))
-            raise InputError(where_table, f"no sample of {path} ({example}, ...)", "their rows")
-        rows = given.loc[names[columns]].reset_index(drop=True)
-    if tissue is not None:
-        if "tissue" in rows and (rows["tissue"].astype(str) != tissue).any():
-            raise InputError(
-                where_table, f"tissues beside --source {shown(tissue)}", "one place that says them"
-            )
-        rows = rows.assign(tissue=tissue)
+        return pd.concat([pd.DataFrame({"sample_id": names}), said], axis=1), None
+    given = table.set_index("sample_id", drop=False)
+    for sample in given.index[given.index.duplicated()][:1]:
+        raise InputError(where_table, f"several rows for sample {sample}", "one row a sample")
+    columns = np.flatnonzero(names.isin(given.index))
+    if not len(columns):
+        example = ", ".join(map(shown, names[:3]))
+        raise InputError(where_table, f"no sample of {path} ({example}, ...)", "their rows")
+    rows = given.loc[names[columns]].reset_index(drop=True)
+    return beside(rows, said.iloc[columns].reset_index(drop=True), where_table), columns
+
+
+def _all_of(
+    model: Predictor, rows: pd.DataFrame, tissue: str, where_table: object
+) -> pd.DataFrame:
+    """Let all samples be of one tissue, beside which a table may call it by another name."""
+    for other in rows["tissue"].dropna().unique() if "tissue" in rows else ():
+        try:
+            same = tissue_called(model, other) == tissue_called(model, tissue)
+        except InputError as error:
+            raise error.within(where_table) from error
+        if not same:
+            found = f"tissue {shown(str(other))} beside --source {shown(tissue)}"
+            raise InputError(where_table, found, "one place that says them")
+    return rows.assign(tissue=tissue)
+
+
+def _complete(rows: pd.DataFrame, where: object) -> pd.DataFrame:
+    """Demand the tissue of samples; let each be of a donor of its name where none is said."""
     if "tissue" not in rows:
-        raise InputError(
-            where_table if table is not None else path,
-            "no tissue of its samples",
-            "a column tissue",
-            "Or say one tissue for all, as --source.",
-        )
-    if "donor" not in rows:
-        rows = rows.assign(donor=rows["sample_id"])
-    return rows, columns
-
-
-def _said_by_file(path: Path, n_samples: int) -> pd.DataFrame:
-    """Return tissue and donor of each sample as obs of an AnnData file says them."""
-    if Path(path).suffix.lower() != ".h5ad":
-        return pd.DataFrame(index=range(n_samples))
-    wanted = ("donor", *TISSUE_COLUMNS)
-    columns = read_apart(lambda file: read_h5ad_columns(file, wanted), path, AN_H5AD)
-    of = {"donor": columns.get("donor")}
-    of["tissue"] = next((columns[name] for name in TISSUE_COLUMNS if name in columns), None)
-    return pd.DataFrame({name: texts for name, texts in of.items() if texts is not None})
+        hint = "Or say one tissue for all, as --source."
+        raise InputError(where, "no tissue of its samples", "a column tissue", hint)
+    return rows if "donor" in rows else rows.assign(donor=rows["sample_id"])
 
 
 def _checked(model: Predictor, rows: pd.DataFrame, place: object) -> pd.DataFrame:
     """Return the table of all samples, its tissues by the model's names."""
-    unknown = rows["donor"].isna() | (rows["donor"].astype(str) == "")
-    for sample in rows["sample_id"][unknown][:1]:
-        # All such samples would be one donor's.
-        raise InputError(place, f"no donor of sample {shown(sample)}", "one in every row")
+    unknown = no_donor(rows["donor"], rows["sample_id"])
+    for sample, donor in zip(rows["sample_id"][unknown], rows["donor"][unknown], strict=True):
+        word = "" if pd.isna(donor) or donor == "" else f" but the word {shown(str(donor))}"
+        raise InputError(place, f"no donor of sample {shown(sample)}{word}", "one in every row")
     for column in ("sample_id", "donor"):
         for name in rows[column].astype(str):
             if not name.strip() or not name.isprintable():
@@ -341,10 +351,12 @@ def with_traits(
 ) -> NewSamples:
     """Add covariates of samples, indexed by sample id, in place of what the samples' table says.
 
+    What obs of an AnnData file says stays where they say nothing.
+
     Raises
     ------
     InputError
-        A sample has no row, or several.
+        A sample has no row, or several; it contradicts obs, or names another donor or tissue.
     """
     if traits is None:
         return samples
@@ -353,9 +365,13 @@ def with_traits(
         raise InputError(where, f"no row for sample {sample}", "a row for every sample")
     for sample in traits.index[traits.index.duplicated()][:1]:
         raise InputError(where, f"several rows for sample {sample}", "one row a sample")
-    kept = traits.drop(columns=[name for name in SAMPLE_COLUMNS if name in traits])
-    told = samples.table.drop(columns=[name for name in kept if name in samples.table])
-    added = kept.loc[names].reset_index(drop=True)
+    added = traits.loc[names].reset_index(drop=True)
+    demand_same(added, samples.table, where)
+    added = added.drop(columns=[name for name in SAMPLE_COLUMNS if name in added])
+    ids = samples.table["sample_id"]
+    for name in samples.in_obs.intersection(added):
+        added[name] = agreed(ids, added[name], samples.table[name], where)
+    told = samples.table.drop(columns=[name for name in added if name in samples.table])
     return replace(samples, table=pd.concat([told, added], axis=1))
 
 

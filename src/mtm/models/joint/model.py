@@ -89,6 +89,11 @@ class Joint(Predictor):
         return tuple(np.array(self.tissues)[self.silent].tolist())
 
     @property
+    def used_covariates(self) -> tuple[str, ...]:
+        """Those of the design."""
+        return tuple(self.design.covariates)
+
+    @property
     def _widths(self) -> tuple[int, ...]:
         """Number of factors of every fit."""
         return self.parameters.n_factors * self.parameters.fits

@@ -119,6 +119,11 @@ class MTM(Predictor):
             return tensor
         return tensor.to(self.networks["encoder"].last.weight.dtype)
 
+    @property
+    def used_covariates(self) -> tuple[str, ...]:
+        """Those of the design."""
+        return tuple(self.design.covariates)
+
     def state(self) -> dict[str, np.ndarray]:
         """Weights of the encoder, the generator and the covariates' map; others are not needed."""
         arrays = {
