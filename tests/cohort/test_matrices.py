@@ -288,3 +288,13 @@ def test_suffixes_may_be_capitals(tmp_path):
     path = tmp_path / "X.TSV.GZ"
     path.write_bytes(gzip.compress(WIDE.encode()))
     assert read_all(path)[0] == ["ENSG00000000001", "ENSG00000000002"]
+
+
+@pytest.mark.parametrize(
+    "comment", ["# patient 1, of 2024\n", '# 5" tubes, 2024\n', "\ufeff# made, here\n"]
+)
+def test_a_comment_before_the_header_is_passed_over(tmp_path, comment):
+    path = tmp_path / "x.csv"
+    path.write_text(comment + "gene_id,P1\nA,1\nB,2\n", encoding="utf-8")
+    assert read_expression_header(path).sample_ids == ("P1",)
+    assert read_all(path)[0] == ["A", "B"]

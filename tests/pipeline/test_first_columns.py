@@ -223,6 +223,7 @@ def test_blood_is_what_is_called_so():
         ("log_counts.tsv", np.log2, "log2"),
         ("tpm_of_counts.tsv", lambda x: x, None),
         ("country.tsv", lambda x: x, None),
+        ("discounts.tsv", lambda x: x, None),
         ("vst.tsv", lambda x: 12 + np.log2(x), "intensity"),
     ],
 )

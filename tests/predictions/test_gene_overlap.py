@@ -73,6 +73,8 @@ def test_ids_that_differ_in_capitals_alone_stay_apart():
         ("g.csv", '"","Symbol"\n"1","SYM1"\n"2","SYM2"\n'),
         ("g.tsv", "\ufeffrank\tgene_id\n# a note\n1\tSYM1\n\n2\tSYM2\t\n"),
         ("g.txt", "SYM1\tx\nSYM2\n"),
+        ("g.tsv", "SYM1\tgene\nSYM2\tgene\n"),
+        ("g.csv", "ID,description\nSYM1,of SYM2\nSYM2,of SYM1\n"),
     ],
 )
 def test_a_file_of_genes_is_split_as_tables_are(tmp_path, name, text):

@@ -194,6 +194,11 @@ def test_obs_says_covariates_whether_or_not_the_tissue_is_said(tmp_path, expr_tp
     np.testing.assert_array_equal(kept["age"], [30, np.nan, 50.5])
     with pytest.raises(InputError, match="found sex '2' of sample 'p', which is '1' in obs"):
         read_samples(aged(), [(path, None)], sheet.assign(sex=2))
+    # As public atlases write it; what the model does not use may be anything.
+    odd = {"sex": ["unknown", "nan", "F"], "hardy": ["Violent", "", "x"]}
+    write(tmp_path / "x.H5AD", expr_tpm, ids(7), odd)
+    kept = read_samples(aged(), [(path, BLOOD)]).table
+    np.testing.assert_array_equal(kept["sex"], [np.nan, np.nan, 2])
     write(tmp_path / "x.H5AD", expr_tpm, ids(7), {"age": ["30", "487", "50"]})
     with pytest.raises(InputError, match=r"x\.H5AD, obs, row 2, column age of q: found '487'"):
         read_samples(aged(), [(path, BLOOD)])

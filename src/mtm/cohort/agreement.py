@@ -9,6 +9,9 @@ from mtm.cohort.tables import DONOR_PHENOTYPES
 from mtm.errors import InputError, numbered, shown
 from mtm.settings.cohort import Columns
 
+# Ages may be of enrolment here and of sampling there.
+YEARS_BETWEEN = 2
+
 
 def demand_rows(donor_ids: pd.Index, listed: pd.Index, where: str | Path) -> None:
     """Demand that the table of donors, which lists some, has a row of every donor."""
@@ -75,7 +78,8 @@ def _demand_agreement(
             continue
         if role == "age":
             (low, high), (other_low, other_high) = _ages_within(donors), _ages_within(theirs)
-            differs = (low >= other_high) | (other_low >= high)
+            apart = YEARS_BETWEEN
+            differs = (low >= other_high + apart) | (other_low >= high + apart)
         else:
             differs = (donors[name] != theirs[name]).fillna(False)
         if differs.any():

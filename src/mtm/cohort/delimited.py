@@ -56,7 +56,7 @@ def splitting(path: Path) -> Callable[[str], list[str]]:
     return comma_fields if is_csv(path) else tab_fields
 
 
-def table_columns(path: str | Path, wanted: Collection[str] = ()) -> list[str]:
+def table_columns(path: str | Path, wanted: Collection[str]) -> list[str]:
     """Columns of a table, as its header has them; `wanted` is of `take_header`."""
     with closing(text_lines(Path(path))) as lines:
         header, _ = take_header(Path(path), enumerate(lines, 1), wanted)
@@ -64,19 +64,24 @@ def table_columns(path: str | Path, wanted: Collection[str] = ()) -> list[str]:
 
 
 def take_header(
-    path: Path, numbered: Iterator[tuple[int, str]], wanted: Collection[str] = ()
+    path: Path,
+    numbered: Iterator[tuple[int, str]],
+    wanted: Collection[str],
+    ids: Collection[str] = (),
 ) -> tuple[str, Iterator[tuple[int, str]]]:
     """Take the header from the lines of a table.
 
     What is empty or begins with # before it is passed over, but for a # directly before the first
-    row and names as many as that has fields: these are the header.
+    row and the names of its columns: these are the header.
 
     Parameters
     ----------
     numbered
         Lines with their numbers.
     wanted
-        Columns of the table: a line with all of them is the header, whatever stands before.
+        Columns of the table: the line with all of them is the header.
+    ids
+        Names of which a row has one, where columns are not known: the header is before it.
 
     Returns
     -------
@@ -89,22 +94,26 @@ def take_header(
             comment = line
         elif not line.strip():
             comment = ""
-        elif _names_columns(path, comment, line, wanted):
+        elif _names_columns(path, comment, line, wanted, ids):
             return comment[1:], chain([(number, line)], numbered)
         else:
             return line.removeprefix("\ufeff"), numbered
     return "", numbered
 
 
-def _names_columns(path: Path, comment: str, first: str, wanted: Collection[str]) -> bool:
+def _names_columns(
+    path: Path, comment: str, first: str, wanted: Collection[str], ids: Collection[str]
+) -> bool:
     """Whether a line that begins with # names the columns of the table whose row follows."""
     names, fields = (
         [field.strip() for field in splitting(path)(line)] for line in (comment[1:], first)
     )
     # dbGaP's line of ids of variables begins with two.
-    if len(names) < 2 or comment.startswith("##") or not all(names):
+    if len(names) < 2 or len(names) != len(fields) or comment.startswith("##") or not all(names):
         return False
-    return len(names) == len(fields) and not (wanted and set(wanted) <= set(fields))
+    if ids:
+        return not set(ids).isdisjoint(fields)
+    return set(wanted) <= set(names) and not set(wanted) <= set(fields)
 
 
 def strict_table(path: str | Path, id_column: str, columns: Iterable[str] = ()) -> pd.DataFrame:
@@ -121,7 +130,10 @@ def strict_table(path: str | Path, id_column: str, columns: Iterable[str] = ()) 
 
 
 def text_table(
-    path: str | Path, columns: Iterable[str] = (), hint: str = NAMED_COLUMNS
+    path: str | Path,
+    columns: Iterable[str] = (),
+    hint: str = NAMED_COLUMNS,
+    ids: Collection[str] = (),
 ) -> pd.DataFrame:
     """Read a table strictly: every row whole, every column once.
 
@@ -148,7 +160,7 @@ def text_table(
     """
     path, columns = Path(path), list(columns)
     with closing(text_lines(path)) as lines:
-        header, numbered = take_header(path, enumerate(lines, 1), columns)
+        header, numbered = take_header(path, enumerate(lines, 1), columns, ids)
         split = splitting(path)
         names = [name.strip() for name in split(header)]
         demand_separator(path, names)

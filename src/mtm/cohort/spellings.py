@@ -4,8 +4,10 @@ import unicodedata
 
 import pandas as pd
 
-# Of blanks and the signs that join words; a point between digits is a decimal one.
-_SIGNS = r"(?:[\s_\u2010-\u2015\u2212-]|(?<!\d)\.|\.(?!\d))+"
+# What joins words: blanks, or signs, which may stand between blanks. A point between digits is a
+# decimal one, and a sign at one word alone is its own: CD8- T, day -7.
+_SIGN = r"(?:[_\u2010-\u2015\u2212-]|(?<!\d)\.|\.(?!\d))+"
+_JOINT = rf"(?<=\w)(?:{_SIGN}|\s+{_SIGN}\s+|\s+)(?=\w)"
 
 
 def spelt(text: str) -> str:
@@ -21,7 +23,7 @@ def folded(names: pd.Series) -> pd.Series:
     """
     return names.map(
         lambda name: unicodedata.normalize("NFKC", name).casefold(), na_action="ignore"
-    ).str.replace(_SIGNS, " ", regex=True)
+    ).str.replace(_JOINT, " ", regex=True)
 
 
 def differ_in(names: list[str]) -> str:

@@ -106,7 +106,13 @@ def _phenotypes(
 ) -> pd.DataFrame:
     """Return what a table of samples or donors says of people; note what cannot be."""
     result = {}
-    sex, age, hardy = map(columns.read_as, ("sex", "age", "hardy"))
+    sex, age, hardy = map(columns.read_as, roles := ("sex", "age", "hardy"))
+    for role in (role for role in roles if columns.read_as(role) is None):
+        if (column := getattr(columns, role)) in table:
+            logger.warning(
+                "%s: column %s is a covariate of your own, and %s is not read from it; a copy of "
+                "the column under another name gives both", path, column, role,
+            )  # fmt: skip
     if sex in table:
         result["sex"], found = sex_codes(path, ids, table[sex])
         problems += found

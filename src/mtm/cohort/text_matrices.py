@@ -3,6 +3,7 @@
 Gzip is inflated in a thread of its own, ahead of the parser.
 """
 
+import codecs
 import re
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
@@ -49,14 +50,18 @@ _NUMBER = re.compile(rb"-?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 def _numbered(lines: Iterator[bytes], form: str) -> Iterator[tuple[int, bytes]]:
     """Yield the lines with their numbers, of a table without those before it that begin with #.
 
-    But for one with as many fields as the line that follows, and for the version of a GCT.
+    But for one with as many fields as the row of values that follows, and for the version of a
+    GCT.
     """
     comment = None
     for number, line in enumerate(lines, 1):
-        is_header = comment and comment[1].count(b"\t") == line.count(b"\t") > 0
+        last = line.rpartition(b"\t")[2].strip(b' "\r')
+        is_row = comment and comment[1].count(b"\t") == line.count(b"\t") > 0
+        is_header = is_row and _NUMBER.fullmatch(last)
         if is_header:
             yield comment
-        is_comment = line.startswith(b"#") and not line.startswith(b"#1.")
+        start = line[:6].removeprefix(codecs.BOM_UTF8)
+        is_comment = start.startswith(b"#") and not start.startswith(b"#1.")
         if is_header or form not in _COMMENTED or not is_comment:
             yield number, line
             yield from enumerate(lines, number + 1)
@@ -83,7 +88,7 @@ def _lines(path: Path, form: str) -> Generator[bytes, None, None]:
         for number, line in enumerate(lines, 1):
             if number == 1 and b"\t" in line and b"," not in line:
                 raise other_separator(path, "tabs")
-            if b"\t" in line or b'"' not in line:
+            if b"\t" in line or b'"' not in line or line.startswith(b"#"):
                 # A tab within a field would be one more.
                 yield line.replace(b"\t", b" ").replace(b",", b"\t")
                 continue

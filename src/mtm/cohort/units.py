@@ -383,13 +383,6 @@ class ToStored:
             return cls(units)
         lengths = gene_lengths(gene_model) if units == "counts" and gene_model else None
         total, n_genes, n_unknown, lost = _sums(expression, columns, lengths)
-        if lengths is not None and n_unknown == n_genes:
-            raise InputError(
-                gene_model,
-                "none of the genes of the expression file",
-                "exons of these genes, for their lengths",
-                "Without a gene model counts become CPM.",
-            )
         if lengths is not None:
             warn_of_lengths(gene_model, expression, n_unknown, n_genes, lost)
         if units == "rpkm" and n_genes < MANY_GENES:
@@ -460,7 +453,19 @@ def warn_of_lengths(
         Genes of `expression` without a length, and all of them.
     lost
         Share of all counts that are theirs.
+
+    Raises
+    ------
+    InputError
+        No gene has a length.
     """
+    if n_without == n_genes:
+        raise InputError(
+            gene_model,
+            "none of the genes of the expression file",
+            "exons of these genes, for their lengths",
+            "Without a gene model counts become CPM.",
+        )
     if max(n_without / max(n_genes, 1), lost) > MOST_WITHOUT:
         logger.warning(
             "%s: %d of %d genes of %s%s are not in it and have no length: they are left out, and "

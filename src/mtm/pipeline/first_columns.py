@@ -18,8 +18,8 @@ _DONORS = (
     "mouse", "rat", "pig", "cow", "sheep", "dog", "monkey", "plant", "strain", "brain",
 )  # fmt: skip
 _NAMES = ["subjid", *(word + end for word in _DONORS for end in ("", "id", "no", "number"))]
-# A case may be one beside controls.
-DONOR_NAMES = tuple(name for name in _NAMES if name != "case")
+# A case may be one beside controls; a brain or a plant may be sampled, or not.
+DONOR_NAMES = tuple(name for name in _NAMES if name not in ("case", "brain", "plant"))
 TISSUE_NAMES = ("smtsd", "tissue", "tissuetype", "tissuename", "organ", "bodysite", "sitetissue")
 SEX_NAMES, AGE_NAMES = ("sex", "gender"), ("age", "ageyears", "ageinyears")
 PHENOTYPE_NAMES = {

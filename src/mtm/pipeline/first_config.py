@@ -176,7 +176,8 @@ def _by_id(
     demanded: Iterable[str] = (),
 ) -> pd.DataFrame:
     """Read a table by the column that holds most of `ids`, which stand in another file."""
-    table, ids = text_table(path, demanded), set(ids)
+    ids = set(ids)
+    table = text_table(path, demanded, ids=ids)
     n_found = {name: table[name].isin(ids).sum() for name in table}
     column = named or max(n_found, key=n_found.get)
     if n_found.get("") and column == "":

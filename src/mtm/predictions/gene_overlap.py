@@ -331,7 +331,16 @@ def gene_names(given: str) -> list[str]:
             if line.strip() and not line.startswith("#")
         ]
     header = [name.lower().replace(" ", "_") for name in rows[0]] if rows else []
-    called = [name in NAMES_OF_GENES for name in header]
-    column = called.index(True) if any(called) else 0
-    names = [row[column] for row in rows[any(called) :] if len(row) > column]
+    column = next((place for place in range(len(header)) if _heads(header, rows, place)), None)
+    names = [row[column or 0] for row in rows[column is not None :] if len(row) > (column or 0)]
     return [name for name in names if name]
+
+
+def _heads(header: list[str], rows: list[list[str]], column: int) -> bool:
+    """Whether the first of the rows names a column of genes; a first gene has a row as others."""
+    name = header[column]
+    if column == 0:
+        return name in (*NAMES_OF_GENES, "id")
+    below = [row[column].lower() for row in rows[1:] if len(row) > column]
+    is_prose = name == "description"
+    return name in NAMES_OF_GENES and not is_prose and bool(below) and name not in below

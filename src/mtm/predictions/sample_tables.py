@@ -22,6 +22,8 @@ SAMPLE_COLUMNS = ("sample_id", "donor", "tissue")
 # Columns of an AnnData file's obs in which tissues of samples are looked for.
 TISSUE_COLUMNS = ("tissue", "target")
 AN_H5AD = "an AnnData h5ad file"
+# Words of public atlases for a sex or age that nobody knows: obs cannot be left empty there.
+UNKNOWN = (*NOTHING, "unknown", "Unknown")
 # Of covariates, what the checks of samples look at, whatever the model.
 CHECKED_COVARIATE = "sex"
 
@@ -119,7 +121,7 @@ def said_by_file(
     if not is_h5ad(path):
         return pd.DataFrame(index=range(len(sample_ids)))
     tissues = () if tissue_said else TISSUE_COLUMNS
-    covariates = [*dict.fromkeys((*FIELDS, *model.used_covariates))]
+    covariates = [*dict.fromkeys((CHECKED_COVARIATE, *model.used_covariates))]
 
     def read(file: Path) -> tuple[list[str], dict[str, np.ndarray]]:
         columns = read_h5ad_columns(file, ("donor", *tissues, *covariates))
@@ -138,7 +140,10 @@ def said_by_file(
     said = said.reindex(range(len(sample_ids))).astype(object)
     here = [name for name in covariates if name in said]
     told = said[here].map(str.strip)
-    told = with_numbers(told.mask(told == "", None), [name for name in here if name != "sex"])
+    told = with_numbers(
+        told.mask((told == "") | told.isin(UNKNOWN), None),
+        [name for name in here if name != "sex"],
+    )
     told = check_traits(told.set_axis(pd.Index(sample_ids)), where)
     return pd.concat([said.drop(columns=here), told.reset_index(drop=True)], axis=1)
 
