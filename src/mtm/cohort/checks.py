@@ -12,6 +12,7 @@ import pandas as pd
 from mtm.cohort.build import merge_phenotypes, people_of
 from mtm.cohort.filters import GeneFilter, filter_samples, join_attributes
 from mtm.cohort.genes import exon_records, gene_key, read_gtf_genes
+from mtm.cohort.lengths import warn_of_lengths
 from mtm.cohort.matrices import iter_expression_blocks, read_expression_header
 from mtm.cohort.tables import (
     demand_named_columns,
@@ -19,7 +20,7 @@ from mtm.cohort.tables import (
     read_sample_attributes,
     read_subject_phenotypes,
 )
-from mtm.cohort.units import SampleTotals, warn_of_lengths
+from mtm.cohort.units import SampleTotals
 from mtm.errors import InputError
 from mtm.settings.cohort import Columns
 from mtm.vocabulary import OWN_UNITS, Units

@@ -1,6 +1,5 @@
 """Expression in the units of a file, checked sample by sample and brought to TPM."""
 
-import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,12 +8,11 @@ from typing import get_args
 import numpy as np
 
 from mtm.cohort.blocks import GeneBlock
-from mtm.cohort.genes import GeneKey, gene_key, gene_lengths
+from mtm.cohort.genes import GeneKey, gene_lengths
+from mtm.cohort.lengths import lengths_of, warn_of_lengths
 from mtm.cohort.matrices import iter_expression_blocks
 from mtm.errors import InputError, numbered
 from mtm.vocabulary import OWN_UNITS, Measure, Units
-
-logger = logging.getLogger(__name__)
 
 MEANING = {"zscores": "z-scores", "intensity": "logarithms of intensities or ratios"}
 
@@ -36,8 +34,6 @@ TPM_SUM = (9.9e5, 1.01e6)
 # Of standard normal values none is as far from 0; of logarithms to base 2, ratios and intensities
 # end below.
 LARGEST_Z, LARGEST_OWN_LOG2 = 60.0, 40.0
-# Of a file of counts, the share of genes without a length beyond which something is amiss.
-MOST_WITHOUT = 0.5
 # What states the units of new people's samples, whose counts have no lengths of genes beside them.
 OF_NEW = "--units"
 TO_TPM = (
@@ -440,44 +436,6 @@ def _sums(
         total += values.sum(0)
         n_genes += len(values)
     return total, n_genes, n_unknown, lost / counts if counts else 0.0
-
-
-def warn_of_lengths(
-    gene_model: object, expression: object, n_without: int, n_genes: int, lost: float = 0.0
-) -> None:
-    """Warn where most genes of a file of counts, or most counts, are of no gene of the model.
-
-    Parameters
-    ----------
-    n_without, n_genes
-        Genes of `expression` without a length, and all of them.
-    lost
-        Share of all counts that are theirs.
-
-    Raises
-    ------
-    InputError
-        No gene has a length.
-    """
-    if n_without == n_genes:
-        raise InputError(
-            gene_model,
-            "none of the genes of the expression file",
-            "exons of these genes, for their lengths",
-            "Without a gene model counts become CPM.",
-        )
-    if max(n_without / max(n_genes, 1), lost) > MOST_WITHOUT:
-        logger.warning(
-            "%s: %d of %d genes of %s%s are not in it and have no length: they are left out, and "
-            "TPM are made of the others alone. Is it of the same release and kind of gene ids?",
-            gene_model, n_without, n_genes, expression,
-            f", with {100 * lost:.0f} % of its counts," if lost else "",
-        )  # fmt: skip
-
-
-def lengths_of(gene_ids: Sequence[str], lengths: Mapping[GeneKey, int]) -> np.ndarray:
-    """Lengths of genes, NaN where they are not known."""
-    return np.array([lengths.get(gene_key(gene_id), np.nan) for gene_id in gene_ids])
 
 
 def _check_values(values: np.ndarray, where: object, signed: bool) -> None:
