@@ -141,18 +141,20 @@ def check_cohort(
         problems.of(_check_values, *given)
     if samples is None:
         return None
-    donors = None
+    donors, of_samples = None, None
     if people is None or phenotypes is not None:
         of_samples = problems.of(people_of, samples, columns, where)
         donor_ids, where_controlled = samples["donor"].unique(), files.get("controlled_phenotypes")
         given = donor_ids, phenotypes, controlled, people, where_controlled, of_samples
         donors = problems.of(merge_phenotypes, *given, where, columns)
-        told = () if of_samples is None else of_samples.columns
-        samples = samples.drop(columns=[name for name in told if name in samples])
-    samples = samples.drop(columns=["column", "freeze"], errors="ignore")
-    whole = dict.fromkeys(samples.columns[samples.dtypes == "Int64"], float)
-    samples = samples.astype(whole)
-    return CohortNames(samples, None if donors is None else donors.set_index("donor"))
+    stored = _as_stored(samples, () if of_samples is None else tuple(of_samples))
+    return CohortNames(stored, None if donors is None else donors.set_index("donor"))
+
+
+def _as_stored(samples: pd.DataFrame, of_donors: Collection[str]) -> pd.DataFrame:
+    """Return samples with the columns that they have in the cohort; those of donors are theirs."""
+    samples = samples.drop(columns=["column", "freeze", *of_donors], errors="ignore")
+    return samples.astype(dict.fromkeys(samples.columns[samples.dtypes == "Int64"], float))
 
 
 def _genes(
