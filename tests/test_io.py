@@ -20,6 +20,7 @@ from mtm.figures.style import new_figure, save_figure
 from mtm.io import (
     atomic_path,
     clear_leftovers,
+    read_tsv,
     replaced_together,
     require_file,
     write_parquet,
@@ -285,3 +286,13 @@ def test_a_carriage_return_within_a_field_ends_no_row(tmp_path):
     assert list(read["n"]) == [1, 2]
     assert read.loc[0, "said"] == "one two"
     assert list(given["said"]) == ["one\rtwo", None]
+
+
+def test_names_that_look_like_numbers_stay_text(tmp_path):
+    names = {"cohort": ["007", "1e5"], "model": ["inf", "true"], "tissue": ["1", ""]}
+    table = pd.DataFrame(names | {"rho": [0.5, 1.0]})
+    write_tsv(table, tmp_path / "table.tsv")
+    read = read_tsv(tmp_path / "table.tsv", ["model"], dtype={"rho": str})
+    assert read.fillna("").to_dict("list") == names | {"rho": ["0.5", "1.0"]}
+    assert read_tsv(tmp_path / "table.tsv")["rho"].sum() == 1.5
+    assert read_tsv(tmp_path / "table.tsv", header=None, usecols=[3])[3].tolist()[0] == "rho"

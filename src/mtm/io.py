@@ -24,6 +24,8 @@ from mtm.errors import CannotDo, InputError, shown
 Result = TypeVar("Result")
 # Columns of the one row that stands in place of a table that could not be made.
 NOTE = ["not_done", "reason", "remedy"]
+# Columns of names, which are text whatever they look like.
+NAMES = dict.fromkeys(("cohort", "model", "model_a", "model_b", "tissue"), str)
 
 _PARTIAL = re.compile(r"\.(?P<host>[A-Za-z0-9-]*)\.(?P<pid>\d+)\.[0-9a-f]{8}\.partial\.")
 # Letters of a machine's name in that of a temporary file.
@@ -396,7 +398,8 @@ def read_table(path: str | Path) -> pd.DataFrame:
 def read_tsv(path: str | Path, columns: Iterable[str] = (), **options) -> pd.DataFrame:
     """Read tab-separated text and demand `columns`.
 
-    Only the empty field is missing: donor or gene names such as "NA" stay text.
+    Only the empty field is missing: donor or gene names such as "NA" stay text, and so do names
+    of cohorts, models and tissues that are numbers, such as "007", unless `options` say otherwise.
 
     Raises
     ------
@@ -406,6 +409,8 @@ def read_tsv(path: str | Path, columns: Iterable[str] = (), **options) -> pd.Dat
         The table could not be made.
     """
     path = require_file(path, "a tab-separated table")
+    if isinstance(given := options.get("dtype", {}), dict):
+        options["dtype"] = NAMES | given
     try:
         table = pd.read_csv(path, sep="\t", keep_default_na=False, na_values=[""], **options)
     except (ValueError, EOFError, OSError) as error:

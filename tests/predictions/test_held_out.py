@@ -169,7 +169,12 @@ def test_files_and_folds_must_match(case):
     (cohort.folder / "text.h5ad").write_text("no HDF5")
     with pytest.raises(InputError, match="unreadable"):
         read((cohort, [cohort.folder / "text.h5ad"]))
-    rewrite(files[2], lambda data: data.uns.update(scale="tpm_z"))
+    kept = anndata.read_h5ad(files[2])
+    kept[:0].copy().write_h5ad(files[2])
+    with pytest.raises(InputError, match="no prediction.*Name further tissues"):
+        read(case)
+    kept.uns["scale"] = "tpm_z"
+    kept.write_h5ad(files[2])
     with pytest.raises(InputError, match="in all files"):
         read(case)
 

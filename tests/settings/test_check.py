@@ -127,6 +127,23 @@ def test_what_a_model_cannot_share_is_told(entry, key, text):
     assert "\n" not in str(caught.value).strip()
 
 
+@pytest.mark.parametrize("member", ["net_average", "others"])
+def test_an_ensemble_is_not_made_of_the_average_of_seeds(member):
+    models = {
+        "net": {"class": "joint", "seeds": [0, 7], "sources": ["Lung"]},
+        "others": {"of": "net_average", "sources": "others"},
+        "own": {"class": "joint", "sources": "others" if member == "others" else ["Lung"]},
+        "ens": average(member, "own") | {"class": "ensemble"},
+    }
+    models["ens"]["sources"] = models["own"]["sources"]
+    with pytest.raises(InputError) as caught:
+        checked(models=models)
+    assert caught.value.where == "config key models.ens.parameters.models"
+    assert "Name net, net_seed7 instead" in str(caught.value)
+    # One of any models, seeds or not, may be averaged again.
+    assert checked(models=models | {"ens": models["ens"] | {"class": "average"}})
+
+
 def test_one_seed_stays_one_model():
     assert list(checked(models={"net": {"class": "mtm", "seeds": [7]}})["models"]) == ["net"]
 
@@ -373,6 +390,45 @@ def test_all_problems_come_in_one_message():
     for where in ("cohort", "modls", "folds.seed", "folds.n_fold", "models.net.parameters.steps"):
         assert sum(line.startswith(f"config key {where}: found") for line in lines) == 1, where
     assert sum("no key 'class'" in line for line in lines) == 1
+
+
+def test_a_wrong_key_hides_no_other_of_its_section():
+    with pytest.raises(InputError) as caught:
+        checked(
+            models=TWO,
+            evaluation={"min_gene_overlap": 7, "models": ["nope"]},
+            growth={"modls": [], "models": ["zz"], "donors": [0, 1]},
+            comparison={"venn_models": ["a"], "pairs": [["a", "a"]], "roles": {"MTM": 3}},
+            folds={"scheme": "held", "n_folds": 1},
+        )
+    assert sorted(problem.where.removeprefix("config key ") for problem in caught.value.parts) == [
+        "comparison.pairs.0",
+        "comparison.roles.MTM",
+        "comparison.venn_models",
+        "evaluation.min_gene_overlap",
+        "evaluation.models",
+        "folds.scheme",
+        "growth.donors.0",
+        "growth.donors.1",
+        "growth.models",
+        "growth.modls",
+    ]
+    # Sections that disagree within themselves, too.
+    with pytest.raises(InputError, match="external.x.*\n.*evaluation.models"):
+        checked(evaluation={"external": {"x": {}}, "models": ["nope"]})
+
+
+@pytest.mark.parametrize(
+    "section", ["traits", "disease", "gene_characteristics", "representations"]
+)
+def test_a_baseline_of_ones_own_is_a_model_of_the_run(section):
+    with pytest.raises(InputError, match="found 'ridgg'.*Did you mean 'ridge'") as caught:
+        checked(models={"ridge": {"class": "ridge"}}, **{section: {"baseline": "ridgg"}})
+    assert caught.value.where == f"config key {section}.baseline"
+    # That of the default may be missing, and is none of what a filled-in configuration names.
+    again = checked(**{section: {"baseline": "mean"}})
+    check_config(again)
+    checked(**{section: {}})
 
 
 def test_all_disagreements_come_in_one_message():

@@ -203,6 +203,15 @@ def test_one_model_tells_what_the_paper_lacks_and_lists_its_training_on_all(tmp_
     assert "see tables/skipped.tsv" not in table.params.absent.values()
 
 
+@pytest.mark.slow
+def test_a_list_of_the_source_alone_is_one_sample(tmp_path):
+    config = yaml.safe_load((ROOT / "config/demo.yaml").read_text())
+    ridge = {"class": "ridge", "sources": ["Whole Blood"]}
+    config |= {"models": {"ridge": ridge}, "evaluation": {}, "any_sources": {}, "transfer": {}}
+    jobs = plan(config, tmp_path, ["tables"])
+    assert "predict_differences" in {job.rule.name for job in jobs}
+
+
 def test_the_page_alone_takes_figures_and_does_not_know_how_they_are_drawn(jobs):
     takers = {job.rule.name for job in jobs if any("/figures/" in str(path) for path in job.input)}
     assert takers == {"build_page"}

@@ -163,6 +163,6 @@ def sources_resource(name):
 
 def needs_no_covariates(name):
     """Return whether a model predicts new people from one sample each."""
-    one_sample = config["models"][name]["sources"] == "source"
+    one_sample = config["models"][name]["sources"] in ("source", [config["source"]])
     parts = [PARAMETERS[part] for part in with_members(name)]
     return one_sample and all(part.from_expression_alone for part in parts)

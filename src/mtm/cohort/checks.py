@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from mtm.cohort.build import merge_phenotypes, people_of
+from mtm.cohort.cohort import Cohort
 from mtm.cohort.filters import GeneFilter, filter_samples, join_attributes
 from mtm.cohort.genes import exon_records, gene_key, read_gtf_genes
 from mtm.cohort.lengths import warn_of_lengths
@@ -59,18 +60,35 @@ class CohortNames:
     Parameters
     ----------
     samples
-        Donor and tissue of those that the filters keep.
-    columns
-        Of its samples and donors.
+        Those that the filters keep, as the cohort will have them: ``donor``, ``tissue`` and what
+        else there is of a sample.
+    donors
+        Their donors, indexed by id; None where they cannot be told.
     """
 
     samples: pd.DataFrame
-    columns: tuple[str, ...]
+    donors: pd.DataFrame | None
 
     @property
     def tissues(self) -> tuple[str, ...]:
         """Those that the filters keep."""
         return tuple(sorted(self.samples["tissue"].unique()))
+
+    @property
+    def cohort(self) -> Cohort | None:
+        """The cohort without a gene; None where donors cannot be told."""
+        if self.donors is None:
+            return None
+        tissues, donors = self.tissues, self.donors.sort_index()
+        return Cohort(
+            expr_tpm=np.empty((len(self.samples), 0), np.float32),
+            samples=self.samples.drop(columns=["donor", "tissue"]),
+            donor=donors.index.get_indexer(self.samples["donor"]),
+            tissue=pd.Index(tissues).get_indexer(self.samples["tissue"]),
+            donors=donors,
+            tissues=tissues,
+            genes=pd.DataFrame({"symbol": []}),
+        )
 
 
 def check_cohort(
@@ -124,14 +142,20 @@ def check_cohort(
         problems.of(_check_values, *given)
     if samples is None:
         return None
-    names = {*attributes.columns, *(() if controlled is None else controlled.columns)}
+    donors, of_samples = None, None
     if people is None or phenotypes is not None:
         of_samples = problems.of(people_of, samples, columns, where)
         donor_ids, where_controlled = samples["donor"].unique(), files.get("controlled_phenotypes")
         given = donor_ids, phenotypes, controlled, people, where_controlled, of_samples
         donors = problems.of(merge_phenotypes, *given, where, columns)
-        names |= set(() if donors is None else donors.columns)
-    return CohortNames(samples[["donor", "tissue"]], tuple(sorted(names)))
+    stored = _as_stored(samples, () if of_samples is None else tuple(of_samples))
+    return CohortNames(stored, None if donors is None else donors.set_index("donor"))
+
+
+def _as_stored(samples: pd.DataFrame, of_donors: Collection[str]) -> pd.DataFrame:
+    """Return samples with the columns that they have in the cohort; those of donors are theirs."""
+    samples = samples.drop(columns=["column", "freeze", *of_donors], errors="ignore")
+    return samples.astype(dict.fromkeys(samples.columns[samples.dtypes == "Int64"], float))
 
 
 def _genes(

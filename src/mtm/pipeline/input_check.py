@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Collection, Mapping, Sequence
-from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,11 +19,10 @@ from mtm.analyses.profiles.promoters import read_promoters
 from mtm.analyses.profiles.table import check_table
 from mtm.analyses.ranks.weights import described
 from mtm.analyses.transfer.reading import Files, check_people, said_by_config
-from mtm.cohort.checks import CohortNames, Problems, check_cohort
+from mtm.cohort.checks import Problems, check_cohort
 from mtm.cohort.filters import check_source
 from mtm.cohort.folds import make_folds
 from mtm.cohort.genes import read_gene_list, read_gtf_genes
-from mtm.errors import InputError
 from mtm.io import require_file
 from mtm.pipeline.datasets import (
     COHORT_INPUTS,
@@ -36,7 +34,7 @@ from mtm.pipeline.datasets import (
     series_of,
 )
 from mtm.pipeline.failing import demand_past
-from mtm.pipeline.tissue_names import named_tissues
+from mtm.pipeline.name_check import check_folds, check_names
 from mtm.settings.check import check_config
 from mtm.settings.cohort import Columns
 from mtm.settings.external import External
@@ -136,33 +134,20 @@ def _check_cohorts(
         units = config["inputs"]["units"]
         known = check_cohort(problems, own, config["filters"], units, columns)
         if known is not None:
-            _check_tissues(problems, config, known)
+            check_names(problems, config, known)
             if config["source"] in known.tissues:
                 samples = {name: known.samples[name].to_numpy() for name in ("donor", "tissue")}
-                problems.of(make_folds, **config["folds"], **samples, source=config["source"])
+                made = problems.of(
+                    make_folds, **config["folds"], **samples, source=config["source"]
+                )
+                if made is not None:
+                    check_folds(problems, config, made[0], known)
     for name, other in config["evaluation"]["external"].items():
         if theirs := _roles(files, absent, f"evaluation.external.{name}."):
             known = check_cohort(problems, theirs, ELSEWHERE_FILTERS, other["units"], columns)
             where = f"config key source, tissues of evaluation.external.{name}"
             if known is not None:
                 problems.of(check_source, known.tissues, config["source"], where)
-
-
-def _check_tissues(problems: Problems, config: Mapping[str, Any], known: CohortNames) -> None:
-    """Note tissues and columns in the configuration that the cohort has not."""
-    for where, tissue in named_tissues(config):
-        problems.of(check_source, known.tissues, tissue, where)
-    for name, other in config["evaluation"]["external"].items():
-        if other["hold_out"] and other["hold_out"] not in known.columns:
-            where = f"config key evaluation.external.{name}.hold_out"
-            problems.found.append(_no_name(where, other["hold_out"], known.columns, "a column"))
-
-
-def _no_name(where: str, name: str, known, kind: str) -> InputError:
-    """Return the error of a name that there is not, with the nearest there is."""
-    near = get_close_matches(str(name), list(known), n=1)
-    hint = f"Did you mean {near[0]!r}?" if near else ""
-    return InputError(where, repr(name), f"{kind}: {', '.join(known)}", hint)
 
 
 def _check_annotation(

@@ -18,7 +18,7 @@ from anndata.io import read_elem
 from mtm.cohort.cohort import Cohort
 from mtm.cohort.filters import check_source
 from mtm.cohort.folds import NEVER_HELD_OUT
-from mtm.cohort.levels import as_levels
+from mtm.cohort.parts import donors_with
 from mtm.errors import InputError
 from mtm.io import atomic_path, read_tsv, write_tsv
 from mtm.models.base import Predictor, Requests
@@ -99,24 +99,7 @@ class People:
         InputError
             There is no such column, or nobody has one of the values.
         """
-        known = [name for name in self.samples if name not in ("donor", "row")]
-        if column in known:
-            of_sample = self.samples[column]
-        elif column in self.donors:
-            of_sample = self.samples["donor"].map(self.donors[column])
-        else:
-            raise InputError(
-                "hold_out", repr(column), f"one of {', '.join((*known, *self.donors))}"
-            )
-        text = as_levels(of_sample)
-        wanted = as_levels(pd.Series(list(values), dtype=object))
-        for value in wanted[~wanted.isin(text)][:1]:
-            raise InputError(
-                f"values of {column}",
-                f"{value!r}, which no sample has",
-                f"some of {', '.join(sorted(text.dropna().unique())[:20])}",
-            )
-        inside = set(self.samples["donor"][text.isin(wanted)])
+        inside = donors_with(self.samples, self.donors, column, values)
         return self.of_donors(set(self.donors.index) - inside), self.of_donors(inside)
 
 

@@ -270,6 +270,13 @@ def _check_folds(
     owner: dict[int, Path] = {}
     for path, part in zip(files, parts, strict=True):
         found = sorted(part["fold"].unique())
+        if not found:
+            raise InputError(
+                path,
+                "no prediction: none of the fold's donors has a tissue that the model sees",
+                "predictions in every fold",
+                "Name further tissues as the model's sources, or draw other folds (folds).",
+            )
         if len(found) != 1:
             raise InputError(path, f"folds {found}", "held-out predictions of exactly one fold")
         if found[0] in owner:

@@ -57,9 +57,7 @@ def check_config(
         checked = Config.model_validate(config)
     except ValidationError as error:
         problems += _problems(error, Config, config, KEY)
-        places = [item["loc"] for item in error.errors(include_input=False, include_url=False)]
-        if all(places):
-            problems += _of_the_rest(config, {place[0] for place in places})
+        problems += _of_the_rest(config, list(_places(error)))
     filled, of_models = _parameters(config.get("models"))
     problems += of_models
     if problems or written:
@@ -115,17 +113,36 @@ def _use_own_columns(checked: Config, config: dict[str, Any], complete: dict[str
 
 # What sections demand of each other is about these.
 _TOGETHER = {"cohort", "inputs", "filters", "source", "models", "simulation"}
+# Sections whose keys demand something of each other: without one the others may be wrong.
+_WHOLE = {"folds"}
 
 
-def _of_the_rest(config: dict[str, Any], wrong: set[object]) -> list[InputError]:
-    """Return what keys of the first level demand of each other, where some others are `wrong`."""
-    if wrong & _TOGETHER:
+def _places(error: ValidationError) -> Iterator[tuple[object, ...]]:
+    """Yield where a configuration is wrong: the section, and its key where one is known."""
+    for item in error.errors(include_input=False, include_url=False):
+        place, told = item["loc"][:2], item.get("ctx", {}).get("problems", ())
+        if len(place) == 1 and told:
+            yield from ((*place, problem.where.split(".")[0]) for problem in told)
+        else:
+            yield place
+
+
+def _of_the_rest(config: dict[str, Any], wrong: list[tuple[object, ...]]) -> list[InputError]:
+    """Return what is told once all keys are as allowed, of those that are not `wrong`."""
+    if any(not place or place[0] in _TOGETHER for place in wrong):
         return []
-    rest = {name: value for name, value in config.items() if name not in wrong}
+    rest = dict(config)
+    for section, *key in dict.fromkeys(wrong):
+        values = rest.pop(section, None)
+        if section not in _WHOLE and isinstance(values, dict) and key and key[0] in values:
+            rest[section] = {name: value for name, value in values.items() if name != key[0]}
+    if rest == config:
+        return []
     try:
         Config.model_validate(rest)
     except ValidationError as error:
-        return _problems(error, Config, rest, KEY)
+        # A section that disagrees within itself hides what sections demand of each other.
+        return _problems(error, Config, rest, KEY) + _of_the_rest(rest, list(_places(error)))
     return []
 
 

@@ -197,6 +197,12 @@ class Config(Section):
         comparison = self.comparison
         named = {f"{section}.models": value.models or () for section, value in self if hasattr(value, "models")}
         named |= {f"comparison.pairs.{place}": pair for place, pair in enumerate(comparison.pairs)}
+        # The baseline of the default may be missing: it is one of many runs.
+        named |= {
+            f"{section}.baseline": (value.baseline,)
+            for section, value in self
+            if hasattr(value, "baseline") and value.baseline != type(value)().baseline
+        }
         named["storage.drop_fold_bundles"] = self.storage.drop_fold_bundles
         named["comparison.venn_models"] = comparison.venn_models or ()
         for where, names in named.items():

@@ -117,7 +117,7 @@ def with_fits(models: Mapping[str, ModelSettings]) -> dict[str, ModelSettings]:
             inherited = {"class_": fitted.class_, "parameters": fitted.parameters}
             model = model.model_copy(update=inherited)
         complete[name] = model
-        known |= dict.fromkeys(names_of(name, model), model)
+        known |= _entries_of(name, model)
     return complete
 
 
@@ -133,6 +133,16 @@ def names_of(name: str, model: ModelSettings) -> list[str]:
     return [*seed_names(name, model.seeds), average_name(name)] if several else [name]
 
 
+def _entries_of(name: str, model: ModelSettings) -> dict[str, ModelSettings]:
+    """Give the names of `names_of` what each is: the average of seeds is made of others."""
+    entries = dict.fromkeys(names_of(name, model), model)
+    if len(entries) > 1:
+        made_of = {"models": tuple(seed_names(name, model.seeds))}
+        changes = {"class_": AverageParameters.name, "seeds": (), "parameters": made_of}
+        entries[average_name(name)] = model.model_copy(update=changes)
+    return entries
+
+
 def sharing_problems(models: Mapping[str, ModelSettings]) -> Iterator[InputError]:
     """Yield what is wrong with models that share another's fits; `where` is the key."""
     earlier: dict[str, ModelSettings] = {}
@@ -146,7 +156,7 @@ def sharing_problems(models: Mapping[str, ModelSettings]) -> Iterator[InputError
                     f"models.{name}.of", repr(model.of_),
                     f"models with fits of their own that stand before it: {', '.join(fitted) or 'none'}",
                 )  # fmt: skip
-        earlier |= dict.fromkeys(names_of(name, model), model)
+        earlier |= _entries_of(name, model)
 
 
 def _sharing_problems(name: str, model: ModelSettings, fitted: ModelSettings) -> Iterator[InputError]:
@@ -182,8 +192,7 @@ def model_problems(models: Mapping[str, ModelSettings]) -> Iterator[InputError]:
             )  # fmt: skip
         if combines and model.of_ is None:
             yield from _average_problems(name, model, earlier)
-        earlier[name] = model
-        earlier |= dict.fromkeys(added, model)
+        earlier |= _entries_of(name, model)
 
 
 def _average_problems(name: str, model: ModelSettings, earlier: Mapping[str, ModelSettings]) -> Iterator[InputError]:

@@ -223,6 +223,12 @@ def test_text_of_many_levels_cannot_be_used():
     assert "3 levels" in read_trait(donors, "center").problem
 
 
+def test_a_cohort_may_lack_what_open_data_have():
+    donors = pd.DataFrame({"sex": [1, 2]}, index=list("ab"))
+    for column in ("age", "BMI", "hardy"):
+        assert read_trait(donors, column).problem == f"donors have no column {column}"
+
+
 BAD = [
     (lambda donors: read_trait(donors, "agee"), ["'agee'", "Did you mean 'age'"]),
     (lambda donors: read_trait(donors, "bmi_"), ["'bmi_'", "cohort/donors.tsv (age, sex)"]),

@@ -9,6 +9,9 @@ import pandas as pd
 from mtm.errors import InputError
 from mtm.settings.traits import TraitSettings
 
+# What donors of a cohort may lack without a mistake in the configuration.
+MAY_LACK = (*TraitSettings.model_fields["columns"].default, "hardy")
+
 
 @dataclass(frozen=True)
 class Trait:
@@ -38,9 +41,9 @@ def read_trait(donors: pd.DataFrame, column: str) -> Trait:
     Raises
     ------
     InputError
-        There is no such column, and it is none of the default; the nearest is named.
+        There is no such column, and it is none of `MAY_LACK`; the nearest is named.
     """
-    if column not in donors and column in TraitSettings.model_fields["columns"].default:
+    if column not in donors and column in MAY_LACK:
         values = pd.Series(np.nan, donors.index)
         return Trait(column, values, (), f"donors have no column {column}")
     if column not in donors:
