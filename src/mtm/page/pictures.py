@@ -12,7 +12,7 @@ from jinja2.sandbox import SandboxedEnvironment
 from markupsafe import Markup, escape
 from PIL import Image
 
-from mtm.io import NOTE
+from mtm.io import NAMES, NOTE
 from mtm.page.packing import pack_table
 from mtm.page.results import Results
 from mtm.vocabulary import in_units
@@ -96,7 +96,7 @@ def _picture(results: Results, name: str, figure: dict, caption: Path) -> Pictur
     place = figure.get("place", f"figures/{name}")
     # Not `mtm.io.read_table`: the note in place of a table is what is to be said.
     table = pd.read_csv(
-        results.path(f"{place}.tsv"), sep="\t", keep_default_na=False, na_values=[""]
+        results.path(f"{place}.tsv"), sep="\t", keep_default_na=False, na_values=[""], dtype=NAMES
     )
     reason = ""
     if list(table.columns) == NOTE:
