@@ -47,8 +47,8 @@ class Model:
 
     @property
     def tissues(self) -> tuple[str, ...]:
-        """Names of the tissues that it knows."""
-        return self.predictor.tissues
+        """Names of the tissues that it knows, of which it had training samples."""
+        return self.predictor.known_tissues
 
     @property
     def genes(self) -> pd.DataFrame:
