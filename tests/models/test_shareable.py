@@ -160,19 +160,36 @@ def test_tissues_of_few_donors_are_left_out(folder):
     assert holds(model) == "individual-level data: mean and sd of 1 tissues with under 3 samples"
 
 
-@pytest.mark.parametrize("name", ["ridge", "dual_ridge", "bgex", "covariates", "mlp", "joint"])
-def test_nothing_that_was_learned_of_a_tissue_of_few_donors_alone_is_shared(folder, name):
+SPARES = ["ridge", "dual_ridge", "bgex", "covariates", "mlp", "mtm", "joint", "ensemble"]
+
+
+@pytest.mark.parametrize("name", SPARES)
+def test_nothing_that_was_learned_of_a_tissue_of_few_donors_alone_is_shared(
+    folder, name, tmp_path
+):
     model = load(bundle_of(folder, name))
     lung = model.tissues.index("Lung")
-    model.reference.n_samples[lung] = 2
+    for part in (model, *getattr(model, "members", {}).values()):
+        part.reference.n_samples[lung] = 2
     assert holds(model).startswith("individual-level data")
-    shared = model.shareable(4, 3)
+    model.provenance.notes["tissues_not_fitted"] = "Lung (1 pairs); Liver (2 pairs)"
+    model.shareable(4, 3).save(tmp_path / "shared.safetensors")
+    shared = load(tmp_path / "shared.safetensors")
+    if name == "mlp":
+        assert shared.provenance.notes["tissues_not_fitted"] == "Liver (2 pairs)"
     assert holds(shared) == "summary statistics only, of 24 donors"
     of_lung = (f"tissue/{lung}/", f"{lung}/")
     assert not [array for array in shared.arrays() if array.startswith(of_lung)]
     if name == "joint":
         assert not any(fit.factors[lung].any() or fit.own[lung].any() for fit in shared.fits)
         assert all(fit.factors[lung].any() for fit in model.fits)
+        # Fits draw loadings to means over tissues, which hold a tissue's own beside the others'.
+        assert not any(fit.organ.any() or fit.own_mean.any() for fit in shared.fits)
+    if name == "mtm":
+        assert all(len(set(values[lung])) == 1 for key, values in shared.arrays().items()
+                   if key.endswith(("gamma", "beta")))  # fmt: skip
+    if name == "ensemble":
+        assert list(shared.weights[lung]) == [0.5, 0.5]
     # The model that it was made of stays whole, and other tissues are told alike.
     elsewhere = simulated_cohort(n_donors=12, n_genes=len(model.genes), seed=5)
     people = replace(elsewhere, samples=elsewhere.samples.assign(rin=7.0))
