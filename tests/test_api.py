@@ -10,6 +10,7 @@ import anndata
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.sparse
 from cohorts import simulated_cohort
 from packaging.requirements import Requirement
 from tests.hostile.models import certificate
@@ -157,6 +158,81 @@ def test_values_of_a_layer_and_of_other_units(model, blood):
     same = model.predict(blood, source=BLOOD, target="Lung", layer="log2", units="log2",
                          genes=["G3", "G5"])  # fmt: skip
     np.testing.assert_allclose(same.X, plain.X, rtol=1e-3)
+
+
+@pytest.mark.parametrize("kind", ["csr", "csc"])
+@pytest.mark.parametrize("backed", [None, "r"])
+def test_sparse_values_are_as_dense_ones(model, blood, tmp_path, monkeypatch, kind, backed):
+    told = model.predict(blood, source=BLOOD, target="Lung")
+    blood.X = scipy.sparse.csr_matrix(blood.X).asformat(kind)
+    blood.layers["twice"] = 2 * blood.X
+    blood.write_h5ad(tmp_path / "x.h5ad")
+    there = anndata.read_h5ad(tmp_path / "x.h5ad", backed=backed)
+    # Several blocks of samples, the last of them smaller.
+    monkeypatch.setattr("mtm.predictions.samples.CHECKED", 2 * blood.n_vars)
+    same = model.predict(there, source=BLOOD, target="Lung")
+    np.testing.assert_array_equal(same.X, told.X)
+    np.testing.assert_array_equal(
+        model.predict(there[:3], source=BLOOD, target="Lung", align="none").X,
+        model.predict(blood[:3], source=BLOOD, target="Lung", align="none").X,
+    )
+    assert len(model.check(there, source=BLOOD, layer="twice")) == blood.n_obs
+
+
+def test_values_are_checked_over_all_blocks_of_samples(model, blood, monkeypatch):
+    monkeypatch.setattr("mtm.predictions.samples.CHECKED", 2 * blood.n_vars)
+    low = blood.copy()
+    low.X *= 30 / low.X.max()
+    low.X[7] = 2e6
+    with pytest.raises(InputError, match=f"sample {low.obs_names[7]}: found 2e.06 for every"):
+        model.predict(low, source=BLOOD)
+    blood.X[5, 2] = np.nan
+    with pytest.raises(InputError, match="sample 6, gene 3: found nan"):
+        model.predict(blood, source=BLOOD)
+
+
+def test_values_that_are_not_there_are_asked_for(model, blood):
+    blood.layers["tpm"] = blood.X.copy()
+    with pytest.raises(InputError, match="no layer 'nope'.*layer='tpm'"):
+        model.predict(blood, source=BLOOD, layer="nope")
+    blood.X = None
+    with pytest.raises(InputError, match="no values in X.*layer='tpm'"):
+        model.check(blood, source=BLOOD)
+    assert model.predict(blood, source=BLOOD, target="Lung", layer="tpm").n_obs == 9
+
+
+@pytest.mark.parametrize("several", [pd.Series, pd.Index, np.array, tuple])
+def test_names_may_come_in_any_collection(model, blood, several):
+    told = model.predict(
+        blood, source=BLOOD, target=several(["Lung", "Liver"]), genes=several(["G3", "G5"])
+    )
+    assert list(told.uns["mtm"]["targets"]) == ["Lung", "Liver"]
+    assert list(told.var["symbol"]) == ["G3", "G5"]
+    one = model.predict(blood, source=BLOOD, target=np.str_("Lung"), genes="G3")
+    assert one.shape == (9, 1)
+
+
+def test_columns_of_obs_that_nobody_uses_may_hold_anything(model, blood):
+    told = model.predict(blood, source=BLOOD, target="Lung")
+    blood.obs["marks"] = [["a", "b"]] * blood.n_obs
+    blood.obs["about"] = [{"batch": 1}] * blood.n_obs
+    blood.obs["cohort"] = "mine"
+    np.testing.assert_array_equal(model.predict(blood, source=BLOOD, target="Lung").X, told.X)
+    blood.obs["donor"], blood.obs["tissue"] = "P", [*model.tissues[:4], *[BLOOD] * 5]
+    blood.obs["sex"] = 1
+    blood = blood[:4]
+    assert model.check(blood).shape[0] == 4
+    assert set(model.predict(blood).obs["target"]) == set(model.tissues)
+
+
+def test_advice_is_in_words_of_python(model, blood):
+    blood.X = np.repeat(np.round(blood.X[:, :1] + 100), blood.n_vars, axis=1)
+    blood.X[:, ::2] *= 1e5
+    with pytest.raises(InputError, match="counts") as told:
+        model.predict(blood, source=BLOOD)
+    assert "say units tpm if" in str(told.value)
+    assert "--units" not in str(told.value)
+    assert mtm.Model is type(model)
 
 
 def test_what_cannot_be(model, blood):

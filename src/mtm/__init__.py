@@ -11,6 +11,15 @@ from pathlib import Path
 __version__ = Path(__file__).with_name("version.txt").read_text(encoding="utf-8").strip()
 
 
+def __getattr__(name):
+    """Return `Model`, of what `load` returns, imported when it is asked for."""
+    if name == "Model":
+        from importlib import import_module
+
+        return import_module("mtm.api").Model
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
 def load(path):
     """Load a bundle, as `mtm.api.load`; nothing is imported before, so that `mtm` is quick."""
     from importlib import import_module

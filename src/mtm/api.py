@@ -1,6 +1,6 @@
 """For Python: a bundle loaded, samples checked and predicted, AnnData in and out."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 import anndata
@@ -14,7 +14,7 @@ from mtm.predictions.alignment import align_to_training
 from mtm.predictions.answer_files import provenance, to_anndata
 from mtm.predictions.answers import ask, targets_for
 from mtm.predictions.gene_overlap import GeneChoice, find_genes
-from mtm.predictions.sample_tables import TISSUE_COLUMNS, check_obs_columns
+from mtm.predictions.sample_tables import CHECKED_COVARIATE, TISSUE_COLUMNS, check_obs_columns
 from mtm.predictions.samples import (
     NewSamples,
     checks_of,
@@ -47,8 +47,8 @@ class Model:
 
     @property
     def tissues(self) -> tuple[str, ...]:
-        """Names of the tissues that it knows."""
-        return self.predictor.tissues
+        """Names of the tissues that it knows, of which it had training samples."""
+        return self.predictor.known_tissues
 
     @property
     def genes(self) -> pd.DataFrame:
@@ -61,11 +61,11 @@ class Model:
         adata: anndata.AnnData,
         *,
         source: str | None = None,
-        target: str | Sequence[str] | None = None,
+        target: str | Iterable[str] | None = None,
         layer: str | None = None,
         units: Units | None = None,
         align: NewAlignment = "shift",
-        genes: Sequence[str] | None = None,
+        genes: str | Iterable[str] | None = None,
         min_reliability: str | float | None = None,
         min_overlap: float = MIN_OVERLAP,
     ) -> anndata.AnnData:
@@ -76,11 +76,12 @@ class Model:
         adata
             Samples as observations, genes as variables, named by Ensembl id with or without
             version; TPM in X. ``obs`` may have ``donor`` (samples of one donor are used together
-            by models that can), ``tissue``, and covariates (``sex``, ``age``, ...).
+            by models that can), ``tissue``, and covariates (``sex``, ``age``, ...); columns that
+            the model does not use are passed over.
         source
             Tissue of the samples; None where ``obs["tissue"]`` says it.
         target
-            Tissues to predict; None for all others of the model.
+            Tissue or tissues to predict; None for all others of the model.
         layer
             Take values from this layer in place of X.
         units
@@ -89,7 +90,7 @@ class Model:
             How samples are brought to what training samples are like: ``"shift"``, ``"combat"``,
             ``"quantile"`` or ``"none"``.
         genes
-            Symbols or ids of genes to tell; None for all.
+            Symbol or id of a gene to tell, or several; None for all.
         min_reliability
             Tell genes of this class at least (``"low"``, ``"moderate"``, ``"high"``), or of this
             expected correlation; elsewhere values are NaN.
@@ -113,11 +114,12 @@ class Model:
         model = self.predictor
         choice = GeneChoice.every(len(model.genes))
         if genes is not None:
-            choice = GeneChoice(find_genes(model.genes, list(genes), "genes").columns)
+            choice = GeneChoice(find_genes(model.genes, _names(genes), "genes").columns)
         if min_reliability is not None:
             choice = choice.least(model.certificate, str(min_reliability))
         samples = self._samples(adata, source, layer, units, min_overlap)
-        targets = targets_for(model, samples, [target] if isinstance(target, str) else target)
+        asked = None if target is None else _names(target)
+        targets = targets_for(model, samples, asked)
         moved = align_to_training(model, samples, align)
         filled = fill_missing(model, samples)
         answers, _ = ask(model, samples, targets, choice)
@@ -173,17 +175,37 @@ class Model:
         said = next((obs[name] for name in TISSUE_COLUMNS if name in obs), None)
         if source is not None or said is not None:
             table["tissue"] = source if source is not None else said.astype(str).to_numpy()
-        covariates = obs[[name for name in obs if name not in (*table, *TISSUE_COLUMNS)]]
+        used = dict.fromkeys((CHECKED_COVARIATE, *self.predictor.used_covariates))
+        taken = (*table, *TISSUE_COLUMNS)
+        covariates = obs[[name for name in used if name in obs and name not in taken]]
         checked = [name for name in covariates if name in FIELDS]
         coded = check_traits(covariates[checked], "obs")
         covariates = covariates.astype(object).assign(**coded)
         blank = covariates.map(lambda value: isinstance(value, str) and not value.strip())
         covariates = covariates.mask(blank)
         table = pd.concat([table, covariates.reset_index(drop=True)], axis=1)
-        values = adata.X if layer is None else adata.layers[layer]
+        values = _values_of(adata, layer)
         return samples_of_matrix(
             self.predictor, values, adata.var_names, table, units, min_overlap, "adata"
         )
+
+
+def _names(given: str | Iterable[str]) -> list[str]:
+    """Return names as a list: one alone, or any collection of them."""
+    return [given] if isinstance(given, str) else [str(name) for name in given]
+
+
+def _values_of(adata: anndata.AnnData, layer: str | None):
+    """Return X, or a layer."""
+    layers = list(adata.layers)
+    if layer is None and adata.X is not None:
+        return adata.X
+    if layer is not None and layer in layers:
+        return adata.layers[layer]
+    there = f"layer={', '.join(map(shown, layers))}" if layers else "no layer is there"
+    if layer is None:
+        raise InputError("adata", "no values in X", f"TPM in X, or of a layer ({there})")
+    raise InputError("adata", f"no layer {shown(layer)}", f"a layer that is there ({there}), or X")
 
 
 def load(path: str | Path) -> Model:

@@ -5,7 +5,9 @@ from pathlib import Path
 
 from mtm.cli.output import add_out, demand_free
 from mtm.cli.say import say
-from mtm.errors import numbered, printable
+from mtm.errors import InputError, numbered, printable
+
+ENDINGS = (".tsv", ".tsv.gz", ".parquet")
 
 
 def add(commands: argparse._SubParsersAction) -> None:
@@ -19,17 +21,20 @@ def add(commands: argparse._SubParsersAction) -> None:
     compare.add_argument(
         "results", nargs="+", type=Path, help="result folders of cohorts, results/{cohort}"
     )
-    add_out(compare, "table of all tissues to write (.tsv)")
+    add_out(compare, "table of all tissues to write (.tsv, .tsv.gz or .parquet)")
     compare.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> None:
     """Run ``mtm compare``."""
     from mtm.analyses.accuracy.cohorts import compare_cohorts
-    from mtm.io import write_tsv
+    from mtm.io import write_parquet, write_tsv
     from mtm.vocabulary import MEAN_OF_TISSUES
 
     if options.out:
+        if not options.out.name.lower().endswith(ENDINGS):
+            found = "another ending" if options.out.suffix else "no ending"
+            raise InputError(f"--out {options.out}", found, f"one of {', '.join(ENDINGS)}")
         demand_free(options.out, options.force)
     table = compare_cohorts(options.results)
     cohorts = [
@@ -48,5 +53,6 @@ def run(options: argparse.Namespace) -> None:
         cells = (text.ljust(width) for text, width in zip(line, widths, strict=True))
         print(printable("  ".join(cells).rstrip()))
     if options.out:
-        write_tsv(table, options.out)
+        write = write_parquet if options.out.suffix.lower() == ".parquet" else write_tsv
+        write(table, options.out)
         say(f"{options.out}: {numbered(len(table), 'row')} (level, model, tissue)")

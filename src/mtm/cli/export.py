@@ -5,7 +5,7 @@ from pathlib import Path
 
 from mtm.cli.output import demand_free
 from mtm.cli.say import say
-from mtm.errors import InputError
+from mtm.errors import InputError, printable, shown
 
 RANK, FEWEST = 16, 10
 
@@ -48,9 +48,13 @@ def add(commands: argparse._SubParsersAction) -> None:
 
 def _from_one(text: str) -> int:
     """Argument from 1 on."""
-    value = int(text)
+    try:
+        value = int(text)
+    except ValueError:
+        value = 0
     if value < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not 1 or more")
+        found = shown(text)
+        raise argparse.ArgumentTypeError(f"found {found}; expected a whole number, 1 or more")
     return value
 
 
@@ -62,6 +66,10 @@ def run(options: argparse.Namespace) -> None:
     from mtm.models.registry import load
 
     require_file(options.bundle, "a model bundle (.safetensors)")
+    if options.out.suffix.lower() != ".safetensors":
+        hint = f"Call it {options.out.name}.safetensors." if options.out.name else ""
+        found = "a name that does not end so"
+        raise InputError(f"OUT {options.out}", found, "a bundle (.safetensors)", hint)
     demand_free(options.out, options.force, "OUT")
     model = load(options.bundle)
     try:
@@ -69,6 +77,10 @@ def run(options: argparse.Namespace) -> None:
     except InputError as error:
         raise error.within(options.bundle) from error
     shared.save(options.out)
+    lost = [name for name in model.known_tissues if name not in shared.known_tissues]
+    if lost:
+        names = "; ".join(map(printable, lost))
+        say(f"left out, of fewer than {options.min_samples} training samples: {names}")
     say(f"{options.out}: {holds(shared)}; docs/sharing.md says what that tells of them")
     if shared.cut and (shared.certificate or shared.card):
         say(f"accuracy, intervals and reliability in it stay those {of_the_whole(shared.cut)}")

@@ -263,7 +263,7 @@ def to_tpm(
     """
     values = np.asarray(values, dtype=np.float32)
     units = units_of_new(units, where, measure)
-    _check_values(values, where, signed=measure == "own")
+    check_values(values, where, signed=measure == "own")
     totals = SampleTotals(sample_ids or [str(i + 1) for i in range(len(values))])
     totals.add(values.T)
     totals.demand(units, where)
@@ -275,7 +275,7 @@ def to_tpm(
 
 def _of_counts(said_by: str, otherwise: str) -> str:
     """Advise who has counts, or TPM where `otherwise` holds; `units_of_new` takes no counts."""
-    if said_by == OF_NEW:
+    if not said_by.startswith("inputs."):
         return f"{TO_TPM}, or say {said_by} tpm if {otherwise}."
     return f"Say {said_by} counts if they are, {said_by} tpm if {otherwise}."
 
@@ -438,12 +438,12 @@ def _sums(
     return total, n_genes, n_unknown, lost / counts if counts else 0.0
 
 
-def _check_values(values: np.ndarray, where: object, signed: bool) -> None:
-    """Refuse what neither TPM nor its logarithm can be, unless values may be negative."""
+def check_values(values: np.ndarray, where: object, signed: bool, first: int = 0) -> None:
+    """Refuse what TPM and logarithms cannot be; `signed` may be negative, `first` is row 0."""
     if not np.isfinite(values).all():
         row, column = np.argwhere(~np.isfinite(values))[0]
         raise InputError(
-            f"{where}, sample {row + 1}, gene {column + 1}",
+            f"{where}, sample {first + row + 1}, gene {column + 1}",
             str(values[row, column]),
             "a finite number for every gene and sample",
         )

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import ClassVar, Self
 
@@ -20,6 +20,7 @@ from mtm.models.cut import what_is_cut
 from mtm.models.donors import DonorsKey, TrainingDonors
 from mtm.models.header import CardHeader
 from mtm.models.layout import Layout, check_scaler, individual_arrays, summary
+from mtm.models.provenance import Provenance
 from mtm.models.reference import PREFIX as REFERENCE
 from mtm.models.reference import Reference
 from mtm.settings.models.base import ModelParameters
@@ -125,30 +126,6 @@ class Training:
     for_others: bool = True
 
 
-@dataclass
-class Provenance:
-    """Where a fitted model comes from; travels in its bundle."""
-
-    name: str = ""
-    cohort: str = ""
-    fold: str = ""
-    seed: int = 0
-    source: str = ""
-    training_donors: TrainingDonors = TrainingDonors()
-    notes: dict = field(default_factory=dict)
-
-    def header(self, key: DonorsKey | None) -> dict:
-        """Return what a bundle holds of it; digests of ids are made with `key`."""
-        return vars(self) | self.training_donors.header(key)
-
-    @classmethod
-    def of(cls, header: Mapping, key: DonorsKey | None) -> "Provenance":
-        """Take it from a bundle's header, checked."""
-        known = {item.name for item in fields(cls)} & set(header) - {"training_donors"}
-        donors = TrainingDonors.from_header(header, key)
-        return cls(**{name: header[name] for name in known}, training_donors=donors)
-
-
 class Predictor(ABC):
     """A model of expression in one tissue given others.
 
@@ -216,6 +193,16 @@ class Predictor(ABC):
     def used_covariates(self) -> tuple[str, ...]:
         """Covariates of donors and samples that predictions are made of."""
         return ()
+
+    @property
+    def known(self) -> np.ndarray:
+        """Tissues that it was trained on and still knows, ``(n_tissues,)``, bool."""
+        return ~np.isnan(self.scaler.mean).all(1)
+
+    @property
+    def known_tissues(self) -> tuple[str, ...]:
+        """Names of the tissues that are `known`."""
+        return tuple(self.tissues[place] for place in np.flatnonzero(self.known))
 
     @property
     def cut(self) -> str:
@@ -384,8 +371,7 @@ class Predictor(ABC):
                 f"model {self.name}", "no numbers of training samples", "a bundle with them"
             )
         counts = self.reference.n_samples
-        known = ~np.isnan(self.scaler.mean).all(1)
-        return known & (counts > 0) & (counts < fewest)
+        return self.known & (counts > 0) & (counts < fewest)
 
     def forget(self, tissues: np.ndarray) -> None:  # noqa: B027 (most classes need none)
         """Drop what was learned of some tissues, by number, alone; other parts stay as they are.
@@ -401,8 +387,8 @@ class Predictor(ABC):
         rank
             Directions of the source's expression to keep, where that is the choice.
         fewest
-            Training samples that a tissue needs for its mean and sd to be told; the model does
-            not know the others any more.
+            Training samples that a tissue needs for anything to be told of it; the model does not
+            know the others any more, but for their names (`known`).
 
         Raises
         ------
@@ -424,6 +410,11 @@ class Predictor(ABC):
         mean, sd = self.scaler.mean.copy(), self.scaler.sd.copy()
         mean[few] = sd[few] = np.nan
         model.scaler = replace(self.scaler, mean=mean, sd=sd)
+        if self.certificate is not None:
+            model.certificate = self.certificate.without(few)
+        model.reference = self.reference.without(few)
+        if self.card is not None:
+            model.card = self.card.without(np.array(self.tissues)[few])
         model.forget(np.flatnonzero(few))
         return model
 

@@ -93,16 +93,13 @@ def told(model: Predictor, header: dict) -> dict:
     Returns
     -------
     dict
-        For JSON: identity, cohort and donors, tissues with samples, sources, accuracy by target,
-        calibration, what was cut away, checks, licence, citation, versions, parameters.
+        For JSON: identity, cohort and donors, tissues it knows with samples, sources,
+        accuracy by target, calibration, what was cut away, checks, licence, citation, versions,
+        parameters.
     """
     provenance, known = model.provenance, model.certificate
     counts = None if model.reference is None else model.reference.n_samples.tolist()
-    trained = [
-        name
-        for name, row in zip(model.tissues, model.scaler.mean, strict=True)
-        if not np.isnan(row).all()
-    ]
+    trained = list(model.known_tissues)
     card = model.card or CardHeader()
     sources = trained if model.several_sources else [model.provenance.source]
     return {
@@ -120,6 +117,7 @@ def told(model: Predictor, header: dict) -> dict:
         "tissues": [
             {"tissue": name, "n_samples": counts[i] if counts else None}
             for i, name in enumerate(model.tissues)
+            if model.known[i]
         ],
         "scale": model.scale,
         "sources": sources,

@@ -1,7 +1,7 @@
 """What cross-validation found of a model, kept in its bundle: intervals, reliability of genes."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import pandas as pd
@@ -165,6 +165,15 @@ class Certificate:
         """Return its arrays under the names of a bundle."""
         names = [*OF_GENES, "tertile", "reliability", "quantiles", "n_donors"]
         return {PREFIX + name: getattr(self, name) for name in names}
+
+    def without(self, tissues: np.ndarray) -> "Certificate":
+        """Return it as if nobody had been predicted of some tissues, ``(n_tissues,)``, bool."""
+        empty = dict.fromkeys((*OF_GENES, "quantiles"), np.nan)
+        empty |= dict.fromkeys(("tertile", "reliability", "n_donors"), 0)
+        parts = {name: getattr(self, name).copy() for name in empty}
+        for name, values in parts.items():
+            values[tissues] = empty[name]
+        return replace(self, **parts)
 
     def in_words(self) -> dict[str, str]:
         """Say what there is, a line on intervals and one on reliability."""

@@ -85,6 +85,11 @@ class Ensemble(Average):
             total += self.weights[requests.target, number, None].astype(np.float32) * expr_z
         return total
 
+    def forget(self, tissues: np.ndarray) -> None:
+        """Let members weigh alike in some tissues."""
+        self.weights = self.weights.copy()
+        self.weights[tissues] = 1 / len(self.members)
+
     def state(self) -> dict[str, np.ndarray]:
         """All arrays of the members, and their weights in every tissue."""
         return super().state() | {"weights": self.weights}

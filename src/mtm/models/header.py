@@ -100,6 +100,11 @@ class CardHeader(_Part):
     level: Share | None = None
     accuracy: tuple[TargetAccuracy, ...] = ()
 
+    def without(self, tissues: Iterable[str]) -> Self:
+        """Return it without what it says of some tissues."""
+        told = tuple(row for row in self.accuracy if row.target not in set(tissues))
+        return self.model_copy(update={"accuracy": told})
+
     def disagreements(self) -> Iterator[InputError]:
         """Demand the level of intervals whose coverage is told."""
         if self.level is None and any(row.coverage is not None for row in self.accuracy):

@@ -1,6 +1,6 @@
 """Measures of one sample against a tissue's training donors (methods 6.20)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -100,6 +100,12 @@ class Sexes:
             genes[tissue, : len(chosen)], votes[tissue, : len(chosen)] = chosen, own
             offset[tissue] = constant
         return cls(genes, votes, offset)
+
+    def without(self, tissues: np.ndarray) -> "Sexes":
+        """Let no gene tell in some tissues, ``(n_tissues,)``, bool."""
+        genes, votes, offset = self.genes.copy(), self.votes.copy(), self.offset.copy()
+        genes[tissues], votes[tissues], offset[tissues] = -1, 0, 0
+        return replace(self, genes=genes, votes=votes, offset=offset)
 
     @staticmethod
     def layout(shape: tuple[int, int]) -> Layout:

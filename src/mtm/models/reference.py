@@ -5,7 +5,7 @@ genes that tell the sexes apart there.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
@@ -117,6 +117,16 @@ class Reference:
         mine = {k.removeprefix(PREFIX): v for k, v in arrays.items() if k.startswith(PREFIX)}
         sexes = Sexes(**{item.name: mine.pop(f"sex_{item.name}") for item in fields(Sexes)})
         return cls(false_alarms=plain["false_alarms"], sexes=sexes, **mine)
+
+    def without(self, tissues: np.ndarray) -> "Reference":
+        """Return it as if some tissues, ``(n_tissues,)``, bool, had had no sample."""
+        return replace(
+            self,
+            n_samples=np.where(tissues, 0, self.n_samples).astype(np.int32),
+            typical=np.where(tissues[:, None], np.nan, self.typical).astype(np.float32),
+            limits=np.where(tissues[:, None], np.nan, self.limits).astype(np.float32),
+            sexes=self.sexes.without(tissues),
+        )
 
     def header(self) -> dict:
         """Return what a bundle's header holds of it, under ``reference``."""

@@ -71,16 +71,14 @@ def tissue_of(model: Predictor, name: str) -> int:
     InputError
         The model does not know it, or had no training sample of it.
     """
+    known = ", ".join(model.known_tissues)
     if name not in model.tissues:
-        raise InputError(
-            f"tissues of model {model.name}", repr(name), f"one of {', '.join(model.tissues)}"
-        )
+        raise InputError(f"tissues of model {model.name}", repr(name), f"one of {known}")
     index = model.tissues.index(name)
-    if np.isnan(model.scaler.mean[index]).all():
+    if not model.known[index]:
+        why = "of which the training had no sample, or too few for this form of the model"
         raise InputError(
-            f"tissues of model {model.name}",
-            f"{name!r}, of which the training had no sample",
-            "a tissue with training samples",
+            f"tissues of model {model.name}", f"{name!r}, {why}", f"a tissue it knows: {known}"
         )
     return index
 
@@ -116,12 +114,7 @@ def check_source(model: Predictor, name: str) -> int:
 
 def targets_of(model: Predictor, source: str) -> list[str]:
     """Names of the tissues that the model can predict from `source`: all trained ones but it."""
-    trained = ~np.isnan(model.scaler.mean).all(axis=1)
-    return [
-        name
-        for name, known in zip(model.tissues, trained, strict=True)
-        if known and name != source
-    ]
+    return [name for name in model.known_tissues if name != source]
 
 
 def read_new_expression(

@@ -3,7 +3,7 @@
 import mmap
 import os
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,7 +13,7 @@ import pandas as pd
 from mtm.cohort.blocks import BLOCK_GENES
 from mtm.cohort.genes import gene_key
 from mtm.cohort.matrices import iter_expression_blocks, read_expression_header
-from mtm.cohort.units import SampleTotals, store_new, to_tpm, units_of_new
+from mtm.cohort.units import SampleTotals, check_values, store_new, units_of_new
 from mtm.errors import InputError, shown
 from mtm.io import read_apart
 from mtm.models.base import Predictor
@@ -324,7 +324,8 @@ def samples_of_matrix(
     Parameters
     ----------
     expr
-        Shape ``(n_samples, n_data_genes)``, dense or sparse, in `units`.
+        Shape ``(n_samples, n_data_genes)``, dense or sparse, in memory or a file that AnnData
+        reads from, in `units`. Some samples are dense at a time.
     gene_ids
         Of the columns.
     table
@@ -334,16 +335,46 @@ def samples_of_matrix(
     if "tissue" not in table:
         raise InputError(where, "no tissue of its samples", "source, or a column tissue of obs")
     joined = _checked(model, table.reset_index(drop=True), where)
-    dense = expr.toarray() if hasattr(expr, "toarray") else np.asarray(expr)
-    values = to_tpm(dense, units, where, list(joined["sample_id"]), model.measure)
+    if 0 in expr.shape:
+        raise InputError(where, f"a table of shape {expr.shape}", "samples and genes")
     columns, overlap = match_genes(model.genes, gene_ids, min_overlap, where)
-    expr_tpm = np.full((len(joined), len(columns)), np.nan, np.float32)
-    expr_tpm[:, columns >= 0] = values[:, columns[columns >= 0]]
+    expr_tpm = shared_array((len(joined), len(columns)))
+    units = units_of_new(units, where, model.measure)
+    totals, found = SampleTotals(list(joined["sample_id"])), columns >= 0
+    for rows, values in _row_blocks(expr):
+        check_values(values, where, model.measure == "own", rows.start)
+        _put(totals, rows, values)
+        expr_tpm[rows, found] = values[:, columns[found]]
+        let_go(expr_tpm)
+    totals.demand(units, where, "units")
+    store_new(expr_tpm, units, totals)
     sources = tuple(
         Source(where, tissue, np.flatnonzero(joined["tissue"] == tissue), overlap)
         for tissue in dict.fromkeys(joined["tissue"])
     )
     return NewSamples(expr_tpm, joined, sources)
+
+
+def _row_blocks(expr) -> Iterator[tuple[slice, np.ndarray]]:
+    """Yield samples, a block at a time, as dense float32."""
+    # Rows of what is kept by columns are found in memory alone, and slowly there.
+    if getattr(expr, "format", "csr") != "csr":
+        expr = (expr.to_memory() if hasattr(expr, "to_memory") else expr).tocsr()
+    step = max(1, CHECKED // expr.shape[1])
+    for start in range(0, expr.shape[0], step):
+        rows = slice(start, min(start + step, expr.shape[0]))
+        block = expr[rows]
+        dense = block.toarray() if hasattr(block, "toarray") else block
+        yield rows, np.asarray(dense, dtype=np.float32)
+
+
+def _put(totals: SampleTotals, rows: slice, values: np.ndarray) -> None:
+    """Put all genes of some samples into the totals."""
+    some = SampleTotals(totals.sample_ids[rows])
+    some.add(values.T)
+    totals.n_genes = some.n_genes
+    for name in ("total", "largest", "smallest", "n_filled", "all_whole"):
+        getattr(totals, name)[rows] = getattr(some, name)
 
 
 def with_traits(

@@ -3,8 +3,8 @@ import pytest
 
 from mtm import cli
 from mtm.analyses.accuracy.cohorts import compare_cohorts
-from mtm.errors import InputError
-from mtm.io import write_tsv
+from mtm.errors import CannotDo, InputError
+from mtm.io import read_table, write_note, write_tsv
 from mtm.vocabulary import MEAN_OF_TISSUES
 
 
@@ -57,3 +57,60 @@ def test_all_that_cannot_be_compared_is_said_at_once(tmp_path):
         compare_cohorts([one, other])
     with pytest.raises(InputError, match="(?s)2 problems.*no accuracy.*a second time"):
         compare_cohorts([tmp_path / "none", one, one])
+
+
+def test_accuracy_that_was_left_out_is_named_with_its_reason(tmp_path):
+    one = results(tmp_path, "one", ["ridge"], ["Lung"])
+    other = results(tmp_path, "other", ["ridge"], ["Lung"])
+    why = CannotDo("accuracy", "2 donors have both tissues, 3 are needed", "add donors")
+    write_note(why, other / "accuracy" / "summary.tsv")
+    said = "(?s)2 problems.*other: found no accuracy.*2 donors have both.*To have it, add donors"
+    with pytest.raises(InputError, match=said):
+        compare_cohorts([one, other, tmp_path / "none"])
+
+
+def changed(path, change):
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(change(lines)))
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda lines: [*lines, lines[1]], "row 8: found 'other' 'ridge' .* a second time"),
+        (lambda lines: [*lines[:2], lines[2].replace("0.21", "much"), *lines[3:]],
+         "row 3, column mean_rho: found 'much"),
+        (lambda lines: [*lines, "other\tridge\n"], "row 8, column scale: found an empty field"),
+        (lambda lines: [lines[0], lines[1].replace("Lung", ""), *lines[2:]],
+         "row 2, column tissue: found an empty field"),
+    ],
+)  # fmt: skip
+def test_a_damaged_summary_is_refused_with_its_row(tmp_path, change, said):
+    one = results(tmp_path, "one", ["ridge"], ["Lung"])
+    other = results(tmp_path, "other", ["ridge"], ["Lung"])
+    changed(other / "accuracy" / "summary.tsv", change)
+    with pytest.raises(InputError, match=f"summary.tsv, {said}"):
+        compare_cohorts([one, other])
+
+
+def test_names_that_are_numbers_stay_names(tmp_path):
+    table = compare_cohorts([results(tmp_path, "01", ["1", "2"], ["7"]),
+                             results(tmp_path, "1", ["1", "ridge"], ["7"])])  # fmt: skip
+    assert set(table["model"]) == {"1"}
+    assert {"01 mean_rho", "1 mean_rho"} <= set(table)
+
+
+@pytest.mark.parametrize("name", ["o.tsv", "o.tsv.gz", "o.parquet"])
+def test_the_table_is_what_its_name_says(tmp_path, name):
+    one, other = (results(tmp_path, cohort, ["ridge"], ["Lung"]) for cohort in ("one", "other"))
+    assert cli.main(["compare", str(one), str(other), "--out", str(tmp_path / name)]) == 0
+    table = compare_cohorts([one, other])
+    pd.testing.assert_frame_equal(read_table(tmp_path / name), table)
+
+
+@pytest.mark.parametrize("name", ["o.csv", "o", "parquet"])
+def test_a_table_of_another_kind_is_refused(tmp_path, name, capsys):
+    one, other = (results(tmp_path, cohort, ["ridge"], ["Lung"]) for cohort in ("one", "other"))
+    assert cli.main(["compare", str(one), str(other), "--out", str(tmp_path / name)]) == 1
+    assert "one of .tsv, .tsv.gz, .parquet" in capsys.readouterr().err
+    assert not (tmp_path / name).exists()

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from mtm.errors import InputError
+from mtm.errors import CannotDo, InputError, shown
 from mtm.io import read_tsv
 from mtm.vocabulary import ACCURACY_KEY, HEADLINE_MEASURES, MEAN_OF_TISSUES
 
@@ -69,9 +69,35 @@ def _read(folder: Path) -> tuple[str, pd.DataFrame]:
     if not path.exists():
         hint = "Run the pipeline for this cohort first; the folder is results/{cohort}."
         raise InputError(folder, "no accuracy/summary.tsv", "the results of a cohort", hint)
-    table = read_tsv(path, ["cohort", "model", *ACCURACY_KEY, "tissue", *VALUES])
+    words = ["cohort", "model", *ACCURACY_KEY, "tissue"]
+    try:
+        # Names that are numbers stay as they stand.
+        table = read_tsv(path, [*words, *VALUES], dtype=dict.fromkeys(words, str))
+    except CannotDo as why:
+        found = f"no accuracy, which was left out: {why.reason}"
+        hint = f"To have it, {why.remedy}."
+        raise InputError(folder, found, "the results of a cohort", hint) from None
+    _demand_whole(table, words, path)
     names = table["cohort"].unique()
     if len(names) != 1:
         raise InputError(path, f"{len(names)} cohorts", "the summary of one cohort")
     measure = pd.MultiIndex.from_frame(table[ACCURACY_KEY]).isin(MEASURES)
-    return str(names[0]), table[measure].set_index(KEY)[VALUES]
+    kept = table[measure].set_index(KEY)[VALUES]
+    return str(names[0]), kept.apply(pd.to_numeric)
+
+
+def _demand_whole(table: pd.DataFrame, words: list[str], path: Path) -> None:
+    """Refuse a summary with an empty name, a row a second time, or text in place of a number."""
+    hint = "The file is damaged: have the pipeline write it again."
+    empty = table[words].isna()
+    for row in table.index[empty.any(axis=1)][:1]:
+        where = f"{path}, row {row + 2}, column {empty.loc[row].idxmax()}"
+        raise InputError(where, "an empty field", "a name", hint)
+    for row in table.index[table.duplicated(words)][:1]:
+        found = f"{' '.join(map(shown, table.loc[row, words]))} a second time"
+        raise InputError(f"{path}, row {row + 2}", found, "every one once", hint)
+    for name in VALUES:
+        wrong = table[name].notna() & pd.to_numeric(table[name], errors="coerce").isna()
+        for row in table.index[wrong][:1]:
+            where = f"{path}, row {row + 2}, column {name}"
+            raise InputError(where, shown(table.loc[row, name]), "a number", hint)

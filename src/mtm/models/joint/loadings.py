@@ -78,6 +78,10 @@ def loadings_layout(
     }
 
 
+# Means over tissues of what each has of its own.
+MEANS = ("organ", "common", "own_mean")
+
+
 @dataclass(frozen=True)
 class Loadings:
     """Everything that is learned; T tissues, G genes, K factors, r noise factors, p covariates.
@@ -151,11 +155,23 @@ class Loadings:
         return replace(self, **{name: getattr(self, name)[tissues] for name in names})
 
     def without(self, tissues: np.ndarray) -> "Loadings":
-        """Let samples of some tissues tell nothing, and nothing be told of them."""
+        """Let samples of some tissues tell nothing, and nothing be told of them.
+
+        What loadings are drawn to goes, too: fits alone use it, and a tissue's own loadings are
+        what its means hold beside those of all others.
+        """
+        if not len(tissues):
+            return self
         given = torch.from_numpy(tissues).to(self.factors.device)
         moved = ("factors", "noise", "own")
         kept = {name: getattr(self, name).index_fill(0, given, 0.0) for name in moved}
-        return replace(self, **kept, variance=self.variance.index_fill(0, given, 1.0))
+        kept |= {name: torch.zeros_like(getattr(self, name)) for name in MEANS}
+        return replace(
+            self,
+            **kept,
+            variance=self.variance.index_fill(0, given, 1.0),
+            variance_mean=torch.ones_like(self.variance_mean),
+        )
 
     def values(self) -> dict[str, Tensor]:
         """Return everything by its name."""

@@ -1,5 +1,6 @@
 """Rival S3: a network of its own for every target tissue (methods 2, He et al. 2023)."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -95,8 +96,13 @@ class MLP(Predictor):
         }
 
     def forget(self, tissues: np.ndarray) -> None:
-        """Drop the fits of some tissues."""
+        """Drop the fits of some tissues, and what notes say of them."""
         self.fits = {target: fit for target, fit in self.fits.items() if target not in tissues}
+        of_them = tuple(f"{self.tissues[place]} (" for place in tissues)
+        said = str(self.provenance.notes.get("tissues_not_fitted", "")).split("; ")
+        kept = "; ".join(text for text in said if not text.startswith(of_them))
+        notes = self.provenance.notes | {"tissues_not_fitted": kept}
+        self.provenance = replace(self.provenance, notes=notes)
 
     def layout(self) -> Layout:
         """Weights and biases of every fitted tissue."""

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import replace
 
 import numpy as np
@@ -123,6 +124,14 @@ class MTM(Predictor):
     def used_covariates(self) -> tuple[str, ...]:
         """Those of the design."""
         return tuple(self.design.covariates)
+
+    def forget(self, tissues: np.ndarray) -> None:
+        """Put the maps of some tissues where training starts from."""
+        self.networks = deepcopy(self.networks)
+        with torch.no_grad():
+            for name in ("encoder", "generator"):
+                for layer in self.networks[name].layers:
+                    layer.gamma[tissues], layer.beta[tissues] = 1.0, 0.0
 
     def state(self) -> dict[str, np.ndarray]:
         """Weights of the encoder, the generator and the covariates' map; others are not needed."""
