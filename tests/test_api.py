@@ -123,6 +123,9 @@ def test_sex_may_be_in_words(model, blood):
     )
     np.testing.assert_array_equal(told, same)
     assert np.abs(told - other).max() > 0.1
+    # As public atlases write it.
+    unknown.obs["sex"] = pd.Categorical(["unknown"] * blood.n_obs)
+    np.testing.assert_array_equal(model.predict(unknown, source=BLOOD, target="Lung").X, other)
     given = model.check(words, source=BLOOD)["sex_given"]
     assert given.tolist() == ["male" if sex == 1 else "female" for sex in blood.obs["sex"]]
 

@@ -14,7 +14,12 @@ from mtm.predictions.alignment import align_to_training
 from mtm.predictions.answer_files import provenance, to_anndata
 from mtm.predictions.answers import ask, targets_for
 from mtm.predictions.gene_overlap import GeneChoice, find_genes
-from mtm.predictions.sample_tables import CHECKED_COVARIATE, TISSUE_COLUMNS, check_obs_columns
+from mtm.predictions.sample_tables import (
+    CHECKED_COVARIATE,
+    TISSUE_COLUMNS,
+    UNKNOWN,
+    check_obs_columns,
+)
 from mtm.predictions.samples import (
     NewSamples,
     checks_of,
@@ -178,11 +183,10 @@ class Model:
         used = dict.fromkeys((CHECKED_COVARIATE, *self.predictor.used_covariates))
         taken = (*table, *TISSUE_COLUMNS)
         covariates = obs[[name for name in used if name in obs and name not in taken]]
+        covariates = covariates.astype(object)
+        covariates = covariates.mask(covariates.map(_says_nothing))
         checked = [name for name in covariates if name in FIELDS]
-        coded = check_traits(covariates[checked], "obs")
-        covariates = covariates.astype(object).assign(**coded)
-        blank = covariates.map(lambda value: isinstance(value, str) and not value.strip())
-        covariates = covariates.mask(blank)
+        covariates = covariates.assign(**check_traits(covariates[checked], "obs"))
         table = pd.concat([table, covariates.reset_index(drop=True)], axis=1)
         values = _values_of(adata, layer)
         return samples_of_matrix(
@@ -206,6 +210,11 @@ def _values_of(adata: anndata.AnnData, layer: str | None):
     if layer is None:
         raise InputError("adata", "no values in X", f"TPM in X, or of a layer ({there})")
     raise InputError("adata", f"no layer {shown(layer)}", f"a layer that is there ({there}), or X")
+
+
+def _says_nothing(value: object) -> bool:
+    """Whether a value of obs is blank, or a word for what nobody knows."""
+    return isinstance(value, str) and (not value.strip() or value in UNKNOWN)
 
 
 def load(path: str | Path) -> Model:
