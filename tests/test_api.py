@@ -130,6 +130,11 @@ def test_sex_may_be_in_words(model, blood):
     assert given.tolist() == ["male" if sex == 1 else "female" for sex in blood.obs["sex"]]
 
 
+def test_no_sample_is_refused(model, blood):
+    with pytest.raises(InputError, match="a table of shape .0, "):
+        model.predict(blood[:0], source=BLOOD)
+
+
 def test_fields_may_be_empty(model, blood):
     blood.obs[["age", "hardy"]] = [50, 2]
     missing, blank = blood.copy(), blood.copy()

@@ -184,8 +184,10 @@ class Model:
         taken = (*table, *TISSUE_COLUMNS)
         covariates = obs[[name for name in used if name in obs and name not in taken]]
         covariates = covariates.astype(object)
-        covariates = covariates.mask(covariates.map(_says_nothing))
+        covariates = covariates.mask(covariates.map(_is_blank))
         checked = [name for name in covariates if name in FIELDS]
+        # A model's own levels may be words such as "None".
+        covariates[checked] = covariates[checked].mask(covariates[checked].isin(UNKNOWN))
         covariates = covariates.assign(**check_traits(covariates[checked], "obs"))
         table = pd.concat([table, covariates.reset_index(drop=True)], axis=1)
         values = _values_of(adata, layer)
@@ -212,9 +214,8 @@ def _values_of(adata: anndata.AnnData, layer: str | None):
     raise InputError("adata", f"no layer {shown(layer)}", f"a layer that is there ({there}), or X")
 
 
-def _says_nothing(value: object) -> bool:
-    """Whether a value of obs is blank, or a word for what nobody knows."""
-    return isinstance(value, str) and (not value.strip() or value in UNKNOWN)
+def _is_blank(value: object) -> bool:
+    return isinstance(value, str) and not value.strip()
 
 
 def load(path: str | Path) -> Model:

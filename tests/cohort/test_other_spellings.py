@@ -160,7 +160,7 @@ def test_a_header_that_begins_with_a_hash(tmp_path):
     path.write_text("# my cohort\n#donor\tsex\tage\nP1\tM\t4\n#2\tF\t5\n")
     expected = {"donor": ["P1", "#2"], "sex": ["M", "F"], "age": ["4", "5"]}
     assert text_table(path, ["donor"]).to_dict("list") == expected
-    assert text_table(path, ids={"#2", "P1"}).to_dict("list") == expected
+    assert text_table(path, commented=True).to_dict("list") == expected
     assert table_columns(path, ["donor"]) == ["donor", "sex", "age"]
     path.write_text("# made\tin 2024\tby me\ndonor\tsex\tage\nP1\tM\t4\n")
     assert list(text_table(path, ["donor"])) == ["donor", "sex", "age"]
@@ -174,7 +174,7 @@ def test_a_header_that_begins_with_a_hash(tmp_path):
     # A comment with as many commas as the header is none, whoever asks.
     path = tmp_path / "c.csv"
     path.write_text("# Cohort A, of 2024, by us\ndonor,sex,age\nP1,M,4\n")
-    for told in ({}, {"columns": ["donor"]}, {"ids": {"P1"}}):
+    for told in ({}, {"columns": ["donor"]}):
         assert list(text_table(path, **told)) == ["donor", "sex", "age"]
     with pytest.raises(InputError, match="found columns .*'donor', 'sex'"):
         text_table(path, ["subject"])

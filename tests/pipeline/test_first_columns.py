@@ -224,6 +224,7 @@ def test_blood_is_what_is_called_so():
         ("tpm_of_counts.tsv", lambda x: x, None),
         ("country.tsv", lambda x: x, None),
         ("discounts.tsv", lambda x: x, None),
+        ("ReadCounts.tsv", lambda x: 3 * x, "counts"),
         ("vst.tsv", lambda x: 12 + np.log2(x), "intensity"),
     ],
 )
@@ -243,3 +244,16 @@ def test_units_that_are_said_are_taken(init):
     assert "log2(1+TPM), at most 20" in init(samples, values, "--units", "log2")[0]
     with pytest.raises(SystemExit):
         init(samples, values, "--units", "cpm")
+
+
+@pytest.mark.parametrize("comment", ["# cohort, of 2024, v2\nsample,donor,tissue\n", None])
+def test_a_header_may_begin_with_a_hash_and_a_comment_is_none(init, comment, tmp_path):
+    samples, values = made()
+    init(samples, values)
+    rows = "".join(",".join(row) + "\n" for row in samples.itertuples(index=False))
+    # Tables of samples have more than the expression file.
+    header = comment or "#sample,donor,tissue\n"
+    Path("t.csv").write_text(header + "X9B,D99,Blood\n" + rows)
+    assert main(["init", "other", "--expression", "x.tsv", "--samples", "t.csv"]) == 0
+    columns = yaml.safe_load(Path("other.yaml").read_text())["columns"]
+    assert columns == {"sample_id": "sample", "donor": "donor", "tissue": "tissue"}

@@ -204,6 +204,16 @@ def test_obs_says_covariates_whether_or_not_the_tissue_is_said(tmp_path, expr_tp
         read_samples(aged(), [(path, BLOOD)])
 
 
+def test_words_are_levels_of_a_models_own_covariate(tmp_path, expr_tpm):
+    class OfDrug(SameGene):
+        used_covariates = ("drug",)
+
+    fitted = OfDrug()
+    fitted.fit(Training(five_donors(), source=3))
+    path = write(tmp_path / "x.h5ad", expr_tpm, ids(7), {"drug": ["None", "a", "unknown"]})
+    assert list(read_samples(fitted, [(path, BLOOD)]).table["drug"]) == ["None", "a", "unknown"]
+
+
 def test_columns_in_other_capitals_mean_nothing_and_are_refused(tmp_path, expr_tpm):
     for column, name in (("Sex", "sex"), ("AGE", "age"), ("Donor", "donor"), ("Rin", "rin")):
         with pytest.raises(

@@ -418,6 +418,16 @@ def test_a_wrong_key_hides_no_other_of_its_section():
         checked(evaluation={"external": {"x": {}}, "models": ["nope"]})
 
 
+def test_a_wrong_key_makes_no_other_of_its_section_wrong():
+    for section, values, wrong in (
+        ("intervals", {"low_rho": 0.55, "moderate_rho": "x", "high_rho": 0.9}, "moderate_rho"),
+        ("ranks", {"width": 90, "heads": "six"}, "heads"),
+    ):
+        with pytest.raises(InputError) as refused:
+            checked(**{section: values})
+        assert [part.where for part in refused.value.parts] == [f"config key {section}.{wrong}"]
+
+
 @pytest.mark.parametrize(
     "section", ["traits", "disease", "gene_characteristics", "representations"]
 )

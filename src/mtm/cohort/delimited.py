@@ -67,7 +67,7 @@ def take_header(
     path: Path,
     numbered: Iterator[tuple[int, str]],
     wanted: Collection[str],
-    ids: Collection[str] = (),
+    commented: bool = False,
 ) -> tuple[str, Iterator[tuple[int, str]]]:
     """Take the header from the lines of a table.
 
@@ -80,8 +80,8 @@ def take_header(
         Lines with their numbers.
     wanted
         Columns of the table: the line with all of them is the header.
-    ids
-        Names of which a row has one, where columns are not known: the header is before it.
+    commented
+        Whether the header begins with #, where columns are not known.
 
     Returns
     -------
@@ -94,7 +94,7 @@ def take_header(
             comment = line
         elif not line.strip():
             comment = ""
-        elif _names_columns(path, comment, line, wanted, ids):
+        elif _names_columns(path, comment, line, wanted, commented):
             return comment[1:], chain([(number, line)], numbered)
         else:
             return line.removeprefix("\ufeff"), numbered
@@ -102,7 +102,7 @@ def take_header(
 
 
 def _names_columns(
-    path: Path, comment: str, first: str, wanted: Collection[str], ids: Collection[str]
+    path: Path, comment: str, first: str, wanted: Collection[str], commented: bool
 ) -> bool:
     """Whether a line that begins with # names the columns of the table whose row follows."""
     names, fields = (
@@ -111,9 +111,7 @@ def _names_columns(
     # dbGaP's line of ids of variables begins with two.
     if len(names) < 2 or len(names) != len(fields) or comment.startswith("##") or not all(names):
         return False
-    if ids:
-        return not set(ids).isdisjoint(fields)
-    return set(wanted) <= set(names) and not set(wanted) <= set(fields)
+    return commented or set(wanted) <= set(names) and not set(wanted) <= set(fields)
 
 
 def strict_table(path: str | Path, id_column: str, columns: Iterable[str] = ()) -> pd.DataFrame:
@@ -133,7 +131,7 @@ def text_table(
     path: str | Path,
     columns: Iterable[str] = (),
     hint: str = NAMED_COLUMNS,
-    ids: Collection[str] = (),
+    commented: bool = False,
 ) -> pd.DataFrame:
     """Read a table strictly: every row whole, every column once.
 
@@ -160,7 +158,7 @@ def text_table(
     """
     path, columns = Path(path), list(columns)
     with closing(text_lines(path)) as lines:
-        header, numbered = take_header(path, enumerate(lines, 1), columns, ids)
+        header, numbered = take_header(path, enumerate(lines, 1), columns, commented)
         split = splitting(path)
         names = [name.strip() for name in split(header)]
         demand_separator(path, names)

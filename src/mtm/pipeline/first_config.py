@@ -176,8 +176,10 @@ def _by_id(
     demanded: Iterable[str] = (),
 ) -> pd.DataFrame:
     """Read a table by the column that holds most of `ids`, which stand in another file."""
-    ids = set(ids)
-    table = text_table(path, demanded, ids=ids)
+    table, ids = text_table(path, demanded), set(ids)
+    # A value that recurs in its column names none: the header may begin with #.
+    if not ids.isdisjoint(table.columns) or any((table[name] == name).any() for name in table):
+        table = text_table(path, demanded, commented=True)
     n_found = {name: table[name].isin(ids).sum() for name in table}
     column = named or max(n_found, key=n_found.get)
     if n_found.get("") and column == "":

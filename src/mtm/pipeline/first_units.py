@@ -21,7 +21,7 @@ from mtm.vocabulary import Units
 # What units are told by: samples, and blocks of genes where a file is too large to read whole.
 SAMPLES_LOOKED_AT, LOOKED_AT = 200, 8
 # A file of counts by its name, est_counts.tsv for instance; country.tsv is none.
-COUNTS, NO_COUNTS = re.compile("(?<![a-z])counts?(?![a-z])"), ("tpm", "cpm")
+COUNTS, NO_COUNTS = re.compile("(?<!dis)(?<!ac)counts?(?![a-z])"), ("tpm", "cpm")
 
 
 def detect_units(expression: str | Path) -> tuple[Units | None, str]:

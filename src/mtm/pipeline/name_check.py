@@ -64,6 +64,9 @@ def _check_contrasts(
     transfer = config["transfer"]
     if transfer["reference"] or config["inputs"]["units"] in OWN_UNITS:
         return
+    usual = {config["comparison"]["roles"].get("MTM"), "ridge", "same_gene"}
+    if not transfer["models"] and usual.isdisjoint(config["models"]):
+        return
     asked = {}
     for name, external in (config["external"] or {}).items():
         where = f"external.{name}.contrast" if external["contrast"] else "transfer.contrast"

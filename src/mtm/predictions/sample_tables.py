@@ -140,10 +140,11 @@ def said_by_file(
     said = said.reindex(range(len(sample_ids))).astype(object)
     here = [name for name in covariates if name in said]
     told = said[here].map(str.strip)
-    told = with_numbers(
-        told.mask((told == "") | told.isin(UNKNOWN), None),
-        [name for name in here if name != "sex"],
-    )
+    # A model's own levels may be words such as "None".
+    fields = [name for name in here if name in FIELDS]
+    told = told.mask(told == "", None)
+    told[fields] = told[fields].mask(told[fields].isin(UNKNOWN), None)
+    told = with_numbers(told, [name for name in here if name != "sex"])
     told = check_traits(told.set_axis(pd.Index(sample_ids)), where)
     return pd.concat([said.drop(columns=here), told.reset_index(drop=True)], axis=1)
 

@@ -334,9 +334,9 @@ def samples_of_matrix(
     gene_ids = list(gene_ids)
     if "tissue" not in table:
         raise InputError(where, "no tissue of its samples", "source, or a column tissue of obs")
-    joined = _checked(model, table.reset_index(drop=True), where)
     if 0 in expr.shape:
         raise InputError(where, f"a table of shape {expr.shape}", "samples and genes")
+    joined = _checked(model, table.reset_index(drop=True), where)
     columns, overlap = match_genes(model.genes, gene_ids, min_overlap, where)
     expr_tpm = shared_array((len(joined), len(columns)))
     units = units_of_new(units, where, model.measure)

@@ -114,7 +114,7 @@ def _use_own_columns(checked: Config, config: dict[str, Any], complete: dict[str
 # What sections demand of each other is about these.
 _TOGETHER = {"cohort", "inputs", "filters", "source", "models", "simulation"}
 # Sections whose keys demand something of each other: without one the others may be wrong.
-_WHOLE = {"folds"}
+_WHOLE = {"folds", "intervals", "ranks"}
 
 
 def _places(error: ValidationError) -> Iterator[tuple[object, ...]]:

@@ -81,7 +81,7 @@ class Columns(Section):
 
     def disagreements(self) -> Iterator[InputError]:
         """Keep names of results apart, and what only a status has to a status."""
-        taken = {*type(self).model_fields, "age_bracket", "freeze", "column", "symbol", "fold"}
+        taken = {*type(self).model_fields, "age_bracket", "freeze", "column", "symbol", "fold", "cohort", "model"}
         for name, own in self.covariates.items():
             if name in taken:
                 yield InputError(f"covariates.{name}", f"the name {name}", "a name that no column of results has")

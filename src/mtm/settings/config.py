@@ -187,8 +187,9 @@ class Config(Section):
 
     def _any_source(self) -> bool:
         """Whether all models that external cohorts are taken through can take any tissue."""
-        named = [self.models[name] for name in self.transfer.models or () if name in self.models]
-        return bool(named) and all(takes_several(model, self.models) for model in named)
+        models = with_fits(self.models)
+        named = [models[name] for name in self.transfer.models or () if name in models]
+        return bool(named) and all(takes_several(model, models) for model in named)
 
     def _unknown_models(self) -> Iterator[InputError]:
         """Yield names that sections have for models which the run has not."""
