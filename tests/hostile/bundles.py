@@ -336,7 +336,7 @@ CASES = [
          lambda folder: ["mtm", "export", "--shareable", copied(folder, "ridge"), FILE],
          "already", FILE),
     Case("bundles", "a form for others of rank 0", "refuse", shared("ridge", "--rank", "0"),
-         "not 1 or more", status=2),
+         "a whole number, 1 or more", status=2),
     Case("bundles", "a key of training donors", "accept",
          with_key(KEY.secret.hex().encode()), r"told.tsv: 3 samples", then=answer),
     Case("bundles", "a key of other training donors", "refuse", with_key(b"5" * 64), "another key",

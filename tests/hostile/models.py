@@ -153,4 +153,5 @@ def predict(bundle: object, *more: object, expression: object = "blood.tsv") -> 
     """Return the command that predicts new people's tissues from blood."""
     command = ["mtm", "predict", "--bundle", bundle, "--expression", expression]
     source = [] if "--source" in more else ["--source", SOURCE]
-    return [*command, *source, "--out", "told.tsv", *more]
+    out = [] if "--out" in more else ["--out", "told.tsv"]
+    return [*command, *source, *out, *more]

@@ -312,7 +312,8 @@ CASES = [
     Case("predict", "a name of a file that is no UTF-8", "refuse", not_utf8, "not UTF-8", then=no_answer),
     # Tables.
     text_row("a header as R writes it", "R wrote the table", good_text().replace("gene_id\t", "", 1)),
-    text_row("a comment for a header", "'# made by x'", "# made by x\n" + good_text()),
+    text_row("a comment before the header", "3 samples", "# made by x\n" + good_text(), "accept"),
+    text_row("a comment alone", "'# made by x'", "# made by x\n"),
     text_row("a GCT under the name of a table", r"\.gct", "#1.2\n12\t3\n" + good_text()),
     text_row("four million columns", "at most 1048576 columns", "gene_id" + "\ta" * 2**22 + "\n"),
     text_row("decimal commas", "Numbers have a point", good_text().replace(".", ",").replace(",1\t", ".1\t")),
