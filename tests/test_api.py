@@ -316,6 +316,7 @@ for name in model_names():
 """
 
 
+@pytest.mark.slow
 def test_new_people_need_nothing_of_the_pipeline():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extra = {

@@ -45,6 +45,7 @@ def test_table_is_the_headline_mean_of_every_cohort_model_and_alignment():
 
 
 @pytest.mark.parametrize("n_cohorts", [1, 3, 8])
+@pytest.mark.slow
 def test_figure_has_a_panel_a_cohort_inside_the_page(n_cohorts):
     cohorts = [f"cohort {place}" for place in range(n_cohorts)]
     models = list(names.MODELS)[: 3 * n_cohorts]

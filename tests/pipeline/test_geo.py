@@ -248,6 +248,7 @@ def test_without_groups_people_are_written_for_mtm_predict(
     assert set(pd.read_parquet(told)["donor"]) == set(gsm)
 
 
+@pytest.mark.slow
 def test_a_matrix_that_ends_early_is_found_and_needed_as_tpm_alone(
     server, bundle, folder, capsys, caplog
 ):

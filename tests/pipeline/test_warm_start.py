@@ -73,6 +73,7 @@ def test_a_job_is_a_process_of_its_own_with_the_libraries_loaded(script):
     assert script.cold == []
 
 
+@pytest.mark.slow
 def test_what_one_job_changes_no_other_sees(script):
     script.run("import numpy\nnumpy.pi = 3\nimport os\nos.environ['HERE'] = 'yes'")
     script.run("import numpy, os\nassert numpy.pi > 3.1 and 'HERE' not in os.environ", "other")

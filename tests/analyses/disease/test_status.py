@@ -286,6 +286,7 @@ def results(folder):
     return run_status(folder)
 
 
+@pytest.mark.slow
 def test_tissue_tells_more_than_blood_where_it_was_planted(results):
     table, curves, summary = results
     assert set(table["status"]) == {"ran"}

@@ -140,6 +140,7 @@ def test_a_bundle_needs_no_covariates_and_other_sources_may_be_unknown(tmp_path)
 
 # Two trials of 30 iterations come first.
 @pytest.mark.parametrize("killed_at", [67, 93])
+@pytest.mark.slow
 def test_a_killed_fit_goes_on_to_the_same_bits(tmp_path, monkeypatch, killed_at):
     cohort = simulated_cohort(n_donors=40)
     options = {"checkpoint_every": 5, "tolerance": 0, "noise_freedom": [0, 20]}

@@ -140,6 +140,7 @@ def test_the_step_that_restarts_can_be_set(cohort, collapsing, monkeypatch):
 
 
 @pytest.mark.parametrize("attempt", [0, 1])
+@pytest.mark.slow
 def test_a_killed_training_with_a_restart_ends_with_the_same_bits(
     cohort, collapsing, tmp_path, attempt, monkeypatch
 ):

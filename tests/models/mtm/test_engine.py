@@ -251,6 +251,7 @@ def plain():
 
 
 @pytest.mark.parametrize("switch", SWITCHES, ids=str)
+@pytest.mark.slow
 def test_every_switch_changes_what_is_learned_and_stays_finite(plain, switch):
     changed, table = fitted(SMALL.with_(**switch))
     assert all(np.isfinite(value).all() for value in changed.values())

@@ -66,6 +66,7 @@ def weights(engine):
     ids=str,
 )
 @pytest.mark.parametrize("chunk_rows", [1, 150])
+@pytest.mark.slow
 def test_chunks_on_the_device_give_the_same_batches_and_weights(cohort, changes, chunk_rows):
     whole = engine_of(cohort, **changes)
     chunked = engine_of(cohort, DevicePlan(chunk_rows=max(chunk_rows, 64)), **changes)
