@@ -1,5 +1,6 @@
 """What two tables tell of the same people: held against each other, and put together."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
@@ -58,21 +59,31 @@ def with_told(
     InputError
         The two tables contradict each other.
     """
-    _demand_agreement(donors, of_samples, rows, columns, where, where_samples)
-    told = [name for name in DONOR_PHENOTYPES if name in donors and name in of_samples]
-    return donors.assign(**{name: donors[name].fillna(of_samples[name]) for name in told})
-
-
-def _demand_agreement(
-    donors: pd.DataFrame,
-    of_samples: pd.DataFrame,
-    rows: pd.Series,
-    columns: Columns,
-    where: str | Path,
-    where_samples: str | Path,
-) -> None:
-    """Demand that the tables of donors and of samples say the same of a donor."""
     theirs = of_samples.reindex(donors.index)
+    problems = []
+    for role, differs in _differing(donors, theirs):
+        donor, column = differs.index[differs][0], columns.read_as(role)
+        n = int(differs.sum()) - 1
+        said, other = (
+            f"{table[role][donor]:g}" if role != "age" else _age_said(table.loc[donor])
+            for table in (donors, theirs)
+        )
+        problems.append(
+            InputError(
+                f"{where}, row {rows[donor]}, column {column} of {donor}",
+                said + f" (and {numbered(n, 'further donor')} told otherwise)" * (n > 0),
+                f"{other}, as the rows of {donor} in {where_samples} say (column {column})",
+                "Correct the table that is wrong, or take the column out of it.",
+            )
+        )
+    if problems:
+        raise InputError.together(problems)
+    told = [name for name in DONOR_PHENOTYPES if name in donors and name in theirs]
+    return donors.assign(**{name: donors[name].fillna(theirs[name]) for name in told})
+
+
+def _differing(donors: pd.DataFrame, theirs: pd.DataFrame) -> Iterator[tuple[str, pd.Series]]:
+    """Yield the roles in which two tables of the same donors contradict each other, and whose."""
     for role, name in (("sex", "sex"), ("age", "age_bracket"), ("hardy", "hardy")):
         if name not in donors or name not in theirs:
             continue
@@ -83,18 +94,7 @@ def _demand_agreement(
         else:
             differs = (donors[name] != theirs[name]).fillna(False)
         if differs.any():
-            donor, column = differs.index[differs][0], columns.read_as(role)
-            n = int(differs.sum()) - 1
-            said, other = (
-                f"{table[role][donor]:g}" if role != "age" else _age_said(table.loc[donor])
-                for table in (donors, theirs)
-            )
-            raise InputError(
-                f"{where}, row {rows[donor]}, column {column} of {donor}",
-                said + f" (and {numbered(n, 'further donor')} told otherwise)" * (n > 0),
-                f"{other}, as the rows of {donor} in {where_samples} say (column {column})",
-                "Correct the table that is wrong, or take the column out of it.",
-            )
+            yield role, differs
 
 
 def _ages_within(people: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
