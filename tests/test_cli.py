@@ -13,7 +13,6 @@ from cohorts import simulated_cohort
 from tests.hostile.models import certificate as made_up
 
 from mtm import __version__, cli
-from mtm.cli.say import progress
 from mtm.cohort.cohort import Cohort
 from mtm.models.base import Requests, Training
 from mtm.models.certificate import Certificate
@@ -598,15 +597,6 @@ def test_help_comes_without_slow_imports(arguments):
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "usage: mtm" in done.stdout
     assert done.stderr.strip() == "[]"
-
-
-def test_how_far_it_is_and_how_long_it_will_take_is_said_now_and_then(capsys):
-    seconds = iter([0, 1, 11, 12, 40])
-    done = progress(400, "people x tissues", lambda: next(seconds))
-    for n in (10, 100, 110, 400):
-        done(n)
-    (line,) = capsys.readouterr().err.splitlines()
-    assert line == "mtm: 100 of 400 people x tissues (25%), 9 a second, about 33 s left"
 
 
 def test_a_page_about_a_person(tmp_path, capsys, certified, expr_tpm):

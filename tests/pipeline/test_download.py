@@ -408,7 +408,7 @@ def test_disk_needs_to_hold_only_what_is_left(dataset, destination, monkeypatch)
 
 def test_interruption_leaves_only_the_part(dataset, destination, server, monkeypatch):
     class Interrupting:
-        def __init__(self, **options):
+        def __init__(self, *args, **options):
             self.seen = 0
 
         def __enter__(self):
@@ -423,7 +423,7 @@ def test_interruption_leaves_only_the_part(dataset, destination, server, monkeyp
                 raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("mtm.pipeline.download.tqdm", Interrupting)
+        patch.setattr("mtm.pipeline.download.Bar", Interrupting)
         with pytest.raises(KeyboardInterrupt):
             get(dataset, destination)
     assert files(destination) == ["toy.bin.part"]
@@ -552,8 +552,8 @@ def test_progress_bar_counts_what_was_there(dataset, destination, monkeypatch):
     seen = {}
 
     class Bar:
-        def __init__(self, **options):
-            seen.update(options)
+        def __init__(self, total, unit, desc, initial, show, **options):
+            seen.update(total=total, unit=unit, initial=initial, show=show)
 
         def __enter__(self):
             return self
@@ -565,10 +565,10 @@ def test_progress_bar_counts_what_was_there(dataset, destination, monkeypatch):
             seen["initial"] += n_bytes
 
     part_of(destination, CONTENT[:1000])
-    monkeypatch.setattr("mtm.pipeline.download.tqdm", Bar)
+    monkeypatch.setattr("mtm.pipeline.download.Bar", Bar)
     get(dataset, destination, progress=True)
     assert (seen["initial"], seen["total"], seen["unit"]) == (len(CONTENT), len(CONTENT), "B")
-    assert seen["disable"] is None
+    assert seen["show"] is None
 
 
 def test_project_manifest_is_valid_and_honest():

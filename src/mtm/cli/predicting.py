@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from mtm.cli.say import duration, progress, say
+from mtm.cli.say import say
 from mtm.cohort.delimited import text_table
 from mtm.cohort.fields import check_traits
 from mtm.cohort.scaling import OWN_VALUES_TEXT
@@ -37,9 +37,11 @@ from mtm.predictions.samples import (
     read_samples,
     with_traits,
 )
+from mtm.progress import Pace, duration
 from mtm.vocabulary import COVARIATES
 
 MOST_NAMED = 10
+SAID_SECONDS = 10.0
 
 
 def predict(options: argparse.Namespace, files: list[tuple[Path, str | None]]) -> int:
@@ -257,7 +259,7 @@ def _write(
             others.pop(0).write_text(page, encoding="utf-8")
         if options.qc is not None:
             _write_checks(checks, others.pop(0))
-        told = progress(n_rows, "people x tissues")
+        told = Pace(n_rows, "people x tissues", say, SAID_SECONDS)
         write_answers(out, answers, said, wide=wide, progress=told)
     seconds = time.monotonic() - start
     people, used = answers.rows["donor"].nunique(), answers.inputs.n_samples

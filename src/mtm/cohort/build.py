@@ -8,7 +8,6 @@ import h5py
 import numpy as np
 import pandas as pd
 from anndata.io import write_elem
-from tqdm import tqdm
 
 from mtm.cohort.agreement import demand_rows, with_told
 from mtm.cohort.blocks import BLOCK_GENES
@@ -31,6 +30,7 @@ from mtm.cohort.tables import (
 from mtm.cohort.units import SampleTotals, ToStored
 from mtm.errors import InputError, numbered
 from mtm.io import atomic_path, write_tsv
+from mtm.progress import Bar
 from mtm.settings.cohort import Columns
 from mtm.vocabulary import Units
 
@@ -230,7 +230,7 @@ def write_expression(
     to_stored
         Makes what is written of what is read.
     progress
-        A progress bar on stderr; None shows one only on a terminal.
+        A progress bar on stderr; None shows one on a terminal, and lines in the log elsewhere.
 
     Returns
     -------
@@ -244,8 +244,7 @@ def write_expression(
     totals = SampleTotals(samples.index)
     options = {"keep": genes.keep, "block_genes": block_genes, "signed": own}
     blocks = iter_expression_blocks(expression, samples["column"].to_numpy(), **options)
-    hidden = None if progress is None else not progress
-    bar = tqdm(total=n_declared, desc="expression", unit="genes", disable=hidden)
+    bar = Bar(n_declared, "genes", "expression", show=progress)
     with new_h5_file(path) as file, bar:
         expr_tpm = _growing(file, len(samples), chunk_genes)
         for block in blocks:
@@ -339,7 +338,7 @@ def build_cohort(
     units
         Of the expression file (config/README.md).
     progress
-        A progress bar on stderr; None shows one only on a terminal.
+        A progress bar on stderr; None shows one on a terminal, and lines in the log elsewhere.
 
     Returns
     -------

@@ -16,12 +16,12 @@ from pathlib import Path
 import pandas as pd
 import requests
 import urllib3
-from tqdm import tqdm
 
 from mtm import __version__
 from mtm.errors import InputError
 from mtm.io import put_in_place, read_tsv, write_tsv
 from mtm.pipeline.datasets import Dataset, by_hand, checksum_of, missing_files, verify
+from mtm.progress import Bar
 
 logger = logging.getLogger(__name__)
 
@@ -80,7 +80,7 @@ def fetch(
     timeout
         Seconds without an answer after which an attempt is given up.
     progress
-        Show a progress bar where stderr is a terminal.
+        Show a progress bar where stderr is a terminal, and lines in the log elsewhere.
     session
         Session to use; a new one if None.
     backoff
@@ -302,14 +302,14 @@ class _Transfer:
                 self.require_space(total, start)
                 with (
                     self.part.open("ab" if start else "wb") as file,
-                    tqdm(
-                        desc=self.dataset.name,
-                        total=total,
-                        initial=start,
-                        unit="B",
+                    Bar(
+                        total,
+                        "B",
+                        self.dataset.name,
+                        start,
+                        None if self.progress else False,
                         unit_scale=True,
-                        disable=None if self.progress else True,
-                    ) as bar,
+                    ) as bar,  # fmt: skip
                 ):
                     for chunk in response.raw.stream(CHUNK_BYTES, decode_content=False):
                         file.write(chunk)

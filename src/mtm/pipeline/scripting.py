@@ -82,9 +82,9 @@ def run(snakemake: Any, *, in_place: bool = False) -> Iterator[logging.Logger]:
     """Run the body of a rule's script: `with run(snakemake) as log: ...`.
 
     Log records (`mtm` from INFO, other packages from WARNING) and Python warnings go to the
-    rule's log file, started afresh; progress bars stay on stderr. Torch, where it was imported, is
-    held to the rule's threads; imported later, it takes Snakemake's OMP_NUM_THREADS. A graphics
-    card that the rule asks for is the job's own (`mtm.pipeline.cards`).
+    rule's log file, started afresh; bars (`mtm.progress`) to stderr, if that is a terminal.
+    Torch, where it was imported, is held to the rule's threads; imported later, it takes
+    Snakemake's OMP_NUM_THREADS. A card that the rule asks for is its own (`mtm.pipeline.cards`).
 
     The body finds temporary names in `snakemake.output`. All are renamed once it has ended well:
     what fails or is killed leaves every earlier output as it was. One that raises `CannotDo` ends

@@ -8,7 +8,6 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import torch
-from tqdm import tqdm
 
 from mtm.cohort.cohort import Cohort
 from mtm.errors import InputError
@@ -24,6 +23,7 @@ from mtm.models.joint.loadings import Loadings, Samples, loadings_layout
 from mtm.models.joint.silence import silent_tissues, told_alone
 from mtm.models.layout import Layout, below, check_size, summary
 from mtm.models.registry import register
+from mtm.progress import Bar
 from mtm.settings.models.joint import JointParameters
 from mtm.vocabulary import SourceChoice
 
@@ -225,9 +225,7 @@ class Joint(Predictor):
         )
         start = time.perf_counter()
         # Most fits end before their last iteration.
-        with tqdm(
-            total=p.iterations, initial=state.iteration, unit="iteration", desc=name, disable=None
-        ) as bar:
+        with Bar(p.iterations, "iteration", name, state.iteration) as bar:
             while state.iteration < p.iterations and not state.ended(p.tolerance, samples):
                 state = iterate(
                     state, samples, organ_of, priors, p.own_effects, self.noise_freedom

@@ -7,13 +7,13 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 import torch
-from tqdm import tqdm
 
 from mtm.models.base import Training
 from mtm.models.checkpoint import Checkpoint, run_key
 from mtm.models.device import choose_device
 from mtm.models.mlp.stack import Layers, TissueStack, plan_waves
 from mtm.models.networks import choose_precision, set_precision
+from mtm.progress import Bar
 from mtm.settings.models.mlp import MLPParameters
 
 LOGGER = logging.getLogger(__name__)
@@ -167,9 +167,7 @@ class Run:
             LOGGER.info("resumed at epoch %d of %d", done, p.epochs)
         started = time.monotonic() - (seconds[done - 1] if done else 0.0)
         name = "mlp" if n_waves == 1 else f"mlp {wave + 1}/{n_waves}"
-        with tqdm(
-            total=p.epochs, initial=done, unit="epoch", desc=name, disable=None, mininterval=1
-        ) as bar:
+        with Bar(p.epochs, "epoch", name, done) as bar:
             for epoch in range(done, p.epochs):
                 each = self._epoch(stacks, epoch)
                 loss[epoch] = each.sum()

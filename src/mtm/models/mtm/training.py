@@ -7,7 +7,6 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 import torch
-from tqdm import tqdm
 
 from mtm.models.base import Training
 from mtm.models.checkpoint import Checkpoint, run_key
@@ -16,6 +15,7 @@ from mtm.models.mtm.engine import LOSSES, Engine
 from mtm.models.mtm.graph import StepRunner
 from mtm.models.mtm.pairs import PairSampler
 from mtm.models.mtm.stopping import stalled
+from mtm.progress import Bar
 from mtm.settings.models.mtm import COLLAPSED, LEAST_STEPS
 
 LOGGER = logging.getLogger(__name__)
@@ -107,10 +107,7 @@ class Run:
                 z,
             )
         take_step = StepRunner(engine)
-        with tqdm(
-            total=self.total, initial=self.step, unit="step", desc="mtm", disable=None,
-            mininterval=1,
-        ) as bar:  # fmt: skip
+        with Bar(self.total, "step", "mtm", self.step) as bar:
             while self.step < self.total and not self.given_up:
                 for batch in engine.feed(self.sampler.batches(self.step // self.per_epoch)):
                     take_step(batch)
