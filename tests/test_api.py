@@ -281,6 +281,23 @@ def test_the_command_tells_the_same_of_obs(folder, model, blood, tmp_path, more)
     assert np.abs(model.predict(blood, source=BLOOD, target="Lung").X - told.X).max() > 0.1
 
 
+def test_ages_may_be_brackets_as_in_training(folder, model, blood, tmp_path):
+    blood.obs[["age", "hardy"]] = [64.5, 2]
+    years = model.predict(blood, source=BLOOD, target="Lung").layers["z"]
+    blood.obs["age"] = pd.Categorical(["60-69"] * 9)
+    np.testing.assert_array_equal(
+        model.predict(blood, source=BLOOD, target="Lung").layers["z"], years
+    )
+    blood.write_h5ad(tmp_path / "of_obs.h5ad")
+    blood.obs.to_csv(tmp_path / "traits.tsv", sep="\t", index_label="sample_id")
+    blood.obs = blood.obs[[]]
+    blood.write_h5ad(tmp_path / "plain.h5ad")
+    plain = ["--source", BLOOD, "--traits", str(tmp_path / "traits.tsv")]
+    of_obs = of_command(folder, tmp_path / "of_obs.h5ad", *plain[:2])
+    of_table = of_command(folder, tmp_path / "plain.h5ad", *plain)
+    np.testing.assert_allclose([of_obs, of_table], [years, years], atol=1e-5)
+
+
 @pytest.mark.parametrize("donors", [["NA", "NA"], ["A", "A"]])
 def test_donors_of_obs_count_beside_a_source(folder, model, blood, tmp_path, donors):
     blood.obs = blood.obs.assign(donor=[*donors, *blood.obs_names[2:]]).rename_axis("Donor")

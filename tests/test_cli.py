@@ -551,6 +551,11 @@ def test_info_tells_of_a_certificate(capsys, certified):
     assert "(from 0.5), moderate " in out
 
 
+def test_a_certificate_says_one_number_of_donors_once(certificate):
+    same = replace(certificate, n_donors=np.array([70, 70, 0], np.int32))
+    assert "90% from 70 held-out donors a tissue, " in same.in_words()["intervals"]
+
+
 def test_info_refuses_a_damaged_bundle(tmp_path, capsys, bundle):
     damaged = bytearray(bundle.read_bytes())
     damaged[-1] ^= 1

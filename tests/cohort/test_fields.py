@@ -41,3 +41,13 @@ def test_sex_is_read_as_it_is_written():
     read = check_traits(traits)["sex"]
     assert read[:-1].tolist() == [1, 2, 1, 2, 1, 2]
     assert read.isna().tolist() == [False] * 6 + [True]
+
+
+def test_an_age_may_be_a_bracket_as_in_a_cohort():
+    traits = pd.DataFrame({"age": ["60-69", "41", None, " 20-29 ", 33.5]}, list("abcde"))
+    years = check_traits(traits)["age"].astype(float)
+    assert years.dropna().tolist() == [64.5, 41, 24.5, 33.5]
+    assert years.isna().tolist() == [False, False, True, False, False]
+    for wrong in ("69-60", "130-139", "60-", "60-69-70"):
+        with pytest.raises(InputError, match=wrong):
+            check_traits(pd.DataFrame({"age": ["60-69", wrong]}, ["a", "b"]))

@@ -146,7 +146,7 @@ GROUPED = ["--group", "disease", "--case", "T2D", "--control", "control"]
 def test_what_is_unknown_of_people_is_missing_and_other_names_are_found(
     server, bundle, folder, capsys, unknown
 ):
-    ages = {3: "unknown", 5: ">89", 6: "44 y.o.", 7: "90+", 8: "NA"}
+    ages = {3: "unknown", 5: ">89", 6: "44 y.o.", 7: "90+", 8: "NA", 9: "60-69 years"}
     described(
         server,
         ("disease", group),
@@ -158,7 +158,7 @@ def test_what_is_unknown_of_people_is_missing_and_other_names_are_found(
     assert "people compared whose sex is known: 22" in said
     assert "people compared whose age is known: 21" in said
     samples = pd.read_csv(out / "samples.tsv", sep="\t").set_index("sample")
-    assert list(samples.loc[[GSM[5], GSM[6], GSM[7]], "age"]) == [89, 44, 90]
+    assert list(samples.loc[[GSM[i] for i in (5, 6, 7, 9)], "age"]) == [89, 44, 90, 64.5]
     assert (pd.read_csv(out / "predicted.tsv", sep="\t")["covariates"] == "sex, age").all()
 
 

@@ -34,7 +34,10 @@ def test_the_exact_version_wins(genes):
 
 
 def test_poor_overlap_is_refused_with_the_reason(genes):
-    with pytest.raises(InputError, match=r"3 of the model's 7 genes \(42.9%\).*--min-overlap"):
+    with pytest.raises(
+        InputError,
+        match=r"3 of the model's 7 genes \(42.9%\).*leave missing genes out.*--min-overlap",
+    ):
         match_genes(genes, list(genes.index[:3]))
     with pytest.raises(InputError, match="no gene of the model.*gene symbols"):
         match_genes(genes, list(genes["symbol"]))

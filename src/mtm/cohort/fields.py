@@ -45,6 +45,8 @@ FIELDS = {
     ),
     "autolysis": Field(0, 3, "a score from 0 to 3", coded=True),
 }
+# An age as tables that tell no more of a person have it.
+_BRACKET = r"^(\d{1,3})-(\d{1,3})$"
 # How tables write sex, whatever the case of letters.
 SEX_CODES = {"1": 1, "m": 1, "male": 1, "2": 2, "f": 2, "female": 2}
 
@@ -53,6 +55,19 @@ def numbers_of(column: pd.Series) -> pd.Series:
     """Text to float64; NaN where a field is empty or no finite number."""
     numbers = pd.to_numeric(column, errors="coerce").astype(np.float64)
     return numbers.where(np.isfinite(numbers))
+
+
+def bounds_of_ages(ages: pd.Series) -> tuple[pd.DataFrame, pd.Series]:
+    """Return ends of brackets (60-69), and exact ages; NaN where it is the other."""
+    text = ages.astype("string").fillna("")
+    return text.str.extract(_BRACKET).astype(float), numbers_of(ages)
+
+
+def are_brackets(bounds: pd.DataFrame) -> pd.Series:
+    """Whether the ends of each are ages that people have, in order."""
+    possible = FIELDS["age"]
+    within = possible.allows(bounds[0]) & possible.allows(bounds[1])
+    return within & (bounds[0] <= bounds[1])
 
 
 def sex_codes(
@@ -97,7 +112,9 @@ def field_problems(
 
 
 def check_traits(traits: pd.DataFrame, where: object = "traits") -> pd.DataFrame:
-    """Return covariates of new people, sex as codes, unless they cannot be.
+    """Return covariates of new people, sex as codes and age in years, unless they cannot be.
+
+    An age that is a bracket is the middle of it, as in a cohort.
 
     Parameters
     ----------
@@ -114,6 +131,8 @@ def check_traits(traits: pd.DataFrame, where: object = "traits") -> pd.DataFrame
     if "sex" in traits:
         sex, problems = sex_codes(where, ids, traits["sex"].reset_index(drop=True))
         traits = traits.assign(sex=sex.astype(float).to_numpy())
+    if "age" in traits:
+        traits = traits.assign(age=_in_years(traits["age"]))
     problems += [
         problem
         for name in traits.columns
@@ -125,3 +144,13 @@ def check_traits(traits: pd.DataFrame, where: object = "traits") -> pd.DataFrame
     if problems:
         raise InputError.together(problems)
     return traits
+
+
+def _in_years(ages: pd.Series) -> pd.Series:
+    """Return ages with the middle of every bracket in its place; all else as it stands."""
+    bounds, exact = bounds_of_ages(ages.astype("string").str.strip())
+    brackets = are_brackets(bounds)
+    if not brackets.any():
+        return ages
+    years = ages.astype(object).mask(brackets, (bounds[0] + bounds[1]) / 2)
+    return years.mask(exact.notna(), exact)

@@ -9,7 +9,14 @@ import numpy as np
 import pandas as pd
 
 from mtm.cohort.delimited import strict_table, table_columns
-from mtm.cohort.fields import FIELDS, field_problems, numbers_of, sex_codes
+from mtm.cohort.fields import (
+    FIELDS,
+    are_brackets,
+    bounds_of_ages,
+    field_problems,
+    numbers_of,
+    sex_codes,
+)
 from mtm.cohort.levels import as_levels
 from mtm.cohort.spellings import differ_in, folded, spelt
 from mtm.errors import InputError, numbered, shown
@@ -17,7 +24,6 @@ from mtm.settings.cohort import Columns, OwnColumn
 
 logger = logging.getLogger(__name__)
 
-_BRACKET = r"^(\d{1,3})-(\d{1,3})$"
 SAMPLE_COVARIATES = (
     "rin", "ischemic_minutes", "center", "batch", "autolysis", "pathology_notes",
 )  # fmt: skip
@@ -255,11 +261,10 @@ def _before_death(
 
 def _age_problems(path: str | Path, ids: pd.Series, ages: pd.Series) -> Iterator[InputError]:
     """Yield ages that are neither a bracket of ages in years nor one."""
-    bounds, exact = _bounds(ages)
+    bounds, exact = bounds_of_ages(ages)
     possible = FIELDS["age"]
     # As text to numbers, not as numbers, "1e2" and "inf" are none.
-    bracket = possible.allows(bounds[0]) & possible.allows(bounds[1]) & (bounds[0] <= bounds[1])
-    bad = ~(bracket & bounds[0].notna()) & ~(possible.allows(exact) & exact.notna())
+    bad = ~are_brackets(bounds) & ~(possible.allows(exact) & exact.notna())
     bad &= ages.notna()
     if bad.any():
         row = int(np.argmax(bad))
@@ -273,14 +278,9 @@ def _age_problems(path: str | Path, ids: pd.Series, ages: pd.Series) -> Iterator
         )
 
 
-def _bounds(ages: pd.Series) -> tuple[pd.DataFrame, pd.Series]:
-    """Return ends of brackets, and exact ages; NaN where it is the other."""
-    return ages.fillna("").str.extract(_BRACKET).astype(float), numbers_of(ages)
-
-
 def _ages(ages: pd.Series) -> dict[str, pd.Series]:
     """Bracket and age in years from brackets or exact ages."""
-    bounds, exact = _bounds(ages)
+    bounds, exact = bounds_of_ages(ages)
     decade = (exact // 10 * 10).fillna(0).astype(int)
     of_exact = decade.astype(str) + "-" + (decade + 9).astype(str)
     return {

@@ -187,8 +187,9 @@ class Certificate:
             for place, name in reversed(list(enumerate(RELIABILITY)))
         ]
         least, most = self.n_donors[known].min(), self.n_donors.max()
+        donors = f"{most}" if least == most else f"{least} to {most}"
         return {
-            "intervals": f"{levels} from {least} to {most} held-out donors a tissue, predicted "
+            "intervals": f"{levels} from {donors} held-out donors a tissue, predicted "
             f"from {'; '.join(self.sources)}",
             "reliability": f"{', '.join(shares)} of genes, by the correlation to expect",
         }

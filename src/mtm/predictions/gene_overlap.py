@@ -17,6 +17,11 @@ from mtm.errors import InputError, numbered, shown
 from mtm.models.certificate import Certificate
 from mtm.vocabulary import MIN_OVERLAP, RELIABILITY
 
+# What becomes of genes that data lack.
+MISSING_GENES = (
+    "Models that can do so leave missing genes out; others are told the source tissue's "
+    "training mean."
+)
 # First line of a file of genes that is no gene.
 NAMES_OF_GENES = ("gene", "gene_id", "ensembl_gene_id", "name", *SYMBOL_COLUMNS)
 
@@ -175,8 +180,8 @@ def _refuse_overlap(
         )
     else:
         hint = (
-            "Missing genes would be filled with the source tissue's training mean. "
-            f"Accept that with a smaller minimum overlap (--min-overlap, now {min_overlap:g})."
+            f"{MISSING_GENES} Accept that with a smaller minimum overlap "
+            f"(--min-overlap, now {min_overlap:g})."
         )
     if overlap.n_found == 0:
         found = (

@@ -17,9 +17,9 @@ SAMPLE = "sample"
 KEPT, FOLLOW_UP = "kept", "follow-up"
 PEOPLE = ["sample", "visit", "donor", "case", SEX, AGE, "reason"]
 SEXES = {"1": 1, "m": 1, "male": 1, "man": 1, "2": 2, "f": 2, "female": 2, "woman": 2}
-# Of those beyond a limit it is the limit: ">89", "90+".
+# Of those beyond a limit it is the limit: ">89", "90+"; of a bracket, "60-69", its middle.
 _YEARS = re.compile(
-    r"[>\u2265~]?\s*(\d+(?:\.\d+)?)\s*\+?\s*"
+    r"[>\u2265~]?\s*(\d+(?:\.\d+)?)(?:\s*[-\u2013]\s*(\d+(?:\.\d+)?))?\s*\+?\s*"
     r"(?:y\.?o?\.?|yrs?\.?|years?)?(?:[ -]of age|[ -]old)?\.?"
 )
 MOST_VALUES, MOST_REASONS = 8, 3
@@ -321,6 +321,9 @@ def _is_like(value: str, wanted: str | int) -> bool:
 
 
 def _years(text: str) -> float | None:
-    """Years of an age: 45, 45.5, "45 years"."""
+    """Years of an age: 45, 45.5, "45 years", 40-49."""
     found = _YEARS.fullmatch(text)
-    return float(found[1]) if found else None
+    if not found:
+        return None
+    low, high = float(found[1]), float(found[2] or found[1])
+    return (low + high) / 2 if low <= high else None

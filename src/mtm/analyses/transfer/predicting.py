@@ -11,6 +11,7 @@ from mtm.errors import InputError
 from mtm.models.base import Predictor
 from mtm.predictions.alignment import Moved, align_moments, align_to_training
 from mtm.predictions.checks import WARNED, in_words
+from mtm.predictions.gene_overlap import MISSING_GENES
 from mtm.predictions.new_people import new_inputs, predict_new, targets_of
 from mtm.predictions.samples import NewSamples, checks_of, fill_missing, samples_of_matrix
 from mtm.settings.transfer import MOMENTS, TransferAlignment
@@ -65,8 +66,8 @@ def of_model_genes(
         if "--min-overlap" not in str(error):
             raise
         hint = (
-            "Missing genes would be filled with the source tissue's training mean. Accept that "
-            f"with a smaller transfer.min_gene_overlap (now {min_overlap:g})."
+            f"{MISSING_GENES} Accept that with a smaller transfer.min_gene_overlap "
+            f"(now {min_overlap:g})."
         )
         raise InputError(error.where, error.found, error.expected, hint) from None
     log.info("%s: %s", external.path, samples.sources[0].overlap)
