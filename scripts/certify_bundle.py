@@ -1,10 +1,12 @@
 """Put what cross-validation found of a model into its bundle of all donors; nothing is fitted."""
 
+import numpy as np
+
 from mtm.io import read_parquet, read_tsv
 from mtm.models.bundle import write_bundle
 from mtm.models.card import card_of
 from mtm.models.certificate import Certificate
-from mtm.models.registry import read
+from mtm.models.registry import read, revive
 from mtm.pipeline.scripting import run
 from mtm.settings.intervals import IntervalSettings
 from mtm.settings.model_card import ModelCard
@@ -15,14 +17,23 @@ def main(snakemake):
     inputs, params = snakemake.input, snakemake.params
     header, arrays = read(inputs.bundle)
     sources = {"source": [params.source], "others": header["tissues"]}
+    quantiles = read_tsv(
+        inputs.quantiles, ["tissue", "expression", "level", "quantile", "mean_own_sd"]
+    )
     certificate = Certificate.from_tables(
         read_parquet(inputs.genes),
-        read_tsv(inputs.quantiles, ["tissue", "expression", "level", "quantile"]),
+        quantiles,
         header["tissues"],
         header["gene_ids"],
         sources[params.sources] if isinstance(params.sources, str) else params.sources,
         IntervalSettings.of(params.intervals).thresholds,
     )
+    if certificate.own_sd and len(certificate.sources) == 1:
+        held_out_sd = quantiles.groupby("tissue")["mean_own_sd"].first()
+        certificate = certificate.of_fit(
+            mean_own_sd(revive(header, arrays), certificate),
+            held_out_sd.reindex(header["tissues"]).to_numpy(),
+        )
     card = card_of(
         read_tsv(inputs.by_tissue, ["tissue", "mean_rho"]),
         [read_tsv(path, ["tissue", "mean_rho"]) for path in inputs.covariates],
@@ -34,6 +45,16 @@ def main(snakemake):
         header | {"certificate": certificate.header(), "card": card.model_dump()},
         arrays | certificate.arrays(),
     )
+
+
+def mean_own_sd(model, certificate):
+    """Mean over genes of the sd that a model gives of each tissue that was predicted."""
+    predicted = np.flatnonzero(certificate.n_donors > 0)
+    source = model.tissues.index(certificate.sources[0])
+    found = np.full(len(model.tissues), np.nan)
+    variance = model.expected_variance([source], predicted.tolist())
+    found[predicted] = np.sqrt(variance).mean(1, dtype=np.float64)
+    return found
 
 
 if "snakemake" in globals():

@@ -146,6 +146,11 @@ def prediction_code(wildcards):
     return code_of("predict_fold.py", *model_modules(wildcards.model))
 
 
+def certificate_code(wildcards):
+    """Return the digest of the code that certifies a bundle, that of other models left out."""
+    return code_of("certify_bundle.py", *model_modules(wildcards.model))
+
+
 def sources_code(wildcards):
     """Return the digest of the code that scores a model from any tissues."""
     return code_of("score_sources.py", *model_modules(wildcards.model))

@@ -100,7 +100,7 @@ rule certify_bundle:
         sources=model_sources,
         intervals=config["intervals"],
         card=config["model_card"],
-        code=code_of("certify_bundle.py"),
+        code=certificate_code,
     message:
         "Putting accuracy, intervals and reliability into the bundle of {wildcards.model}"
     script:

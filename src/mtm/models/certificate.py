@@ -175,6 +175,21 @@ class Certificate:
             values[tissues] = empty[name]
         return replace(self, **parts)
 
+    def of_fit(self, own_sd: np.ndarray, held_out_sd: np.ndarray) -> "Certificate":
+        """Return it for a fit whose own sd is not that of the fits that were judged.
+
+        Intervals stay as wide as theirs (methods 6.11).
+
+        Parameters
+        ----------
+        own_sd
+            Of the fit, mean over genes, ``(n_tissues,)``; NaN where it is not known.
+        held_out_sd
+            Of the judged fits, mean over held-out samples and genes, as `own_sd`.
+        """
+        ratio = np.where(self.n_donors > 0, held_out_sd / own_sd, 1.0)
+        return replace(self, sd=self.sd * ratio[:, None].astype(np.float32))
+
     def in_words(self) -> dict[str, str]:
         """Say what there is, a line on intervals and one on reliability."""
         known = self.n_donors > 0

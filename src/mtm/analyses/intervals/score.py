@@ -66,7 +66,7 @@ def calibrate_intervals(
     """
     group_of, n_groups = _groups(held_out)
 
-    def of_tissue(tissue: Tissue) -> tuple[TissueScores, TissueScores, pd.DataFrame]:
+    def of_tissue(tissue: Tissue) -> tuple[TissueScores, TissueScores, pd.DataFrame, float]:
         group = group_of[tissue.rows["donor"]].to_numpy()
         own_sd = held_out.predicted_sd(tissue.rows)
         predicted, observed = tissue.own_scale()
@@ -80,13 +80,14 @@ def calibrate_intervals(
         table = reliability(tissue, gene_wise, settings, accuracy, learned)
         table.insert(2, "expression", np.array(TERTILES, object)[tertile])
         table.insert(3, "sd", score.sd[-1])
-        return score, reference, table
+        mean_own_sd = 1.0 if own_sd is None else float(own_sd.mean(dtype=np.float64))
+        return score, reference, table, mean_own_sd
 
-    scores, reference, genes = zip(*of_each(of_tissue, tissues(held_out)), strict=True)
+    scores, reference, genes, mean_own_sd = zip(*of_each(of_tissue, tissues(held_out)), strict=True)
     of_genes = pd.concat(genes, ignore_index=True)
     return Calibrated(
         of_genes,
-        _quantile_table(scores, settings, held_out.has_own_sd),
+        _quantile_table(scores, settings, held_out.has_own_sd, mean_own_sd),
         coverage_table(model, scores, reference, settings),
         reliability_counts(model, of_genes),
     )
@@ -112,7 +113,10 @@ def _tertiles(tissue: Tissue) -> np.ndarray:
 
 
 def _quantile_table(
-    scores: Sequence[TissueScores], settings: IntervalSettings, own_sd: bool
+    scores: Sequence[TissueScores],
+    settings: IntervalSettings,
+    own_sd: bool,
+    mean_own_sd: Sequence[float],
 ) -> pd.DataFrame:
     """Quantiles of the calibration on all donors, one row a tissue, tertile and level."""
     quantiles = interval_quantiles(scores, settings.levels, settings.common_donors)[:, -1]
@@ -123,4 +127,5 @@ def _quantile_table(
     table = pd.DataFrame({"quantile": quantiles.ravel()}, index).reset_index()
     sizes = {tissue.tissue: tissue.sizes[-1] for tissue in scores}
     table.insert(1, "n", table["tissue"].map(sizes))
-    return table.assign(own_sd=int(own_sd))
+    of_tissue = dict(zip(sizes, mean_own_sd, strict=True))
+    return table.assign(own_sd=int(own_sd), mean_own_sd=table["tissue"].map(of_tissue))
