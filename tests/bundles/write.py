@@ -2,8 +2,8 @@
 
     PYTHONPATH=.:src .venv/bin/python -m tests.bundles.write
 
-They are never written again: `tests/models/test_old_bundles.py` loads them for ever. Run it when
-`BUNDLE_VERSION` rises, and keep the folders of versions before.
+They are never written again: `tests/models/test_old_bundles.py` loads them for ever. Run it when a
+class is new, and when `BUNDLE_VERSION` rises, and keep the folders of versions before.
 """
 
 from dataclasses import replace
@@ -15,6 +15,7 @@ from tests.cohorts import simulated_cohort
 from tests.hostile.models import CLASSES, KEY, SOURCE, TINY, certificate, write_people
 
 from mtm import cli
+from mtm.cohort.cohort import Cohort
 from mtm.models.base import Training
 from mtm.models.bundle import BUNDLE_VERSION
 from mtm.models.registry import build
@@ -58,35 +59,47 @@ def predicted(bundle: Path, folder: Path, out: Path, traits: bool = True) -> pd.
     return pd.concat(tables, names=["quantity"]).reset_index().rename_axis(columns=None)
 
 
-def main() -> None:
-    """Write the folder of this bundle version, which must not be there yet."""
-    folder = PLACE / f"version_{BUNDLE_VERSION}"
-    folder.mkdir()
+def write_new_people(folder: Path, everyone: Cohort) -> None:
+    """Write people like the training donors, and their covariates."""
     lines = [f"person-{i}\t{1 + i % 2}\t{30 + i}\t{i}\t7.{i}" for i in range(3)]
     text = "\n".join(["sample_id\tsex\tage\thardy\trin", *lines])
     (folder / TRAITS).write_text(text + "\n")
-    everyone = simulated_cohort(N_DONORS, N_GENES, N_TISSUES, keep=1.0)
-    everyone = replace(everyone, samples=everyone.samples.assign(rin=7.0 + 0.1 * everyone.donor))
-    for name, parameters in KINDS.items():
-        fat = name in ("dual_ridge", "shareable_ridge")
-        cohort = everyone.of_donors(everyone.donors.index[:6]) if fat else everyone
-        members = {part: folder / f"{part}.safetensors" for part in parameters.get("models", ())}
-        model = build("ridge" if fat else CLASS_OF.get(name, name), parameters)
-        source = cohort.tissue_index(SOURCE)
-        model.fit(Training(cohort, source, device="cpu", members=members, donors_key=KEY))
-        if name == "joint":
-            model.certificate = certificate((N_TISSUES, N_GENES), own_sd=True)
-        if name == "shareable_ridge":
-            model = model.shareable(3, 1)
-        model.save(folder / f"{name}.safetensors", KEY)
-    blood = everyone.expr_tpm[everyone.tissue == source][:3]
+    blood = everyone.expr_tpm[everyone.tissue == everyone.tissue_index(SOURCE)][:3]
     new = blood * np.random.default_rng(1).lognormal(0, 0.2, blood.shape)
     write_people(folder / PEOPLE, list(everyone.genes.index), new.T)
+
+
+def write_kind(folder: Path, name: str, everyone: Cohort) -> None:
+    """Write a bundle of `KINDS`, whose members are there, and what it tells."""
+    parameters = KINDS[name]
+    fat = name in ("dual_ridge", "shareable_ridge")
+    cohort = everyone.of_donors(everyone.donors.index[:6]) if fat else everyone
+    members = {part: folder / f"{part}.safetensors" for part in parameters.get("models", ())}
+    model = build("ridge" if fat else CLASS_OF.get(name, name), parameters)
+    source = cohort.tissue_index(SOURCE)
+    model.fit(Training(cohort, source, device="cpu", members=members, donors_key=KEY))
+    if name == "joint":
+        model.certificate = certificate((N_TISSUES, N_GENES), own_sd=True)
+    if name == "shareable_ridge":
+        model = model.shareable(3, 1)
+    bundle, out = folder / f"{name}.safetensors", folder / "told.parquet"
+    model.save(bundle, KEY)
+    table = predicted(bundle, folder, out)
+    table.to_csv(bundle.with_suffix(".tsv"), sep="\t", index=False, float_format="%.9g")
+    out.unlink()
+
+
+def main() -> None:
+    """Write what the folder of this bundle version lacks; what is there stays as it is."""
+    folder = PLACE / f"version_{BUNDLE_VERSION}"
+    folder.mkdir(exist_ok=True)
+    everyone = simulated_cohort(N_DONORS, N_GENES, N_TISSUES, keep=1.0)
+    everyone = replace(everyone, samples=everyone.samples.assign(rin=7.0 + 0.1 * everyone.donor))
+    if not (folder / PEOPLE).exists():
+        write_new_people(folder, everyone)
     for name in KINDS:
-        out = folder / "told.parquet"
-        table = predicted(folder / f"{name}.safetensors", folder, out)
-        table.to_csv(folder / f"{name}.tsv", sep="\t", index=False, float_format="%.9g")
-        out.unlink()
+        if not (folder / f"{name}.safetensors").exists():
+            write_kind(folder, name, everyone)
 
 
 if __name__ == "__main__":

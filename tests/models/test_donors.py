@@ -1,8 +1,10 @@
 """Training donors: told by a key, by nothing else."""
 
 import stat
+from types import SimpleNamespace
 
 import pytest
+from scripts import load_script
 
 from mtm.errors import InputError
 from mtm.models.donors import DonorsKey, TrainingDonors
@@ -50,3 +52,16 @@ def test_a_key_is_its_owners_alone_and_new_every_time(tmp_path):
     path.write_text("no key")
     with pytest.raises(InputError, match="no key of training donors"):
         DonorsKey.read(path)
+
+
+def test_a_key_that_is_there_is_never_made_again(tmp_path):
+    path = tmp_path / "donors.key"
+    make = load_script("make_donors_key").main
+    make(SimpleNamespace(output=SimpleNamespace(key=str(path))))
+    first = DonorsKey.read(path)
+    make(SimpleNamespace(output=SimpleNamespace(key=str(path))))
+    assert DonorsKey.read(path) == first
+    path.write_text("no key")
+    with pytest.raises(InputError, match="no key of training donors"):
+        make(SimpleNamespace(output=SimpleNamespace(key=str(path))))
+    assert path.read_text() == "no key"

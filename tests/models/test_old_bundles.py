@@ -1,11 +1,13 @@
 """Bundles of every version that was written are read for ever, with this library and without."""
 
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from tests.bundles import write
 from tests.bundles.write import KEYS, KINDS, PEOPLE, PLACE, predicted
 
 from mtm.models.bundle import BUNDLE_VERSION, read_header
@@ -19,8 +21,22 @@ KEPT = [path for folder in FOLDERS for path in sorted(folder.glob("*.safetensors
 
 def test_this_version_is_kept_of_every_class_in_few_bytes():
     names = {path.stem for path in (PLACE / f"version_{BUNDLE_VERSION}").glob("*.safetensors")}
-    assert names == set(KINDS)
+    assert names == set(KINDS), "of a new class: PYTHONPATH=.:src python -m tests.bundles.write"
     assert max(path.stat().st_size for path in KEPT) < 20_000
+
+
+def test_of_a_new_class_a_bundle_is_written_beside_those_that_are_kept(tmp_path, monkeypatch):
+    kept = PLACE / f"version_{BUNDLE_VERSION}"
+    folder = shutil.copytree(kept, tmp_path / kept.name)
+    for suffix in (".safetensors", ".tsv"):
+        (folder / "train_mean").with_suffix(suffix).unlink()
+    monkeypatch.setattr(write, "PLACE", tmp_path)
+    write.main()
+    for path in kept.iterdir():
+        same = (folder / path.name).read_bytes() == path.read_bytes()
+        assert same == (path.stem != "train_mean"), path.name
+    assert len(pd.read_csv(folder / "train_mean.tsv", sep="\t")) == 6
+    assert {path.name for path in folder.iterdir()} == {path.name for path in kept.iterdir()}
 
 
 @pytest.mark.parametrize("path", KEPT, ids=lambda path: f"{path.parent.name}-{path.stem}")

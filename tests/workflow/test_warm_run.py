@@ -22,6 +22,11 @@ def test_jobs_start_where_libraries_are_loaded_and_fail_with_their_reason(
     assert (tmp_path / KEY).stat().st_size
     taken = pd.read_csv(tmp_path / "benchmarks/small/make_donors_key.tsv", sep="\t")
     assert taken["max_rss"][0] > LOADED_MB
+    # What bundles elsewhere are told by outlives whatever makes the rule run again.
+    key = (tmp_path / KEY).read_text()
+    run = small_snakemake(tmp_path, *one_thread, "--forcerun", "make_donors_key", "--", KEY)
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert (tmp_path / KEY).read_text() == key
     (tmp_path / KEY).unlink()
     (tmp_path / KEY).mkdir()
     run = small_snakemake(tmp_path, *one_thread, "--forcerun", "make_donors_key", "--", KEY)

@@ -1,4 +1,5 @@
-# Bundles name their training donors by digests made with this key, which stays beside them.
+# Bundles name their training donors by digests made with this key, which stays beside them. It
+# follows no code: another key would tell nothing of the bundles that are there.
 rule make_donors_key:
     output:
         key="results/{cohort}/models/donors.key",
@@ -12,8 +13,6 @@ rule make_donors_key:
     resources:
         **RULE_RESOURCES["make_donors_key"],
         runtime=5,
-    params:
-        code=code_of("make_donors_key.py"),
     message:
         "Making the key of training donors of {wildcards.cohort}"
     script:

@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import os
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -37,6 +38,14 @@ class DonorsKey:
             temporary.touch(0o600)
             temporary.write_text(key.secret.hex() + "\n")
         return key
+
+    @classmethod
+    def kept(cls, path: str | Path) -> Self:
+        """Return the key that stands at a path; make it where nothing does.
+
+        In place of one that is damaged none is made: what bundles were told by would be lost.
+        """
+        return cls.read(path) if os.path.lexists(path) else cls.write(path)
 
     @classmethod
     def read(cls, path: str | Path) -> Self:

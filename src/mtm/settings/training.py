@@ -5,8 +5,10 @@ from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from mtm.errors import InputError
+from mtm.registered import other_half
 from mtm.settings.base import LARGEST_SEED, Names, Once, Section, key, seed
 from mtm.settings.models.average import AverageParameters
 from mtm.settings.models.base import ModelParameters, declared, model_names
@@ -39,8 +41,13 @@ class ModelSettings(Section):
     @model_validator(mode="before")
     @classmethod
     def _of_no_class(cls, values: object) -> object:
-        shares = isinstance(values, dict) and values.get("of") is not None
-        return {"class": None} | values if shares else values
+        if not isinstance(values, dict):
+            return values
+        name, known = values.get("class"), model_names()
+        if isinstance(name, str) and name not in known and (hint := other_half("mtm.settings.models", name)):
+            problem = InputError("class", repr(name), f"one of {', '.join(known)}", hint)
+            raise PydanticCustomError("disagreement", "{problems}", {"problems": [problem]})
+        return values if values.get("of") is None else {"class": None} | values
 
     def disagreements(self) -> Iterator[InputError]:
         """Demand a class of a model that has fits of its own."""
