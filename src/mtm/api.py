@@ -1,5 +1,6 @@
 """For Python: a bundle loaded, samples checked and predicted, AnnData in and out."""
 
+import logging
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -18,6 +19,8 @@ from mtm.predictions.sample_tables import (
     CHECKED_COVARIATE,
     TISSUE_COLUMNS,
     UNKNOWN,
+    absent_covariates,
+    absent_in_words,
     check_obs_columns,
 )
 from mtm.predictions.samples import (
@@ -27,6 +30,8 @@ from mtm.predictions.samples import (
     samples_of_matrix,
 )
 from mtm.vocabulary import MIN_OVERLAP, NewAlignment, Units
+
+LOGGER = logging.getLogger(__name__)
 
 
 class Model:
@@ -102,6 +107,8 @@ class Model:
         min_overlap
             Smallest share of the model's genes that the samples must have.
 
+        Covariates of the model that no sample has are missing for all, with a warning in the log.
+
         Returns
         -------
         anndata.AnnData
@@ -128,7 +135,11 @@ class Model:
         moved = align_to_training(model, samples, align)
         filled = fill_missing(model, samples)
         answers, _ = ask(model, samples, targets, choice)
-        said = provenance(model, self.bundle, moved, genes_set_to_training_mean=filled)
+        if absent := absent_covariates(model, samples.table):
+            LOGGER.warning("%s", absent_in_words(absent))
+        said = provenance(
+            model, self.bundle, moved, genes_set_to_training_mean=filled, covariates_missing=absent
+        )
         return to_anndata(answers, said)
 
     def check(

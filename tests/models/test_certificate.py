@@ -3,6 +3,7 @@ from dataclasses import fields, replace
 import numpy as np
 import pandas as pd
 import pytest
+from scripts import run_script
 
 from mtm.errors import InputError
 from mtm.models.base import Training
@@ -106,3 +107,49 @@ def test_tables_of_other_genes_and_damaged_arrays_are_refused(fitted, certificat
         write_bundle(tmp_path / "damaged.safetensors", header, damaged)
         with pytest.raises(InputError, match=r"damaged.safetensors, array certificate/sd"):
             load(tmp_path / "damaged.safetensors")
+
+
+@pytest.mark.parametrize("grown", [1.0, 1.25])
+def test_intervals_of_the_last_fit_are_as_wide_as_those_of_the_judged_fits(
+    cohort, tmp_path, grown
+):
+    """The model's own sd has grown since, by the donors who were held out then."""
+    blood = cohort.tissue_index("Whole Blood")
+    model = build("joint", {"n_factors": 2, "noise_rank": 2, "fits": 1, "iterations": 5})
+    model.fit(Training(cohort, source=blood, device="cpu"))
+    model.save(tmp_path / "all.safetensors")
+    targets = [place for place in range(len(model.tissues)) if place != blood]
+    mean_sd = np.sqrt(model.expected_variance([blood], targets)).mean(1)
+    names = [model.tissues[place] for place in targets]
+    genes, quantiles = tables(names, list(model.genes.index), own_sd=1)
+    judged = pd.Series(mean_sd / grown, names)
+    quantiles["mean_own_sd"] = quantiles["tissue"].map(judged)
+    accuracy = pd.DataFrame({"tissue": names, **dict.fromkeys(
+        ("mean_rho", "ci_low", "ci_high", "null_low", "null_high"), 0.2
+    )}).assign(scale="log2_z", level="gene_wise", convention="per_fold", n_donors=20, n_samples=20,
+               n_genes=len(genes) // len(names))  # fmt: skip
+    coverage = pd.DataFrame({"tissue": names, "level": 0.9, "by": "all", "coverage": 0.9})
+    given = {"quantiles": quantiles, "by_tissue": accuracy, "coverage": coverage}
+    for name, table in given.items():
+        table.to_csv(tmp_path / f"{name}.tsv", sep="\t", index=False)
+    genes.to_parquet(tmp_path / "genes.parquet")
+    run_script(
+        "certify_bundle",
+        tmp_path / "log",
+        input={name: tmp_path / f"{name}.tsv" for name in given}
+        | {
+            "bundle": tmp_path / "all.safetensors",
+            "genes": tmp_path / "genes.parquet",
+            "covariates": [],
+        },
+        output={"bundle": tmp_path / "certified.safetensors"},
+        params={"source": "Whole Blood", "sources": "source", "intervals": {}, "card": {}},
+    )
+    certified = load(tmp_path / "certified.safetensors").certificate
+    plain = Certificate.from_tables(
+        genes, quantiles, model.tissues, list(model.genes.index), ["Whole Blood"],
+        IntervalSettings().thresholds,
+    )  # fmt: skip
+    assert certified.own_sd
+    np.testing.assert_allclose(certified.sd, plain.sd / grown, rtol=1e-5)
+    np.testing.assert_equal(certified.quantiles, plain.quantiles)

@@ -24,6 +24,7 @@ from mtm.predictions.new_people import check_scale, tissue_called
 from mtm.predictions.sample_tables import (
     SAMPLE_COLUMNS,
     absent_covariates,
+    absent_in_words,
     check_table_columns,
     first_names,
     unused_columns,
@@ -88,6 +89,7 @@ def predict(options: argparse.Namespace, files: list[tuple[Path, str | None]]) -
     said = provenance(
         model, options.bundle, moved, inputs=[path.name for path, _ in files],
         genes_set_to_training_mean=filled, samples_with_a_warning=warned,
+        covariates_missing=absent_covariates(model, samples.table),
     )  # fmt: skip
     try:
         _write(options, answers, said, moved, checks)
@@ -167,7 +169,7 @@ def _read(
             of = numbered(len(unused), "column")
             say(f"{path}: {of} not used: {first_names(unused, MOST_NAMED)}")
     if absent := absent_covariates(model, samples.table):
-        say(f"covariates of the model that no sample has, missing for all: {', '.join(absent)}")
+        say(f"warning: {absent_in_words(absent)}")
     if len(counted(samples)) > 1:
         people = numbered(samples.table["donor"].nunique(), "person", "people")
         say(f"{people} with {numbered(len(samples.table), 'sample')}")

@@ -17,7 +17,7 @@ from mtm.models.cut import of_the_whole
 from mtm.models.requests import predict_in_blocks
 from mtm.predictions.gene_overlap import GeneChoice
 from mtm.predictions.new_people import targets_of, tissue_called, tissue_of
-from mtm.predictions.sample_tables import SAMPLE_COLUMNS
+from mtm.predictions.sample_tables import SAMPLE_COLUMNS, absent_covariates
 from mtm.predictions.samples import NewSamples, let_go
 from mtm.vocabulary import RELIABILITY
 
@@ -229,6 +229,10 @@ def inputs_of(model: Predictor, samples: NewSamples) -> Cohort:
     table = samples.table
     donors = pd.Index(table["donor"].unique(), name="donor")
     covariates = table.drop(columns=list(SAMPLE_COLUMNS))
+    absent = absent_covariates(model, table)
+    if not model.parameters.of_covariates_alone or len(absent) < len(model.used_covariates):
+        # What nobody has is missing for all; a model of nothing else refuses it.
+        covariates = covariates.assign(**dict.fromkeys(absent, np.nan))
     of_people = covariates.groupby(table["donor"], sort=False)
     # What differs between a person's samples is of the sample that is predicted from.
     several = of_people.nunique() > 1

@@ -34,6 +34,14 @@ def absent_covariates(model: Predictor, table: pd.DataFrame) -> list[str]:
     return [name for name in model.used_covariates if name not in filled]
 
 
+def absent_in_words(absent: Sequence[str]) -> str:
+    """Say what it means that no sample has some covariates of the model."""
+    return (
+        f"covariates of the model that no sample has, missing for all: {', '.join(absent)}; "
+        "its accuracy is that of people who have them"
+    )
+
+
 def unused_columns(model: Predictor, columns: Iterable[str]) -> list[str]:
     """Those columns of a table that neither a model nor a check of samples looks at."""
     used = {*SAMPLE_COLUMNS, CHECKED_COVARIATE, *model.used_covariates, ""}

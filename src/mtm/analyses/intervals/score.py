@@ -80,14 +80,14 @@ def calibrate_intervals(
         table = reliability(tissue, gene_wise, settings, accuracy, learned)
         table.insert(2, "expression", np.array(TERTILES, object)[tertile])
         table.insert(3, "sd", score.sd[-1])
-        mean_own_sd = 1.0 if own_sd is None else float(own_sd.mean(dtype=np.float64))
-        return score, reference, table, mean_own_sd
+        mean_sd = 1.0 if own_sd is None else float(own_sd.mean(dtype=np.float64))
+        return score, reference, table, mean_sd
 
-    scores, reference, genes, mean_own_sd = zip(*of_each(of_tissue, tissues(held_out)), strict=True)
+    scores, reference, genes, mean_sd = zip(*of_each(of_tissue, tissues(held_out)), strict=True)
     of_genes = pd.concat(genes, ignore_index=True)
     return Calibrated(
         of_genes,
-        _quantile_table(scores, settings, held_out.has_own_sd, mean_own_sd),
+        _quantile_table(scores, settings, held_out.has_own_sd, mean_sd),
         coverage_table(model, scores, reference, settings),
         reliability_counts(model, of_genes),
     )

@@ -82,6 +82,8 @@ class ModelParameters(Section):
         Whether it gives each prediction a standard deviation of its own.
     on_card
         Whether its training computes on a graphics card where it has one.
+    of_covariates_alone
+        Whether it looks at no expression, so that it has nothing to say without any covariate.
     """
 
     name: ClassVar[str] = ""
@@ -91,6 +93,7 @@ class ModelParameters(Section):
     learns: ClassVar[bool] = True
     own_sd: ClassVar[bool] = False
     on_card: ClassVar[bool] = False
+    of_covariates_alone: ClassVar[bool] = False
 
     @property
     def members(self) -> tuple[str, ...]:

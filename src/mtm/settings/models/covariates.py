@@ -25,6 +25,7 @@ class CovariatesParameters(ModelParameters):
     """Ridge regression on covariates alone, without any expression (methods 4, b2)."""
 
     on_card: ClassVar = True
+    of_covariates_alone: ClassVar = True
 
     covariate_columns: Names = COVARIATE_COLUMNS
     penalties: Penalties = PENALTY_GRID
