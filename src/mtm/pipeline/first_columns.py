@@ -44,6 +44,11 @@ def folded(name: str) -> str:
     return "".join(filter(str.isalnum, name.casefold()))
 
 
+def is_phenotype(column: str) -> bool:
+    """Whether a column is called sex, age, batch or the like."""
+    return any(folded(column) in names for names in PHENOTYPE_NAMES.values())
+
+
 def _called(names: Iterable[str], table: Iterable[str]) -> str | None:
     """Column of a table that is called one of `names`, the first of these first."""
     columns = {folded(column): column for column in reversed(list(table))}
@@ -111,9 +116,9 @@ def _untold(
 
 def _may_be_a_name(values: pd.Series) -> bool:
     """Whether a column may name tissues or donors: no phenotype, and no measure."""
-    is_phenotype = any(folded(values.name) in names for names in PHENOTYPE_NAMES.values())
     has_decimals = values.str.contains(r"^[-+]?\d*\.\d*$", na=False) & (numbers_of(values) % 1 > 0)
-    return not is_phenotype and not has_decimals.any() and 2 <= values.nunique() < len(values)
+    is_measure = is_phenotype(values.name) or has_decimals.any()
+    return not is_measure and 2 <= values.nunique() < len(values)
 
 
 def _are_crossed(table: pd.DataFrame, tissue: str, donor: str) -> bool:

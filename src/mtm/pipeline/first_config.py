@@ -24,6 +24,7 @@ from mtm.pipeline.first_columns import (
     Table,
     find_phenotypes,
     folded,
+    is_phenotype,
     tissue_and_donor,
 )
 from mtm.pipeline.first_units import detect_units
@@ -180,12 +181,15 @@ def _by_id(
     # A value that recurs in its column names none: the header may begin with #.
     if not ids.isdisjoint(table.columns) or any((table[name] == name).any() for name in table):
         table = text_table(path, demanded, commented=True)
-    n_found = {name: table[name].isin(ids).sum() for name in table}
-    column = named or max(n_found, key=n_found.get)
+    # Where names are numbers, ages and the like are, too, in more rows perhaps, but fewer names.
+    n_found = {
+        name: 0 if is_phenotype(name) else len(ids.intersection(table[name])) for name in table
+    }
+    column = named or max(n_found, key=lambda name: (n_found[name], table[name].is_unique))
     if n_found.get("") and column == "":
         hint = "Write a name over it, sample for instance (R's write.csv leaves it out)."
         raise InputError(f"{path}, header", "no name over the column of ids", "one", hint)
-    if not n_found[column]:
+    if not (table[column].isin(ids).any() if named else n_found[column]):
         raise InputError(
             path,
             f"no column that holds names of {where}, such as {min(ids, default='')}",
