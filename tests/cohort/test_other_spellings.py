@@ -68,6 +68,19 @@ def table(path, text, **options):
 
 
 @pytest.mark.parametrize(
+    ("name", "text", "says"),
+    [
+        ("a.tsv", "id\tsex\nx\tM\t\n", "Else: Leave tabs at the ends of lines out"),
+        ("a.csv", "id,sex\nx,M,\n", "Else: Leave commas at the ends of lines out"),
+        ("a.tsv", "id\tsex\n1\tx\tM\n", "the name of the first column: add it.$"),
+    ],
+)
+def test_a_field_more_is_of_r_or_empty(tmp_path, name, text, says):
+    with pytest.raises(InputError, match=f"line 2: found 3 fields.* {says}"):
+        table(tmp_path / name, text)
+
+
+@pytest.mark.parametrize(
     ("one", "other", "are_one"),
     [
         ("P-01", "P_01", True),
