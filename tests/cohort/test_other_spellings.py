@@ -81,6 +81,25 @@ def test_a_field_more_is_of_r_or_empty(tmp_path, name, text, says):
 
 
 @pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda v: v.rename(columns={"S001": "gene_type"}), "If gene_type is no sample, take"),
+        (lambda v: v.rename(columns={"S001": "S001.2"}), "If S001.2 is no sample, take"),
+        (
+            lambda v: v.rename(columns=lambda name: f"bam/{name}.bam"),
+            "It has S000 for bam/S000.bam",
+        ),
+        (lambda v: v.rename(columns={"S001": "S1"}), "It has S001 for S1: write both alike"),
+        (lambda v: v.rename(columns=lambda name: "Q" + name[1:]), "such as S000; samples of expr"),
+    ],
+)
+def test_a_column_without_a_row_is_told_what_to_do(inputs, change, says):
+    inputs.values = change(inputs.values)
+    with pytest.raises(InputError, match=f"no row for .* first .* {says}"):
+        inputs.build()
+
+
+@pytest.mark.parametrize(
     ("one", "other", "are_one"),
     [
         ("P-01", "P_01", True),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from mtm.cohort.spellings import spelt
+from mtm.cohort.spellings import letters, spelt
 from mtm.errors import InputError, shown
 
 BLOCK_GENES = 512
@@ -102,11 +102,6 @@ def symbol_column(names: Iterable[str]) -> str | None:
     """
     by_letters = {letters(name): name for name in reversed(list(names))}
     return next((by_letters[name] for name in _SYMBOLS if name in by_letters), None)
-
-
-def letters(name: str) -> str:
-    """Letters and digits of a name, in lower case."""
-    return "".join(filter(str.isalnum, name.casefold()))
 
 
 def is_reads_of_no_gene(name: str) -> bool:

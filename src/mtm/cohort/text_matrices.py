@@ -25,7 +25,6 @@ from mtm.cohort.blocks import (
     demand_gene,
     duplicate_gene,
     is_reads_of_no_gene,
-    letters,
     symbol_column,
 )
 from mtm.cohort.delimited import (
@@ -37,6 +36,7 @@ from mtm.cohort.delimited import (
 )
 from mtm.cohort.genes import GeneKey, gene_key
 from mtm.cohort.lines import byte_lines, readable
+from mtm.cohort.spellings import letters
 from mtm.errors import InputError, numbered, shown
 
 _ROWS_A_PARSE = 8

@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from mtm.cohort.fields import FIELDS, field_problems, numbers_of
+from mtm.cohort.spellings import letters
 from mtm.cohort.tables import SAMPLE_COVARIATES, read_subject_phenotypes
 from mtm.errors import InputError
 from mtm.settings.cohort import Columns
@@ -39,19 +40,14 @@ _LOOKS_LIKE = {
 }
 
 
-def folded(name: str) -> str:
-    """Letters of a name, in lower case."""
-    return "".join(filter(str.isalnum, name.casefold()))
-
-
 def is_phenotype(column: str) -> bool:
     """Whether a column is called sex, age, batch or the like."""
-    return any(folded(column) in names for names in PHENOTYPE_NAMES.values())
+    return any(letters(column) in names for names in PHENOTYPE_NAMES.values())
 
 
 def _called(names: Iterable[str], table: Iterable[str]) -> str | None:
     """Column of a table that is called one of `names`, the first of these first."""
-    columns = {folded(column): column for column in reversed(list(table))}
+    columns = {letters(column): column for column in reversed(list(table))}
     return next((columns[name] for name in names if name in columns), None)
 
 
@@ -194,7 +190,7 @@ def find_phenotypes(tables: Sequence[Table], taken: Mapping[str, str]) -> Phenot
                 # A site of donors is where they were recruited.
                 continue
             default = getattr(defaults, role)
-            column = _called((folded(default), *names), table.used)
+            column = _called((letters(default), *names), table.used)
             if column is None or role in used:
                 continue
             # Under one name both tables are read.

@@ -16,6 +16,7 @@ from mtm.cohort.filters import EXCLUDED_FROM_FREEZE
 from mtm.cohort.genes import read_gtf_genes
 from mtm.cohort.lines import byte_lines
 from mtm.cohort.matrices import read_expression_header
+from mtm.cohort.spellings import WRITE_ALIKE, letters, near_name
 from mtm.cohort.tables import donor_of_sample
 from mtm.errors import InputError, numbered, printable
 from mtm.pipeline.first_columns import (
@@ -23,7 +24,6 @@ from mtm.pipeline.first_columns import (
     Phenotypes,
     Table,
     find_phenotypes,
-    folded,
     is_phenotype,
     tissue_and_donor,
 )
@@ -209,14 +209,10 @@ def _why_no_name(table: pd.DataFrame, ids: set[str], where: str | Path) -> str:
     for column in table:
         if table[column].isin(ids).any():
             return f"Column {column} has them."
-    alike = {folded(name): name for name in sorted(ids, reverse=True)}
+    example = min(ids, default="")
     for column in table:
-        for name in table[column].dropna():
-            if folded(name) in alike:
-                return (
-                    f"Column {column} has {name} for {alike[folded(name)]}: write both alike "
-                    "(R turns signs in names of columns into dots unless check.names=FALSE)."
-                )
+        if (near := near_name(example, table[column].dropna(), within=True)) is not None:
+            return f"Column {column} has {near} for {example}: {WRITE_ALIKE}."
     return ""
 
 
@@ -350,9 +346,9 @@ def _blood_of(tissues: pd.Series) -> str | None:
     """Tissue that is blood, or whose name has most to do with it."""
 
     def distance(name: str) -> int:
-        letters = folded(name)
-        whole = any(word in letters for word in WHOLE_BLOOD)
-        return 0 if letters.removesuffix("blood") in ("", *WHOLE_BLOOD) else 2 - whole
+        of_name = letters(name)
+        whole = any(word in of_name for word in WHOLE_BLOOD)
+        return 0 if of_name.removesuffix("blood") in ("", *WHOLE_BLOOD) else 2 - whole
 
     blood = [name for name in tissues.index if "blood" in name.casefold()]
     return min(blood, key=distance, default=None)
