@@ -136,6 +136,27 @@ def test_a_donor_spelt_in_two_ways_is_warned_of(inputs, caplog):
     assert "(and 11 further names)" in caplog.text
 
 
+@pytest.mark.parametrize(
+    ("here", "there", "twins"),
+    [
+        ("{}", "{}.0", True),
+        ("{}", "{:03d}", True),
+        ("P{:02d}", "P{}", True),
+        ("1.{}", "1.{}0", False),
+        ("{}", "1{:02d}", False),
+        ("1.{:02d}", "1.{}", False),
+    ],
+)
+def test_donors_that_differ_in_zeros_that_programs_add_or_leave_out_are_warned_of(
+    inputs, caplog, here, there, twins
+):
+    number, blood = inputs.samples["donor"].str[1:].astype(int) % 9 + 1, "Blood"
+    of = [there if tissue == blood else here for tissue in inputs.samples["tissue"]]
+    inputs.samples["donor"] = [name.format(n) for name, n in zip(of, number, strict=True)]
+    read_sample_attributes(inputs.write()["sample_attributes"], COLUMNS)
+    assert ("differ in zeros alone and are taken for 2 people" in caplog.text) == twins
+
+
 def test_a_donor_spelt_otherwise_in_the_table_of_donors_is_named(inputs):
     inputs.donors = pd.DataFrame({"donor": inputs.samples["donor"].unique()})
     inputs.donors.loc[4:6, "donor"] = ["p05", "p06", "p07"]

@@ -41,10 +41,21 @@ def folded(names: pd.Series) -> pd.Series:
     ).str.replace(_JOINT, " ", regex=True)
 
 
+def without_zeros(names: pd.Series) -> pd.Series:
+    """Return names as `folded`, and without zeros that programs add to numbers, or leave out.
+
+    007 and 7.0 are 7, decimals stay as they are: 1.10 is not 1.1.
+    """
+    whole = folded(names).str.replace(r"^(\d+)\.0+$", r"\1", regex=True)
+    return whole.str.replace(r"(?<![\d.])0+(?=\d)", "", regex=True)
+
+
 def differ_in(names: list[str]) -> str:
     """Say what names that `folded` makes equal differ in."""
     if len({name.casefold() for name in names}) == 1:
         return "capitals alone"
+    if folded(pd.Series(names)).nunique() > 1:
+        return "zeros alone"
     return "capitals, blanks or signs (- _ .) alone"
 
 

@@ -11,7 +11,7 @@ import pandas as pd
 from mtm.cohort.delimited import strict_table, table_columns
 from mtm.cohort.fields import FIELDS, field_problems, numbers_of, sex_codes
 from mtm.cohort.levels import as_levels
-from mtm.cohort.spellings import differ_in, folded, spelt
+from mtm.cohort.spellings import differ_in, folded, spelt, without_zeros
 from mtm.errors import InputError, numbered, shown
 from mtm.settings.cohort import Columns, OwnColumn
 
@@ -194,7 +194,7 @@ def _status(
 def _warn_of_twins(path: str | Path, donors: pd.Series) -> None:
     """Warn of names that are one in all likelihood: a person in two folds tells itself."""
     names = donors.drop_duplicates()
-    groups = names.groupby(folded(names), sort=False).agg(list)
+    groups = names.groupby(without_zeros(names), sort=False).agg(list)
     if twins := [group for group in groups if len(group) > 1]:
         more = f" (and {numbered(len(twins) - 1, 'further name')})" if len(twins) > 1 else ""
         logger.warning(
