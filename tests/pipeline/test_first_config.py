@@ -1,4 +1,5 @@
 import os
+import re
 
 import numpy as np
 import pandas as pd
@@ -139,6 +140,28 @@ def test_units_are_told_by_values(of, name, units, tmp_path):
     table = pd.DataFrame(of(x), [f"g{i}" for i in range(5200)], list("abcdef"))
     table.to_csv(tmp_path / name, sep="\t", float_format="%.4g")
     assert detect_units(tmp_path / name)[0] == units
+
+
+@pytest.mark.parametrize("n_genes", [5200, 200])
+@pytest.mark.parametrize(
+    ("log", "total", "units", "why"),
+    [
+        (np.log1p, 1e6, "intensity", "ln(1+x) of x that add up to 1e+06.* by 0.6931 .* log2"),
+        (np.log1p, 1e4, "intensity", "ln(1+x) of x that add up to 1e+04"),
+        (lambda x: np.log10(1 + x), 1e6, "intensity", "lg(1+x) of x .* by 0.3010 .* log2"),
+        (lambda x: np.log2(1 + x), 1e6, "log2", "no value above"),
+        # Quantiles made alike: sums tell nothing.
+        (lambda x: np.sort(2 + np.log1p(x), 0)[:, [0] * 6], 1e6, None, "no value above"),
+    ],
+)
+def test_the_base_of_logarithms_is_told_by_sums(log, total, units, why, n_genes, tmp_path):
+    rng = np.random.default_rng(0)
+    x = np.exp2(rng.uniform(0, 10, (n_genes, 1)) + rng.standard_normal((n_genes, 6)))
+    table = pd.DataFrame(log(x * total / x.sum(0)), [f"g{i}" for i in range(n_genes)])
+    table.to_csv(tmp_path / "a.tsv", sep="\t", float_format="%.4f")
+    told = detect_units(tmp_path / "a.tsv")
+    assert told[0] == units or units is None
+    assert re.search(why.replace("(", r"\(").replace(")", r"\)").replace("+", r"\+"), told[1])
 
 
 @pytest.mark.parametrize(
