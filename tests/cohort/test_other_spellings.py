@@ -167,6 +167,24 @@ def test_a_donor_spelt_otherwise_in_the_table_of_donors_is_named(inputs):
         inputs.build()
 
 
+def test_samples_that_are_copies_are_warned_of(inputs, caplog):
+    inputs.build()
+    check_cohort(Problems(), inputs.write(), FILTERS, "tpm", COLUMNS)
+    assert "copies" not in caplog.text
+    # Alike in sum, extremes and zeros, but no copy.
+    inputs.values["S003"] = inputs.values["S007"].to_numpy()[::-1]
+    for copy, of in (("S010", "S004"), ("S020", "S005"), ("S021", "S005")):
+        inputs.values[copy] = inputs.values[of]
+    for tell in (
+        inputs.build,
+        lambda: check_cohort(Problems(), inputs.write(), FILTERS, "tpm", COLUMNS),
+    ):
+        caplog.clear()
+        tell()
+        assert "samples S004 and S010 have one value in every gene (and 2 further" in caplog.text
+        assert "S003" not in caplog.text
+
+
 def test_a_tissue_spelt_in_two_ways_is_refused(inputs):
     inputs.samples.loc[:8, "tissue"] = inputs.samples["tissue"].replace("Lung", "Lung-left")
     inputs.samples.loc[9:, "tissue"] = inputs.samples["tissue"].replace("Lung", "Lung.Left")

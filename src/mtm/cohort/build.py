@@ -258,6 +258,7 @@ def write_expression(
             bar.update(len(genes.seen) - bar.n)
         bar.update(len(genes.seen) - bar.n)
         totals.demand(to_stored.units, expression, "inputs.units:")
+        totals.warn_of_copies(expression)
         var = pd.DataFrame({"symbol": symbols}, pd.Index(gene_ids, name="gene_id"))
         _write_annotation(file, samples, var, to_stored)
     return len(gene_ids)

@@ -224,3 +224,4 @@ def _check_values(
             n_without = sum(key not in known for key in genes.seen)
             warn_of_lengths(lengths_in, expression, n_without, len(genes.seen))
     totals.demand(units, expression, "inputs.units:")
+    totals.warn_of_copies(expression)
