@@ -185,6 +185,17 @@ def test_samples_that_are_copies_are_warned_of(inputs, caplog):
         assert "S003" not in caplog.text
 
 
+def test_genes_that_became_dates_are_warned_of(inputs, caplog):
+    inputs.values = inputs.values.rename(index={"G3": "2-Sep", "G4": "Mar-01", "G5": "HLA-DRA"})
+    for tell in (
+        inputs.build,
+        lambda: check_cohort(Problems(), inputs.write(), FILTERS, "tpm", COLUMNS),
+    ):
+        caplog.clear()
+        tell()
+        assert "2 genes are dates, first 2-Sep" in caplog.text
+
+
 def test_a_tissue_spelt_in_two_ways_is_refused(inputs):
     inputs.samples.loc[:8, "tissue"] = inputs.samples["tissue"].replace("Lung", "Lung-left")
     inputs.samples.loc[9:, "tissue"] = inputs.samples["tissue"].replace("Lung", "Lung.Left")

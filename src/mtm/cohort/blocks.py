@@ -1,5 +1,6 @@
 """What readers of expression files hand on: the header, then block after block of genes."""
 
+import logging
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -8,7 +9,9 @@ import numpy as np
 import pandas as pd
 
 from mtm.cohort.spellings import letters, spelt
-from mtm.errors import InputError, shown
+from mtm.errors import InputError, numbered, shown
+
+logger = logging.getLogger(__name__)
 
 BLOCK_GENES = 512
 SYMBOL_COLUMNS = ("symbol", "description", "gene_name", "gene_symbol")
@@ -25,7 +28,8 @@ _READS_OF_NO_GENE = {
 # What spreadsheets end with; no gene is called so.
 _SUMS = {"total", "totals", "sum", "grand total"}
 # What Excel makes of SEPTIN2 and MARCHF1.
-_DATE = re.compile(r"\d{1,2}-(Mar|Sep|Dec|Oct|Apr|Nov|Feb)", re.IGNORECASE)
+_MONTH = "(Feb|Mar|Apr|Sep|Oct|Nov|Dec)"
+_DATE = re.compile(rf"\d{{1,2}}-{_MONTH}|{_MONTH}-\d{{1,2}}", re.IGNORECASE)
 ENSEMBL_GENE = re.compile(r"ENS[A-Z]*G\d{11}(\.\d+)?")
 
 
@@ -125,6 +129,17 @@ def duplicate_gene(where: object, gene_id: str, first: str = "") -> InputError:
         hint = "Excel made dates of symbols (SEPTIN1, MARCHF1): take the file as it was before."
     found = f"duplicate gene {gene_id}{first}"
     return InputError(where, found, "every gene once, whatever its version", hint)
+
+
+def warn_of_dates(where: object, gene_ids: Iterable[str]) -> None:
+    """Warn of genes whose names are dates: no other file has them under these."""
+    dates = [gene_id for gene_id in gene_ids if _DATE.fullmatch(gene_id)]
+    if dates:
+        logger.warning(
+            "%s: %s dates, first %s, as Excel makes of symbols (SEPTIN2, MARCHF1): write what "
+            "they were, as genes are known by their names",
+            where, numbered(len(dates), "gene is", "genes are"), dates[0],
+        )  # fmt: skip
 
 
 def samples_as_rows(where: object, found: str) -> InputError:

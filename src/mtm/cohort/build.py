@@ -11,7 +11,7 @@ from anndata.io import write_elem
 from tqdm import tqdm
 
 from mtm.cohort.agreement import demand_rows, with_told
-from mtm.cohort.blocks import BLOCK_GENES
+from mtm.cohort.blocks import BLOCK_GENES, warn_of_dates
 from mtm.cohort.filters import (
     GeneFilter,
     check_source,
@@ -388,6 +388,7 @@ def build_cohort(
         )
         counts[0]["detail"] += f"; {to_stored.words}" * (units is not None)
         n_genes = len(genes.seen)
+        warn_of_dates(expression, (key.stable_id for key in genes.seen))
         if not n_genes:
             raise InputError(expression, "no gene", "at least one row of values")
         counts = [count | {"n_genes": n_genes} for count in counts]

@@ -205,7 +205,8 @@ def find_phenotypes(tables: Sequence[Table], taken: Mapping[str, str]) -> Phenot
                     found.columns[role] = column
     known = {*found.columns.values(), *(getattr(defaults, role) for role in FIXED)}
     for table in tables:
-        of_table = [name for name in table.used if name not in known]
+        # R's names of rows have no name.
+        of_table = [name for name in table.used if name and name not in known]
         found.others += [
             name
             for name in of_table
