@@ -59,6 +59,7 @@ def test_what_is_seen_of_a_strangers_files(make, units, columns, tmp_path, capsy
         ("dots", "Column sample has a.1 for a-1: write both alike"),
         ("X", "Column sample has X1 for 1: write both alike"),
         ("zeros", "Column sample has 001 for 1: write both alike"),
+        ("floats", "Column sample has 1.0 for 1: write both alike"),
         ("paths", "Column sample has /data/a-1.sorted.bam for a-1: write both alike"),
         ("lanes", "Column sample has a-1_S1_L001 for a-1: write both alike"),
         ("nothing alike", "expected one of sample, donor, tissue.\n"),
@@ -70,11 +71,12 @@ def test_names_that_do_not_meet_are_told_why(changed, hint, capsys):
     samples = pd.DataFrame({"sample": names, "donor": [*"xxyy"], "tissue": [*"blbl"]})
     if changed == "dots":
         samples["sample"] = samples["sample"].str.replace("-", ".")
-    if changed in ("X", "zeros"):
+    forms = {"X": "X{}", "zeros": "00{}", "floats": "{}.0"}
+    if changed in forms:
         values.columns = [*"1234"]
-        samples["sample"] = (
-            ["X1", "X2", "X3", "X4"] if changed == "X" else ["001", "002", "003", "004"]
-        )
+        samples["sample"] = [forms[changed].format(name) for name in "1234"]
+        # Ages may be names by chance.
+        samples.insert(0, "age", [1, 2, 1, 2])
     if changed in ("paths", "lanes"):
         end = {"paths": "/data/{}.sorted.bam", "lanes": "{}_S1_L001"}[changed]
         samples["sample"] = samples["sample"].map(end.format)

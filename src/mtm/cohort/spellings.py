@@ -8,6 +8,8 @@ import pandas as pd
 
 # Before the digits of a name: zeros, which Excel leaves out, and at its start R's X.
 _BEFORE_DIGITS = re.compile(r"^x(?=\d)|(?<!\d)0+(?=\d)")
+# A number as programs write it that take it for a decimal one.
+_WHOLE = re.compile(r"^(\d+)\.0+$")
 # A shorter name may be part of another by chance.
 _SHORTEST_PART = 3
 WRITE_ALIKE = (
@@ -46,7 +48,7 @@ def without_zeros(names: pd.Series) -> pd.Series:
 
     007 and 7.0 are 7, decimals stay as they are: 1.10 is not 1.1.
     """
-    whole = folded(names).str.replace(r"^(\d+)\.0+$", r"\1", regex=True)
+    whole = folded(names).str.replace(_WHOLE, r"\1", regex=True)
     return whole.str.replace(r"(?<![\d.])0+(?=\d)", "", regex=True)
 
 
@@ -61,7 +63,8 @@ def differ_in(names: list[str]) -> str:
 
 def bare(name: str) -> str:
     """Return a name without what programs change: case, signs, R's X, zeros before digits."""
-    parts = re.split(r"[\W_]+", unicodedata.normalize("NFKC", name).casefold())
+    folded_name = unicodedata.normalize("NFKC", name).casefold()
+    parts = re.split(r"[\W_]+", _WHOLE.sub(r"\1", folded_name))
     joined = " ".join(_BEFORE_DIGITS.sub("", part) for part in parts)
     # 1.1 is not 11.
     return re.sub(r"(?<!\d) | (?!\d)", "", joined)

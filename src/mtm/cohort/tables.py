@@ -1,6 +1,7 @@
 """Tables of samples and donors: what their columns mean, by the names that a cohort gives them."""
 
 import logging
+import re
 from collections.abc import Iterator
 from difflib import get_close_matches
 from pathlib import Path
@@ -17,6 +18,9 @@ from mtm.settings.cohort import Columns, OwnColumn
 
 logger = logging.getLogger(__name__)
 
+# Between the ages of a bracket, as Word and Excel write it.
+_DASH = r"(?<=\d)\s*[-\u2010-\u2015\u2212]\s*(?=\d)"
+_OPEN_END = r"[<>=\u2264\u2265\s]*\d+\s*\+?"
 _BRACKET = r"^(\d{1,3})-(\d{1,3})$"
 SAMPLE_COVARIATES = (
     "rin", "ischemic_minutes", "center", "batch", "autolysis", "pathology_notes",
@@ -117,8 +121,9 @@ def _phenotypes(
         result["sex"], found = sex_codes(path, ids, table[sex])
         problems += found
     if age in table:
-        problems += _age_problems(path, ids, table[age])
-        result |= _ages(table[age])
+        ages = table[age].str.replace(_DASH, "-", regex=True)
+        problems += _age_problems(path, ids, ages)
+        result |= _ages(ages)
     if hardy in table:
         problems += field_problems(path, ids, table[hardy], FIELDS["hardy"])
         classes = numbers_of(table[hardy])
@@ -264,12 +269,19 @@ def _age_problems(path: str | Path, ids: pd.Series, ages: pd.Series) -> Iterator
     if bad.any():
         row = int(np.argmax(bad))
         more = f" (and {numbered(int(bad.sum()) - 1, 'further row')})" if bad.sum() > 1 else ""
+        advice = (
+            "An age in other units is a covariate of your own, and then not read in years: "
+            f"columns.covariates: {{age_weeks: {{column: {ages.name}}}}}."
+        )
+        if not exact.notna().iloc[row] and re.fullmatch(_OPEN_END, ages.iloc[row]):
+            advice = (
+                "An open end has no middle: write an age, 90 for instance, or a bracket, 89-99."
+            )
         yield InputError(
             f"{path}, row {row + 1}, column {ages.name} of {ids.iloc[row]}",
             shown(ages.iloc[row]) + more,
             f"a bracket such as 60-69, {possible.meaning}, or nothing",
-            "An age in other units is a covariate of your own, and then not read in years: "
-            f"columns.covariates: {{age_weeks: {{column: {ages.name}}}}}.",
+            advice,
         )
 
 

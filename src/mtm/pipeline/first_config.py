@@ -206,11 +206,12 @@ def _why_no_name(table: pd.DataFrame, ids: set[str], where: str | Path) -> str:
         return f"Its columns are called like rows of {where}: are the two files exchanged?"
     if table.isin(rows).any(axis=None):
         return f"Rows of {where} are samples: transpose it, genes as rows and samples as columns."
-    for column in table:
+    columns = [column for column in table if not is_phenotype(column)]
+    for column in columns:
         if table[column].isin(ids).any():
             return f"Column {column} has them."
     example = min(ids, default="")
-    for column in table:
+    for column in columns:
         if (near := near_name(example, table[column].dropna(), within=True)) is not None:
             return f"Column {column} has {near} for {example}: {WRITE_ALIKE}."
     return ""
