@@ -212,7 +212,7 @@ def _why_no_name(table: pd.DataFrame, ids: set[str], where: str | Path) -> str:
             return f"Column {column} has them."
     example = min(ids, default="")
     for column in columns:
-        if (near := near_name(example, table[column].dropna(), within=True)) is not None:
+        if (near := near_name(example, table[column].dropna().unique(), True)) is not None:
             return f"Column {column} has {near} for {example}: {WRITE_ALIKE}."
     return ""
 
