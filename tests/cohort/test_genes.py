@@ -80,3 +80,12 @@ def test_a_byte_order_mark_is_no_part_of_the_first_gene(tmp_path):
     for text in ("ENSG00000000001\nENSG00000000002\n", "gene_id\tx\nENSG00000000001\t1\n"):
         path.write_text(text, encoding="utf-8-sig")
         assert read_gene_list(path)[0] == "ENSG00000000001"
+
+
+def test_gff3_is_told_to_become_gtf(tmp_path):
+    path = tmp_path / "x.gff3"
+    path.write_text(
+        "##gff-version 3\n1\tx\tgene\t1\t900\t.\t+\t.\tID=gene:ENSG00000000001;biotype=x\n"
+    )
+    with pytest.raises(InputError, match="line 2: .*GFF3.*gffread -T"):
+        read_gtf_genes(path)

@@ -244,7 +244,7 @@ def test_h5ad(tmp_path, table, form):
 def test_h5ad_without_x_and_files_that_are_none(tmp_path):
     path = tmp_path / "x.h5ad"
     anndata.AnnData(obs=pd.DataFrame(index=["a"]), var=pd.DataFrame(index=["g"])).write_h5ad(path)
-    with pytest.raises(InputError, match="no X"):
+    with pytest.raises(InputError, match=r"no X.*Layers and raw are not read.*data\.X ="):
         read_expression_header(path)
     path.write_text("not hdf5")
     with pytest.raises(InputError, match="unreadable"):
@@ -265,6 +265,14 @@ WIDE = "gene_id\tA\tB\nENSG00000000001\t1\t2\nENSG00000000002\t3\t4\n"
         ("x.csv", "\tB\n", "\tB\t\n", "an empty name in column 4"),
         ("x.tsv", "02\t3\t4\n", "02\t3\t4\nTotal\t4\t6\n", "line 4: found a row 'Total'"),
         ("x.tsv", "\t3", "\t1,234", "nothing between thousands"),
+        ("x.tsv", "\t3", "\t1,2.5,3,4,5", "Several numbers stand in one field"),
+        ("x.tsv", "\t3", "\tNA", "No value may be missing"),
+        ("x.tsv", "\t3", "\t", "No value may be missing"),
+        ("x.tsv", "\t3", "\tNaN", "No value may be missing"),
+        ("x.tsv", "2\n", "2\t\n", "Leave tabs at the ends of lines out"),
+        ("x.csv", "2\n", "2\t\n", "Leave commas at the ends of lines out"),
+        ("x.tsv", "ENSG00000000002", "ENSG00000000001", "Add up its counts or TPM"),
+        ("x.tsv", "gene_id\tA\tB\n", "g\tA\tB\n1-Mar\t1\t2\n1-Mar\t1\t2\n", "made dates"),
     ],
 )
 def test_what_a_spreadsheet_adds_or_takes_is_named(tmp_path, name, old, new, words):
@@ -274,6 +282,63 @@ def test_what_a_spreadsheet_adds_or_takes_is_named(tmp_path, name, old, new, wor
     path.write_text(text.replace("\t", ",") if name.endswith("csv") else text)
     with pytest.raises(InputError, match=re.escape(words)):
         read_all(path)
+
+
+NO_GENES = ["__no_feature", "__alignment_not_unique", "no_feature", "N_unmapped", "N_noFeature"]
+
+
+@pytest.mark.parametrize("name", NO_GENES)
+def test_reads_of_no_gene_are_no_gene(tmp_path, name):
+    path = tmp_path / "x.tsv"
+    path.write_text(f"{WIDE}{name}\t900\t800\n")
+    with pytest.raises(InputError, match=f"line 4: found a row '{name}'.* reads of no gene"):
+        read_all(path)
+    # STAR's own table, of one sample, has no header.
+    path.write_text(f"{name}\t900\t800\n{WIDE}")
+    with pytest.raises(InputError, match=f"line 1: found .*'{name}'.*the names of the samples"):
+        read_expression_header(path)
+    var = pd.DataFrame(index=["ENSG00000000001", name])
+    anndata.AnnData(np.ones((1, 2)), pd.DataFrame(index=["a"]), var).write_h5ad(
+        tmp_path / "x.h5ad"
+    )
+    with pytest.raises(InputError, match=f"var index: found a row '{name}'.* reads of no gene"):
+        read_all(tmp_path / "x.h5ad")
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        "Name Length EffectiveLength TPM NumReads",
+        "gene_id transcript_id(s) length effective_length expected_count TPM FPKM",
+        "target_id length eff_length est_counts tpm",
+        "Gene_ID Gene_Name Reference Strand Start End Coverage FPKM TPM",
+    ],
+)
+def test_what_is_told_of_one_sample_is_no_table_of_samples(tmp_path, columns):
+    path = tmp_path / "x.tsv"
+    path.write_text(columns.replace(" ", "\t") + "\nENSG00000000001" + "\t1" * columns.count(" "))
+    with pytest.raises(InputError, match="of one sample.*one sample id a column.*column TPM"):
+        read_expression_header(path)
+
+
+@pytest.mark.parametrize("name", ["Gene Name", "external_gene_name", "hgnc_symbol", "Gene.Symbol"])
+def test_symbols_stand_under_many_names(tmp_path, name):
+    path = tmp_path / "x.tsv"
+    path.write_text(f"Gene ID\t{name}\tA\nENSG00000000001\tTP53\t1\n")
+    assert read_expression_header(path).sample_ids == ("A",)
+    assert read_all(path)[:2] == (["ENSG00000000001"], ["TP53"])
+    var = pd.DataFrame({name: ["TP53"]}, index=["ENSG00000000001"])
+    anndata.AnnData(np.ones((1, 1)), pd.DataFrame(index=["a"]), var).write_h5ad(
+        tmp_path / "x.h5ad"
+    )
+    assert read_all(tmp_path / "x.h5ad")[1] == ["TP53"]
+
+
+def test_another_version_of_gct_is_told_what_to_become(tmp_path):
+    path = tmp_path / "x.gct"
+    path.write_text("#1.3\n1\t1\t0\t0\nid\tA\nG\t1\n")
+    with pytest.raises(InputError, match=r"'#1.3'.*or as a table that ends in \.tsv"):
+        read_expression_header(path)
 
 
 def test_a_word_among_numbers_is_no_decimal_comma(tmp_path):

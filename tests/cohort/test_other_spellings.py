@@ -68,6 +68,38 @@ def table(path, text, **options):
 
 
 @pytest.mark.parametrize(
+    ("name", "text", "says"),
+    [
+        ("a.tsv", "id\tsex\nx\tM\t\n", "Else: Leave tabs at the ends of lines out"),
+        ("a.csv", "id,sex\nx,M,\n", "Else: Leave commas at the ends of lines out"),
+        ("a.tsv", "id\tsex\n1\tx\tM\n", "the name of the first column: add it.$"),
+    ],
+)
+def test_a_field_more_is_of_r_or_empty(tmp_path, name, text, says):
+    with pytest.raises(InputError, match=f"line 2: found 3 fields.* {says}"):
+        table(tmp_path / name, text)
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda v: v.rename(columns={"S001": "gene_type"}), "If gene_type is no sample, take"),
+        (lambda v: v.rename(columns={"S001": "S001.2"}), "If S001.2 is no sample, take"),
+        (
+            lambda v: v.rename(columns=lambda name: f"bam/{name}.bam"),
+            "It has S000 for bam/S000.bam",
+        ),
+        (lambda v: v.rename(columns={"S001": "S1"}), "It has S001 for S1: write both alike"),
+        (lambda v: v.rename(columns=lambda name: "Q" + name[1:]), "such as S000; samples of expr"),
+    ],
+)
+def test_a_column_without_a_row_is_told_what_to_do(inputs, change, says):
+    inputs.values = change(inputs.values)
+    with pytest.raises(InputError, match=f"no row for .* first .* {says}"):
+        inputs.build()
+
+
+@pytest.mark.parametrize(
     ("one", "other", "are_one"),
     [
         ("P-01", "P_01", True),
@@ -104,6 +136,27 @@ def test_a_donor_spelt_in_two_ways_is_warned_of(inputs, caplog):
     assert "(and 11 further names)" in caplog.text
 
 
+@pytest.mark.parametrize(
+    ("here", "there", "twins"),
+    [
+        ("{}", "{}.0", True),
+        ("{}", "{:03d}", True),
+        ("P{:02d}", "P{}", True),
+        ("1.{}", "1.{}0", False),
+        ("{}", "1{:02d}", False),
+        ("1.{:02d}", "1.{}", False),
+    ],
+)
+def test_donors_that_differ_in_zeros_that_programs_add_or_leave_out_are_warned_of(
+    inputs, caplog, here, there, twins
+):
+    number, blood = inputs.samples["donor"].str[1:].astype(int) % 9 + 1, "Blood"
+    of = [there if tissue == blood else here for tissue in inputs.samples["tissue"]]
+    inputs.samples["donor"] = [name.format(n) for name, n in zip(of, number, strict=True)]
+    read_sample_attributes(inputs.write()["sample_attributes"], COLUMNS)
+    assert ("differ in zeros alone and are taken for 2 people" in caplog.text) == twins
+
+
 def test_a_donor_spelt_otherwise_in_the_table_of_donors_is_named(inputs):
     inputs.donors = pd.DataFrame({"donor": inputs.samples["donor"].unique()})
     inputs.donors.loc[4:6, "donor"] = ["p05", "p06", "p07"]
@@ -112,6 +165,35 @@ def test_a_donor_spelt_otherwise_in_the_table_of_donors_is_named(inputs):
     inputs.donors = inputs.donors[7:]
     with pytest.raises(InputError, match="no row for 7 donors, first P01.*an empty field"):
         inputs.build()
+
+
+def test_samples_that_are_copies_are_warned_of(inputs, caplog):
+    inputs.build()
+    check_cohort(Problems(), inputs.write(), FILTERS, "tpm", COLUMNS)
+    assert "copies" not in caplog.text
+    # Alike in sum, extremes and zeros, but no copy.
+    inputs.values["S003"] = inputs.values["S007"].to_numpy()[::-1]
+    for copy, of in (("S010", "S004"), ("S020", "S005"), ("S021", "S005")):
+        inputs.values[copy] = inputs.values[of]
+    for tell in (
+        inputs.build,
+        lambda: check_cohort(Problems(), inputs.write(), FILTERS, "tpm", COLUMNS),
+    ):
+        caplog.clear()
+        tell()
+        assert "samples S004 and S010 have one value in every gene (and 2 further" in caplog.text
+        assert "S003" not in caplog.text
+
+
+def test_genes_that_became_dates_are_warned_of(inputs, caplog):
+    inputs.values = inputs.values.rename(index={"G3": "2-Sep", "G4": "Mar-01", "G5": "HLA-DRA"})
+    for tell in (
+        inputs.build,
+        lambda: check_cohort(Problems(), inputs.write(), FILTERS, "tpm", COLUMNS),
+    ):
+        caplog.clear()
+        tell()
+        assert "2 genes are dates, first 2-Sep" in caplog.text
 
 
 def test_a_tissue_spelt_in_two_ways_is_refused(inputs):

@@ -147,3 +147,20 @@ def test_exact_ages_where_the_table_of_donors_has_none(tmp_path):
     donors = read_subject_phenotypes(path)
     exact = pd.DataFrame({"AGE": [40.0, 50.0]}, index=pd.Index(["a", "b"], name="donor"))
     assert list(merge_phenotypes(["a", "b"], donors, exact)["age"]) == [40, 50]
+
+
+@pytest.mark.parametrize("bracket", ["60-69", "60 - 69", "60\N{EN DASH}69", "60 \N{EM DASH} 69"])
+def test_brackets_of_ages_may_have_any_dash(tmp_path, bracket):
+    path = tmp_path / "p.txt"
+    path.write_text(f"SUBJID\tAGE\nd1\t{bracket}\nd2\t{bracket}\n", encoding="utf-8")
+    people = read_subject_phenotypes(path)
+    assert list(people["age_bracket"]) == ["60-69", "60-69"]
+    assert list(people["age"]) == [64.5, 64.5]
+
+
+@pytest.mark.parametrize("age", ["89+", ">89", "\N{GREATER-THAN OR EQUAL TO} 90"])
+def test_an_age_with_an_open_end_is_told_how_to_be_written(tmp_path, age):
+    path = tmp_path / "p.txt"
+    path.write_text(f"SUBJID\tAGE\nd1\t60-69\nd2\t{age}\n", encoding="utf-8")
+    with pytest.raises(InputError, match="row 2, column AGE of d2.*An open end has no middle"):
+        read_subject_phenotypes(path)

@@ -320,6 +320,8 @@ CASES = [
     text_row("a row one field short", "found", good_text()[:-2].rsplit("\t", 1)[0] + "\n"),
     text_row("a row one field longer", "found", good_text()[:-1] + "\t7\n"),
     text_row("a sample twice", "a", good_text(names=("a", "b", "a"))),
+    text_row("what Salmon writes of one sample", "of one sample.*column TPM", good_text("Name", ("Length", "EffectiveLength", "TPM"))),
+    text_row("genes of another species", "another species", good_text(genes=[gene.replace("ENSG", "ENSMUSG") for gene in GENES])),
     text_row("a gene twice", "duplicate gene|2 times", good_text(genes=[*GENES[:-1], GENES[0]])),
     text_row("two versions of a gene", "duplicate gene|times", good_text(genes=[*GENES[:-1], GENES[0].replace(".1", ".2")])),
     text_row("gene symbols", "Ensembl", good_text(genes=[f"G{i}" for i in range(N_GENES)])),

@@ -257,3 +257,24 @@ def test_a_header_may_begin_with_a_hash_and_a_comment_is_none(init, comment, tmp
     assert main(["init", "other", "--expression", "x.tsv", "--samples", "t.csv"]) == 0
     columns = yaml.safe_load(Path("other.yaml").read_text())["columns"]
     assert columns == {"sample_id": "sample", "donor": "donor", "tissue": "tissue"}
+
+
+@pytest.mark.parametrize("further", [0, 60])
+def test_names_that_are_numbers_are_not_looked_for_among_ages(init, further):
+    samples, values = made()
+    numbers = [str(i + 1) for i in range(len(samples))]
+    # Ages are names of samples and donors, too, and in every row.
+    samples = samples.assign(sample=numbers, donor=samples["donor"].str[1:].astype(int))
+    samples.insert(0, "weight", samples["donor"] + 7)
+    samples.insert(0, "age", samples["donor"] + 10)
+    values.columns = numbers
+    of_others = samples.iloc[np.arange(further) % len(samples)].assign(
+        sample=[f"{1000 + i}" for i in range(further)], donor=900
+    )
+    said, config = init(pd.concat([samples, of_others]), values)
+    assert config is not None, said
+    assert config["columns"]["sample_id"] == "sample"
+    people = pd.DataFrame({"age": [1 + i % 12 for i in range(40)], "subject": range(1, 41)})
+    said, config = init(samples.drop(columns="age"), values, donors=people)
+    assert config is not None, said
+    assert (config["columns"]["donor_id"], config["columns"]["age"]) == ("subject", "age")

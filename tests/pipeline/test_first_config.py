@@ -1,4 +1,5 @@
 import os
+import re
 
 import numpy as np
 import pandas as pd
@@ -55,7 +56,12 @@ def test_what_is_seen_of_a_strangers_files(make, units, columns, tmp_path, capsy
     [
         ("rows", "Rows of expression.tsv are samples: transpose it"),
         ("exchanged", "are the two files exchanged"),
-        ("dots", "for a-1: write both alike"),
+        ("dots", "Column sample has a.1 for a-1: write both alike"),
+        ("X", "Column sample has X1 for 1: write both alike"),
+        ("zeros", "Column sample has 001 for 1: write both alike"),
+        ("floats", "Column sample has 1.0 for 1: write both alike"),
+        ("paths", "Column sample has /data/a-1.sorted.bam for a-1: write both alike"),
+        ("lanes", "Column sample has a-1_S1_L001 for a-1: write both alike"),
         ("nothing alike", "expected one of sample, donor, tissue.\n"),
     ],
 )
@@ -65,6 +71,15 @@ def test_names_that_do_not_meet_are_told_why(changed, hint, capsys):
     samples = pd.DataFrame({"sample": names, "donor": [*"xxyy"], "tissue": [*"blbl"]})
     if changed == "dots":
         samples["sample"] = samples["sample"].str.replace("-", ".")
+    forms = {"X": "X{}", "zeros": "00{}", "floats": "{}.0"}
+    if changed in forms:
+        values.columns = [*"1234"]
+        samples["sample"] = [forms[changed].format(name) for name in "1234"]
+        # Ages may be names by chance.
+        samples.insert(0, "age", [1, 2, 1, 2])
+    if changed in ("paths", "lanes"):
+        end = {"paths": "/data/{}.sorted.bam", "lanes": "{}_S1_L001"}[changed]
+        samples["sample"] = samples["sample"].map(end.format)
     if changed == "nothing alike":
         samples["sample"] = [*"pqrs"]
     files = ["expression.tsv", "samples.tsv"]
@@ -127,6 +142,28 @@ def test_units_are_told_by_values(of, name, units, tmp_path):
     table = pd.DataFrame(of(x), [f"g{i}" for i in range(5200)], list("abcdef"))
     table.to_csv(tmp_path / name, sep="\t", float_format="%.4g")
     assert detect_units(tmp_path / name)[0] == units
+
+
+@pytest.mark.parametrize("n_genes", [5200, 200])
+@pytest.mark.parametrize(
+    ("log", "total", "units", "why"),
+    [
+        (np.log1p, 1e6, "intensity", "ln(1+x) of x that add up to 1e+06.* by 0.6931 .* log2"),
+        (np.log1p, 1e4, "intensity", "ln(1+x) of x that add up to 1e+04"),
+        (lambda x: np.log10(1 + x), 1e6, "intensity", "lg(1+x) of x .* by 0.3010 .* log2"),
+        (lambda x: np.log2(1 + x), 1e6, "log2", "no value above"),
+        # Quantiles made alike: sums tell nothing.
+        (lambda x: np.sort(2 + np.log1p(x), 0)[:, [0] * 6], 1e6, None, "no value above"),
+    ],
+)
+def test_the_base_of_logarithms_is_told_by_sums(log, total, units, why, n_genes, tmp_path):
+    rng = np.random.default_rng(0)
+    x = np.exp2(rng.uniform(0, 10, (n_genes, 1)) + rng.standard_normal((n_genes, 6)))
+    table = pd.DataFrame(log(x * total / x.sum(0)), [f"g{i}" for i in range(n_genes)])
+    table.to_csv(tmp_path / "a.tsv", sep="\t", float_format="%.4f")
+    told = detect_units(tmp_path / "a.tsv")
+    assert told[0] == units or units is None
+    assert re.search(why.replace("(", r"\(").replace(")", r"\)").replace("+", r"\+"), told[1])
 
 
 @pytest.mark.parametrize(

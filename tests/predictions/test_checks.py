@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -184,3 +186,21 @@ def test_twenty_lines_and_a_count(model, new):
         in_words(table.iloc[:2])[0].endswith(table["says"][0])
         or len(in_words(table.iloc[:2])) == 2
     )
+
+
+def test_people_whose_sum_is_that_of_all_to_the_last_digits_fit(everyone):
+    # TPM or CPM of a cohort whose genes are all that its files have: a million, but for rounding.
+    million = 1e6 / everyone.expr_tpm.sum(1, keepdims=True)
+    everyone = replace(everyone, expr_tpm=everyone.expr_tpm * million.astype(np.float32))
+    fitted = build("same_gene")
+    training = everyone.of_donors(everyone.donors.index[:120])
+    fitted.fit(Training(training, source=everyone.tissue_index(SOURCE), device="cpu"))
+    expr_tpm, names, sex = blood(everyone.of_donors(everyone.donors.index[120:]))
+    # As text with six digits has them.
+    rounded = expr_tpm * np.linspace(0.999, 1.001, len(names), dtype=np.float32)[:, None]
+    for values in (expr_tpm, rounded):
+        table = check_samples(fitted, values, names, SOURCE, sex=sex)
+        assert not table["warnings"].str.contains("units").any()
+        assert (table["status"] == PASSED).mean() >= 0.95
+    table = check_samples(fitted, 0.9 * expr_tpm, names, SOURCE, sex=sex)
+    assert table["warnings"].str.contains("units").all()

@@ -51,6 +51,22 @@ def test_poor_overlap_is_refused_with_the_reason(genes):
         match_genes(genes, ["ENSG00000000001.2", "ENSG00000000001.3"], 0.1)
 
 
+@pytest.mark.parametrize(
+    ("of_model", "given", "says"),
+    [
+        (["ENSG00000000001.4"], ["ENSMUSG00000000001"], r"another species \(ENSMUSG, not ENSG\)"),
+        (["TP53", "MYC"], ["ENSG00000000001"], "names of the kind that the model was trained on"),
+        (["TP53", "MYC"], ["Tp53", "Myc"], "2 of them differ from the model's in capitals alone"),
+        (["AT1G01010"], ["at1g01010"], "1 of them differ"),
+        (["7157", "672"], ["TP53", "BRCA1"], "names of the kind that the model was trained on"),
+    ],
+)
+def test_genes_of_another_kind_are_told_what_kind_is_meant(of_model, given, says):
+    genes = pd.DataFrame({"symbol": of_model}, index=of_model)
+    with pytest.raises(InputError, match=f"no gene of the model.*{says}"):
+        match_genes(genes, given)
+
+
 def test_samples_called_like_genes_are_rows(genes):
     refuse_genes_as_samples(genes, ["MYC", "person-1", "person-2", "person-3"], "blood.csv")
     for names in (genes["symbol"], genes.index.str.split(".").str[0]):

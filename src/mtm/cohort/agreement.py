@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from mtm.cohort.spellings import folded
+from mtm.cohort.spellings import without_zeros
 from mtm.cohort.tables import DONOR_PHENOTYPES
 from mtm.errors import InputError, numbered, shown
 from mtm.settings.cohort import Columns
@@ -19,8 +19,8 @@ def demand_rows(donor_ids: pd.Index, listed: pd.Index, where: str | Path) -> Non
     missing = donor_ids.difference(listed)
     if not len(missing):
         return
-    sought = folded(missing[:1].to_series()).iloc[0]
-    alike = listed[(folded(listed.to_series()) == sought).to_numpy()]
+    sought = without_zeros(missing[:1].to_series()).iloc[0]
+    alike = listed[(without_zeros(listed.to_series()) == sought).to_numpy()]
     hint = "What is not known of a donor is an empty field."
     if len(alike):
         hint = f"It has {shown(alike[0])} for {shown(missing[0])}: write both alike."

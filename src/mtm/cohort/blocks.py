@@ -1,17 +1,35 @@
 """What readers of expression files hand on: the header, then block after block of genes."""
 
+import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from mtm.cohort.spellings import spelt
-from mtm.errors import InputError
+from mtm.cohort.spellings import letters, spelt
+from mtm.errors import InputError, numbered, shown
+
+logger = logging.getLogger(__name__)
 
 BLOCK_GENES = 512
 SYMBOL_COLUMNS = ("symbol", "description", "gene_name", "gene_symbol")
+# The same by their letters, and what annotation (biomaRt, CELLxGENE) calls them.
+_SYMBOLS = (
+    "symbol", "description", "genename", "genesymbol", "externalgenename", "hgncsymbol",
+    "featurename",
+)  # fmt: skip
+# Rows beside those of genes that HTSeq (with underscores since 0.5.4) and STAR write.
+_READS_OF_NO_GENE = {
+    "no_feature", "ambiguous", "too_low_aqual", "not_aligned", "alignment_not_unique",
+    "n_unmapped", "n_multimapping", "n_nofeature", "n_ambiguous",
+}  # fmt: skip
+# What spreadsheets end with; no gene is called so.
+_SUMS = {"total", "totals", "sum", "grand total"}
+# What Excel makes of SEPTIN2 and MARCHF1.
+_MONTH = "(Feb|Mar|Apr|Sep|Oct|Nov|Dec)"
+_DATE = re.compile(rf"\d{{1,2}}-{_MONTH}|{_MONTH}-\d{{1,2}}", re.IGNORECASE)
 ENSEMBL_GENE = re.compile(r"ENS[A-Z]*G\d{11}(\.\d+)?")
 
 
@@ -79,6 +97,49 @@ def checked_samples(where: str, sample_ids: Sequence[str], n_leading: int = 0) -
     if index.str.fullmatch(ENSEMBL_GENE).all():
         raise samples_as_rows(where, f"gene ids ({index[0]})")
     return tuple(index)
+
+
+def symbol_column(names: Iterable[str]) -> str | None:
+    """Name of the column of gene symbols, the first by their usual names; None if there is none.
+
+    Neither case counts nor signs: Gene Name is gene_name.
+    """
+    by_letters = {letters(name): name for name in reversed(list(names))}
+    return next((by_letters[name] for name in _SYMBOLS if name in by_letters), None)
+
+
+def is_reads_of_no_gene(name: str) -> bool:
+    """Whether a row is what counters of reads put beside genes."""
+    return name.casefold().removeprefix("__") in _READS_OF_NO_GENE
+
+
+def demand_gene(where: object, gene_id: str) -> None:
+    """Refuse a row of an expression file that is of no gene: each sample's sum would have it."""
+    if gene_id.casefold() in _SUMS:
+        raise InputError(where, f"a row {shown(gene_id)}", "genes", "Take it out.")
+    if is_reads_of_no_gene(gene_id):
+        hint = "It has reads of no gene, as HTSeq and STAR count them: take all such rows out."
+        raise InputError(where, f"a row {shown(gene_id)}", "genes", hint)
+
+
+def duplicate_gene(where: object, gene_id: str, first: str = "") -> InputError:
+    """Return the error of a gene that stands twice."""
+    hint = "Add up its counts or TPM, or leave one out; ids tell apart what symbols do not."
+    if _DATE.fullmatch(gene_id):
+        hint = "Excel made dates of symbols (SEPTIN1, MARCHF1): take the file as it was before."
+    found = f"duplicate gene {gene_id}{first}"
+    return InputError(where, found, "every gene once, whatever its version", hint)
+
+
+def warn_of_dates(where: object, gene_ids: Iterable[str]) -> None:
+    """Warn of genes whose names are dates: no other file has them under these."""
+    dates = [gene_id for gene_id in gene_ids if _DATE.fullmatch(gene_id)]
+    if dates:
+        logger.warning(
+            "%s: %s dates, first %s, as Excel makes of symbols (SEPTIN2, MARCHF1): write what "
+            "they were, as genes are known by their names",
+            where, numbered(len(dates), "gene is", "genes are"), dates[0],
+        )  # fmt: skip
 
 
 def samples_as_rows(where: object, found: str) -> InputError:

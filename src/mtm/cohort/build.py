@@ -10,7 +10,7 @@ import pandas as pd
 from anndata.io import write_elem
 
 from mtm.cohort.agreement import demand_rows, with_told
-from mtm.cohort.blocks import BLOCK_GENES
+from mtm.cohort.blocks import BLOCK_GENES, warn_of_dates
 from mtm.cohort.filters import (
     GeneFilter,
     check_source,
@@ -257,6 +257,7 @@ def write_expression(
             bar.update(len(genes.seen) - bar.n)
         bar.update(len(genes.seen) - bar.n)
         totals.demand(to_stored.units, expression, "inputs.units:")
+        totals.warn_of_copies(expression)
         var = pd.DataFrame({"symbol": symbols}, pd.Index(gene_ids, name="gene_id"))
         _write_annotation(file, samples, var, to_stored)
     return len(gene_ids)
@@ -386,6 +387,7 @@ def build_cohort(
         )
         counts[0]["detail"] += f"; {to_stored.words}" * (units is not None)
         n_genes = len(genes.seen)
+        warn_of_dates(expression, (key.stable_id for key in genes.seen))
         if not n_genes:
             raise InputError(expression, "no gene", "at least one row of values")
         counts = [count | {"n_genes": n_genes} for count in counts]

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import numpy as np
 import pandas as pd
 
+from mtm.cohort.blocks import warn_of_dates
 from mtm.cohort.build import merge_phenotypes, people_of
 from mtm.cohort.cohort import Cohort
 from mtm.cohort.filters import GeneFilter, filter_samples, join_attributes
@@ -217,6 +218,7 @@ def _check_values(
         if not genes.seen:
             raise InputError(expression, "no gene", "at least one row of values")
         genes.counts()
+        warn_of_dates(expression, (key.stable_id for key in genes.seen))
         if lengths_in is not None:
             known = genes.known
             if known is None:
@@ -224,3 +226,4 @@ def _check_values(
             n_without = sum(key not in known for key in genes.seen)
             warn_of_lengths(lengths_in, expression, n_without, len(genes.seen))
     totals.demand(units, expression, "inputs.units:")
+    totals.warn_of_copies(expression)

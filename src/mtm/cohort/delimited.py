@@ -229,7 +229,7 @@ def _rows(
                 path, f"more than {_MOST_BYTES:,} bytes", "a table of people or samples"
             )
         if len(fields) != n_columns:
-            bad.append(_of_row(f"{path}, line {number}", line, len(fields), n_columns))
+            bad.append(_of_row(path, number, line, len(fields), n_columns))
             if len(bad) == _MOST_PROBLEMS:
                 break
         yield fields
@@ -237,15 +237,26 @@ def _rows(
         raise InputError.together(bad)
 
 
-def _of_row(where: str, line: str, n_fields: int, n_columns: int) -> InputError:
+def one_more(path: Path, ends_empty: bool, may_be_empty: bool = False) -> str:
+    """Say what to do about a row of one field more than the header, perhaps an empty last one."""
+    lacking = "If R wrote the table, its header lacks the name of the first column: add it."
+    if not ends_empty:
+        return lacking
+    separators = "commas" if is_csv(path) else "tabs"
+    leave_out = f"Leave {separators} at the ends of lines out."
+    return f"{lacking} Else: {leave_out}" if may_be_empty else leave_out
+
+
+def _of_row(path: Path, number: int, line: str, n_fields: int, n_columns: int) -> InputError:
     """Return the error of a row of another number of fields."""
     hint = ""
     if line.count('"') % 2:
         hint = "A quote does not end in this line: leave line ends within fields out."
     elif n_fields == n_columns + 1:
-        hint = "If R wrote the table, its header lacks the name of the first column: add it."
+        ends_empty = line.rstrip(" ").endswith("," if is_csv(path) else "\t")
+        hint = one_more(path, ends_empty, may_be_empty=True)
     expected = f"{numbered(n_columns, 'field')} of text"
-    return InputError(where, numbered(n_fields, "field"), expected, hint)
+    return InputError(f"{path}, line {number}", numbered(n_fields, "field"), expected, hint)
 
 
 def _demand_ids(path: Path, ids: pd.Series) -> None:

@@ -45,6 +45,8 @@ FIELDS = {
     ),
     "autolysis": Field(0, 3, "a score from 0 to 3", coded=True),
 }
+# Between the ages of a bracket, as Word and Excel write it.
+_DASH = r"(?<=\d)\s*[-\u2010-\u2015\u2212]\s*(?=\d)"
 # An age as tables that tell no more of a person have it.
 _BRACKET = r"^(\d{1,3})-(\d{1,3})$"
 # How tables write sex, whatever the case of letters.
@@ -57,10 +59,14 @@ def numbers_of(column: pd.Series) -> pd.Series:
     return numbers.where(np.isfinite(numbers))
 
 
+def plain_brackets(ages: pd.Series) -> pd.Series:
+    """Return ages, as text, with a plain hyphen in brackets."""
+    return ages.astype("string").fillna("").str.replace(_DASH, "-", regex=True)
+
+
 def bounds_of_ages(ages: pd.Series) -> tuple[pd.DataFrame, pd.Series]:
     """Return ends of brackets (60-69), and exact ages; NaN where it is the other."""
-    text = ages.astype("string").fillna("")
-    return text.str.extract(_BRACKET).astype(float), numbers_of(ages)
+    return plain_brackets(ages).str.extract(_BRACKET).astype(float), numbers_of(ages)
 
 
 def are_brackets(bounds: pd.DataFrame) -> pd.Series:

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from mtm.cohort.genes import GeneKey, gene_key, read_gene_list, read_gtf_genes
+from mtm.cohort.spellings import WRITE_ALIKE, near_name
 from mtm.errors import InputError, numbered
 from mtm.settings.cohort import Columns
 
@@ -66,16 +67,12 @@ def join_attributes(
     """
     rows = attributes.index.get_indexer(pd.Index(sample_ids))
     if (rows < 0).any():
-        hint = (
-            f"Its samples are such as {attributes.index[0]}; samples of expression are columns "
-            "of the file, genes its rows."
-        )
+        name = sample_ids[int((rows < 0).argmax())]
         raise InputError(
             sample_attributes,
-            f"no row for {(rows < 0).sum()} of {len(rows)} samples of {expression}, "
-            f"first {sample_ids[int((rows < 0).argmax())]}",
+            f"no row for {(rows < 0).sum()} of {len(rows)} samples of {expression}, first {name}",
             f"attributes ({columns.sample_id}, {columns.tissue}) of every sample with expression",
-            hint if (rows < 0).all() else "",
+            _why_no_row(name, attributes.index, (rows < 0).all()),
         )
     samples = attributes.iloc[rows].assign(column=np.arange(len(rows)))
     unnamed = "Where sample ids are not GTEx's, columns.donor names the column of donors."
@@ -87,6 +84,18 @@ def join_attributes(
             where = f"{sample_attributes}, sample {samples.index[bad][0]}"
             raise InputError(where, f"no {column}", f"a {column} for every sample", hint)
     return samples
+
+
+def _why_no_row(name: str, known: pd.Index, none_has: bool) -> str:
+    """Say what to do about a sample of the expression file that has no row among those known."""
+    if (near := near_name(name, known, within=none_has)) is not None:
+        return f"It has {near} for {name}: {WRITE_ALIKE}."
+    if none_has:
+        return (
+            f"Its samples are such as {known[0]}; samples of expression are columns "
+            "of the file, genes its rows."
+        )
+    return f"If {name} is no sample, take its column out of the expression file."
 
 
 def filtering_row(step: str, samples: pd.DataFrame, detail: str) -> dict[str, object]:

@@ -15,6 +15,7 @@ _ENSEMBL_ID = re.compile(r"(ENS[A-Z]*G\d{11})(?:\.\d+)?(_PAR_Y)?")
 _GTF_ATTRIBUTE = re.compile(r'(\w+) "([^"]*)"')
 _POSITION = re.compile(r"[0-9]{1,18}")
 _GENE_ID = re.compile(r'\bgene_id "([^"]+)"')
+_AS_GTF = "It looks like GFF3: take the GTF of the release, or make one (gffread -T)."
 _WITHOUT_BIOTYPES = "Without biotypes every gene is kept: set filters.gene_biotypes to null."
 
 
@@ -83,9 +84,8 @@ def gtf_records(
                 continue
             record = _gtf_record(line.split("\t"))
             if record is None or not fits(record):
-                raise InputError(
-                    f"{path}, line {number}", repr(line[:80]), expected, hint if record else ""
-                )
+                advice = hint if record else _AS_GTF * ("\tID=" in line)
+                raise InputError(f"{path}, line {number}", repr(line[:80]), expected, advice)
             empty = False
             yield record
     if empty:

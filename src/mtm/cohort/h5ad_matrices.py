@@ -18,10 +18,12 @@ from anndata.io import read_elem
 
 from mtm.cohort.blocks import (
     BLOCK_GENES,
-    SYMBOL_COLUMNS,
     ExpressionHeader,
     GeneBlock,
     checked_samples,
+    demand_gene,
+    duplicate_gene,
+    symbol_column,
 )
 from mtm.cohort.genes import gene_key
 from mtm.errors import InputError
@@ -116,6 +118,9 @@ class _Matrix:
 def _matrix(path: Path, file: h5py.File) -> _Matrix:
     """Return X, its declarations held against what is there."""
     expected = "expression in X, shape (n_samples, n_genes)"
+    if file.get("X", getlink=True) is None:
+        hint = "Layers and raw are not read: let one be X (data.X = data.layers['tpm'])."
+        raise InputError(f"{path}, X", "no X", expected, hint)
     data = _part(path, file, "X", (h5py.Dataset, h5py.Group), expected)
     if isinstance(data, h5py.Dataset):
         _demand_numbers(f"{path}, X", data, 2)
@@ -240,15 +245,12 @@ def _genes(path: Path, file: h5py.File, n_genes: int) -> tuple[np.ndarray, np.nd
     gene_ids = _names(path, file, "var", n_genes)
     duplicated = pd.Series([gene_key(gene_id) for gene_id in gene_ids]).duplicated()
     if duplicated.any():
-        raise InputError(
-            f"{path}, var index",
-            f"duplicate gene {gene_ids[duplicated.argmax()]}",
-            "every gene once, whatever its version",
-        )
+        raise duplicate_gene(f"{path}, var index", gene_ids[duplicated.argmax()])
     if (gene_ids == "").any():
         raise InputError(f"{path}, var index", "an empty name", "a gene id")
-    names = {str(column).lower(): column for column in file["var"]}
-    column = next((names[name] for name in SYMBOL_COLUMNS if name in names), None)
+    for gene_id in gene_ids:
+        demand_gene(f"{path}, var index", gene_id)
+    column = symbol_column(name for name in file["var"] if file["var"].attrs.get("_index") != name)
     if column is None:
         return gene_ids.to_numpy(), gene_ids.to_numpy()
     symbols = _texts(path, file["var"], column)
@@ -268,7 +270,7 @@ def iter_h5ad_blocks(
     """Yield the genes of an h5ad file in blocks, as `mtm.cohort.text_matrices.iter_text_blocks`.
 
     A dense X is read by blocks; a sparse one is held in memory, sparse, while its blocks are made.
-    The symbol is var's ``symbol``, ``Description``, ``gene_name`` or ``gene_symbol``.
+    The symbol is var's ``symbol``, ``gene_name`` or the like (`mtm.cohort.blocks.symbol_column`).
     """
     path = Path(path)
     with _open(path) as file:

@@ -1,6 +1,7 @@
 """Tables of samples and donors: what their columns mean, by the names that a cohort gives them."""
 
 import logging
+import re
 from collections.abc import Iterator
 from difflib import get_close_matches
 from pathlib import Path
@@ -15,15 +16,17 @@ from mtm.cohort.fields import (
     bounds_of_ages,
     field_problems,
     numbers_of,
+    plain_brackets,
     sex_codes,
 )
 from mtm.cohort.levels import as_levels
-from mtm.cohort.spellings import differ_in, folded, spelt
+from mtm.cohort.spellings import differ_in, folded, spelt, without_zeros
 from mtm.errors import InputError, numbered, shown
 from mtm.settings.cohort import Columns, OwnColumn
 
 logger = logging.getLogger(__name__)
 
+_OPEN_END = r"[<>=\u2264\u2265\s]*\d+\s*\+?"
 SAMPLE_COVARIATES = (
     "rin", "ischemic_minutes", "center", "batch", "autolysis", "pathology_notes",
 )  # fmt: skip
@@ -123,8 +126,9 @@ def _phenotypes(
         result["sex"], found = sex_codes(path, ids, table[sex])
         problems += found
     if age in table:
-        problems += _age_problems(path, ids, table[age])
-        result |= _ages(table[age])
+        ages = plain_brackets(table[age])
+        problems += _age_problems(path, ids, ages)
+        result |= _ages(ages)
     if hardy in table:
         problems += field_problems(path, ids, table[hardy], FIELDS["hardy"])
         classes = numbers_of(table[hardy])
@@ -200,7 +204,7 @@ def _status(
 def _warn_of_twins(path: str | Path, donors: pd.Series) -> None:
     """Warn of names that are one in all likelihood: a person in two folds tells itself."""
     names = donors.drop_duplicates()
-    groups = names.groupby(folded(names), sort=False).agg(list)
+    groups = names.groupby(without_zeros(names), sort=False).agg(list)
     if twins := [group for group in groups if len(group) > 1]:
         more = f" (and {numbered(len(twins) - 1, 'further name')})" if len(twins) > 1 else ""
         logger.warning(
@@ -269,12 +273,19 @@ def _age_problems(path: str | Path, ids: pd.Series, ages: pd.Series) -> Iterator
     if bad.any():
         row = int(np.argmax(bad))
         more = f" (and {numbered(int(bad.sum()) - 1, 'further row')})" if bad.sum() > 1 else ""
+        advice = (
+            "An age in other units is a covariate of your own, and then not read in years: "
+            f"columns.covariates: {{age_weeks: {{column: {ages.name}}}}}."
+        )
+        if not exact.notna().iloc[row] and re.fullmatch(_OPEN_END, ages.iloc[row]):
+            advice = (
+                "An open end has no middle: write an age, 90 for instance, or a bracket, 89-99."
+            )
         yield InputError(
             f"{path}, row {row + 1}, column {ages.name} of {ids.iloc[row]}",
             shown(ages.iloc[row]) + more,
             f"a bracket such as 60-69, {possible.meaning}, or nothing",
-            "An age in other units is a covariate of your own, and then not read in years: "
-            f"columns.covariates: {{age_weeks: {{column: {ages.name}}}}}.",
+            advice,
         )
 
 

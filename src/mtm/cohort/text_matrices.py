@@ -19,20 +19,35 @@ import pyarrow.compute as pc
 from mtm.cohort.blocks import (
     BLOCK_GENES,
     ENSEMBL_GENE,
-    SYMBOL_COLUMNS,
     ExpressionHeader,
     GeneBlock,
     checked_samples,
+    demand_gene,
+    duplicate_gene,
+    is_reads_of_no_gene,
+    symbol_column,
 )
-from mtm.cohort.delimited import comma_fields, demand_separator, other_separator, tab_fields
+from mtm.cohort.delimited import (
+    comma_fields,
+    demand_separator,
+    one_more,
+    other_separator,
+    tab_fields,
+)
 from mtm.cohort.genes import GeneKey, gene_key
 from mtm.cohort.lines import byte_lines, readable
+from mtm.cohort.spellings import letters
 from mtm.errors import InputError, numbered, shown
 
 _ROWS_A_PARSE = 8
 _COMMENTED = ("wide", "csv")
 # What featureCounts tells of a gene before its counts.
 _OF_FEATURE_COUNTS = ["Chr", "Start", "End", "Strand", "Length"]
+# What Salmon, RSEM, StringTie and kallisto tell of the genes of one sample.
+_OF_ONE_SAMPLE = {
+    "length", "effectivelength", "efflength", "tpm", "fpkm", "numreads", "expectedcount",
+    "estcounts", "coverage",
+}  # fmt: skip
 # Of one header, whose names alone fill memory.
 MOST_COLUMNS = 2**20
 # No file has more genes or samples than so many digits say.
@@ -42,8 +57,12 @@ _NO_LINE = (1, b"")
 # Thousands, or decimals, of who writes them with commas.
 _COMMAS = re.compile(rb"\s*-?[\d.,]*,[\d.,]*\s*")
 _POINT = "Numbers have a point, and nothing between thousands."
-# What spreadsheets end with; no gene is called so.
-_SUMS = {"total", "totals", "sum", "grand total"}
+# Of commas, those between thousands.
+_THOUSANDS = re.compile(rb"\s*-?\d{1,3}(,\d{3})+(\.\d*)?\s*")
+_SEVERAL = "Several numbers stand in one field: keep one, the mean or median of each sample."
+# Fields, in lower case, of who has no value.
+_MISSING = {b"", b"na", b"n/a", b"nan", b"null", b"none", b"#n/a", b"-", b"."}
+_FILL = "No value may be missing: leave the gene out, or fill it in."
 _NUMBER = re.compile(rb"-?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 
 
@@ -106,7 +125,11 @@ def _gct_header(path: Path, lines: Iterator[tuple[int, bytes]]) -> ExpressionHea
     version, sizes, names = (_fields(path, next(lines, _NO_LINE)[1]) for _ in range(3))
     if version[0].strip() != "#1.2":
         raise InputError(
-            f"{path}, line 1", repr("\t".join(version)[:40]), "'#1.2', the version line of a GCT"
+            f"{path}, line 1",
+            repr("\t".join(version)[:40]),
+            "'#1.2', the version line of a GCT",
+            "Save it as GCT 1.2, without rows and columns of annotation, or as a table that ends "
+            "in .tsv.",
         )
     sizes = [size for size in sizes if size]
     if len(sizes) != 2 or not all(
@@ -155,9 +178,18 @@ def _wide_header(path: Path, lines: Iterator[tuple[int, bytes]]) -> ExpressionHe
             f"Leave these five out (cut -f1,7- {path.name}); the lengths of genes are those of "
             "inputs.gene_model.",
         )
-    symbol = 1 if len(names) > 1 and names[1].lower() in SYMBOL_COLUMNS else None
+    told = [name.strip() for name in names[1:] if letters(name) in _OF_ONE_SAMPLE]
+    if len(told) > 1:
+        raise InputError(
+            f"{path}, line {number}, sample ids",
+            f"columns {', '.join(told)}, as quantifiers write them of one sample",
+            "one sample id a column",
+            "Make one table of all samples: the ids of genes, then column TPM of each sample "
+            "under its name.",
+        )
+    symbol = 1 if symbol_column(names[1:2]) else None
     n_leading = 1 if symbol is None else 2
-    if ENSEMBL_GENE.fullmatch(names[0].strip()):
+    if ENSEMBL_GENE.fullmatch(names[0].strip()) or is_reads_of_no_gene(names[0].strip()):
         raise InputError(
             f"{path}, line {number}",
             f"a gene ({shown(names[0])})",
@@ -306,16 +338,11 @@ def _kept_rows(
                 "as many rows of genes as the header says",
             )
         gene_id = _gene_id(path, header, line, number)
-        if gene_id.casefold() in _SUMS:
-            raise InputError(
-                f"{path}, line {number}", f"a row {shown(gene_id)}", "genes", "Take it out."
-            )
+        demand_gene(f"{path}, line {number}", gene_id)
         key = gene_key(gene_id)
         if key in seen:
-            raise InputError(
-                f"{path}, line {number}",
-                f"duplicate gene {gene_id} (first on line {seen[key]})",
-                "every gene once, whatever its version",
+            raise duplicate_gene(
+                f"{path}, line {number}", gene_id, f" (first on line {seen[key]})"
             )
         seen[key] = number
         if keep is None or keep(gene_id):
@@ -339,7 +366,7 @@ def _row(path: Path, header: ExpressionHeader, number: int, gene_id: str, line: 
             numbered(n_fields, "field"),
             f"{header.n_leading + n_samples}: {header.n_leading} before the values, "
             f"then {numbered(n_samples, 'sample')}",
-            "If R wrote the table, its header lacks the name of the first column: add it."
+            one_more(path, line.endswith(b"\t"))
             if n_fields == header.n_leading + n_samples + 1
             else "",
         )
@@ -411,9 +438,18 @@ def _raise_bad_value(
                     f"{path}, line {row.line} (gene {row.gene_id}, sample {sample_id})",
                     f"{problem} {shown(field.decode(errors='replace'))}",
                     expected,
-                    _POINT if _COMMAS.fullmatch(field) else "",
+                    _advice(field),
                 )
     raise InputError(f"{path}, lines {rows[0].line} to {rows[-1].line}", reason, expected)
+
+
+def _advice(field: bytes) -> str:
+    """Say what to do about a field that is no value."""
+    if field.strip(b' "\r').lower() in _MISSING:
+        return _FILL
+    if not _COMMAS.fullmatch(field):
+        return ""
+    return _SEVERAL if field.count(b",") > 1 and not _THOUSANDS.fullmatch(field) else _POINT
 
 
 def _problem(field: bytes, signed: bool) -> str:

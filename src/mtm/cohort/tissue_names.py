@@ -7,6 +7,7 @@ from importlib.resources import files
 
 import pandas as pd
 
+from mtm.cohort.spellings import letters
 from mtm.errors import InputError, shown
 
 
@@ -18,15 +19,10 @@ def gtex_tissues() -> pd.DataFrame:
     return table.set_index("tissue")
 
 
-def _key(name: str) -> str:
-    """Return what is left of a name without case, spaces and signs."""
-    return "".join(sign for sign in name.casefold() if sign.isalnum())
-
-
 def _by_abbreviation(key: str) -> str | None:
     """Return the key of the tissue that GTEx abbreviates so."""
-    keys = gtex_tissues()["abbreviation"].map(_key)
-    return next((_key(tissue) for tissue in keys.index[keys == key]), None)
+    keys = gtex_tissues()["abbreviation"].map(letters)
+    return next((letters(tissue) for tissue in keys.index[keys == key]), None)
 
 
 def named_tissue(name: str, tissues: Sequence[str], where: str = "tissue") -> str:
@@ -51,16 +47,16 @@ def named_tissue(name: str, tissues: Sequence[str], where: str = "tissue") -> st
     """
     if name in tissues:
         return name
-    key = _key(name)
+    key = letters(name)
     for wanted in (key, _by_abbreviation(key)):
-        meant = [tissue for tissue in tissues if wanted and _key(tissue) == wanted]
+        meant = [tissue for tissue in tissues if wanted and letters(tissue) == wanted]
         if len(meant) == 1:
             return meant[0]
-    near = meant or [tissue for tissue in tissues if key and key in _key(tissue)]
-    keys = {_key(tissue): tissue for tissue in tissues}
+    near = meant or [tissue for tissue in tissues if key and key in letters(tissue)]
+    keys = {letters(tissue): tissue for tissue in tissues}
     near = near or [keys[close] for close in get_close_matches(key, keys, n=3)]
     hint = f"Did you mean {' or '.join(map(repr, near[:5]))}?" if near else ""
-    parts = [_key(part) for part in name.split(",")]
+    parts = [letters(part) for part in name.split(",")]
     if len(parts) > 1 and keys.keys() >= set(parts):
         hint = "Name each by itself: options that take a tissue may be repeated."
     raise InputError(where, shown(name), f"one of {', '.join(tissues)}", hint)

@@ -1,5 +1,6 @@
 """Expression in the units of a file, checked sample by sample and brought to TPM."""
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +15,8 @@ from mtm.cohort.matrices import iter_expression_blocks
 from mtm.errors import InputError, numbered
 from mtm.vocabulary import OWN_UNITS, Measure, Units
 
+logger = logging.getLogger(__name__)
+
 MEANING = {"zscores": "z-scores", "intensity": "logarithms of intensities or ratios"}
 
 # TPM of one sample add up to a million, so log2(1+TPM) stays below 20; no whole-transcriptome
@@ -24,6 +27,8 @@ LARGEST_TPM_SUM = 1.1e6
 MIXED_RATIO = 10
 # Fewer genes than these say nothing of one sample's maximum, or of its decimals.
 FEW_GENES = 20
+# First genes of a file that tell copies of a sample beside its sum, each with a weight.
+FINGERPRINTED = 128
 # What protein-coding genes alone add up to is several times the least sum.
 WHOLE_GENES = 10_000
 SMALLEST_WHOLE_SUM = 1e5
@@ -59,23 +64,46 @@ class SampleTotals:
     smallest: np.ndarray = field(init=False)
     n_filled: np.ndarray = field(init=False)
     all_whole: np.ndarray = field(init=False)
+    weighted: np.ndarray = field(init=False)
 
     def __post_init__(self):
         n = len(self.sample_ids)
         self.total, self.largest = np.zeros(n), np.full(n, -np.inf)
         self.smallest, self.n_filled = np.full(n, np.inf), np.zeros(n, np.int64)
-        self.all_whole = np.ones(n, bool)
+        self.all_whole, self.weighted = np.ones(n, bool), np.zeros(n)
 
     def add(self, values: np.ndarray) -> None:
         """Add a block of genes, shape ``(n_genes, n_samples)``, finite."""
         if not values.size:
             return
+        if not self.n_genes:
+            # The same order of sums in each sample, so that copies agree to the last bit.
+            first = values[:FINGERPRINTED]
+            self.weighted = (first * np.sqrt(np.arange(1.0, len(first) + 1))[:, None]).sum(0)
         self.n_genes += len(values)
         self.total += values.sum(0, dtype=np.float64)
         self.largest = np.maximum(self.largest, values.max(0))
         self.smallest = np.minimum(self.smallest, values.min(0))
         self.n_filled += (values > 0).sum(0)
         self.all_whole &= (values == np.floor(values)).all(0)
+
+    def warn_of_copies(self, where: object) -> None:
+        """Warn of samples that have the same value in every gene: one of them was not measured."""
+        if self.n_genes < FEW_GENES:
+            return
+        of = np.stack([self.weighted, self.total, self.largest, self.smallest, self.n_filled])
+        groups: dict[bytes, list[int]] = {}
+        for i, numbers in enumerate(np.ascontiguousarray(of.T)):
+            groups.setdefault(numbers.tobytes(), []).append(i)
+        copies = [(same[0], i) for same in groups.values() for i in same[1:]]
+        if copies:
+            first, copy = (self.sample_ids[i] for i in copies[0])
+            more = f" (and {numbered(len(copies) - 1, 'further copy', 'further copies')})"
+            logger.warning(
+                "%s: samples %s and %s have one value in every gene%s: leave copies out, or what "
+                "is told from one is told of itself",
+                where, first, copy, more * (len(copies) > 1),
+            )  # fmt: skip
 
     def problems(
         self, units: Units | None, where: object, said_by: str = OF_NEW

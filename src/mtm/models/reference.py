@@ -32,7 +32,8 @@ COMMON_SAMPLES = 300.0
 # Limits of n samples lie farther from the median by this over n.
 WIDENED = 5.0
 FEWEST_SAMPLES = 25
-# What samples of a tissue are taken to differ by at least, in units of `to_badness`.
+# What samples of a tissue are taken to differ by at least, in units of `to_badness`; no limit is
+# nearer to the median.
 LEAST_SPREAD = np.array([0.1, 0.002, 0.05, 0.05, 0.2, 0.05, 0.1])
 
 
@@ -187,6 +188,8 @@ def limits_of(
         beyond = _common_level(alike[everyone], np.where(mine, 1.0, others), false_alarms)
         # Median and spread are estimates, and the rarer the samples the rougher.
         beyond *= 1 + WIDENED / mine.sum()
+        # Sums of TPM over all genes are a million in everybody: what differs less is alike.
+        beyond = np.maximum(beyond, 1.0)
         limits[place] = medians[place] + beyond * spreads[place]
     return medians, limits
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from mtm.cohort.fields import FIELDS, field_problems, numbers_of
+from mtm.cohort.spellings import letters
 from mtm.cohort.tables import SAMPLE_COVARIATES, read_subject_phenotypes
 from mtm.errors import InputError
 from mtm.settings.cohort import Columns
@@ -39,14 +40,14 @@ _LOOKS_LIKE = {
 }
 
 
-def folded(name: str) -> str:
-    """Letters of a name, in lower case."""
-    return "".join(filter(str.isalnum, name.casefold()))
+def is_phenotype(column: str) -> bool:
+    """Whether a column is called sex, age, batch or the like."""
+    return any(letters(column) in names for names in PHENOTYPE_NAMES.values())
 
 
 def _called(names: Iterable[str], table: Iterable[str]) -> str | None:
     """Column of a table that is called one of `names`, the first of these first."""
-    columns = {folded(column): column for column in reversed(list(table))}
+    columns = {letters(column): column for column in reversed(list(table))}
     return next((columns[name] for name in names if name in columns), None)
 
 
@@ -111,9 +112,9 @@ def _untold(
 
 def _may_be_a_name(values: pd.Series) -> bool:
     """Whether a column may name tissues or donors: no phenotype, and no measure."""
-    is_phenotype = any(folded(values.name) in names for names in PHENOTYPE_NAMES.values())
     has_decimals = values.str.contains(r"^[-+]?\d*\.\d*$", na=False) & (numbers_of(values) % 1 > 0)
-    return not is_phenotype and not has_decimals.any() and 2 <= values.nunique() < len(values)
+    is_measure = is_phenotype(values.name) or has_decimals.any()
+    return not is_measure and 2 <= values.nunique() < len(values)
 
 
 def _are_crossed(table: pd.DataFrame, tissue: str, donor: str) -> bool:
@@ -189,7 +190,7 @@ def find_phenotypes(tables: Sequence[Table], taken: Mapping[str, str]) -> Phenot
                 # A site of donors is where they were recruited.
                 continue
             default = getattr(defaults, role)
-            column = _called((folded(default), *names), table.used)
+            column = _called((letters(default), *names), table.used)
             if column is None or role in used:
                 continue
             # Under one name both tables are read.
@@ -204,7 +205,8 @@ def find_phenotypes(tables: Sequence[Table], taken: Mapping[str, str]) -> Phenot
                     found.columns[role] = column
     known = {*found.columns.values(), *(getattr(defaults, role) for role in FIXED)}
     for table in tables:
-        of_table = [name for name in table.used if name not in known]
+        # R's names of rows have no name.
+        of_table = [name for name in table.used if name and name not in known]
         found.others += [
             name
             for name in of_table

@@ -16,6 +16,7 @@ from mtm.cohort.filters import EXCLUDED_FROM_FREEZE
 from mtm.cohort.genes import read_gtf_genes
 from mtm.cohort.lines import byte_lines
 from mtm.cohort.matrices import read_expression_header
+from mtm.cohort.spellings import WRITE_ALIKE, letters, near_name
 from mtm.cohort.tables import donor_of_sample
 from mtm.errors import InputError, numbered, printable
 from mtm.pipeline.first_columns import (
@@ -23,7 +24,7 @@ from mtm.pipeline.first_columns import (
     Phenotypes,
     Table,
     find_phenotypes,
-    folded,
+    is_phenotype,
     tissue_and_donor,
 )
 from mtm.pipeline.first_units import detect_units
@@ -180,12 +181,15 @@ def _by_id(
     # A value that recurs in its column names none: the header may begin with #.
     if not ids.isdisjoint(table.columns) or any((table[name] == name).any() for name in table):
         table = text_table(path, demanded, commented=True)
-    n_found = {name: table[name].isin(ids).sum() for name in table}
-    column = named or max(n_found, key=n_found.get)
+    # Where names are numbers, ages and the like are, too, in more rows perhaps, but fewer names.
+    n_found = {
+        name: 0 if is_phenotype(name) else len(ids.intersection(table[name])) for name in table
+    }
+    column = named or max(n_found, key=lambda name: (n_found[name], table[name].is_unique))
     if n_found.get("") and column == "":
         hint = "Write a name over it, sample for instance (R's write.csv leaves it out)."
         raise InputError(f"{path}, header", "no name over the column of ids", "one", hint)
-    if not n_found[column]:
+    if not (table[column].isin(ids).any() if named else n_found[column]):
         raise InputError(
             path,
             f"no column that holds names of {where}, such as {min(ids, default='')}",
@@ -202,17 +206,14 @@ def _why_no_name(table: pd.DataFrame, ids: set[str], where: str | Path) -> str:
         return f"Its columns are called like rows of {where}: are the two files exchanged?"
     if table.isin(rows).any(axis=None):
         return f"Rows of {where} are samples: transpose it, genes as rows and samples as columns."
-    for column in table:
+    columns = [column for column in table if not is_phenotype(column)]
+    for column in columns:
         if table[column].isin(ids).any():
             return f"Column {column} has them."
-    alike = {folded(name): name for name in sorted(ids, reverse=True)}
-    for column in table:
-        for name in table[column].dropna():
-            if folded(name) in alike:
-                return (
-                    f"Column {column} has {name} for {alike[folded(name)]}: write both alike "
-                    "(R turns signs in names of columns into dots unless check.names=FALSE)."
-                )
+    example = min(ids, default="")
+    for column in columns:
+        if (near := near_name(example, table[column].dropna().unique(), True)) is not None:
+            return f"Column {column} has {near} for {example}: {WRITE_ALIKE}."
     return ""
 
 
@@ -346,9 +347,9 @@ def _blood_of(tissues: pd.Series) -> str | None:
     """Tissue that is blood, or whose name has most to do with it."""
 
     def distance(name: str) -> int:
-        letters = folded(name)
-        whole = any(word in letters for word in WHOLE_BLOOD)
-        return 0 if letters.removesuffix("blood") in ("", *WHOLE_BLOOD) else 2 - whole
+        of_name = letters(name)
+        whole = any(word in of_name for word in WHOLE_BLOOD)
+        return 0 if of_name.removesuffix("blood") in ("", *WHOLE_BLOOD) else 2 - whole
 
     blood = [name for name in tissues.index if "blood" in name.casefold()]
     return min(blood, key=distance, default=None)

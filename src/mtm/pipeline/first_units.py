@@ -18,6 +18,12 @@ from mtm.cohort.units import (
 from mtm.errors import InputError
 from mtm.vocabulary import Units
 
+# Samples normalised to one sum differ by rounding alone (sd over mean); to other bases by so many
+# times as much, and more than by rounding. How many genes and samples tell that.
+ONE_SUM, TOLD_APART, LEAST = 0.01, 10, 1e-3
+FEWEST_GENES, FEWEST_SAMPLES = 100, 3
+# Logarithms of 1+x to other bases than 2, and what makes such of base 2 of them.
+BASES = {"ln": np.e, "lg": 10.0}
 # What units are told by: samples, and blocks of genes where a file is too large to read whole.
 SAMPLES_LOOKED_AT, LOOKED_AT = 200, 8
 # A file of counts by its name, est_counts.tsv for instance; country.tsv is none.
@@ -63,6 +69,8 @@ def detect_units(expression: str | Path) -> tuple[Units | None, str]:
     if high >= SMALLEST_MAX_TPM and of_counts and not as_tpm:
         # Estimates of counts, which have decimals.
         return "counts", f"the name of the file, and values up to {high:.3g}"
+    if high < LARGEST_LOG2 and (why := _other_logarithms(values)):
+        return "intensity", why
     if high < LARGEST_LOG2 and n >= MANY_GENES // 10:
         tpm = (np.exp2(values) - 1).sum(0)
         tpm = np.median(tpm) if whole and n >= MANY_GENES else np.nan
@@ -77,3 +85,25 @@ def detect_units(expression: str | Path) -> tuple[Units | None, str]:
     if total > LARGEST_TPM_SUM:
         return "counts", f"sums of samples near {total:.2g}"
     return None, f"values up to {high:.3g}"
+
+
+def _other_logarithms(values: np.ndarray) -> str:
+    """Say that values are logarithms of 1+x to another base than 2; "" where nothing tells so.
+
+    Samples are normalised to one sum, in TPM or counts in ten thousand, which the right base alone
+    gives back.
+    """
+    if len(values) < FEWEST_GENES or values.shape[1] < FEWEST_SAMPLES:
+        return ""
+    sums = {name: (base**values - 1).sum(0) for name, base in {"log2": 2.0, **BASES}.items()}
+    spread = {name: total.std() / max(total.mean(), 1e-9) for name, total in sums.items()}
+    name, other = sorted(spread, key=spread.get)[:2]
+    # Arrays made alike by their quantiles have one sum to every base.
+    is_told = spread[name] < ONE_SUM and spread[other] > max(TOLD_APART * spread[name], LEAST)
+    if name not in BASES or not is_told:
+        return ""
+    total = np.median(sums[name])
+    why = f"{name}(1+x) of x that add up to {total:.3g} in every sample"
+    if TPM_SUM[0] < total < TPM_SUM[1]:
+        why += f"; divided by {1 / np.log2(BASES[name]):.4f} they are log2"
+    return why

@@ -22,6 +22,8 @@ MISSING_GENES = (
     "Models that can do so leave missing genes out; others are told the source tissue's "
     "training mean."
 )
+# What stands before the digits of an Ensembl id.
+ENSEMBL_SPECIES = r"^(ENS[A-Z]*G)\d{11}"
 # First line of a file of genes that is no gene.
 NAMES_OF_GENES = ("gene", "gene_id", "ensembl_gene_id", "name", *SYMBOL_COLUMNS)
 
@@ -157,6 +159,23 @@ def _refuse_repeats(keys: pd.Index, given: pd.Index, where: object) -> None:
         )
 
 
+def _of_another_kind(of_model: pd.Index, given: pd.Index) -> str:
+    """Say what to do about genes none of which is named as the model's are."""
+    species = [set(names.str.extract(ENSEMBL_SPECIES)[0].dropna()) for names in (of_model, given)]
+    if all(len(prefixes) == 1 for prefixes in species) and species[0] != species[1]:
+        ours, theirs = (prefixes.pop() for prefixes in species)
+        return f"They are of another species ({theirs}, not {ours}): a model tells its own alone."
+    n_alike = int(given.str.casefold().isin(of_model.str.casefold()).sum())
+    if n_alike:
+        return (
+            f"{n_alike} of them differ from the model's in capitals alone: write them as it does."
+        )
+    names = "names of the kind that the model was trained on"
+    if species[0]:
+        names = "Ensembl gene ids (ENSG...) as gene names, with or without version"
+    return f"Use {names}; check that genes are not where samples should be."
+
+
 def _refuse_overlap(
     model_genes: pd.DataFrame,
     given: pd.Index,
@@ -174,10 +193,7 @@ def _refuse_overlap(
             "each symbol: mtm.load(BUNDLE).genes in Python."
         )
     elif overlap.n_found == 0:
-        hint = (
-            "Use Ensembl gene ids (ENSG...) as gene names, with or without version; "
-            "check that genes are not where samples should be."
-        )
+        hint = _of_another_kind(model_genes.index.astype(str), given)
     else:
         hint = (
             f"{MISSING_GENES} Accept that with a smaller minimum overlap "
