@@ -60,13 +60,14 @@ def numbers_of(column: pd.Series) -> pd.Series:
 
 
 def plain_brackets(ages: pd.Series) -> pd.Series:
-    """Return ages, as text, with a plain hyphen in brackets."""
-    return ages.astype("string").fillna("").str.replace(_DASH, "-", regex=True)
+    """Return ages, given as text, with a plain hyphen in brackets."""
+    return ages.str.replace(_DASH, "-", regex=True)
 
 
 def bounds_of_ages(ages: pd.Series) -> tuple[pd.DataFrame, pd.Series]:
     """Return ends of brackets (60-69), and exact ages; NaN where it is the other."""
-    return plain_brackets(ages).str.extract(_BRACKET).astype(float), numbers_of(ages)
+    text = plain_brackets(ages.astype("string").fillna(""))
+    return text.str.extract(_BRACKET).astype(float), numbers_of(ages)
 
 
 def are_brackets(bounds: pd.DataFrame) -> pd.Series:
