@@ -4,6 +4,7 @@ import pickle
 import stat
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -200,3 +201,12 @@ def test_a_linear_bundle_is_loaded_without_pytorch(tmp_path, cohort, name):
     fitted.save(tmp_path / "model.safetensors")
     command = [sys.executable, "-c", WITHOUT_TORCH, tmp_path / "model.safetensors"]
     subprocess.run(command, check=True)
+
+
+def test_an_array_that_could_not_be_read_again_is_not_written(cohort, tmp_path):
+    fitted = build("train_mean")
+    fitted.fit(Training(cohort, 2, device="cpu"))
+    fitted.scaler = replace(fitted.scaler, mean=fitted.scaler.mean[:, :-1])
+    with pytest.raises(InputError, match="array scaler/mean: .* shape"):
+        fitted.save(tmp_path / "m.safetensors")
+    assert not any(tmp_path.iterdir())

@@ -19,7 +19,7 @@ from mtm.models.certificate import PREFIX, Certificate
 from mtm.models.cut import what_is_cut
 from mtm.models.donors import DonorsKey, TrainingDonors
 from mtm.models.header import CardHeader
-from mtm.models.layout import Layout, check_scaler, individual_arrays, summary
+from mtm.models.layout import Layout, check_scaler, check_shapes, individual_arrays, summary
 from mtm.models.provenance import Provenance
 from mtm.models.reference import PREFIX as REFERENCE
 from mtm.models.reference import Reference
@@ -349,8 +349,16 @@ class Predictor(ABC):
         key
             What digests of the training donors' ids are made with; without it the bundle tells
             their number alone, and not whom it may be tested on.
+
+        Raises
+        ------
+        InputError
+            An array is not what the model's layout says, and so could not be read again.
         """
-        write_bundle(path, self.header(key), self.arrays())
+        arrays = self.arrays()
+        shapes = {name: (str(array.dtype), array.shape) for name, array in arrays.items()}
+        check_shapes(self.whole_layout(), shapes, len(self.tissues))
+        write_bundle(path, self.header(key), arrays)
 
     def individual_arrays(self) -> list[str]:
         """Return the names of the arrays that hold single people."""
