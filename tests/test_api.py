@@ -154,8 +154,16 @@ def test_samples_without_a_donor_are_not_taken_for_one_persons(model, blood, nob
 
 @pytest.mark.parametrize("least", ["medium", "nan", 2])
 def test_a_reliability_that_is_none_is_refused(model, blood, least):
-    with pytest.raises(InputError, match="--min-reliability"):
+    with pytest.raises(InputError, match="^min_reliability: found"):
         model.predict(blood, source=BLOOD, min_reliability=least)
+
+
+def test_errors_name_arguments_and_no_options(model, blood):
+    few = blood[:, :2].copy()
+    with pytest.raises(InputError, match=r"smaller minimum overlap \(min_overlap, now 0.8\)"):
+        model.predict(few, source=BLOOD)
+    with pytest.raises(InputError, match=r"\(min_overlap, now 0.9\)"):
+        model.check(few, source=BLOOD, min_overlap=0.9)
 
 
 def test_values_of_a_layer_and_of_other_units(model, blood):

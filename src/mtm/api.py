@@ -1,7 +1,9 @@
 """For Python: a bundle loaded, samples checked and predicted, AnnData in and out."""
 
 import logging
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import anndata
@@ -32,6 +34,24 @@ from mtm.predictions.samples import (
 from mtm.vocabulary import MIN_OVERLAP, NewAlignment, Units
 
 LOGGER = logging.getLogger(__name__)
+
+
+# As messages name options of `mtm predict`, and what some are here.
+_OPTION = re.compile(r"--([a-z]+(?:-[a-z]+)*)")
+_IN_ADATA = {"traits": "obs", "samples": "obs"}
+
+
+@contextmanager
+def _named_as_arguments() -> Iterator[None]:
+    """Name in an error what the command line calls --min-overlap as Python does, min_overlap."""
+
+    def argument(option: re.Match) -> str:
+        return _IN_ADATA.get(option[1], option[1].replace("-", "_"))
+
+    try:
+        yield
+    except InputError as error:
+        raise error.reworded(lambda text: _OPTION.sub(argument, text)) from None
 
 
 class Model:
@@ -66,6 +86,7 @@ class Model:
         return self.predictor.genes
 
     # Long as it says what AnnData has on both sides.
+    @_named_as_arguments()
     def predict(
         self,
         adata: anndata.AnnData,
@@ -142,6 +163,7 @@ class Model:
         )
         return to_anndata(answers, said)
 
+    @_named_as_arguments()
     def check(
         self,
         adata: anndata.AnnData,

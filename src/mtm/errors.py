@@ -1,7 +1,7 @@
 """The error of input that cannot be used, and what an analysis says that cannot be done."""
 
 import copyreg
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Self
 
 # Longer values are cut where a message shows them.
@@ -91,6 +91,12 @@ class InputError(_OfParts, ValueError):
         """Return the same error of what is a part of `place`, a file."""
         return self.together(
             [type(self)(f"{place}, {p.where}", p.found, p.expected, p.hint) for p in self.parts]
+        )
+
+    def reworded(self, word: Callable[[str], str]) -> Self:
+        """Return the same error in other words: what `word` makes of each text of its parts."""
+        return self.together(
+            [type(self)(*map(word, (p.where, p.found, p.expected, p.hint))) for p in self.parts]
         )
 
 
