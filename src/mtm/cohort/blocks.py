@@ -16,10 +16,7 @@ logger = logging.getLogger(__name__)
 BLOCK_GENES = 512
 SYMBOL_COLUMNS = ("symbol", "description", "gene_name", "gene_symbol")
 # The same by their letters, and what annotation (biomaRt, CELLxGENE) calls them.
-_SYMBOLS = (
-    "symbol", "description", "genename", "genesymbol", "externalgenename", "hgncsymbol",
-    "featurename",
-)  # fmt: skip
+_SYMBOLS = (*map(letters, SYMBOL_COLUMNS), "externalgenename", "hgncsymbol", "featurename")
 # Rows beside those of genes that HTSeq (with underscores since 0.5.4) and STAR write.
 _READS_OF_NO_GENE = {
     "no_feature", "ambiguous", "too_low_aqual", "not_aligned", "alignment_not_unique",
