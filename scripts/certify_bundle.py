@@ -29,11 +29,12 @@ def main(snakemake):
         IntervalSettings.of(params.intervals).thresholds,
     )
     if certificate.own_sd and len(certificate.sources) == 1:
-        held_out_sd = quantiles.groupby("tissue")["mean_own_sd"].first()
-        certificate = certificate.of_fit(
-            mean_own_sd(revive(header, arrays), certificate),
-            held_out_sd.reindex(header["tissues"]).to_numpy(),
-        )
+        own_sd = mean_own_sd(revive(header, arrays), certificate)
+        if own_sd is not None:
+            held_out_sd = quantiles.groupby("tissue")["mean_own_sd"].first()
+            certificate = certificate.of_fit(
+                own_sd, held_out_sd.reindex(header["tissues"]).to_numpy()
+            )
     card = card_of(
         read_tsv(inputs.by_tissue, ["tissue", "mean_rho"]),
         [read_tsv(path, ["tissue", "mean_rho"]) for path in inputs.covariates],
@@ -48,11 +49,16 @@ def main(snakemake):
 
 
 def mean_own_sd(model, certificate):
-    """Mean over genes of the sd that a model gives of each tissue that was predicted."""
+    """Mean over genes of the sd that a model gives of each tissue that was predicted.
+
+    None where the model does not tell it without samples.
+    """
     predicted = np.flatnonzero(certificate.n_donors > 0)
     source = model.tissues.index(certificate.sources[0])
-    found = np.full(len(model.tissues), np.nan)
     variance = model.expected_variance([source], predicted.tolist())
+    if variance is None:
+        return None
+    found = np.full(len(model.tissues), np.nan)
     found[predicted] = np.sqrt(variance).mean(1, dtype=np.float64)
     return found
 

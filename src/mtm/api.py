@@ -102,6 +102,8 @@ class Model:
     ) -> anndata.AnnData:
         """Predict tissues of people.
 
+        Covariates of the model that no sample has are missing for all, with a warning in the log.
+
         Parameters
         ----------
         adata
@@ -127,8 +129,6 @@ class Model:
             expected correlation; elsewhere values are NaN.
         min_overlap
             Smallest share of the model's genes that the samples must have.
-
-        Covariates of the model that no sample has are missing for all, with a warning in the log.
 
         Returns
         -------

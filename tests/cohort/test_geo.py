@@ -134,15 +134,15 @@ def counted(placed):
 
 
 def test_old_symbols_are_found_and_ambiguous_ones_are_not(hgnc):
-    rows = ["GLTSCR2", "NOP53", "RNF171", "BOTH", "1-Mar", "NOWHERE", "ELSE"]
+    rows = ["GLTSCR2", "NOP53", "RNF171", "BOTH", "1-Mar", "NOWHERE", "ELSE", "Sep-02"]
     placed = place_rows(rows, GENES, gene_names(hgnc))
     assert dict(zip(placed.row, placed.gene, strict=True)) == {0: 0, 1: 0, 2: 1}
     n = counted(placed)
     assert n["rows found by previous symbol"] == 2
     assert n["genes of several rows, which are summed in TPM"] == 1
-    assert n["rows lost: a spreadsheet's date in place of a symbol"] == 1
+    assert n["rows lost: a spreadsheet's date in place of a symbol"] == 2
     assert n["genes reached"] == 2
-    out = np.zeros((7, 1))
+    out = np.zeros((8, 1))
     placed.sums(np.array([[1.0], [2], [4], [8]]), 0, out)
     placed.sums(np.array([[16.0], [32], [64]]), 4, out)
     assert list(out[:3, 0]) == [3, 4, 0]

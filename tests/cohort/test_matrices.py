@@ -1,6 +1,7 @@
 import gzip
 import re
 import threading
+import time
 
 import anndata
 import numpy as np
@@ -282,6 +283,16 @@ def test_what_a_spreadsheet_adds_or_takes_is_named(tmp_path, name, old, new, wor
     path.write_text(text.replace("\t", ",") if name.endswith("csv") else text)
     with pytest.raises(InputError, match=re.escape(words)):
         read_all(path)
+
+
+@pytest.mark.parametrize("part", [",", "1,", "1"])
+def test_a_damaged_value_of_any_length_is_named_soon(tmp_path, part):
+    path = tmp_path / "x.tsv"
+    path.write_text(WIDE.replace("\t3", f"\t{part * 30_000}x"))
+    start = time.process_time()
+    with pytest.raises(InputError, match=r"line 3 \(gene ENSG00000000002, sample A"):
+        read_all(path)
+    assert time.process_time() - start < 1
 
 
 NO_GENES = ["__no_feature", "__alignment_not_unique", "no_feature", "N_unmapped", "N_noFeature"]

@@ -13,7 +13,7 @@ from mtm.cohort.cohort import Cohort
 from mtm.cohort.delimited import table_columns, text_table
 from mtm.cohort.genes import read_gtf_genes
 from mtm.cohort.matrices import iter_expression_blocks, read_expression_header
-from mtm.cohort.spellings import folded
+from mtm.cohort.spellings import differ_in, folded, near_name, without_zeros
 from mtm.cohort.tables import read_sample_attributes
 from mtm.errors import InputError
 from mtm.pipeline.input_check import check_loaded
@@ -155,6 +155,29 @@ def test_donors_that_differ_in_zeros_that_programs_add_or_leave_out_are_warned_o
     inputs.samples["donor"] = [name.format(n) for name, n in zip(of, number, strict=True)]
     read_sample_attributes(inputs.write()["sample_attributes"], COLUMNS)
     assert ("differ in zeros alone and are taken for 2 people" in caplog.text) == twins
+
+
+@pytest.mark.parametrize(
+    ("names", "what"),
+    [
+        (["P7", "P07"], "zeros alone"),
+        (["7", "7.0"], "zeros alone"),
+        (["P-7", "P-07", "P-007"], "zeros alone"),
+        (["p7", "P07"], "zeros, capitals, blanks or signs (- _ .) alone"),
+        (["P-7", "P_07"], "zeros, capitals, blanks or signs (- _ .) alone"),
+        (["P-7", "P_7"], "capitals, blanks or signs (- _ .) alone"),
+        (["p-7", "P-7"], "capitals alone"),
+    ],
+)
+def test_what_names_differ_in_is_said_in_full(names, what):
+    assert without_zeros(pd.Series(names)).nunique() == 1
+    assert differ_in(names) == what
+
+
+def test_a_measure_is_no_name_of_a_sample():
+    assert near_name("101", ["patient_102", "patient_101"], within=True) == "patient_101"
+    assert near_name("101", ["101.5", "0.101"], within=True) is None
+    assert near_name("S01", ["S01.1"], within=True) == "S01.1"
 
 
 def test_a_donor_spelt_otherwise_in_the_table_of_donors_is_named(inputs):

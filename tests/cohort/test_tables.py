@@ -156,6 +156,9 @@ def test_brackets_of_ages_may_have_any_dash(tmp_path, bracket):
     people = read_subject_phenotypes(path)
     assert list(people["age_bracket"]) == ["60-69", "60-69"]
     assert list(people["age"]) == [64.5, 64.5]
+    path.write_text(f"SUBJID\tAGE\nd1\t{bracket[::-1]}\n", encoding="utf-8")
+    with pytest.raises(InputError, match=f"column AGE of d1: found '{bracket[::-1]}'"):
+        read_subject_phenotypes(path)
 
 
 @pytest.mark.parametrize("age", ["89+", ">89", "\N{GREATER-THAN OR EQUAL TO} 90"])

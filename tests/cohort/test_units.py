@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from mtm.cohort.units import to_tpm
+from mtm.cohort.units import SampleTotals, to_tpm
 from mtm.errors import InputError
 
 
@@ -64,3 +64,20 @@ def test_sums_say_something_of_whole_samples_alone():
     with pytest.raises(InputError, match="12000 genes that add up to"):
         to_tpm(whole)
     to_tpm(whole, "tpm")
+
+
+@pytest.mark.parametrize("block_genes", [1, 7, 60])
+def test_copies_are_told_by_their_genes_however_these_are_read(block_genes, caplog):
+    """Arrays made alike by quantiles have the same values, each in other genes."""
+    rng = np.random.default_rng(0)
+    of_all = rng.normal(8, 2, 60).astype(np.float32)
+    values = np.stack([rng.permutation(of_all) for _ in range(4)], axis=1)
+    # In the first gene two samples have one value.
+    other = np.flatnonzero(values[:, 1] == values[0, 0])[0]
+    values[[0, other], 1] = values[[other, 0], 1]
+    values[:, 3] = values[:, 2]
+    totals = SampleTotals(["a", "b", "c", "c copied"])
+    for start in range(0, 60, block_genes):
+        totals.add(values[start : start + block_genes])
+    totals.warn_of_copies("arrays.h5ad")
+    assert "samples c and c copied have one value in every gene:" in caplog.text

@@ -146,7 +146,15 @@ GROUPED = ["--group", "disease", "--case", "T2D", "--control", "control"]
 def test_what_is_unknown_of_people_is_missing_and_other_names_are_found(
     server, bundle, folder, capsys, unknown
 ):
-    ages = {3: "unknown", 5: ">89", 6: "44 y.o.", 7: "90+", 8: "NA", 9: "60-69 years"}
+    ages = {
+        3: "unknown",
+        5: ">89",
+        6: "44 y.o.",
+        7: "90+",
+        8: "NA",
+        9: "60-69 years",
+        10: "60 \N{MINUS SIGN} 69",
+    }
     described(
         server,
         ("disease", group),
@@ -158,7 +166,7 @@ def test_what_is_unknown_of_people_is_missing_and_other_names_are_found(
     assert "people compared whose sex is known: 22" in said
     assert "people compared whose age is known: 21" in said
     samples = pd.read_csv(out / "samples.tsv", sep="\t").set_index("sample")
-    assert list(samples.loc[[GSM[i] for i in (5, 6, 7, 9)], "age"]) == [89, 44, 90, 64.5]
+    assert list(samples.loc[[GSM[i] for i in (5, 6, 7, 9, 10)], "age"]) == [89, 44, 90, 64.5, 64.5]
     assert (pd.read_csv(out / "predicted.tsv", sep="\t")["covariates"] == "sex, age").all()
 
 

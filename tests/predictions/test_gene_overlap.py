@@ -56,8 +56,12 @@ def test_poor_overlap_is_refused_with_the_reason(genes):
     [
         (["ENSG00000000001.4"], ["ENSMUSG00000000001"], r"another species \(ENSMUSG, not ENSG\)"),
         (["TP53", "MYC"], ["ENSG00000000001"], "names of the kind that the model was trained on"),
-        (["TP53", "MYC"], ["Tp53", "Myc"], "2 of them differ from the model's in capitals alone"),
-        (["AT1G01010"], ["at1g01010"], "1 of them differ"),
+        (
+            ["TP53", "MYC"],
+            ["Tp53", "Myc"],
+            "2 of them differ from.*in capitals alone.* its species",
+        ),
+        (["AT1G01010"], ["at1g01010"], "1 of them differs"),
         (["7157", "672"], ["TP53", "BRCA1"], "names of the kind that the model was trained on"),
     ],
 )

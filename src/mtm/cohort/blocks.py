@@ -16,10 +16,7 @@ logger = logging.getLogger(__name__)
 BLOCK_GENES = 512
 SYMBOL_COLUMNS = ("symbol", "description", "gene_name", "gene_symbol")
 # The same by their letters, and what annotation (biomaRt, CELLxGENE) calls them.
-_SYMBOLS = (
-    "symbol", "description", "genename", "genesymbol", "externalgenename", "hgncsymbol",
-    "featurename",
-)  # fmt: skip
+_SYMBOLS = (*map(letters, SYMBOL_COLUMNS), "externalgenename", "hgncsymbol", "featurename")
 # Rows beside those of genes that HTSeq (with underscores since 0.5.4) and STAR write.
 _READS_OF_NO_GENE = {
     "no_feature", "ambiguous", "too_low_aqual", "not_aligned", "alignment_not_unique",
@@ -113,6 +110,11 @@ def is_reads_of_no_gene(name: str) -> bool:
     return name.casefold().removeprefix("__") in _READS_OF_NO_GENE
 
 
+def is_date(name: str) -> bool:
+    """Whether a gene's name is what spreadsheets make of some symbols: 1-Mar, Sep-02."""
+    return _DATE.fullmatch(name) is not None
+
+
 def demand_gene(where: object, gene_id: str) -> None:
     """Refuse a row of an expression file that is of no gene: each sample's sum would have it."""
     if gene_id.casefold() in _SUMS:
@@ -125,7 +127,7 @@ def demand_gene(where: object, gene_id: str) -> None:
 def duplicate_gene(where: object, gene_id: str, first: str = "") -> InputError:
     """Return the error of a gene that stands twice."""
     hint = "Add up its counts or TPM, or leave one out; ids tell apart what symbols do not."
-    if _DATE.fullmatch(gene_id):
+    if is_date(gene_id):
         hint = "Excel made dates of symbols (SEPTIN1, MARCHF1): take the file as it was before."
     found = f"duplicate gene {gene_id}{first}"
     return InputError(where, found, "every gene once, whatever its version", hint)
@@ -133,7 +135,7 @@ def duplicate_gene(where: object, gene_id: str, first: str = "") -> InputError:
 
 def warn_of_dates(where: object, gene_ids: Iterable[str]) -> None:
     """Warn of genes whose names are dates: no other file has them under these."""
-    dates = [gene_id for gene_id in gene_ids if _DATE.fullmatch(gene_id)]
+    dates = [gene_id for gene_id in gene_ids if is_date(gene_id)]
     if dates:
         logger.warning(
             "%s: %s dates, first %s, as Excel makes of symbols (SEPTIN2, MARCHF1): write what "

@@ -46,7 +46,7 @@ FIELDS = {
     "autolysis": Field(0, 3, "a score from 0 to 3", coded=True),
 }
 # Between the ages of a bracket, as Word and Excel write it.
-_DASH = r"(?<=\d)\s*[-\u2010-\u2015\u2212]\s*(?=\d)"
+DASH = r"\s*[-\u2010-\u2015\u2212]\s*"
 # An age as tables that tell no more of a person have it.
 _BRACKET = r"^(\d{1,3})-(\d{1,3})$"
 # How tables write sex, whatever the case of letters.
@@ -61,7 +61,7 @@ def numbers_of(column: pd.Series) -> pd.Series:
 
 def plain_brackets(ages: pd.Series) -> pd.Series:
     """Return ages, given as text, with a plain hyphen in brackets."""
-    return ages.str.replace(_DASH, "-", regex=True)
+    return ages.str.replace(rf"(?<=\d){DASH}(?=\d)", "-", regex=True)
 
 
 def bounds_of_ages(ages: pd.Series) -> tuple[pd.DataFrame, pd.Series]:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from mtm.cohort.blocks import is_date
 from mtm.cohort.genes import gene_key
 from mtm.cohort.lines import demand_whole_rows
 from mtm.errors import InputError
@@ -26,7 +27,6 @@ MOST_BYTES = 1 << 28
 # Of a list in a table, as many are named.
 MOST_NAMED = 20
 _ENSEMBL = re.compile(r"ENS[A-Z]*G\d{11}(\.\d+)?(_PAR_Y)?")
-_DATE = re.compile(r"\d{1,2}-[A-Z][a-z]{2}")
 _SEVERAL = re.compile(r"[|;,]\s*")
 
 
@@ -225,7 +225,7 @@ def _lookups(kind, genes, names, position, keys):
 
 def _loss(name: str, kind: str, known: set) -> str:
     """Say why a row has no gene."""
-    if kind == SYMBOL and _DATE.fullmatch(name):
+    if kind == SYMBOL and is_date(name):
         return "rows lost: a spreadsheet's date in place of a symbol"
     if kind == ENSEMBL or name in known:
         return "rows lost: not a gene of the cohort"

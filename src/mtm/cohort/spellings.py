@@ -48,17 +48,25 @@ def without_zeros(names: pd.Series) -> pd.Series:
 
     007 and 7.0 are 7, decimals stay as they are: 1.10 is not 1.1.
     """
-    whole = folded(names).str.replace(_WHOLE, r"\1", regex=True)
+    return _zeros_left_out(folded(names))
+
+
+def _zeros_left_out(names: pd.Series) -> pd.Series:
+    """Return names without zeros before digits, and without those of decimals of whole numbers."""
+    whole = names.str.replace(_WHOLE, r"\1", regex=True)
     return whole.str.replace(r"(?<![\d.])0+(?=\d)", "", regex=True)
 
 
 def differ_in(names: list[str]) -> str:
-    """Say what names that `folded` makes equal differ in."""
+    """Say what names that `folded` or `without_zeros` makes equal differ in."""
     if len({name.casefold() for name in names}) == 1:
         return "capitals alone"
-    if folded(pd.Series(names)).nunique() > 1:
+    of_names = pd.Series(names)
+    if folded(of_names).nunique() == 1:
+        return "capitals, blanks or signs (- _ .) alone"
+    if _zeros_left_out(of_names).nunique() == 1:
         return "zeros alone"
-    return "capitals, blanks or signs (- _ .) alone"
+    return "zeros, capitals, blanks or signs (- _ .) alone"
 
 
 def bare(name: str) -> str:
@@ -88,7 +96,8 @@ def near_name(name: str, names: Iterable[str], within: bool) -> str | None:
 
 
 def _is_part(name: str, other: str) -> bool:
-    """Whether a name stands in another, between signs."""
-    if len(name) < _SHORTEST_PART or name not in other:
+    """Whether a name stands in another, between signs; in a number it does by chance."""
+    is_number = other.replace(".", "", 1).isdigit()
+    if len(name) < _SHORTEST_PART or name not in other or is_number:
         return False
     return re.search(rf"(?<![^\W_]){re.escape(name)}(?![^\W_])", other) is not None

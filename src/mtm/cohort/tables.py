@@ -126,9 +126,8 @@ def _phenotypes(
         result["sex"], found = sex_codes(path, ids, table[sex])
         problems += found
     if age in table:
-        ages = plain_brackets(table[age])
-        problems += _age_problems(path, ids, ages)
-        result |= _ages(ages)
+        problems += _age_problems(path, ids, table[age])
+        result |= _ages(table[age])
     if hardy in table:
         problems += field_problems(path, ids, table[hardy], FIELDS["hardy"])
         classes = numbers_of(table[hardy])
@@ -295,7 +294,7 @@ def _ages(ages: pd.Series) -> dict[str, pd.Series]:
     decade = (exact // 10 * 10).fillna(0).astype(int)
     of_exact = decade.astype(str) + "-" + (decade + 9).astype(str)
     return {
-        "age_bracket": ages.where(exact.isna(), of_exact),
+        "age_bracket": plain_brackets(ages).where(exact.isna(), of_exact),
         "age": exact.fillna((bounds[0] + bounds[1]) / 2),
     }
 

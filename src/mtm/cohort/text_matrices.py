@@ -55,7 +55,7 @@ LONGEST_COUNT = 18
 _LARGEST = float(np.finfo(np.float32).max)
 _NO_LINE = (1, b"")
 # Thousands, or decimals, of who writes them with commas.
-_COMMAS = re.compile(rb"\s*-?[\d.,]*,[\d.,]*\s*")
+_COMMAS = re.compile(rb"\s*-?[\d.]*,[\d.,]*\s*")
 _POINT = "Numbers have a point, and nothing between thousands."
 # Of commas, those between thousands.
 _THOUSANDS = re.compile(rb"\s*-?\d{1,3}(,\d{3})+(\.\d*)?\s*")
@@ -63,7 +63,7 @@ _SEVERAL = "Several numbers stand in one field: keep one, the mean or median of 
 # Fields, in lower case, of who has no value.
 _MISSING = {b"", b"na", b"n/a", b"nan", b"null", b"none", b"#n/a", b"-", b"."}
 _FILL = "No value may be missing: leave the gene out, or fill it in."
-_NUMBER = re.compile(rb"-?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
+_NUMBER = re.compile(rb"-?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?")
 
 
 def _numbered(lines: Iterator[bytes], form: str) -> Iterator[tuple[int, bytes]]:

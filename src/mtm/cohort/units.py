@@ -76,10 +76,11 @@ class SampleTotals:
         """Add a block of genes, shape ``(n_genes, n_samples)``, finite."""
         if not values.size:
             return
-        if not self.n_genes:
+        if self.n_genes < FINGERPRINTED:
             # The same order of sums in each sample, so that copies agree to the last bit.
-            first = values[:FINGERPRINTED]
-            self.weighted = (first * np.sqrt(np.arange(1.0, len(first) + 1))[:, None]).sum(0)
+            first = values[: FINGERPRINTED - self.n_genes]
+            weights = np.sqrt(np.arange(1.0, len(first) + 1) + self.n_genes)
+            self.weighted += (first * weights[:, None]).sum(0)
         self.n_genes += len(values)
         self.total += values.sum(0, dtype=np.float64)
         self.largest = np.maximum(self.largest, values.max(0))

@@ -167,8 +167,10 @@ def _of_another_kind(of_model: pd.Index, given: pd.Index) -> str:
         return f"They are of another species ({theirs}, not {ours}): a model tells its own alone."
     n_alike = int(given.str.casefold().isin(of_model.str.casefold()).sum())
     if n_alike:
+        differ = "differs" if n_alike == 1 else "differ"
         return (
-            f"{n_alike} of them differ from the model's in capitals alone: write them as it does."
+            f"{n_alike} of them {differ} from the model's in capitals alone: write them as it "
+            "does if they are of its species (mice have Actb for ACTB)."
         )
     names = "names of the kind that the model was trained on"
     if species[0]:

@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 import numpy as np
 import pandas as pd
 
-from mtm.cohort.fields import FIELDS, check_traits
+from mtm.cohort.fields import DASH, FIELDS, check_traits
 from mtm.cohort.geo.series import MISSING, field_name
 from mtm.errors import InputError, numbered, shown
 from mtm.settings.external import AGE, SEX, External, Values
@@ -19,7 +19,7 @@ PEOPLE = ["sample", "visit", "donor", "case", SEX, AGE, "reason"]
 SEXES = {"1": 1, "m": 1, "male": 1, "man": 1, "2": 2, "f": 2, "female": 2, "woman": 2}
 # Of those beyond a limit it is the limit: ">89", "90+"; of a bracket, "60-69", its middle.
 _YEARS = re.compile(
-    r"[>\u2265~]?\s*(\d+(?:\.\d+)?)(?:\s*[-\u2013]\s*(\d+(?:\.\d+)?))?\s*\+?\s*"
+    rf"[>\u2265~]?\s*(\d+(?:\.\d+)?)(?:{DASH}(\d+(?:\.\d+)?))?(?:\s*\+)?\s*"
     r"(?:y\.?o?\.?|yrs?\.?|years?)?(?:[ -]of age|[ -]old)?\.?"
 )
 MOST_VALUES, MOST_REASONS = 8, 3
