@@ -37,7 +37,7 @@ LOGGER = logging.getLogger(__name__)
 
 
 # As messages name options of `mtm predict`, and what some are here.
-_OPTION = re.compile(r"--([a-z]+(?:-[a-z]+)*)")
+_OPTION = re.compile(r"(?<![^\s(])--([a-z]+(?:-[a-z]+)*)")
 _IN_ADATA = {"traits": "obs", "samples": "obs"}
 
 

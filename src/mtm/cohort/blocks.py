@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from mtm.cohort.spellings import letters, spelt
-from mtm.errors import InputError, numbered, shown
+from mtm.errors import InputError, numbered, printable, shown
 
 logger = logging.getLogger(__name__)
 
@@ -115,13 +115,19 @@ def is_date(name: str) -> bool:
     return _DATE.fullmatch(name) is not None
 
 
+def warn_of_reads_of_no_gene(where: object, names: Sequence[str]) -> None:
+    """Say that rows were left out that HTSeq or STAR put beside genes; sums lack them, too."""
+    if names:
+        logger.warning(
+            "%s: %s reads of no gene left out, as HTSeq and STAR count them: %s",
+            where, numbered(len(names), "row of", "rows of"), ", ".join(map(printable, names)),
+        )  # fmt: skip
+
+
 def demand_gene(where: object, gene_id: str) -> None:
-    """Refuse a row of an expression file that is of no gene: each sample's sum would have it."""
+    """Refuse a row of sums among genes: each sample's own sum would have it."""
     if gene_id.casefold() in _SUMS:
         raise InputError(where, f"a row {shown(gene_id)}", "genes", "Take it out.")
-    if is_reads_of_no_gene(gene_id):
-        hint = "It has reads of no gene, as HTSeq and STAR count them: take all such rows out."
-        raise InputError(where, f"a row {shown(gene_id)}", "genes", hint)
 
 
 def duplicate_gene(where: object, gene_id: str, first: str = "") -> InputError:

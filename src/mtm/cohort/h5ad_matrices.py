@@ -23,7 +23,9 @@ from mtm.cohort.blocks import (
     checked_samples,
     demand_gene,
     duplicate_gene,
+    is_reads_of_no_gene,
     symbol_column,
+    warn_of_reads_of_no_gene,
 )
 from mtm.cohort.genes import gene_key
 from mtm.errors import InputError
@@ -277,7 +279,15 @@ def iter_h5ad_blocks(
         header, matrix = _header(path, file)
         gene_ids, symbols = _genes(path, file, matrix.shape[1])
         taken = slice(None) if columns is None else np.asarray(columns, dtype=np.int64)
-        kept = np.array([keep is None or keep(gene_id) for gene_id in gene_ids], dtype=bool)
+        of_no_gene = [gene_id for gene_id in gene_ids if is_reads_of_no_gene(gene_id)]
+        warn_of_reads_of_no_gene(path, of_no_gene)
+        kept = np.array(
+            [
+                not is_reads_of_no_gene(gene_id) and (keep is None or keep(gene_id))
+                for gene_id in gene_ids
+            ],
+            dtype=bool,
+        )
         read = matrix.columns()
         for start in range(0, len(gene_ids), block_genes):
             wanted = start + np.flatnonzero(kept[start : start + block_genes])

@@ -26,6 +26,7 @@ from mtm.cohort.blocks import (
     duplicate_gene,
     is_reads_of_no_gene,
     symbol_column,
+    warn_of_reads_of_no_gene,
 )
 from mtm.cohort.delimited import (
     comma_fields,
@@ -328,6 +329,7 @@ def _kept_rows(
 ) -> Iterator[_Row]:
     """Yield the rows of genes to keep; count all rows, and refuse a gene that stands twice."""
     seen: dict[GeneKey, int] = {}
+    of_no_gene: list[str] = []
     for number, line in lines:
         if not line.strip():
             continue
@@ -345,8 +347,11 @@ def _kept_rows(
                 f"{path}, line {number}", gene_id, f" (first on line {seen[key]})"
             )
         seen[key] = number
-        if keep is None or keep(gene_id):
+        if is_reads_of_no_gene(gene_id):
+            of_no_gene.append(gene_id)
+        elif keep is None or keep(gene_id):
             yield _row(path, header, number, gene_id, line)
+    warn_of_reads_of_no_gene(path, of_no_gene)
     if header.n_genes is not None and len(seen) != header.n_genes:
         raise InputError(
             path,
