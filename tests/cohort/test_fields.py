@@ -51,3 +51,5 @@ def test_an_age_may_be_a_bracket_as_in_a_cohort():
     for wrong in ("69-60", "130-139", "60-", "60-69-70"):
         with pytest.raises(InputError, match=wrong):
             check_traits(pd.DataFrame({"age": ["60-69", wrong]}, ["a", "b"]))
+    with pytest.raises(InputError, match="An open end has no middle"):
+        check_traits(pd.DataFrame({"age": ["60-69", "90+"]}, ["a", "b"]))

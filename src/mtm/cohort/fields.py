@@ -1,5 +1,6 @@
 """What values of a person's or sample's fields can be: one place for ranges and codes."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -48,6 +49,7 @@ FIELDS = {
 # Between the ages of a bracket, as Word and Excel write it.
 DASH = r"\s*[-\u2010-\u2015\u2212]\s*"
 # An age as tables that tell no more of a person have it.
+_OPEN_END = r"[<>=\u2264\u2265\s]*\d+\s*\+?"
 _BRACKET = r"^(\d{1,3})-(\d{1,3})$"
 # How tables write sex, whatever the case of letters.
 SEX_CODES = {"1": 1, "m": 1, "male": 1, "2": 2, "f": 2, "female": 2}
@@ -66,7 +68,7 @@ def plain_brackets(ages: pd.Series) -> pd.Series:
 
 def bounds_of_ages(ages: pd.Series) -> tuple[pd.DataFrame, pd.Series]:
     """Return ends of brackets (60-69), and exact ages; NaN where it is the other."""
-    text = plain_brackets(ages.astype("string").fillna(""))
+    text = plain_brackets(ages.astype("string").fillna("").str.strip())
     return text.str.extract(_BRACKET).astype(float), numbers_of(ages)
 
 
@@ -75,6 +77,34 @@ def are_brackets(bounds: pd.DataFrame) -> pd.Series:
     possible = FIELDS["age"]
     within = possible.allows(bounds[0]) & possible.allows(bounds[1])
     return within & (bounds[0] <= bounds[1])
+
+
+def age_problems(
+    where: object, ids: pd.Series, ages: pd.Series, advice: str = ""
+) -> Iterator[InputError]:
+    """Yield what is wrong with ages that are brackets or in years, as `field_problems`.
+
+    `advice` is for whom none of another kind fits.
+    """
+    bounds, exact = bounds_of_ages(ages)
+    possible = FIELDS["age"]
+    missing = ages.isna() | (ages.astype(str).str.strip() == "")
+    # As text to numbers, not as numbers, "1e2" and "inf" are none.
+    bad = ~missing & ~are_brackets(bounds) & ~(possible.allows(exact) & exact.notna())
+    if bad.any():
+        row = int(np.argmax(bad))
+        found = str(ages.iloc[row])
+        more = f" (and {numbered(int(bad.sum()) - 1, 'further row')})" if bad.sum() > 1 else ""
+        if not exact.notna().iloc[row] and re.fullmatch(_OPEN_END, found):
+            advice = (
+                "An open end has no middle: write an age, 90 for instance, or a bracket, 89-99."
+            )
+        yield InputError(
+            f"{where}, row {row + 1}, column {ages.name} of {ids.iloc[row]}",
+            shown(found) + more,
+            f"a bracket such as 60-69, {possible.meaning}, or nothing",
+            advice,
+        )
 
 
 def sex_codes(
@@ -139,11 +169,12 @@ def check_traits(traits: pd.DataFrame, where: object = "traits") -> pd.DataFrame
         sex, problems = sex_codes(where, ids, traits["sex"].reset_index(drop=True))
         traits = traits.assign(sex=sex.astype(float).to_numpy())
     if "age" in traits:
+        problems += age_problems(where, ids, traits["age"].reset_index(drop=True))
         traits = traits.assign(age=_in_years(traits["age"]))
     problems += [
         problem
         for name in traits.columns
-        if name in FIELDS and name != "sex"
+        if name in FIELDS and name not in ("sex", "age")
         for problem in field_problems(
             where, ids, traits[name].reset_index(drop=True), FIELDS[name]
         )
@@ -155,7 +186,7 @@ def check_traits(traits: pd.DataFrame, where: object = "traits") -> pd.DataFrame
 
 def _in_years(ages: pd.Series) -> pd.Series:
     """Return ages with the middle of every bracket in its place; all else as it stands."""
-    bounds, exact = bounds_of_ages(ages.astype("string").str.strip())
+    bounds, exact = bounds_of_ages(ages)
     brackets = are_brackets(bounds)
     if not brackets.any():
         return ages

@@ -1,7 +1,6 @@
 """Tables of samples and donors: what their columns mean, by the names that a cohort gives them."""
 
 import logging
-import re
 from collections.abc import Iterator
 from difflib import get_close_matches
 from pathlib import Path
@@ -12,7 +11,7 @@ import pandas as pd
 from mtm.cohort.delimited import strict_table, table_columns
 from mtm.cohort.fields import (
     FIELDS,
-    are_brackets,
+    age_problems,
     bounds_of_ages,
     field_problems,
     numbers_of,
@@ -26,7 +25,10 @@ from mtm.settings.cohort import Columns, OwnColumn
 
 logger = logging.getLogger(__name__)
 
-_OPEN_END = r"[<>=\u2264\u2265\s]*\d+\s*\+?"
+_IN_OTHER_UNITS = (
+    "An age in other units is a covariate of your own, and then not read in years: "
+    "columns.covariates: {{age_weeks: {{column: {}}}}}."
+)
 SAMPLE_COVARIATES = (
     "rin", "ischemic_minutes", "center", "batch", "autolysis", "pathology_notes",
 )  # fmt: skip
@@ -126,7 +128,7 @@ def _phenotypes(
         result["sex"], found = sex_codes(path, ids, table[sex])
         problems += found
     if age in table:
-        problems += _age_problems(path, ids, table[age])
+        problems += age_problems(path, ids, table[age], _IN_OTHER_UNITS.format(age))
         result |= _ages(table[age])
     if hardy in table:
         problems += field_problems(path, ids, table[hardy], FIELDS["hardy"])
@@ -259,32 +261,6 @@ def _before_death(
             before.sum(),
             ids[before].iloc[0],
             samples["ischemic_minutes"][before].iloc[0],
-        )
-
-
-def _age_problems(path: str | Path, ids: pd.Series, ages: pd.Series) -> Iterator[InputError]:
-    """Yield ages that are neither a bracket of ages in years nor one."""
-    bounds, exact = bounds_of_ages(ages)
-    possible = FIELDS["age"]
-    # As text to numbers, not as numbers, "1e2" and "inf" are none.
-    bad = ~are_brackets(bounds) & ~(possible.allows(exact) & exact.notna())
-    bad &= ages.notna()
-    if bad.any():
-        row = int(np.argmax(bad))
-        more = f" (and {numbered(int(bad.sum()) - 1, 'further row')})" if bad.sum() > 1 else ""
-        advice = (
-            "An age in other units is a covariate of your own, and then not read in years: "
-            f"columns.covariates: {{age_weeks: {{column: {ages.name}}}}}."
-        )
-        if not exact.notna().iloc[row] and re.fullmatch(_OPEN_END, ages.iloc[row]):
-            advice = (
-                "An open end has no middle: write an age, 90 for instance, or a bracket, 89-99."
-            )
-        yield InputError(
-            f"{path}, row {row + 1}, column {ages.name} of {ids.iloc[row]}",
-            shown(ages.iloc[row]) + more,
-            f"a bracket such as 60-69, {possible.meaning}, or nothing",
-            advice,
         )
 
 
