@@ -8,7 +8,7 @@ from tests.hostile.models import certificate
 from mtm.errors import InputError
 from mtm.models.base import Training
 from mtm.models.bundle import read_header, write_bundle
-from mtm.models.card import card_of, in_words, told
+from mtm.models.card import _of_target, card_of, in_words, told
 from mtm.models.registry import build, load
 from mtm.settings.model_card import ModelCard
 from mtm.vocabulary import MEAN_OF_TISSUES
@@ -98,6 +98,14 @@ def test_words(bundle):
     )
     assert words["accuracy"][2] == "Liver: not known (50 samples)"
     assert words["licence"] == ["Free for research"]
+
+
+def test_figures_that_are_nothing_have_no_sign():
+    row = {"rho": -0.0004, "ci_low": -0.0021, "ci_high": 0.0013, "covariates_rho": -1e-9,
+           "null_low": None, "null_high": None, "coverage": None, "n_samples": 9,
+           "n_genes": 8}  # fmt: skip
+    told = "0.000 (-0.002 to 0.001), covariates alone 0.000; 9 samples, 8 genes"
+    assert _of_target(row, None) == told
 
 
 def test_a_bundle_of_a_fold_says_so_and_one_without_a_card_has_none(cohort, tmp_path):

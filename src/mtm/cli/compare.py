@@ -43,8 +43,8 @@ def run(options: argparse.Namespace) -> None:
     lines = [["", "model", *cohorts]]
     for row in table[table["tissue"] == MEAN_OF_TISSUES].to_dict("records"):
         cells = (
-            f"{row[f'{name} mean_rho']:.3f} ({row[f'{name} ci_low']:.3f} to "
-            f"{row[f'{name} ci_high']:.3f})"
+            f"{row[f'{name} mean_rho']:z.3f} ({row[f'{name} ci_low']:z.3f} to "
+            f"{row[f'{name} ci_high']:z.3f})"
             for name in cohorts
         )
         lines.append([row["level"].replace("_", "-"), row["model"], *cells])

@@ -237,11 +237,11 @@ def _of_target(row: dict, level: float | None) -> str:
 
     def between(name: str) -> str:
         low, high = row[f"{name}_low"], row[f"{name}_high"]
-        return "" if low is None or high is None else f"{low:.3f} to {high:.3f}"
+        return "" if low is None or high is None else f"{low:z.3f} to {high:z.3f}"
 
-    parts = [f"{row['rho']:.3f}" + (f" ({between('ci')})" if between("ci") else "")]
+    parts = [f"{row['rho']:z.3f}" + (f" ({between('ci')})" if between("ci") else "")]
     if row["covariates_rho"] is not None:
-        parts.append(f"covariates alone {row['covariates_rho']:.3f}")
+        parts.append(f"covariates alone {row['covariates_rho']:z.3f}")
     if between("null"):
         parts.append(f"permuted donors {between('null')}")
     if row["coverage"] is not None:

@@ -309,7 +309,7 @@ class _Transfer:
                         start,
                         None if self.progress else False,
                         unit_scale=True,
-                    ) as bar,  # fmt: skip
+                    ) as bar,
                 ):
                     for chunk in response.raw.stream(CHUNK_BYTES, decode_content=False):
                         file.write(chunk)
