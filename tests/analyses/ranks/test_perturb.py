@@ -7,8 +7,8 @@ import torch
 from cohorts import SOURCE, simulated_cohort
 
 from mtm.analyses.ranks import perturb
-from mtm.analyses.ranks.encoder import Encoder, save
-from mtm.analyses.ranks.perturb import COLUMNS, _mean_ranks, perturb_genes
+from mtm.analyses.ranks.encoder import Encoder, codes, save
+from mtm.analyses.ranks.perturb import COLUMNS, Way, _mean_ranks, perturb_genes, shifts_of
 from mtm.analyses.ranks.sentences import NO_GENE
 from mtm.errors import CannotDo
 from mtm.settings.ranks import Perturbation, Ranks
@@ -82,6 +82,39 @@ def test_genes_of_like_rank_are_in_as_many_sentences():
     sentences = np.array([[2, 0, 1], [0, 1, NO_GENE], [0, NO_GENE, NO_GENE]], np.int32)
     found = _mean_ranks([sentences[:2], sentences[2:]], 4)
     np.testing.assert_allclose(found, [0.5 / 3, 1, 2 / 3, 1])
+
+
+def rarely_shown(seed, n_genes=200, n_samples=6):
+    """Long tails of genes that few sentences hold, and an encoder that learned nothing."""
+    rng = np.random.default_rng(seed)
+    torch.manual_seed(seed)
+    encoder = Encoder(n_genes, LENGTH, SETTINGS).eval()
+    values = np.arange(n_genes) + rng.normal(0, 25, (n_samples, n_genes))
+    sentences = np.argsort(values, axis=1).astype(np.int32)[:, : LENGTH + 1]
+    axis = rng.standard_normal(SETTINGS.width)
+    return encoder, Way(sentences, codes(encoder, sentences[:, :LENGTH]), axis)
+
+
+def test_a_gene_is_held_against_genes_that_change_a_sentence():
+    encoder, way = rarely_shown(0)
+    shown = np.unique(way.sentences[:, :LENGTH])
+    gene = int(way.sentences[0, LENGTH - 1])
+    table = shifts_of([(encoder, way)], np.array([gene]), 200, 150).set_index("perturbation")
+    assert table.loc["delete", "n_null"] == len(shown) - 1
+    assert table.loc["overexpress", "n_null"] == 150
+
+
+def test_genes_that_few_sentences_hold_have_fair_p_values():
+    p = []
+    for seed in range(12):
+        encoder, way = rarely_shown(seed)
+        shown, times = np.unique(way.sentences[:, :LENGTH], return_counts=True)
+        for gene in shown[times == 1]:
+            table = shifts_of([(encoder, way)], np.array([gene]), 200, 99)
+            p.append(table["p"][table["perturbation"] == "delete"].item())
+    assert len(p) > 100
+    # Five in a hundred are expected at most, and far more against genes in no sentence.
+    assert np.mean(np.array(p) < 0.05) < 0.1
 
 
 def test_what_cannot_be_perturbed_is_said(cohort, folds, encoders):

@@ -62,6 +62,10 @@ class Way:
     codes: np.ndarray
     axis: np.ndarray
 
+    def seen(self, encoder: Encoder) -> np.ndarray:
+        """Return what the encoder is shown of the sentences."""
+        return self.sentences[:, : encoder.places.num_embeddings]
+
     def shifts(self, encoder: Encoder, change, genes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return how far genes move samples, and how far towards the goal, and which they change.
 
@@ -73,7 +77,7 @@ class Way:
         np.ndarray
             Whether it is shown another one, shape ``(n_genes, n)``.
         """
-        seen = self.sentences[:, : encoder.places.num_embeddings]
+        seen = self.seen(encoder)
         moved = np.zeros((len(genes), len(seen), 2))
         changed = np.zeros(moved.shape[:2], bool)
         step = max(1, AT_A_TIME // max(self.sentences.size, 1))
@@ -175,22 +179,28 @@ def shifts_of(
     -------
     pd.DataFrame
         One row a gene and perturbation: ``gene``, ``perturbation`` and the numbers of `COLUMNS`.
-        What changes no sentence is no test: its P is NaN.
+        What changes no sentence is no test: its P is NaN, and it is in no null.
     """
     ranks = _mean_ranks([way.sentences for _, way in ways], n_genes)
-    others = np.setdiff1d(np.arange(n_genes), genes)
-    nulls = {
-        gene: others[np.argsort(np.abs(ranks[others] - ranks[gene]), kind="stable")[:n_null]]
-        for gene in genes
-    }
+    # A gene in one sentence stands near those in none, and any shift is beyond their 0.
+    is_shown = np.zeros(n_genes, bool)
+    for encoder, way in ways:
+        seen = way.seen(encoder)
+        is_shown[seen[seen != NO_GENE]] = True
     rows = []
-    asked = np.unique(np.concatenate([genes, *nulls.values()]))
     for name, change in CHANGES.items():
+        others = np.setdiff1d(np.flatnonzero(is_shown | (name == FIRST)), genes)
+        nulls = {
+            gene: others[np.argsort(np.abs(ranks[others] - ranks[gene]), kind="stable")[:n_null]]
+            for gene in genes
+        }
+        asked = np.unique(np.concatenate([genes, *nulls.values()]))
         parts = [way.shifts(encoder, change, asked) for encoder, way in ways]
         moved, changed = (np.concatenate(side, 1) for side in zip(*parts, strict=True))
         mean, is_tested = moved.mean(1), changed.any(1)
         for gene in genes:
-            own, null = np.searchsorted(asked, gene), mean[np.searchsorted(asked, nulls[gene]), 1]
+            own, held = np.searchsorted(asked, gene), np.searchsorted(asked, nulls[gene])
+            null = mean[held[is_tested[held]], 1]
             tested = len(null) and is_tested[own]
             rows.append(
                 {
