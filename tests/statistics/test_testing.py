@@ -11,6 +11,7 @@ from mtm.statistics.testing import (
     t_interval,
     t_interval_of_mean,
     t_limits,
+    within_correlations,
 )
 
 
@@ -99,3 +100,9 @@ def test_quantile_interval_is_of_finite_values():
     values = np.append(np.arange(101.0), [np.nan, np.inf])
     assert quantile_interval(values) == pytest.approx((2.5, 97.5))
     assert np.isnan(quantile_interval(np.array([np.nan]))).all()
+
+
+def test_ends_of_correlations_are_limited_and_nothing_else():
+    fields = {"mean_rho": 0.9, "ci_low": -1.3, "ci_high": 1.2, "null_low": np.nan, "se": 2.0}
+    found = within_correlations(fields)
+    np.testing.assert_equal(found, fields | {"ci_low": -1.0, "ci_high": 1.0})

@@ -1,6 +1,6 @@
 """Tests, their P values and intervals, whatever they are about."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from scipy import stats
@@ -10,6 +10,8 @@ LIMITS = (0.025, 0.975)
 # What float32 may change of a correlation; a null is made of these.
 ROUNDING = 1e-6
 NORMAL_LIMIT = float(stats.norm.ppf(LIMITS[1]))
+# What the ends of intervals and null bands are called in tables.
+ENDS = ("ci_low", "ci_high", "null_low", "null_high")
 
 
 def benjamini_hochberg(p: np.ndarray) -> np.ndarray:
@@ -89,6 +91,15 @@ def t_limits(estimate: float, se: float, degrees: int) -> dict[str, float]:
         statistic = np.divide(abs(estimate), se)
     p = 1.0 if estimate == se == 0 else 2 * stats.t.sf(statistic, degrees)
     return {"ci_low": estimate - half, "ci_high": estimate + half, "p": float(p)}
+
+
+def within_correlations(fields: Mapping[str, float]) -> dict[str, float]:
+    """Limit what is called as `ENDS` to what a correlation can be; all else stays, NaN too.
+
+    Few donors make standard errors with which symmetric ends lie beyond.
+    """
+    ends = {name: float(np.clip(fields[name], -1, 1)) for name in ENDS if name in fields}
+    return {**fields, **ends}
 
 
 def rank_sum_p(a: np.ndarray, b: np.ndarray) -> float:

@@ -1,12 +1,15 @@
 import numpy as np
 import pandas as pd
 import pytest
+from cohorts import SmallCohort
 from scipy.stats import kstest, t
 
 from mtm.analyses.accuracy.score import score_predictions
 from mtm.errors import InputError
+from mtm.models.card import card_of
 from mtm.predictions.held_out import read_held_out
 from mtm.settings.accuracy import AccuracySettings
+from mtm.settings.model_card import ModelCard
 from mtm.vocabulary import MEAN_OF_TISSUES
 
 FEW = AccuracySettings(permutations=40, bootstraps=40)
@@ -374,3 +377,19 @@ def test_a_tissue_without_training_samples_is_refused(make_cohort):
 def test_settings_are_checked(values, match):
     with pytest.raises(InputError, match=match):
         AccuracySettings.of(values)
+
+
+def test_ends_for_few_donors_are_correlations_and_a_card_takes_them(tmp_path):
+    cohort = SmallCohort(tmp_path, n_donors=10, n_folds=2, targets=("Liver",), present=1.0)
+    rng = np.random.default_rng(0)
+    # All genes move together, so a mean over genes is no surer than one of them.
+    shared = rng.lognormal(0, 0.6, (len(cohort.expr_tpm), 1))
+    cohort.expr_tpm[:] = cohort.expr_tpm.mean(0) * shared
+    predicted = np.tile(rng.standard_normal(shared.shape), (1, cohort.n_genes))
+    scores = score(cohort, predicted, "log2_z")
+    ends = scores.by_tissue[["ci_low", "ci_high", "null_low", "null_high"]]
+    assert (ends.abs() <= 1).all(axis=None)
+    assert (ends.abs() == 1).any(axis=None)
+    coverage = pd.DataFrame({"tissue": ["Liver"], "level": 0.9, "by": "all", "coverage": 0.9})
+    card = card_of(scores.by_tissue, [], coverage, ModelCard())
+    assert card.accuracy[0].n_samples == 10

@@ -20,7 +20,7 @@ from mtm.settings.growth import Growth
 from mtm.statistics.growth_curve import fit_growth, read_growth
 from mtm.statistics.joint_null import wider
 from mtm.statistics.over_tissues import known_mean
-from mtm.statistics.testing import t_limits, with_degrees
+from mtm.statistics.testing import t_limits, with_degrees, within_correlations
 from mtm.vocabulary import FORETOLD, MEAN_OF_TISSUES, MEASURED, PROMISED
 
 # Numbers of donors that make a curve to read beyond them; two lie on any.
@@ -157,7 +157,7 @@ def _rows(sizes: list[int], found: _Measured, promised: Iterable[int]) -> Iterat
         known = draws[np.isfinite(draws)]
         if np.isfinite(rho) and len(known) > 1:
             limits = t_limits(rho, float(known.std(ddof=1)), degrees_of(found.counted))
-            interval = {name: limits[name] for name in interval}
+            interval = within_correlations({name: limits[name] for name in interval})
         about = {"kind": kind, "n_donors": n_donors, "n_samples": found.n_samples}
         return about | {"mean_rho": rho} | interval
 

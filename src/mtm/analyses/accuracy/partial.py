@@ -57,7 +57,7 @@ from mtm.statistics.kernels import (
     weighted_correlations,
 )
 from mtm.statistics.over_tissues import averaged, over_tissues
-from mtm.statistics.testing import t_interval, t_interval_of_mean
+from mtm.statistics.testing import t_interval, t_interval_of_mean, within_correlations
 from mtm.vocabulary import MEAN_OF_TISSUES, Scale
 
 log = logging.getLogger(__name__)
@@ -349,7 +349,7 @@ class _Sums:
         }
         sizes = len(view.rows), view.n_fitted
         fields |= t_interval(mean_rho, resampled, *sizes) | null_interval([pairs])
-        return _Measured(fields, resampled, sizes, pairs)
+        return _Measured(within_correlations(fields), resampled, sizes, pairs)
 
 
 def _add_genes(
@@ -385,7 +385,8 @@ def _with_means(measured: Mapping[str, Mapping[tuple, _Measured]]) -> pd.DataFra
         mean |= t_interval_of_mean(mean["mean_rho"], draws, sizes, len(donors) - n_fitted)
         mean |= null_interval([one.pairs for one in of_tissues])
         above = int(((part["mean_rho"] > 0) & (part["p"] < LEVEL)).sum())
-        return mean | {"n_tissues": int(part["mean_rho"].notna().sum()), "n_above_zero": above}
+        counts = {"n_tissues": int(part["mean_rho"].notna().sum()), "n_above_zero": above}
+        return within_correlations(mean) | counts
 
     joined = over_tissues(pd.DataFrame(rows), ROW, MEAN_OF_TISSUES, mean_of_tissues)
     return joined.astype({"n_tissues": "Int64", "n_above_zero": "Int64"})

@@ -12,7 +12,12 @@ from mtm.errors import InputError
 from mtm.settings.accuracy import AccuracySettings
 from mtm.statistics.joint_null import Null, mean_null, null_covariance
 from mtm.statistics.over_tissues import averaged, known_mean, over_tissues
-from mtm.statistics.testing import benjamini_hochberg, quantile_interval, t_interval_of_mean
+from mtm.statistics.testing import (
+    benjamini_hochberg,
+    quantile_interval,
+    t_interval_of_mean,
+    within_correlations,
+)
 from mtm.vocabulary import (
     ACCURACY_KEY,
     GENE_CONVENTIONS,
@@ -212,7 +217,8 @@ def _intervals(
     tested = t_interval_of_mean(mean_rho, resampled, sizes, degrees_of(counted, resampled))
     null_low, null_high = quantile_interval(null)
     ends = {"ci_low": tested["ci_low"], "ci_high": tested["ci_high"]}
-    return {"mean_rho": mean_rho} | ends | {"null_low": null_low, "null_high": null_high}
+    ends |= {"null_low": null_low, "null_high": null_high}
+    return {"mean_rho": mean_rho} | within_correlations(ends)
 
 
 def join_summaries(

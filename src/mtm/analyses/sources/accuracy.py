@@ -25,7 +25,7 @@ from mtm.settings.accuracy import AccuracySettings
 from mtm.settings.any_sources import AnySources
 from mtm.statistics.joint_null import wider
 from mtm.statistics.over_tissues import averaged, known_mean, over_tissues
-from mtm.statistics.testing import t_interval, t_interval_of_mean
+from mtm.statistics.testing import t_interval, t_interval_of_mean, within_correlations
 from mtm.vocabulary import CHOICE_KEY, MEAN_OF_TISSUES, ONE_TISSUE
 
 log = logging.getLogger(__name__)
@@ -181,6 +181,7 @@ def _fields(
     mean: float, source: float, own: Mapping[str, float], paired: Mapping[str, float]
 ) -> dict[str, float]:
     """Name the numbers of a row."""
+    own = within_correlations(own)
     return {
         "mean_rho": mean,
         "ci_low": own["ci_low"],
