@@ -94,19 +94,27 @@ def test_sparse_draws_are_constant_or_have_the_rho_of_who_was_drawn():
             np.testing.assert_allclose(found[gene], expected, atol=2e-5)
 
 
-def test_draws_of_two_donors_are_as_far_from_zero_as_rho_can_be():
-    values = np.random.default_rng(4).permuted(np.ones((2, 500, 7)) * np.arange(7) ** 1.5, axis=2)
-    values = values.transpose(0, 2, 1).copy()
-    values[1, :4, 0] = values[0, :4, 1] = 2
-    drawn = torch.zeros(4, 7)
-    for draw, (first, second) in zip(drawn, [(0, 3), (1, 6), (4, 5), (2, 3)], strict=True):
-        draw[first], draw[second] = 5, 2
-    units = [standardise(torch.from_numpy(of), 0)[0].float() for of in values]
-    rho = weighted_correlations(*units, drawn).numpy()
-    slopes = [of[[0, 1, 4, 2]] - of[[3, 6, 5, 3]] for of in values]
-    expected = np.sign(slopes[0] * slopes[1])
-    expected[[0, 3], 0] = np.nan
-    np.testing.assert_array_equal(rho, expected)
+def test_a_draw_of_two_donors_has_no_correlation():
+    units = [standardise(torch.rand(7, 5), 0)[0] for _ in range(2)]
+    drawn = torch.tensor([[5, 2, 0, 0, 0, 0, 0], [0, 0, 4, 2, 1, 0, 0], [7, 0, 0, 0, 0, 0, 0]])
+    rho = weighted_correlations(*units, drawn.float())
+    assert rho.isnan().all(1).tolist() == [True, False, True]
+    assert rho[1].isfinite().all()
+
+
+def test_draws_of_folds_of_five_are_hardly_further_apart_than_cohorts_are():
+    rng = np.random.default_rng(7)
+    # Without signal the sd over genes that tell nothing of each other is that over cohorts.
+    sides = rng.normal(size=(5, 2, 5, 2000)).astype(np.float32)
+    folds = [[standardise(torch.from_numpy(side), 0)[0] for side in fold] for fold in sides]
+    one = torch.ones(1, 5)
+    found = mean_over_folds([weighted_correlations(*fold, one) for fold in folds], [2] * 5)
+    drawn = torch.from_numpy(rng.multinomial(5, [0.2] * 5, (5, 300))).float()
+    of_draws = [
+        weighted_correlations(*fold, weights) for fold, weights in zip(folds, drawn, strict=True)
+    ]
+    draws = mean_over_folds(of_draws, [2] * 5).numpy()
+    assert np.nanstd(draws, 0).mean() < 1.5 * found.std()
 
 
 def test_folds_without_a_correlation_are_left_out_of_the_mean():

@@ -199,7 +199,7 @@ def weighted_correlations(
     -------
     torch.Tensor
         Shape ``(n_bootstraps, n_genes)``; 0 where the drawn predictions are constant, NaN where
-        the drawn observations are constant or no donor is drawn.
+        the drawn observations are constant or fewer than three donors are drawn.
     """
     n_donors, n_genes = unit_predicted.shape
     # Variance 1 over the donors, so that the sums below are of order 1. Genes come first, as then
@@ -219,12 +219,9 @@ def weighted_correlations(
     rho = variances[0].mul_(variances[1]).rsqrt_().mul_(covariance).clamp_(-1, 1)
     if exact is not None:
         rho[some] = exact
-    # Two points are on a line: rounding below 1 would be most of Fisher's z.
+    # Two points are on a line, whatever they are.
     few = (2 * weights.amax(1) >= drawn.flatten()).nonzero().flatten()
-    of_two = few[(weights[few] > 0).sum(1) == 2]
-    if len(of_two):
-        told = rho[:, of_two]
-        rho[:, of_two] = torch.where(told.isnan(), told, told.sign())
+    rho[:, few[(weights[few] > 0).sum(1) == 2]] = torch.nan
     return rho.T
 
 
