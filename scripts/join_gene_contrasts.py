@@ -3,7 +3,8 @@
 import pandas as pd
 
 from mtm.analyses.genes.contrast import join_contrasts
-from mtm.io import read_tsv, write_tsv
+from mtm.errors import CannotDo
+from mtm.io import read_tsv, write_note, write_tsv
 from mtm.pipeline.scripting import run
 
 
@@ -12,7 +13,10 @@ def main(snakemake):
     inputs, output = snakemake.input, snakemake.output
     contrasts = [read_tsv(path, ["characteristic", "model"]) for path in inputs.contrasts]
     for characteristic in snakemake.params.characteristics:
-        write_tsv(join_contrasts(contrasts, characteristic), output[characteristic])
+        try:
+            write_tsv(join_contrasts(contrasts, characteristic), output[characteristic])
+        except CannotDo as why:
+            write_note(why, output[characteristic])
     matching = [read_tsv(path, ["characteristic", "step", "n"]) for path in inputs.matching]
     write_tsv(pd.concat(matching, ignore_index=True), output.matching)
 

@@ -2,7 +2,6 @@
 
 import pandas as pd
 
-from mtm.analyses.disease.agreement import KEY
 from mtm.analyses.disease.agreement_tables import (
     kept_pairs,
     pair_genes,
@@ -29,8 +28,7 @@ def main(snakemake):
         agreement, params.disease["volcano_tissue"], params.disease["volcano_contrast"]
     )
     genes = [pair_genes(read_parquet(path), pair) for path in inputs.genes]
-    counts = agreement[[*KEY, "n_cases", "n_controls"]]
-    volcano = pd.concat(genes, ignore_index=True).merge(counts, on=KEY)
+    volcano = pd.concat(genes, ignore_index=True)
     write_tsv(volcano.assign(q_below=params.disease["q_below"]), output.volcano)
 
 

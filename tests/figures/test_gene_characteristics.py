@@ -90,14 +90,15 @@ def test_marks_are_filled_by_the_test_of_their_panel():
         np.testing.assert_allclose(np.sort(ax_marks), np.sort(rows["cliffs_delta"][significant]))
 
 
-def test_small_groups_are_not_drawn_beside_large_ones():
+def test_small_groups_are_not_drawn():
     table = pd.concat(
         [contrasts(["m"], 4), contrasts(["n"], 4, n_group=MIN_GROUP - 1)], ignore_index=True
     )
     _, drawn = make_figure("fig_s11", {"table": table})
     assert set(drawn["model"]) == {"m"}
-    _, drawn = make_figure("fig_s11", {"table": table[table["model"] == "n"]})
-    assert set(drawn["model"]) == {"n"}
+    figure, drawn = make_figure("fig_s11", {"table": table[table["model"] == "n"]})
+    assert drawn.empty
+    assert "Nothing to draw" in figure.texts[0].get_text()
 
 
 def test_unusable_input():

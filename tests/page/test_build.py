@@ -121,6 +121,22 @@ def test_a_model_that_is_not_as_published_is_said_to_be_so(tmp_path):
     assert "1 differ (steps)" in overview._unlike_published(other.results)[0]
 
 
+def test_trainings_whose_codes_have_collapsed_are_said(tmp_path):
+    run = pages.made_up(tmp_path, 5, ["Lung"], [])
+    paragraph = overview.paragraph(run.results)
+    ended = pd.DataFrame(
+        {"model": ["mtm", "mtm", "mtm", "mlp"], "evaluation": [None, None, "site", None],
+         "run": ["fold0", "fold1", "fold0", "fold0"], "collapsed": [0, 1, 1, None]}
+    )  # fmt: skip
+    run.results.tables["models/trainings.tsv"] = ended
+    (sentence,) = set(overview.paragraph(run.results)) - set(paragraph)
+    assert sentence.startswith("Codes of MTM have collapsed in 2 of 3 trainings (fold1 and fold0 ")
+    assert "without site" in sentence
+    for table in (ended.assign(collapsed=0), ended.drop(columns="collapsed")):
+        run.results.tables["models/trainings.tsv"] = table
+        assert overview.paragraph(run.results) == paragraph
+
+
 def test_rows_of_few_people_stand_nowhere_and_the_page_says_so(tmp_path):
     run = pages.made_up(tmp_path, 30, ["Lung", "Thyroid"], [], fewest_people=10)
     path = tmp_path / "accuracy/summary.tsv"

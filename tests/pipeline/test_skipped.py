@@ -44,6 +44,34 @@ def test_a_model_of_which_nothing_ran_is_listed_with_its_usual_reason(tmp_path):
     assert "traits/agreement.tsv" in listed["remedy"][1]
 
 
+def test_what_covariates_leave_is_listed_where_no_tissue_has_donors_enough(tmp_path):
+    whole = "(mean of tissues)"
+    table = pd.DataFrame(
+        {
+            "model": "m",
+            "scale": ["log2_z", "tpm_z", "log2_z", "log2_z", "log2_z"],
+            "adjustment": ["covariates"] * 2 + ["ventilator"] + ["other_deaths"] * 2,
+            "tissue": [whole, whole, whole, whole, "Lung"],
+            "mean_rho": [None, None, 0.1, 0.2, None],
+        }
+    )
+    write_tsv(table, tmp_path / "accuracy/partial/m.tsv")
+    listed = skipped_analyses([], [tmp_path / "accuracy/partial/m.tsv"], {})
+    reason = "no fold of a tissue has enough held-out donors"
+    assert rows_of(listed) == [("accuracy/partial of covariates", "m", "", reason)]
+
+
+def test_a_ceiling_that_no_tissue_has_is_listed(tmp_path):
+    path = tmp_path / "accuracy/ceiling.tsv"
+    table = pd.DataFrame({"tissue": ["Lung", "Skin"], "kind": "floor", "assumption": "none"})
+    for rows in (table, table[:0]):
+        write_tsv(rows, path)
+        ((analysis, *_, reason),) = rows_of(skipped_analyses([], [path], {}))
+        assert (analysis, reason[:27]) == ("noise ceiling", "no tissue has another of it")
+    write_tsv(table.assign(kind=["ceiling", "floor"]), path)
+    assert skipped_analyses([], [path], {}).empty
+
+
 def test_people_from_elsewhere_of_whom_nothing_was_scored_are_listed_by_name(tmp_path):
     table = pd.DataFrame(
         {"cohort": ["lab", "site", "site"], "status": [SKIPPED, RAN, SKIPPED], "reason": "few"}

@@ -31,6 +31,7 @@ def test_what_cannot_be_done_is_listed_with_reason_and_remedy(tables):
         assert reasons[analysis] == "2 target tissues, fewer than 3"
     assert reasons["accuracy beyond covariates"] == "no covariate varies between donors"
     assert "no tissue has 50 cases" in reasons["differential expression and disease status"]
+    assert "groups of 3 genes at most" in reasons["expression level of predictable genes"]
     assert "one level" in reasons["traits/agreement"].iloc[0]
     assert "fewer than 5" in reasons["external/tissues of few"]
     assert "none of its tissues" in reasons["accuracy for people from elsewhere"]

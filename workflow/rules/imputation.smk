@@ -59,6 +59,12 @@ else:
         script:
             "../../scripts/impute_genes.py"
 
+    if not COUNTS:
+        skip(
+            "zeros of read counts",
+            "no method of imputation.methods takes counts",
+            "name nb or zinb there, and inputs.counts",
+        )
     TABLES += [rules.impute_genes.output.accuracy]
     add_figure(
         "imputation",

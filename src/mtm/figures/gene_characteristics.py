@@ -38,7 +38,7 @@ def contrast_table(table: pd.DataFrame) -> pd.DataFrame:
     -------
     pd.DataFrame
         `COLUMNS` and ``n_models`` (in the file) of the first `MAX_MODELS` models, tissues with
-        `MIN_GROUP` genes in both groups; where there is none, all with a contrast.
+        `MIN_GROUP` genes in both groups.
 
     Raises
     ------
@@ -54,8 +54,7 @@ def contrast_table(table: pd.DataFrame) -> pd.DataFrame:
     panels = pd.MultiIndex.from_frame(table[KEY]).isin(list(PANELS))
     known = panels & table["model"].isin(models[:MAX_MODELS]) & table["cliffs_delta"].notna()
     large = known & (table[["n_top", "n_bottom"]].min(axis=1) >= MIN_GROUP)
-    kept = large if large.any() else known
-    return table.loc[kept, COLUMNS].assign(n_models=len(models)).reset_index(drop=True)
+    return table.loc[large, COLUMNS].assign(n_models=len(models)).reset_index(drop=True)
 
 
 def _draw(table: pd.DataFrame, better: str) -> Figure:

@@ -79,7 +79,8 @@ def paragraph(results: Results) -> list[str]:
             f"Of models that see more of a donor, {title}{seen} reaches "
             f"{measured(table.loc[more])}."
         )
-    return [*sentences, *_limit(results), *_paper(results), *_unlike_published(results)]
+    last = [*_limit(results), *_paper(results), *_unlike_published(results), *_collapsed(results)]
+    return [*sentences, *last]
 
 
 def _n_tissues(results: Results) -> int:
@@ -147,6 +148,29 @@ def _unlike_published(results: Results) -> list[str]:
         f"{names.title(name)} is not at its published settings here: {len(other)} differ "
         f"({', '.join(other)})."
     ]
+
+
+def _collapsed(results: Results) -> list[str]:
+    """Say which trainings ended with an encoder that tells nobody from anybody."""
+    table = results.table("models/trainings.tsv")
+    if table is None or "collapsed" not in table:
+        return []
+    sentences = []
+    for model, judged in table[table["collapsed"].notna()].groupby("model", sort=False):
+        part = judged[judged["collapsed"] == 1]
+        if part.empty:
+            continue
+        without = part.get("evaluation", pd.Series("", part.index)).fillna("")
+        runs = [
+            f"{run} without {who}" if who else run
+            for run, who in zip(part["run"], without, strict=True)
+        ]
+        sentences.append(
+            f"Codes of {names.title(model)} have collapsed in {count(len(part))} of "
+            f"{count(len(judged))} trainings ({listed(runs)}): such a model gives all donors the "
+            "same prediction. Its parameter restarts trains it again from another seed."
+        )
+    return sentences
 
 
 def accuracy_table(results: Results) -> list[dict[str, str]]:

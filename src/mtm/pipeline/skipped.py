@@ -7,7 +7,7 @@ import pandas as pd
 
 from mtm.errors import CannotDo
 from mtm.io import read_table
-from mtm.vocabulary import SKIPPED
+from mtm.vocabulary import CEILING, SKIPPED
 
 COLUMNS = ["analysis", "model", "tissue", "reason", "remedy"]
 # Columns of tables that hold several models, or several cohorts of people from elsewhere.
@@ -27,7 +27,8 @@ def skipped_analyses(
         ``analysis``, ``reason`` and ``remedy`` of what the configuration leaves out.
     tables
         Tables of the run. Listed are those that could not be made and, model by model and cohort
-        by cohort, those in which every row has the ``status`` skipped.
+        by cohort, those in which every row has the ``status`` skipped; an ``adjustment`` without
+        a correlation; ceilings without a tissue.
     training
         Training tables of the folds, by model. Listed are tissues that were not fitted.
 
@@ -39,7 +40,8 @@ def skipped_analyses(
     rows = list(planned)
     for path in map(Path, sorted(set(map(str, tables)))):
         try:
-            rows += _nothing_ran(path, read_table(path))
+            table = read_table(path)
+            rows += [*_nothing_ran(path, table), *_nothing_known(path, table)]
         except CannotDo as why:
             rows.append({"analysis": why.analysis, "reason": why.reason, "remedy": why.remedy})
     for model, paths in training.items():
@@ -69,6 +71,28 @@ def _nothing_ran(path: Path, table: pd.DataFrame) -> Iterator[dict[str, str]]:
                 "reason": f"nothing ran; most often: {part['reason'].mode()[0]}",
                 "remedy": "give the cohort what the reason names, or lower the limits of this "
                 f"analysis in the configuration; every row's reason is in {path}",
+            }
+
+
+def _nothing_known(path: Path, table: pd.DataFrame) -> Iterator[dict[str, str]]:
+    """Yield a row for what a table has of no tissue: a ceiling, a model's partial accuracy."""
+    if {"kind", "assumption"} <= set(table) and not table["kind"].eq(CEILING).any():
+        yield {
+            "analysis": "noise ceiling",
+            "reason": "no tissue has another of its organ, given by enough of its donors",
+            "remedy": "give the cohort two tissues of one organ, named as GTEx does "
+            "(Skin - A, Skin - B); the floor below a ceiling stands in accuracy/ceiling.tsv",
+        }
+    if not {"model", "adjustment", "mean_rho"} <= set(table):
+        return
+    for (model, adjustment), part in table.groupby(["model", "adjustment"], sort=False):
+        if part["mean_rho"].isna().all():
+            yield {
+                "analysis": f"{'/'.join(path.parent.parts[-2:])} of {adjustment}",
+                "model": model,
+                "reason": "no fold of a tissue has enough held-out donors",
+                "remedy": "draw fewer folds (folds.n_folds), or give more donors; covariates take "
+                "as many donors again as they have columns",
             }
 
 

@@ -226,6 +226,11 @@ def test_a_cohort_with_a_disease_in_one_tissue(results):
     counts = genes.groupby(KEY)["gene_id"].nunique()
     expected = agreement.set_index(KEY)["n_genes"].sort_index()
     assert counts.sort_index().to_dict() == expected.to_dict()
+    people = ["n_cases", "n_controls"]
+    of_genes = genes.groupby(KEY)[people].agg(["min", "max"])
+    for name in people:
+        expected = agreement.set_index(KEY)[name].reindex(of_genes.index)
+        assert (of_genes[name].eq(expected, axis=0)).all(axis=None)
 
 
 def test_observed_p_values_are_those_of_the_samples(world, results):

@@ -4,6 +4,7 @@ import pandas as pd
 import pytest
 import torch
 from scipy import stats
+from scripts import run_script
 
 from mtm.analyses.genes.contrast import (
     MIN_GROUP,
@@ -16,7 +17,8 @@ from mtm.analyses.genes.contrast import (
     join_contrasts,
 )
 from mtm.analyses.genes.rho_draws import resampled_rho
-from mtm.errors import InputError
+from mtm.errors import CannotDo, InputError
+from mtm.io import read_tsv, write_tsv
 from mtm.predictions.held_out import HeldOut, fold_weights
 from mtm.predictions.tissues import tissues
 from mtm.settings.accuracy import AccuracySettings
@@ -239,6 +241,28 @@ def test_small_groups_have_no_interval():
     assert table.loc[~mean, "cliffs_delta"].notna().any()
     assert table.loc[mean, "cliffs_delta"].isna().all()
     assert table["p"].isna().all()
+    with pytest.raises(CannotDo, match="score of predictable genes.*groups of 8 genes at most"):
+        join_contrasts([table], "score")
+
+
+def test_characteristics_of_too_few_genes_are_left_out_each_by_itself(tmp_path):
+    row = {"model": "m", "tissue": "Liver", "n_bottom": 30}
+    sizes = {"expression_level": MIN_GROUP - 1, "conservation": MIN_GROUP}
+    table = pd.DataFrame([row | {"characteristic": c, "n_top": n} for c, n in sizes.items()])
+    paths = {name: tmp_path / f"{name}.tsv" for name in ("contrasts", "matched")}
+    write_tsv(table, paths["contrasts"])
+    write_tsv(pd.DataFrame({"characteristic": ["x"], "step": ["y"], "n": [1]}), paths["matched"])
+    output = {name: tmp_path / f"{name}.tsv" for name in (*table["characteristic"], "matching")}
+    run_script(
+        "join_gene_contrasts",
+        tmp_path / "log",
+        input={"contrasts": [paths["contrasts"]], "matching": [paths["matched"]]},
+        output=output,
+        params={"characteristics": list(table["characteristic"])},
+    )
+    assert len(read_tsv(output["conservation"])) == len(read_tsv(output["matching"])) == 1
+    with pytest.raises(CannotDo, match="expression level of predictable genes.*9 genes at most"):
+        read_tsv(output["expression_level"])
 
 
 def test_second_copies_are_left_out():

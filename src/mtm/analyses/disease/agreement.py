@@ -13,6 +13,7 @@ from mtm.statistics.testing import ROUNDING, permutation_p
 from mtm.vocabulary import DIRECTIONS
 
 KEY = ["model", "definition", "selection", "tissue", "contrast"]
+COUNTS = ["n_cases", "n_controls"]
 GENES = ["gene_id", "n", "log2fc_observed", "log2fc_predicted", "p_observed", "q_observed",
          "p_predicted", "q_predicted"]  # fmt: skip
 _SIDE = ("n_{0}_observed", "n_{0}_predicted", "n_{0}_both", "f1_{0}", "f1_{0}_null",
@@ -21,7 +22,7 @@ MEASURES = ["n_de_observed", "n_de_predicted", "sign_consistency", "sign_consist
             "rho_log2fc", "rho_ci_low", "rho_ci_high", "rho_null_low", "rho_null_high", "rho_p",
             "rho_chance_mean", "rho_chance_high", "rho_chance_p", "rho_log2fc_de",
             *(field.format(name) for name in DIRECTIONS for field in _SIDE)]  # fmt: skip
-AGREEMENT = ["n_cases", "n_controls", "n_genes", "status", "reason", *MEASURES]
+AGREEMENT = [*COUNTS, "n_genes", "status", "reason", *MEASURES]
 
 
 def below_rate(deviates: np.ndarray, q_below: float) -> np.ndarray:

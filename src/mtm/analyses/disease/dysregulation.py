@@ -28,7 +28,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from mtm.analyses.disease.agreement import AGREEMENT, GENES, KEY, agreement_of
+from mtm.analyses.disease.agreement import AGREEMENT, COUNTS, GENES, KEY, agreement_of
 from mtm.analyses.disease.case_control import Labels, fold_changes, fold_changes_without
 from mtm.analyses.disease.contrasts import too_few
 from mtm.analyses.disease.gene_selection import gene_selections
@@ -86,8 +86,8 @@ def differential_expression(
     Returns
     -------
     pd.DataFrame
-        One row a gene, `KEY` and `GENES` (docs/contracts.md); log2 fold changes of cases over
-        controls.
+        One row a gene, `KEY`, `COUNTS` and `GENES` (docs/contracts.md); log2 fold changes of cases
+        over controls.
     pd.DataFrame
         One row a `KEY`: the agreement, or the reason why there is none.
     """
@@ -107,11 +107,12 @@ def differential_expression(
                 key = dict(zip(KEY, key, strict=True))
                 rows.append(key | row)
                 if len(part):
-                    genes.append(part.assign(**key))
+                    genes.append(part.assign(**key, **{name: row[name] for name in COUNTS}))
         log.info("%s: %d contrasts", tissue.name, labelled["contrast"].nunique())
-    table = pd.concat(genes, ignore_index=True) if genes else pd.DataFrame(columns=[*KEY, *GENES])
+    columns = [*KEY, *COUNTS, *GENES]
+    table = pd.concat(genes, ignore_index=True) if genes else pd.DataFrame(columns=columns)
     agreement = pd.DataFrame(rows, columns=[*KEY, "kind", *AGREEMENT])
-    return table[[*KEY, *GENES]], agreement
+    return table[columns], agreement
 
 
 def _compare(

@@ -27,7 +27,7 @@ import numpy as np
 import pandas as pd
 
 from mtm.analyses.genes.matching import is_second_copy
-from mtm.errors import InputError
+from mtm.errors import CannotDo, InputError
 from mtm.statistics.over_tissues import averaged, known_mean, over_tissues
 from mtm.statistics.testing import rank_sum_p, t_interval, t_limits
 from mtm.vocabulary import HEADLINE, MEAN_OF_TISSUES, MIN_GROUP, READINGS, Reading
@@ -473,7 +473,20 @@ def _with_means(
 
 
 def join_contrasts(tables: Sequence[pd.DataFrame], characteristic: str) -> pd.DataFrame:
-    """Join the contrasts of all models in one characteristic, without that column."""
+    """Join the contrasts of all models in one characteristic, without that column.
+
+    Raises
+    ------
+    CannotDo
+        No tissue of any model has `MIN_GROUP` genes in both groups.
+    """
     joined = pd.concat(tables, ignore_index=True)
     rows = joined[joined["characteristic"] == characteristic]
+    largest = rows[["n_top", "n_bottom"]].min(axis=1).max()
+    if not largest >= MIN_GROUP:
+        raise CannotDo(
+            f"{characteristic.replace('_', ' ')} of predictable genes",
+            f"groups of {largest:.0f} genes at most, fewer than {MIN_GROUP}",
+            "give the cohort more genes, or raise gene_characteristics.quantile",
+        )
     return rows.drop(columns="characteristic").reset_index(drop=True)
