@@ -27,6 +27,7 @@ from mtm.analyses.disease.status_classifier import (
     tasks,
 )
 from mtm.analyses.disease.status_tables import (
+    COUNTS,
     KEY,
     PART_CURVE,
     PART_STATUS,
@@ -258,7 +259,7 @@ def every_pair(labels, settings, n_de=50):
     return StatusPairs(donor_halves(labels, settings), agreement, 10)
 
 
-def run_status(folder, n_parts=1, **changes):
+def parts_of_status(folder, n_parts=1, **changes):
     cohort = Cohort.read(folder / "expression.h5ad", folder / "donors.tsv")
     disease = DiseaseSettings(medical_history=None, min_cases=20, min_controls=20)
     samples = held_out_samples(cohort, read_folds(folder / "folds.tsv"), "Whole Blood")
@@ -269,7 +270,7 @@ def run_status(folder, n_parts=1, **changes):
         "gene_wise": gene_table(),
         "baseline": held_out_of(folder, "covariates"),
     }
-    parts = [
+    return [
         disease_status(
             held_out_of(folder, "good"), "good", cohort, "Whole Blood",
             labels_of_part(labels, part, n_parts),
@@ -278,12 +279,28 @@ def run_status(folder, n_parts=1, **changes):
         )
         for part in range(n_parts)
     ]  # fmt: skip
-    return combine_status(*map(list, zip(*parts, strict=True)), settings)
+
+
+def joined_status(parts, **settings):
+    return combine_status(
+        *map(list, zip(*parts, strict=True)), StatusSettings(**dict(QUICK) | settings)
+    )
+
+
+def run_status(folder, n_parts=1, **changes):
+    return joined_status(
+        parts_of_status(folder, n_parts, **changes), **changes.get("settings", {})
+    )
 
 
 @pytest.fixture(scope="module")
-def results(folder):
-    return run_status(folder)
+def parts(folder):
+    return parts_of_status(folder)
+
+
+@pytest.fixture(scope="module")
+def results(parts):
+    return joined_status(parts)
 
 
 @pytest.mark.slow
@@ -305,6 +322,18 @@ def test_tissue_tells_more_than_blood_where_it_was_planted(results):
     area = np.trapezoid(one["true_positive_rate"], one["false_positive_rate"])
     assert area == pytest.approx(auc["nested", "Lung", OBSERVED], abs=0.05)
     assert set(summary["pairs"]) == {"informative", "all"}
+
+
+@pytest.mark.slow
+def test_rows_of_a_pair_count_its_cases_and_controls(parts, results):
+    status, curves, summary = results
+    counted = status.drop_duplicates(KEY).set_index(KEY)[COUNTS]
+    assert (counted > 20).all(None)
+    for table in (*parts[0], curves):
+        rows = table.set_index(KEY)[COUNTS]
+        pd.testing.assert_frame_equal(rows, counted.reindex(rows.index))
+    of_all = summary[summary["pairs"] == "all"].set_index(KEY[:3])["n_pairs"]
+    assert (of_all == counted.groupby(KEY[:3]).size().reindex(of_all.index)).all()
 
 
 @pytest.mark.slow
@@ -410,7 +439,8 @@ def made_tables(values, rng=None):
     for tissue, sides in values.items():
         for name, score in sides.items():
             row = KEYS | {"tissue": tissue, "input": name, "auroc": score}
-            rows.append(row | {"status": "ran", "n_cases": 50, "n_controls": 60})
+            row |= {"n_cases": 50, "n_controls": 60}
+            rows.append(row | {"status": "ran"})
             replicates += [
                 row | {"kind": kind, "number": number, "part": part,
                        "auroc": score + (0.01 * rng.standard_normal() if rng else 0)}
