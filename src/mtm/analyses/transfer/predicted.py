@@ -81,8 +81,7 @@ def predicted_differences(
     genes: list[pd.DataFrame] = []
     for comparison, people, values_of in _comparisons(model, external, align, source, settings):
         groups, covariates = _groups(people, settings)
-        about = {"model": name, "comparison": comparison}
-        about |= {"n_cases": int(people.case.sum()), "n_controls": int((~people.case).sum())}
+        about = {"model": name, "comparison": comparison} | _counts(people)
         key = about | {"covariates": ", ".join(covariates)}
         if reason := _too_little(people, groups, settings):
             rows.append(key | {"tissue": "", "status": SKIPPED, "reason": reason})
@@ -97,6 +96,11 @@ def predicted_differences(
         remedy = "name a group that differs from sex and age, or lower transfer.min_per_group"
         raise CannotDo("predicted differences of an external cohort", reason, remedy)
     return _ranked(table), _marked(pd.concat(genes, ignore_index=True), predictable)[GENES]
+
+
+def _counts(people: ExternalCohort) -> dict[str, int]:
+    """Count the people of the two groups."""
+    return {"n_cases": int(people.case.sum()), "n_controls": int((~people.case).sum())}
 
 
 def _by_tissue(
