@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 from marks import slow
 
-from mtm.analyses.disease.status_tables import CURVE, RATES, STATUS, compare_inputs
+from mtm.analyses.disease.status_tables import COUNTS, CURVE, RATES, STATUS, compare_inputs
 from mtm.figures import style
 from mtm.figures.registry import make_figure
 from mtm.statistics.small_counts import of_enough_people
@@ -43,7 +43,7 @@ def tables(n_tissues, contrasts, selections=("all_folds", "nested"), inputs=INPU
         pd.DataFrame(
             {"false_positive_rate": RATES, "true_positive_rate": RATES**0.5, "low": RATES,
              "high": RATES**0.3, "shown": True}
-        ).assign(**row[[*KEY, "selection", "tissue", "contrast", "input"]])
+        ).assign(**row[[*KEY, *COUNTS, "selection", "tissue", "contrast", "input"]])
         for _, row in first.iterrows()
     ]  # fmt: skip
     summary = compare_inputs(status, pd.DataFrame(replicates))

@@ -181,8 +181,8 @@ def test_cards_of_an_external_cohort_name_the_tissue_that_was_sampled(tmp_path):
     rows = [predicted | {"tissue": "Lung", "role": "target", "rank": 1},
             predicted | {"tissue": files["source"], "role": "source", "rank": None}]  # fmt: skip
     groups = {"model": "joint_others", "genes": "all", "alignment": "log2", "median": 0.3,
-              "n_tissues": 1, "median_null_high": 0.1, "median_p": 0.01,
-              "median_related": None}  # fmt: skip
+              "n_cases": 20, "n_controls": 30, "n_tissues": 1, "median_null_high": 0.1,
+              "median_p": 0.01, "median_related": None}  # fmt: skip
     tables = {
         "transfer/skin/predicted/joint_others.tsv": pd.DataFrame(rows),
         "transfer/skin/groups/joint_others.tsv": pd.DataFrame([groups]),
@@ -191,7 +191,7 @@ def test_cards_of_an_external_cohort_name_the_tissue_that_was_sampled(tmp_path):
     results.__dict__["summary"] = run.results.summary
     differs, carries = (card.answer[0] for card in cards(results)[-2:])
     assert f"{files['source']} itself tells 7 of 90 genes" in differs
-    assert f"from another cohort's {files['source']} (" in carries
+    assert f"from another cohort's {files['source']} (20 cases, 30 controls; " in carries
     assert "Type 2 diabetes, predicted" in carries
     results.config["transfer"]["reference"] = "mine.tsv"
     carries = cards(results)[-1].answer[0]

@@ -44,6 +44,30 @@ def test_a_model_of_which_nothing_ran_is_listed_with_its_usual_reason(tmp_path):
     assert "traits/agreement.tsv" in listed["remedy"][1]
 
 
+def test_a_choice_of_genes_of_which_nothing_ran_is_listed_where_another_ran(tmp_path):
+    table = pd.DataFrame(
+        {
+            "model": "m",
+            "definition": ["predictable"] * 3 + ["predictable_paper"] * 4,
+            "selection": ["all_folds", "all_folds", "nested"] + ["nested"] * 4,
+            "trait": ["age", "sex", "age", "age", "age", "sex", "sex"],
+            "status": [SKIPPED, SKIPPED, RAN, RAN, SKIPPED, SKIPPED, SKIPPED],
+            "reason": ["few genes", "few genes", "", "", "few genes", "one level", "one level"],
+        }
+    )
+    write_tsv(table.drop(columns="trait"), tmp_path / "disease/agreement.tsv")
+    write_tsv(table.drop(columns="selection"), tmp_path / "traits/agreement.tsv")
+    write_tsv(table, tmp_path / "traits/both.tsv")
+    listed = skipped_analyses([], sorted(tmp_path.rglob("*.*")), {})
+    few, one = (f"nothing ran; most often: {reason}" for reason in ("few genes", "one level"))
+    assert rows_of(listed) == [
+        ("disease/agreement of predictable, all_folds", "m", "", few),
+        ("traits/agreement of sex", "m", "", one),
+        ("traits/both of predictable, all_folds", "m", "", few),
+        ("traits/both of sex", "m", "", one),
+    ]
+
+
 def test_what_covariates_leave_is_listed_where_no_tissue_has_donors_enough(tmp_path):
     whole = "(mean of tissues)"
     table = pd.DataFrame(

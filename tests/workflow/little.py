@@ -1,5 +1,6 @@
 """A cohort that gives most analyses too little, through every rule from its files to the page."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -22,8 +23,11 @@ FEW = {"permutations": 19}
 NAMES = ("expression", "sample_attributes", "subject_phenotypes", "gene_model")
 
 
-def run_little(folder: Path) -> None:
-    """Run a cohort without signal, of 11 genes, two target tissues and no varying covariate."""
+def run_little(folder: Path, varying: Sequence[str] = (), targets: Sequence[str] = ()) -> None:
+    """Run a cohort without signal, of 11 genes and two target tissues.
+
+    Of sex, age and class of death those in `varying` differ between donors.
+    """
     files = {name: folder / f"{name}.tsv" for name in (*NAMES, "controlled_phenotypes", "truth")}
     files |= {"expression": folder / "expression.gct.gz", "truth": folder / "truth.h5ad"}
     strengths = ("factor", "tissue", "own", "covariate", "nonlinear")
@@ -43,7 +47,8 @@ def run_little(folder: Path) -> None:
         ("subject_phenotypes", {"SEX": 1, "AGE": "60-69", "DTHHRDY": 2}),
         ("sample_attributes", {"SMPTHNTS": "nothing"}),
     ):
-        table = pd.read_csv(files[name], sep="\t").assign(**columns)
+        fixed = {column: value for column, value in columns.items() if column not in varying}
+        table = pd.read_csv(files[name], sep="\t").assign(**fixed)
         if "SMPTHNTS" in table:
             table.loc[:8, "SMPTHNTS"] = "of few donors"
         kept = [column for column in table if column in ("SUBJID", "SAMPID", "SMTSD", *columns)]
@@ -65,4 +70,4 @@ def run_little(folder: Path) -> None:
         },
         **dict.fromkeys(("accuracy", "representations"), FEW | {"bootstraps": 20}),
     }
-    run_all(config, folder)
+    run_all(config, folder, targets)

@@ -1,8 +1,9 @@
 """A cohort that gives most analyses too little: what is left out, and that all else goes on."""
 
+import numpy as np
 import pandas as pd
 import pytest
-from little import MODELS
+from little import MODELS, run_little
 
 pytestmark = pytest.mark.workflow
 
@@ -52,3 +53,20 @@ def test_everything_else_goes_on(tables):
     drawn = {path.stem for path in (tables / "figures").glob("*.png")}
     wanted = "fig2a fig3b fig_s8 fig_s9 fig_s12 fig3cd fig_s15 external"
     assert set(wanted.split()) <= drawn
+
+
+def test_one_covariate_alone_is_enough(tmp_path):
+    figures = [f"results/little/figures/{name}.png" for name in ("fig2a", "fig_s13")]
+    run_little(tmp_path, varying=["AGE"], targets=["tables", *figures])
+    tables = tmp_path / "results/little"
+    skipped = pd.read_csv(tables / "tables/skipped.tsv", sep="\t")
+    assert "accuracy beyond covariates" not in set(skipped["analysis"])
+    assert skipped.loc[skipped["analysis"] == "fit of a model", "model"].tolist() == ["mlp"]
+    headline = pd.read_csv(tables / "accuracy/headline.tsv", sep="\t").set_index("model")
+    assert (headline.loc["covariates", "mean_rho"] != 0).all()
+    for model in MODELS:
+        rows = pd.read_csv(tables / f"accuracy/partial/{model}.tsv", sep="\t")
+        rows = rows[rows["adjustment"] == "covariates"]
+        assert (rows["n_covariates"] == 1).all()
+        assert np.isfinite(rows["mean_rho"]).all()
+    assert all((tmp_path / figure).stat().st_size for figure in figures)

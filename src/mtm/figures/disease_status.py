@@ -76,7 +76,9 @@ def fig3cd_table(
     pairs = ran[[*key, "input", "auroc", "informative", *COUNTS]].assign(panel=PAIRS)
     shown = curves[curves["shown"].astype(bool)]
     intervals = ran[[*key, "input", "auroc", "ci_low", "ci_high", *COUNTS]]
-    shown = shown.drop(columns=["shown", "definition"]).merge(intervals, on=[*key, "input"])
+    shown = shown.drop(columns=["shown", "definition", *COUNTS]).merge(
+        intervals, on=[*key, "input"]
+    )
     tests = summary[[*key[:2], "pairs", "input_a", "input_b", "n_pairs", "mean_a", "mean_b",
                      "wilcoxon_p", "difference", "ci_low", "ci_high", "p"]]  # fmt: skip
     tests = tests.rename(columns={"pairs": "panel"})

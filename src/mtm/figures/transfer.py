@@ -26,6 +26,7 @@ from mtm.settings.disease import contrast_label
 from mtm.vocabulary import RAN, TARGET
 
 COLUMNS, PANEL_MM, PANEL_HEIGHT_MM = 6, 30.0, 36.0
+NARROW_COLUMNS = 4
 TEXT_MARGIN_MM = 7.0
 # Hexagons across a panel; as many as the genes fill.
 LEAST_CELLS, MOST_CELLS = 10, 28
@@ -158,8 +159,11 @@ def fig4(table: pd.DataFrame) -> Figure:
     if table["n_reference_cases"].notna().all():
         # A table's fold changes are of what it is, whatever contrast is named.
         of = f"{contrast_label(first['contrast'])}, observed, {of}"
+    # What counts and legend take together is wider than a few panels.
+    apart = "; " if n_columns > NARROW_COLUMNS else "\n"
     drawing.supxlabel(
-        f"log2 fold change in the reference\n({of}); \N{BLACK STAR} related tissue; dashed: equal",
+        f"log2 fold change in the reference\n({of}){apart}\N{BLACK STAR} related tissue; dashed: "
+        "equal",
         fontsize=7,
     )
     drawing.supylabel(

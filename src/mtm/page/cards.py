@@ -425,8 +425,9 @@ def _transfer(results: Results, name: str) -> Iterator[str]:
     source = of_cohort.get("source") or results.config["source"]
     yield (
         f"{told}, predicted from another cohort's {source} "
-        f"({names.title(model)}, alignment "
-        f"{row['alignment']}): median ρ {number(row['median'])} with the fold changes of "
+        f"({count(row['n_cases'])} cases, {count(row['n_controls'])} controls; "
+        f"{names.title(model)}, alignment {row['alignment']}): "
+        f"median ρ {number(row['median'])} with the fold changes of "
         f"{count(row['n_tissues'])} tissues {place}; permuted patients give up to "
         f"{number(row['median_null_high'])} (P {p_value(row['median_p'])})."
     )

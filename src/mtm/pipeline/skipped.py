@@ -12,6 +12,8 @@ from mtm.vocabulary import CEILING, SKIPPED
 COLUMNS = ["analysis", "model", "tissue", "reason", "remedy"]
 # Columns of tables that hold several models, or several cohorts of people from elsewhere.
 PARTS = ("model", "cohort")
+# Of which a model may have something of one and nothing of another: choices of genes, then traits.
+WITHIN = (("definition", "selection"), ("trait",))
 
 
 def skipped_analyses(
@@ -27,8 +29,8 @@ def skipped_analyses(
         ``analysis``, ``reason`` and ``remedy`` of what the configuration leaves out.
     tables
         Tables of the run. Listed are those that could not be made and, model by model and cohort
-        by cohort, those in which every row has the ``status`` skipped; an ``adjustment`` without
-        a correlation; ceilings without a tissue.
+        by cohort, those in which every row, or every row of a choice of genes or of a trait, has
+        the ``status`` skipped; an ``adjustment`` without a correlation; ceilings without a tissue.
     training
         Training tables of the folds, by model. Listed are tissues that were not fitted.
 
@@ -50,20 +52,15 @@ def skipped_analyses(
 
 
 def _nothing_ran(path: Path, table: pd.DataFrame) -> Iterator[dict[str, str]]:
-    """Yield a row for every model, people from elsewhere and trait of which `table` has nothing.
+    """Yield a row for every model, and people from elsewhere, of which `table` has nothing.
 
-    Of traits where the model has others.
+    Of choices of genes, and of traits, where the model has others.
     """
     if table.empty or not {"status", "reason"} <= set(table):
         return
     of = [table[name] if name in table else pd.Series("", table.index) for name in PARTS]
     for (model, cohort), whole in table.groupby(of):
-        parts = [(cohort, whole)]
-        if (whole["status"] != SKIPPED).any() and "trait" in whole:
-            parts = whole.groupby("trait", sort=False)
-        for about, part in parts:
-            if not (part["status"] == SKIPPED).all():
-                continue
+        for about, part in _skipped_parts(cohort, whole):
             name = path.with_suffix("") if path.stem != model else path.parent
             yield {
                 "analysis": "/".join(name.parts[-2:]) + (f" of {about}" if about else ""),
@@ -72,6 +69,22 @@ def _nothing_ran(path: Path, table: pd.DataFrame) -> Iterator[dict[str, str]]:
                 "remedy": "give the cohort what the reason names, or lower the limits of this "
                 f"analysis in the configuration; every row's reason is in {path}",
             }
+
+
+def _skipped_parts(name: str, rows: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Yield `rows` under their `name` if all are skipped, else what within them is."""
+    if (rows["status"] == SKIPPED).all():
+        yield name, rows
+        return
+    for columns in WITHIN:
+        columns = [column for column in columns if column in rows]
+        if not columns:
+            continue
+        of = [rows[column] for column in columns]
+        skipped = rows["status"].eq(SKIPPED).groupby(of, dropna=False).transform("all")
+        for about, part in rows[skipped].groupby(columns, sort=False):
+            yield ", ".join(about), part
+        rows = rows[~skipped]
 
 
 def _nothing_known(path: Path, table: pd.DataFrame) -> Iterator[dict[str, str]]:

@@ -29,6 +29,7 @@ from mtm.settings.external import External
 from mtm.settings.transfer import TransferSettings
 
 N_GENES, BLOOD = 80, "Whole Blood"
+DONORS = ["n_reference_cases", "n_reference_controls", "n_cases", "n_controls"]
 TISSUES = ("Liver", "Lung", "Thyroid", BLOOD)
 QUICK = TransferSettings(contrast="MHX", permutations=60)
 DISEASE = DiseaseSettings(medical_history=None, min_cases=20, min_controls=20)
@@ -221,6 +222,19 @@ def test_uncorrected_shift_puts_predictions_on_another_level(results):
     assert row["median_level_error_log2"] == error["none"].drop(BLOOD).median()
 
 
+def test_every_table_counts_cases_and_controls(results, reference):
+    table, groups, genes = results
+    given = table.drop_duplicates("tissue").set_index("tissue")[DONORS]
+    assert given.notna().all(None)
+    people = table[DONORS[2:]].drop_duplicates()
+    assert len(people) == 1
+    assert (groups[DONORS[2:]] == people.iloc[0]).all(None)
+    rows = genes.set_index("tissue")[DONORS]
+    pd.testing.assert_frame_equal(rows, given.loc[rows.index], check_dtype=False)
+    rows = reference[0].set_index("tissue")[DONORS[:2]]
+    pd.testing.assert_frame_equal(rows, given.loc[rows.index, DONORS[:2]], check_dtype=False)
+
+
 def test_intervals_and_null_bracket(results):
     table, _, _ = results
     ran = table[(table["status"] == "ran") & (table["genes"] == "all")]
@@ -295,7 +309,7 @@ def test_without_related_tissues_there_is_no_test_of_groups():
     table = pd.DataFrame(
         {"model": "m", "alignment": "log2", "genes": "all", "tissue": ["a", "b"],
          "role": "target", "related": [False, False], "rho_log2fc": [0.1, 0.3],
-         "level_error_log2": [0.2, 0.4]}
+         "n_cases": 20, "n_controls": 30, "level_error_log2": [0.2, 0.4]}
     )  # fmt: skip
     null = {("log2", "all", tissue): np.linspace(-0.5, 0.5, 11) for tissue in "ab"}
     row = compare_groups(table, null).iloc[0]
@@ -427,6 +441,7 @@ def test_a_table_of_ones_own_stands_in_the_references_place(
     table.to_csv(path, sep="\t", index=False)
     genes, tissues = read_reference(path, cohort, BLOOD, QUICK)
     assert len(genes) == 120
+    assert genes[DONORS[:2]].isna().all(None)
     assert tissues.set_index("tissue")["role"].to_dict() == {"Lung": "target", BLOOD: "source"}
     assert tissues["related"].tolist() == [True, True]
     found, _, by_gene = transfer_agreement(

@@ -94,6 +94,10 @@ def test_change_within_people_is_found_where_groups_alone_show_nothing(fitted):
     for unpaired in ("kept", "follow-up"):
         assert (of[unpaired].loc[CHANGED, "q"] > 0.05).all()
     assert (of[CHANGE]["n_cases"] == 25).all()
+    key = ["comparison", "tissue"]
+    counts = table.set_index(key)[["n_cases", "n_controls"]]
+    rows = genes.set_index(key)[["n_cases", "n_controls"]]
+    pd.testing.assert_frame_equal(rows, counts.loc[rows.index])
     assert (of[CHANGE]["covariates"] == "sex, age").all()
     found = of[CHANGE].loc[CHANGED]
     assert (found["ci_low"] > 0).all()

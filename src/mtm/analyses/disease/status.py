@@ -45,6 +45,7 @@ from mtm.analyses.disease.status_classifier import (
     tasks,
 )
 from mtm.analyses.disease.status_tables import (
+    COUNTS,
     KEY,
     PART_CURVE,
     PART_STATUS,
@@ -212,8 +213,9 @@ def disease_status(
                 counts = {"n_genes": int(chosen.sum())} | pairs.of(key)
                 told = _tell(inputs, labelled, counts, pairs.halves, settings, n_jobs)
                 rows += [key | row for row in told[0]]
-                curves.append(told[1].assign(**key))
-                replicates.append(told[2].assign(**key))
+                of_pair = key | {name: told[0][0][name] for name in COUNTS}
+                curves.append(told[1].assign(**of_pair))
+                replicates.append(told[2].assign(**of_pair))
                 log.info("%s, %s, %s: done", tissue.name, contrast, selection)
     tables = joined(curves, PART_CURVE), joined(replicates, REPLICATE)
     return pd.DataFrame(rows, columns=PART_STATUS), *tables
@@ -360,7 +362,7 @@ def tell_pair(
     Returns
     -------
     pd.DataFrame
-        `REPLICATE` without `KEY`.
+        `REPLICATE` without `KEY` and `COUNTS`.
     list of CrossValidation
         The repeats.
     """
@@ -384,7 +386,7 @@ def tell_pair(
 def _why_not(counts: Mapping[str, object], settings: StatusSettings) -> str:
     """Say why a pair cannot be cross-validated; empty where it can."""
     least = least_of_a_class(settings)
-    for name in ("n_cases", "n_controls"):
+    for name in COUNTS:
         if counts[name] < least:
             return f"{counts[name]} {name[2:]}, fewer than {least}, which the folds need"
     if counts["n_genes"] < settings.min_genes:

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from mtm.analyses.disease.agreement import KEY
+from mtm.analyses.disease.agreement import COUNTS, KEY
 from mtm.analyses.disease.status_classifier import HALF, PERMUTED, REPEAT
 from mtm.settings.disease_status import StatusSettings
 from mtm.statistics.half_samples import (
@@ -28,13 +28,14 @@ from mtm.vocabulary import (
 
 log = logging.getLogger(__name__)
 
-STATUS = [*KEY, "kind", "input", "n_cases", "n_controls", "n_genes", "n_de_observed", "status",
+STATUS = [*KEY, "kind", "input", *COUNTS, "n_genes", "n_de_observed", "status",
           "reason", "auroc", "repeats_sd", "ci_low", "ci_high", "p", "null_mean", "null_low",
           "null_high", "informative"]  # fmt: skip
-CURVE = [*KEY, "input", "false_positive_rate", "true_positive_rate", "low", "high", "shown"]
+CURVE = [*KEY, *COUNTS, "input", "false_positive_rate", "true_positive_rate", "low", "high",
+         "shown"]  # fmt: skip
 # Of a part: nothing that takes all pairs to tell.
 PART_STATUS, PART_CURVE = STATUS[:-1], CURVE[:-1]
-REPLICATE = [*KEY, "input", "kind", "number", "part", "auroc"]
+REPLICATE = [*KEY, *COUNTS, "input", "kind", "number", "part", "auroc"]
 COMPARISONS = ((OBSERVED, PREDICTED), (PREDICTED, SOURCE), (PREDICTED, BASELINE),
                (OBSERVED, SOURCE))  # fmt: skip
 SETS = ("informative", "all")
@@ -196,7 +197,7 @@ def compare_inputs(
 
 def _gaps(halves: pd.DataFrame, rows: pd.DataFrame) -> tuple[pd.DataFrame, pd.Series]:
     """First half less second, one row a pair and input, one column a halving; least errors."""
-    counts = (rows[name].to_numpy(float) for name in ("auroc", "n_cases", "n_controls"))
+    counts = (rows[name].to_numpy(float) for name in ("auroc", *COUNTS))
     sides = halves.pivot(index=[*KEY[3:], "input"], columns=["part", "number"], values="auroc")
     sides = sides.reindex(pd.MultiIndex.from_frame(rows[[*KEY[3:], "input"]]))
     least = pd.Series(auroc_se(*counts), sides.index)

@@ -27,7 +27,7 @@ import pandas as pd
 from mtm.analyses.disease.case_control import Labels, fold_changes, fold_changes_without
 from mtm.analyses.transfer.external import ExternalCohort
 from mtm.analyses.transfer.predicting import predicted_tissues, to_training
-from mtm.analyses.transfer.reference import REFERENCE
+from mtm.analyses.transfer.reference import DONORS, REFERENCE
 from mtm.analyses.transfer.related_tissues import compare_groups
 from mtm.cohort.scaling import log2_tpm
 from mtm.models.base import Predictor
@@ -47,8 +47,9 @@ from mtm.vocabulary import RAN, TARGET
 AGREEMENT = ["model", "alignment", "genes", *REFERENCE, "n_cases", "n_controls", "n_genes",
              "n_de_predicted", "rho_log2fc", "ci_low", "ci_high", "null_mean", "null_low",
              "null_high", "p", "q", "sign_consistency", "level_error_log2"]  # fmt: skip
-GENES = ["model", "alignment", "tissue", "gene_id", "log2fc_reference", "q_reference",
-         "log2fc_predicted", "q_predicted", "predictable"]  # fmt: skip
+GENES = ["model", "alignment", "tissue", "gene_id", *DONORS, "n_cases", "n_controls",
+         "log2fc_reference", "q_reference", "log2fc_predicted", "q_predicted",
+         "predictable"]  # fmt: skip
 
 
 def transfer_agreement(
@@ -104,7 +105,8 @@ def transfer_agreement(
                 fields_, null[alignment, gene_set, tissue] = compared.agreement(kept, settings)
                 rows.append(key | known[tissue].row | labels.counts | fields_)
             if alignment == settings.alignments[0]:
-                genes.append(compared.by_gene().assign(model=name, alignment=alignment))
+                about = {"model": name, "alignment": alignment} | labels.counts
+                genes.append(compared.by_gene().assign(**about))
     table = _with_q_values(pd.DataFrame(rows, columns=AGREEMENT))
     summary = compare_groups(table, null)
     left_out = reference[reference["status"] != RAN].assign(model=name).reindex(columns=AGREEMENT)
@@ -198,7 +200,8 @@ class _Compared:
 
     def by_gene(self) -> pd.DataFrame:
         """Genes with their fold changes in the reference and predicted."""
-        return self.tissue.genes[["tissue", "gene_id", "log2fc_reference", "q_reference"]].assign(
+        columns = ["tissue", "gene_id", *DONORS, "log2fc_reference", "q_reference"]
+        return self.tissue.genes[columns].assign(
             log2fc_predicted=self.log2fc,
             q_predicted=self.q,
             predictable=self.tissue.predictable,

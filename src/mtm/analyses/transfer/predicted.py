@@ -31,8 +31,8 @@ TISSUES = ["model", "comparison", "tissue", "role", "status", "reason", "n_cases
            "covariates", "n_genes", "change", "ci_low", "ci_high", "explained", "null_low",
            "null_high", "p", "q", "rank", "n_up", "n_down", "n_as_source", "n_beyond_source",
            "rho_source"]  # fmt: skip
-GENES = ["model", "comparison", "tissue", "gene_id", "log2fc", "ci_low", "ci_high", "p", "q",
-         "predictable"]  # fmt: skip
+GENES = ["model", "comparison", "tissue", "gene_id", "n_cases", "n_controls", "log2fc", "ci_low",
+         "ci_high", "p", "q", "predictable"]  # fmt: skip
 LEAST_LOG2 = 1e-6
 
 
@@ -81,21 +81,26 @@ def predicted_differences(
     genes: list[pd.DataFrame] = []
     for comparison, people, values_of in _comparisons(model, external, align, source, settings):
         groups, covariates = _groups(people, settings)
-        key = {"model": name, "comparison": comparison, "covariates": ", ".join(covariates)}
-        key |= {"n_cases": int(people.case.sum()), "n_controls": int((~people.case).sum())}
+        about = {"model": name, "comparison": comparison} | _counts(people)
+        key = about | {"covariates": ", ".join(covariates)}
         if reason := _too_little(people, groups, settings):
             rows.append(key | {"tissue": "", "status": SKIPPED, "reason": reason})
             continue
         for row, part in _by_tissue(groups, values_of(), source, settings):
             rows.append(key | row)
             part["gene_id"] = model.genes.index[part["gene"]]
-            genes.append(part.assign(model=name, comparison=comparison, tissue=row["tissue"]))
+            genes.append(part.assign(tissue=row["tissue"], **about))
     table = pd.DataFrame(rows, columns=TISSUES)
     if not genes:
         reason = "; ".join(dict.fromkeys(table["reason"]))
         remedy = "name a group that differs from sex and age, or lower transfer.min_per_group"
         raise CannotDo("predicted differences of an external cohort", reason, remedy)
     return _ranked(table), _marked(pd.concat(genes, ignore_index=True), predictable)[GENES]
+
+
+def _counts(people: ExternalCohort) -> dict[str, int]:
+    """Count the people of the two groups."""
+    return {"n_cases": int(people.case.sum()), "n_controls": int((~people.case).sum())}
 
 
 def _by_tissue(

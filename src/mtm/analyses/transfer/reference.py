@@ -20,13 +20,14 @@ from mtm.statistics.rank_sum import rank_sum
 from mtm.statistics.testing import benjamini_hochberg
 from mtm.vocabulary import RAN, SKIPPED, SOURCE, TARGET
 
-REFERENCE_GENES = ["tissue", "gene_id", "log2fc_reference", "p_reference", "q_reference",
+DONORS = ["n_reference_cases", "n_reference_controls"]
+REFERENCE_GENES = ["tissue", "gene_id", *DONORS, "log2fc_reference", "p_reference", "q_reference",
                    "controls_log2_reference"]  # fmt: skip
 USERS_COLUMNS = ["tissue", "gene", "log2fc", "q"]
 # Symbols of the cohort's own gene model are enough.
 NO_NAMES = pd.DataFrame(columns=NAMES)
-REFERENCE = ["contrast", "tissue", "role", "n_reference_cases", "n_reference_controls", "status",
-             "reason", "n_up", "n_down", "related"]  # fmt: skip
+REFERENCE = ["contrast", "tissue", "role", *DONORS, "status", "reason", "n_up", "n_down",
+             "related"]  # fmt: skip
 
 
 def reference_contrast(
@@ -62,7 +63,7 @@ def reference_contrast(
         part, counts = _test_tissue(cohort, members, case_of[members] == 1, disease, settings)
         role = SOURCE if tissue == source else TARGET
         rows.append({"contrast": settings.contrast, "tissue": tissue, "role": role} | counts)
-        genes.append(part.assign(tissue=tissue))
+        genes.append(part.assign(tissue=tissue, **{name: counts[name] for name in DONORS}))
     table = pd.DataFrame(rows, columns=REFERENCE)
     _demand_target(table, disease)
     tested = pd.concat([part for part in genes if len(part)], ignore_index=True)
@@ -127,6 +128,7 @@ def _users_genes(path: str | Path, cohort: Cohort) -> pd.DataFrame:
         {
             "tissue": table["tissue"],
             "name": number,
+            **dict.fromkeys(DONORS, np.nan),
             "log2fc_reference": numbers["log2fc"],
             "p_reference": np.nan,
             "q_reference": numbers["q"].fillna(1.0),
@@ -175,7 +177,7 @@ def _test_tissue(
 ) -> tuple[pd.DataFrame, dict[str, object]]:
     """Test the samples `members` of a tissue; return its genes, if there are enough, and row."""
     counts = int(case.sum()), int((~case).sum())
-    row = dict(zip(("n_reference_cases", "n_reference_controls"), counts, strict=True))
+    row = dict(zip(DONORS, counts, strict=True))
     row["reason"] = too_few(*counts, disease)
     row["status"] = SKIPPED if row["reason"] else RAN
     if row["reason"]:
@@ -189,7 +191,7 @@ def _demand_target(table: pd.DataFrame, disease: DiseaseSettings) -> None:
     """Raise unless a target tissue ran."""
     targets = table[table["role"] == TARGET]
     if not (targets["status"] == RAN).any():
-        most = targets[["n_reference_cases", "n_reference_controls"]].min(axis=1).max()
+        most = targets[DONORS].min(axis=1).max()
         raise CannotDo(
             "transfer to an external cohort",
             f"{table['contrast'].iloc[0]}: at most {most} cases and as many controls in any "
