@@ -137,7 +137,11 @@ class Ridge:
 
 
 def cross_validated_ridge(
-    source: np.ndarray, observed: np.ndarray, has: np.ndarray, share: float
+    source: np.ndarray,
+    observed: np.ndarray,
+    has: np.ndarray,
+    share: float,
+    most: int | None = None,
 ) -> Ridge:
     """Predict every fold's donors by ridge fitted to the z-scores of the others with the tissue.
 
@@ -147,6 +151,8 @@ def cross_validated_ridge(
         From `source_and_targets`.
     has
         From `who_has`.
+    most
+        Training donors of a fold, the first ones; None for all.
     """
     folds, predicted = folds_of(len(source)), np.empty_like(observed)
     rho = np.empty((N_FOLDS, len(observed), N_GENES))
@@ -155,7 +161,9 @@ def cross_validated_ridge(
     covariance /= np.sqrt(np.outer(2 * spread + 1, 2 * spread + 1))
     for fold in range(N_FOLDS):
         for tissue, values in enumerate(observed):
-            training = (folds != fold) & has[tissue]
+            training = folds != fold
+            training[np.flatnonzero(training)[most:] if most else []] = False
+            training &= has[tissue]
             told, learned = source[training], values[training]
             fit = gcv_ridge(told @ told.T, (learned - learned.mean(0)) / learned.std(0))
             slopes = told.T @ fit.dual
