@@ -20,7 +20,7 @@ from mtm.settings.accuracy import AccuracySettings
 from mtm.settings.imputation import Imputation
 from mtm.settings.scaling import Scaling
 
-N_TRUTH, SOURCE = 50, next(iter(PRESENT))
+N_TRUTH, SOURCE = 30, next(iter(PRESENT))
 SETTINGS = Imputation(methods=("gaussian",), random_features=30)
 
 
