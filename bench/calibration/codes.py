@@ -1,8 +1,9 @@
 """Similarity of codes within donors and between them, donors in three folds with a model each.
 
 The estimand is the mean of the difference, and of the share of comparisons in which the own sample
-is the more similar, over new donors. P values are of codes that hold nothing of their donor; the
-rank-sum test over pairs (`p_as_paper`) is shown beside the permutations.
+is the more similar, over new donors. P values and null bands, which are of the mean within donors,
+are of codes that hold nothing of their donor; the rank-sum test over pairs (`p_as_paper`) is shown
+beside the permutations.
 """
 
 from collections.abc import Iterator
@@ -62,5 +63,7 @@ def simulate(rng: np.random.Generator, n_donors: int) -> Iterator[Interval | Tes
                     yield Interval(f"{measure}: {name}", row[low], row[high], planted[measure])
             if not of_donor:
                 yield Test(f"p: {name}", row["p"])
+                limits = row["null_low"], row["null_high"]
+                yield Interval(f"null band: {name}", *limits, row["mean_within"])
                 if np.isfinite(row["p_as_paper"]):
                     yield Test(f"p_as_paper: {name}", row["p_as_paper"])

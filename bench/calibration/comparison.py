@@ -2,8 +2,9 @@
 
 Estimands: the difference of the models' gene-wise correlations in the population, and for samples
 of the models' mean sample-wise correlations. Under the null two models know the same amount
-(rho 0.3), each with errors of its own, which genes and tissues share; the interval is of a model
-of rho 0.4 against one of 0.25.
+(rho 0.3), each with errors of its own, which genes and tissues share: P of per-fold and of pooled
+correlations, and the rank-sum P over genes or samples (`p_rank_sum`), which takes them for
+independent; the interval is of a model of rho 0.4 against one of 0.25.
 
 Fitted to the donors of the other folds, two ridges on sources that tell nothing are equal as well;
 the interval is of one on a source that tells much against one on a source that tells nothing,
@@ -29,6 +30,7 @@ from bench.calibration.cohort import (
 from bench.calibration.trial import Interval, Test
 
 from mtm.analyses.accuracy.comparison import Scored, compare_accuracy
+from mtm.analyses.accuracy.points import POOLED_CONVENTIONS
 from mtm.analyses.accuracy.score import score_predictions
 from mtm.settings.accuracy import AccuracySettings
 from mtm.vocabulary import MEAN_OF_TISSUES
@@ -81,7 +83,13 @@ def _trials(table: pd.DataFrame, model: str, name: str) -> Iterator[Test]:
     """P of a model against one that is no better."""
     for tissue, about in PLACES.items():
         for level in ("gene_wise", "sample_wise"):
-            yield Test(f"{name}, {level} {about}", _row(table, model, level, tissue)["p"])
+            row = _row(table, model, level, tissue)
+            yield Test(f"{name}, {level} {about}", row["p"])
+            if tissue != MEAN_OF_TISSUES:
+                yield Test(f"{name}, {level} {about}, p_rank_sum", row["p_rank_sum"])
+        for convention in POOLED_CONVENTIONS:
+            row = _row(table, model, "gene_wise", tissue, convention)
+            yield Test(f"{name}, {convention} {about}", row["p"])
 
 
 def _intervals(
@@ -94,7 +102,11 @@ def _intervals(
         yield Interval(name_of, row["ci_low"], row["ci_high"], truth[tissue])
 
 
-def _row(table: pd.DataFrame, model: str, level: str, tissue: str) -> pd.Series:
+def _row(
+    table: pd.DataFrame, model: str, level: str, tissue: str, convention: str | None = None
+) -> pd.Series:
+    """Return the row of a convention, of the headline's where none is named."""
     kept = (table["model_a"] == model) & (table["level"] == level) & (table["tissue"] == tissue)
-    kept &= table["convention"].isin(["per_fold", "per_sample"]) & (table["scale"] == "log2_z")
+    asked = [convention] if convention else ["per_fold", "per_sample"]
+    kept &= table["convention"].isin(asked) & (table["scale"] == "log2_z")
     return table[kept].iloc[0]

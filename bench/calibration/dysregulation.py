@@ -3,7 +3,9 @@
 The estimand of an interval is the mean of Fisher's z of the correlation of predicted with observed
 fold changes over cohorts of as many donors, genes chosen anew in each; the truth is that mean over
 `N_TRUTH` cohorts. P values are of true nulls: labels without meaning (permuted on both sides), and
-predictions of other people (predicted labels permuted; all genes, as a choice would be luck).
+predictions of other people (predicted labels permuted; all genes, as a choice would be luck); the
+null band must hold rho of these. P of a gene, drawn at random, is of labels without meaning;
+`p_as_paper` takes genes for independent. F1 without a gene on either side has no P.
 """
 
 from collections.abc import Iterator
@@ -11,6 +13,7 @@ from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
+import pandas as pd
 from bench.calibration.population import N_GENES, Simulated, simulate_cohort
 from bench.calibration.trial import Interval, Test
 
@@ -24,13 +27,13 @@ CONTRASTS = ("case", "null_case")
 
 def agreement(
     tissue: Simulated, case: np.ndarray, fold: np.ndarray, permutations: int, seed: int = 0
-) -> dict[str, float]:
-    """Measures of one contrast."""
+) -> tuple[pd.DataFrame, dict[str, float]]:
+    """Genes and measures of one contrast."""
     settings = DiseaseSettings(permutations=permutations, seed=seed)
     sides = (
         np.exp2(side[:, tissue.predictable]) - 1 for side in (tissue.observed, tissue.predicted)
     )
-    return compare_expression(*(s.astype(np.float32) for s in sides), case, fold, settings)[1]
+    return compare_expression(*(s.astype(np.float32) for s in sides), case, fold, settings)
 
 
 @lru_cache
@@ -40,7 +43,7 @@ def truth(n_donors: int) -> dict[str, float]:
     for number in range(N_TRUTH):
         donors, tissues = simulate_cohort(np.random.default_rng([2, n_donors, number]), n_donors)
         fold = donors["fold"].to_numpy()
-        found = [agreement(tissues[0], donors[name].to_numpy(), fold, 1) for name in CONTRASTS]
+        found = [agreement(tissues[0], donors[name].to_numpy(), fold, 1)[1] for name in CONTRASTS]
         z.append([fisher_z(row["rho_log2fc"]) for row in found])
     return dict(zip(CONTRASTS, np.tanh(np.mean(z, 0)), strict=True))
 
@@ -51,16 +54,21 @@ def simulate(rng: np.random.Generator, n_donors: int) -> Iterator[Interval | Tes
     fold, true = donors["fold"].to_numpy(), truth(n_donors)
     seed = int(rng.integers(2**31))
     for name in CONTRASTS:
-        row = agreement(tissues[0], donors[name].to_numpy(), fold, 199, seed)
+        genes, row = agreement(tissues[0], donors[name].to_numpy(), fold, 199, seed)
         yield Interval(f"rho: {name}", row["rho_ci_low"], row["rho_ci_high"], true[name])
         if name == "null_case":
             yield Test("rho_chance_p", row["rho_chance_p"])
+            gene = genes.iloc[int(rng.integers(len(genes)))]
+            yield Test("p_observed, a gene", gene["p_observed"])
+            yield Test("p_predicted, a gene", gene["p_predicted"])
     dealt = np.arange(n_donors)
     for part in tissues[0].parts:
         dealt[part] = rng.permutation(dealt[part])
     others = replace(
         tissues[0], predicted=tissues[0].predicted[dealt], predictable=np.ones(N_GENES, bool)
     )
-    row = agreement(others, donors["case"].to_numpy(), fold, 199, seed)
-    yield Test("rho_p, predictions of others", row["rho_p"])
-    yield Test("f1_up_p, predictions of others", row["f1_up_p"])
+    _, row = agreement(others, donors["case"].to_numpy(), fold, 199, seed)
+    limits = row["rho_null_low"], row["rho_null_high"]
+    yield Interval("null band of rho, predictions of others", *limits, row["rho_log2fc"])
+    for p in ("rho_p", "f1_up_p", "f1_down_p", "p_as_paper_up", "p_as_paper_down"):
+        yield Test(f"{p}, predictions of others", row[p])

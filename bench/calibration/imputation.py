@@ -36,7 +36,7 @@ ACCURACY = AccuracySettings(permutations=200, bootstraps=200)
 def simulate(rng: np.random.Generator, n_donors: int) -> Iterator[Interval]:
     """Impute genes that factors make none, little and much of; name tissues by codes."""
     for amount, share in SHARED.items():
-        cohort, many = (_cohort(rng, n, share) for n in (n_donors, MANY))
+        cohort, many = (draw_cohort(rng, n, share) for n in (n_donors, MANY))
         folds = pd.Series(np.arange(n_donors) % N_FOLDS, cohort.donors.index)
         imputed = impute(cohort, folds, SETTINGS, SCALING, "cpu")
         table = score_imputed(cohort, folds, imputed, ACCURACY, SCALING, "cpu")
@@ -54,7 +54,7 @@ def simulate(rng: np.random.Generator, n_donors: int) -> Iterator[Interval]:
             yield from _shares(amount, cohort, folds, many)
 
 
-def _cohort(rng: np.random.Generator, n_donors: int, share: float) -> Cohort:
+def draw_cohort(rng: np.random.Generator, n_donors: int, share: float) -> Cohort:
     """Draw donors."""
     fixed = np.random.default_rng(5)
     loading = fixed.standard_normal((2, N_GENES)) / 2**0.5

@@ -2,7 +2,7 @@
 
 Tissues, not donors, are the sample here: 10, 25 and 48 of them stand for 40, 100 and 300 donors.
 The estimand is the mean of Spearman's rho over pairs of new tissues. The P that takes pairs as
-independent (`p_as_paper`) is shown beside Mantel's.
+independent (`p_as_paper`) is shown beside Mantel's; its null band must hold rho without relation.
 """
 
 from collections.abc import Iterator
@@ -46,5 +46,7 @@ def simulate(rng: np.random.Generator, n_donors: int) -> Iterator[Interval | Tes
         true = 0.0 if np.isinf(noise) else truth(n_donors, noise)
         yield Interval(f"spearman_rho, {name}", found["ci_low"], found["ci_high"], true)
         if np.isinf(noise):
+            limits = found["null_low"], found["null_high"]
+            yield Interval("null band", *limits, found["spearman_rho"])
             yield Test("p", found["p"])
             yield Test("p_as_paper", found["p_as_paper"])

@@ -2,7 +2,8 @@
 
 The estimand of an interval is the mean of Fisher's z of the agreement over cohorts of as many
 donors, genes chosen anew in each; the truth is that mean over `N_TRUTH` cohorts. Age acts on the
-genes; "noise" does not, and its P values are of a true null.
+genes; "noise" does not: its P values are of a true null, and its null band must hold the
+agreement.
 """
 
 from collections.abc import Iterator
@@ -71,3 +72,5 @@ def simulate(rng: np.random.Generator, n_donors: int) -> Iterator[Interval | Tes
             yield Interval(f"{measure}: {name}", row[low], row[high], true.loc[key, measure])
         if key[0] == "noise":
             yield Test(f"p: {name}", row["p"])
+            limits = row["null_low"], row["null_high"]
+            yield Interval(f"null band: {name}", *limits, row["rho"])

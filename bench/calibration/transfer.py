@@ -2,8 +2,9 @@
 
 The model and the reference are fixed; the external people, whose blood is shifted by a batch, are
 new. The estimand of an interval is the mean of Fisher's z of the correlation over external cohorts
-of as many people. P values are of groups without a difference; the rank-sum test over tissues
-(`p_as_paper`) stands beside the permutation of groups.
+of as many people. P values and null bands are of groups without a difference; the rank-sum test
+over tissues (`p_as_paper`) stands beside the permutation of groups, and the upper end of the
+median's null has to hold 97.5%. `p_reference` is of a gene of a reference of so many donors.
 """
 
 from collections.abc import Iterator
@@ -47,27 +48,37 @@ def expression(rng: np.random.Generator, case: np.ndarray, effect: float) -> dic
     return result
 
 
-@lru_cache
-def fitted() -> tuple[Predictor, np.ndarray, pd.DataFrame, pd.DataFrame]:
-    """Model, training blood, and the reference's genes and tissues."""
-    rng = np.random.default_rng(17)
-    case = rng.permutation(np.arange(N_TRAINING) < 0.45 * N_TRAINING)
-    ids = pd.Index([f"D{i:03d}" for i in range(N_TRAINING)], name="donor")
-    values = expression(rng, case, 0.5)
+def reference_cohort(rng: np.random.Generator, n_donors: int, effect: float) -> Cohort:
+    """Draw donors with all tissues, 45% of them cases of ``MHX``."""
+    case = rng.permutation(np.arange(n_donors) < 0.45 * n_donors)
+    ids = pd.Index([f"D{i:03d}" for i in range(n_donors)], name="donor")
+    values = expression(rng, case, effect)
     genes = pd.Index([f"ENSG{i:011d}.1" for i in range(N_GENES)], name="gene_id")
-    cohort = Cohort(
+    return Cohort(
         expr_tpm=np.concatenate([values[tissue] for tissue in TISSUES]),
         samples=pd.DataFrame(index=[f"{donor}-{tissue}" for tissue in TISSUES for donor in ids]),
-        donor=np.tile(np.arange(N_TRAINING), len(TISSUES)),
-        tissue=np.repeat(np.arange(len(TISSUES)), N_TRAINING),
+        donor=np.tile(np.arange(n_donors), len(TISSUES)),
+        tissue=np.repeat(np.arange(len(TISSUES)), n_donors),
         donors=pd.DataFrame({"MHX": case.astype(int)}, index=ids),
         tissues=TISSUES,
         genes=pd.DataFrame({"symbol": genes}, index=genes),
     )
+
+
+def reference_of(cohort: Cohort) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Test the genes of a reference; return genes and tissues."""
+    disease = DiseaseSettings(medical_history=None, min_cases=10, min_controls=10)
+    return reference_contrast(cohort, BLOOD, disease, SETTINGS)
+
+
+@lru_cache
+def fitted() -> tuple[Predictor, np.ndarray, pd.DataFrame, pd.DataFrame]:
+    """Model, training blood, and the reference's genes and tissues."""
+    cohort = reference_cohort(np.random.default_rng(17), N_TRAINING, 0.5)
     model = build("ridge", {"scale": "log2_z", "covariates": "none"})
     model.fit(Training(cohort, cohort.tissue_index(BLOOD), device="cpu"))
-    disease = DiseaseSettings(medical_history=None, min_cases=20, min_controls=20)
-    return model, values[BLOOD], *reference_contrast(cohort, BLOOD, disease, SETTINGS)
+    blood = cohort.expr_tpm[cohort.tissue == cohort.tissue_index(BLOOD)]
+    return model, blood, *reference_of(cohort)
 
 
 def agreement(
@@ -109,6 +120,13 @@ def simulate(rng: np.random.Generator, n_donors: int) -> Iterator[Interval | Tes
             yield Interval(f"rho: {tissue}, {name}", row["ci_low"], row["ci_high"], true[tissue])
             if not effect:
                 yield Test(f"p: {tissue}", row["p"])
+                limits = row["null_low"], row["null_high"]
+                yield Interval(f"null band: {tissue}", *limits, row["rho_log2fc"])
         if not effect:
+            high = groups["median_null_high"]
+            yield Interval("null's upper end (97.5%), median", -1.0, high, groups["median"])
             for p in ("median_p", "permuted_p", "p_as_paper"):
                 yield Test(p, groups[p])
+    genes, _ = reference_of(reference_cohort(rng, n_donors, 0.0))
+    gene = genes.iloc[int(rng.integers(len(genes)))]
+    yield Test("p_reference, a gene", gene["p_reference"])
