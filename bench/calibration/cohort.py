@@ -19,7 +19,7 @@ from mtm.models.solvers.ridge import gcv_ridge
 from mtm.predictions.held_out import HeldOut, read_held_out
 from mtm.settings.scaling import Scaling
 from mtm.statistics.correlation import fisher_z
-from mtm.vocabulary import MEAN_OF_TISSUES
+from mtm.vocabulary import MEAN_OF_TISSUES, Scale
 
 SOURCE = "Whole Blood"
 PRESENT = {"Liver": 1.0, "Lung": 0.8, "Spleen": 0.6, "Testis": 0.5}
@@ -55,6 +55,15 @@ def who_has(rng: np.random.Generator, n_donors: int) -> np.ndarray:
 def folds_of(n_donors: int) -> np.ndarray:
     """Fold of every donor."""
     return np.arange(n_donors) % N_FOLDS
+
+
+class OneScale(HeldOut):
+    """Predictions that are scored on their own scale alone; simulations look at no other."""
+
+    @property
+    def scales(self) -> tuple[Scale, ...]:
+        """Scale of the predictions."""
+        return (self.scale,)
 
 
 class Written:
@@ -108,10 +117,11 @@ class Written:
             paths.append(self.folder / f"{name}{fold}.h5ad")
             data = anndata.AnnData(values, obs, self.genes, uns={"scale": "log2_z"})
             data.write_h5ad(paths[-1])
-        return read_held_out(
+        held_out = read_held_out(
             self.folder / "expression.h5ad", self.folder / "folds.tsv", paths,
             scaling=Scaling(log2_clip=None),
         )  # fmt: skip
+        return OneScale(**vars(held_out))
 
 
 def source_and_targets(
