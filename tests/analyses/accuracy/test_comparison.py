@@ -340,6 +340,18 @@ def test_overlaps_and_fold_changes_are_those_of_sets():
             assert (part["n_tissues"] == 3).all()
 
 
+@pytest.mark.parametrize(("n_tissues", "p"), [(3, 1 / 3), (4, 1 / 12), (7, 2 / 5040)])
+def test_few_tissues_in_one_order_have_the_p_of_their_orders(n_tissues, p):
+    names = [f"Tissue {index}" for index in range(n_tissues)]
+    overlaps = pd.DataFrame(
+        {"model_a": "mtm", "model_b": "s2", "definition": "predictable", "scale": "log2_z",
+         "tissue": names, "n_samples": 70, "n_a": 100 - np.arange(n_tissues), "n_b": 10}
+    )  # fmt: skip
+    changes = fold_changes(overlaps, dict(zip(names, 100 + np.arange(n_tissues), strict=True)))
+    assert changes["spearman_rho"].eq(-1).all()
+    assert changes["p_as_paper"].to_numpy() == pytest.approx(p)
+
+
 def test_a_model_without_genes_on_top_has_fold_change_zero():
     tables, _ = gene_tables(np.random.default_rng(0))
     changes = fold_changes(predictable_overlaps(tables, [("none", "s2")]), {})
