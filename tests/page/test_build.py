@@ -125,13 +125,13 @@ def test_trainings_whose_codes_have_collapsed_are_said(tmp_path):
     run = pages.made_up(tmp_path, 5, ["Lung"], [])
     paragraph = overview.paragraph(run.results)
     ended = pd.DataFrame(
-        {"model": ["mtm", "mtm", "mtm", "mlp"], "evaluation": [None, None, "site", None],
-         "run": ["fold0", "fold1", "fold0", "fold0"], "collapsed": [0, 1, 1, None]}
+        {"model": ["mtm"] * 4 + ["mlp"], "evaluation": [None, None, "site", None, None],
+         "run": ["fold0", "fold1", "fold0", "all", "fold0"], "collapsed": [0, 1, 1, 1, None]}
     )  # fmt: skip
     run.results.tables["models/trainings.tsv"] = ended
     (sentence,) = set(overview.paragraph(run.results)) - set(paragraph)
-    assert sentence.startswith("Codes of MTM have collapsed in 2 of 3 trainings (fold1 and fold0 ")
-    assert "without site" in sentence
+    assert sentence.startswith("Codes of MTM have collapsed in 3 of 4 trainings (fold1, fold0 ")
+    assert "without site and all donors)" in sentence
     for table in (ended.assign(collapsed=0), ended.drop(columns="collapsed")):
         run.results.tables["models/trainings.tsv"] = table
         assert overview.paragraph(run.results) == paragraph

@@ -11,6 +11,7 @@ from mtm.statistics.testing import (
     t_interval,
     t_interval_of_mean,
     t_limits,
+    with_degrees,
     within_correlations,
 )
 
@@ -106,3 +107,8 @@ def test_ends_of_correlations_are_limited_and_nothing_else():
     fields = {"mean_rho": 0.9, "ci_low": -1.3, "ci_high": 1.2, "null_low": np.nan, "se": 2.0}
     found = within_correlations(fields)
     np.testing.assert_equal(found, fields | {"ci_low": -1.0, "ci_high": 1.0})
+
+
+def test_draws_of_which_none_is_known_stay_unknown():
+    assert np.isnan(with_degrees(np.full(3, np.nan), 5, 1)).all()
+    np.testing.assert_allclose(with_degrees(np.array([1.0, np.nan, 3]), 4, 3), [-2, np.nan, 2])

@@ -161,9 +161,10 @@ def _collapsed(results: Results) -> list[str]:
         if part.empty:
             continue
         without = part.get("evaluation", pd.Series("", part.index)).fillna("")
+        donors = part["run"].replace({"all": "all donors"})
         runs = [
             f"{run} without {who}" if who else run
-            for run, who in zip(part["run"], without, strict=True)
+            for run, who in zip(donors, without, strict=True)
         ]
         sentences.append(
             f"Codes of {names.title(model)} have collapsed in {count(len(part))} of "

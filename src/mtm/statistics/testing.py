@@ -79,8 +79,12 @@ def t_interval_of_mean(
 
 
 def with_degrees(draws: np.ndarray, n_units: int, n_fitted: int) -> np.ndarray:
-    """Bootstrap draws about their mean, as wide as the degrees of freedom left to them ask."""
-    centre = draws[np.isfinite(draws)].mean()
+    """Bootstrap draws about their mean, as wide as the degrees of freedom left to them ask.
+
+    NaN stays NaN, where nothing else stands too.
+    """
+    known = draws[np.isfinite(draws)]
+    centre = known.mean() if len(known) else np.nan
     return (draws - centre) * np.sqrt(n_units / (n_units - n_fitted))
 
 

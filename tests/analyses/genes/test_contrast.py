@@ -229,6 +229,26 @@ def test_table_has_every_reading_tissue_and_characteristic():
     assert "characteristic" not in joined
 
 
+def test_a_draw_that_some_tissue_lacks_is_one_of_the_others():
+    rng = np.random.default_rng(8)
+    tissues = ("Liver", "Lung", "Testis")
+    accuracy = gene_wise(rng, tissues=tissues)
+    ids = pd.Index(gene_ids(200))
+    values = {"score": pd.DataFrame({"gene_id": ids, "value": rng.random(200)})}
+    whole = rng.normal(size=(3, 60, 200))
+    lacking = whole.copy()
+    for index, of_tissue in enumerate(lacking):
+        of_tissue[index::3] = np.nan
+    errors = []
+    for drawn in (whole, lacking):
+        draws = [RhoDraws(t, ids, of, 5, 1) for t, of in zip(tissues, drawn, strict=True)]
+        table = contrast_genes("m", accuracy, values, draws).set_index("tissue")
+        mean = table[(table["scale"] == "log2_z") & (table["reading"] == "all_genes")]
+        errors.append(mean.loc[MEAN_OF_TISSUES, "se_donors"])
+    # A mean of two tissues in place of three varies by the root of 3 / 2 more.
+    assert errors[1] == pytest.approx(1.5**0.5 * errors[0], rel=0.25)
+
+
 def test_small_groups_have_no_interval():
     rng = np.random.default_rng(6)
     accuracy = gene_wise(rng, n_genes=4 * MIN_GROUP - 8)

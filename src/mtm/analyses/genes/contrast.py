@@ -460,9 +460,11 @@ def _with_means(
     def mean_of_tissues(key: tuple, part: pd.DataFrame) -> dict[str, float]:
         known = part[part[["n_top", "n_bottom"]].min(axis=1) >= MIN_GROUP]
         mean = averaged(known, [*columns, "se_genes"], counts=["n_genes", *sizes])
-        drawn = resampled.get(key, {})
+        drawn = {name: of for name, of in resampled.get(key, {}).items() if np.isfinite(of).any()}
         if len(known) and set(known["tissue"]) <= set(drawn):
-            together = np.mean([drawn[name] for name in known["tissue"]], axis=0)
+            # About each tissue's mean, as a draw of few donors has not every tissue.
+            about = [drawn[name] - known_mean(drawn[name]) for name in known["tissue"]]
+            together = known_mean(np.stack(about))
             mean |= interval(mean["cliffs_delta"], mean["se_genes"], together, n_donors, n_folds)
         return mean | {"n_samples": part["n_samples"].sum()}
 
