@@ -21,6 +21,11 @@ SHOWN = {
     "similarity of tissues": ["tissue_similarity", "decoding", "fig_s8", "fig_s9"],
     "codes": ["codes", "fig_s8"],
     "ceiling": ["ceiling"],
+    "predicted": ["predicted_differences"],
+    "external": ["external", "external_headline"],
+    "growth": ["growth", "growth_table"],
+    "sources": ["sources"],
+    "probes": ["probes", "codes_probed"],
 }
 NOMINAL = 93, 97
 # What a caption has nothing of, by words of the row's name.
