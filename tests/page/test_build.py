@@ -137,6 +137,25 @@ def test_trainings_whose_codes_have_collapsed_are_said(tmp_path):
         assert overview.paragraph(run.results) == paragraph
 
 
+def test_a_characteristic_is_of_a_model_that_has_a_contrast(tmp_path):
+    results = pages.made_up(tmp_path, 5, ["Lung"], []).results
+    best, second = results.rivals()[:2]
+    table = pd.DataFrame(
+        {"model": [best, second], "scale": "log2_z", "reading": "all_genes",
+         "tissue": "(mean of tissues)", "cliffs_delta": [None, 0.25], "ci_low": [None, 0.2],
+         "ci_high": [None, 0.3]}
+    )  # fmt: skip
+    name = "gene_characteristics/conservation.tsv"
+    results.names.add(name)
+    results.tables[name] = table
+    results.config["gene_characteristics"] = {"quantile": 0.25}
+    told = " ".join(sentence for card in cards(results) for sentence in card.answer)
+    assert "conservation 0.25 (0.20 to 0.30)" in told
+    results.tables[name] = table[:1]
+    told = " ".join(sentence for card in cards(results) for sentence in card.answer)
+    assert "conservation" not in told
+
+
 def test_rows_of_few_people_stand_nowhere_and_the_page_says_so(tmp_path):
     run = pages.made_up(tmp_path, 30, ["Lung", "Thyroid"], [], fewest_people=10)
     path = tmp_path / "accuracy/summary.tsv"

@@ -185,6 +185,8 @@ def _characteristics(results: Results) -> Iterator[str]:
     for name, words in CHARACTERISTICS.items():
         table = rows(results.table(f"gene_characteristics/{name}.tsv"), scale=HEADLINE.scale,
                      reading="all_genes", tissue=MEAN_OF_TISSUES)  # fmt: skip
+        # One prediction for all donors has no contrast, and may be the most accurate.
+        table = table.dropna(subset="cliffs_delta") if len(table) else table
         model = results.leading(table) if len(table) else None
         if model is not None:
             row = rows(table, model=model).iloc[0]
