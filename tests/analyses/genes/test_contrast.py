@@ -265,6 +265,14 @@ def test_small_groups_have_no_interval():
         join_contrasts([table], "score")
 
 
+@pytest.mark.parametrize("rho", [np.full(60, np.nan), np.zeros(60)])
+def test_genes_that_all_are_told_alike_are_not_called_too_few(rho):
+    accuracy = gene_wise(np.random.default_rng(9), n_genes=60, rho=rho)
+    values = {"score": pd.DataFrame({"gene_id": gene_ids(60), "value": np.arange(60.0)})}
+    with pytest.raises(CannotDo, match="no tissue has genes .* better than others"):
+        join_contrasts([contrast_genes("m", accuracy, values)], "score")
+
+
 def test_characteristics_of_too_few_genes_are_left_out_each_by_itself(tmp_path):
     row = {"model": "m", "tissue": "Liver", "n_bottom": 30}
     sizes = {"expression_level": MIN_GROUP - 1, "conservation": MIN_GROUP}

@@ -486,9 +486,10 @@ def join_contrasts(tables: Sequence[pd.DataFrame], characteristic: str) -> pd.Da
     rows = joined[joined["characteristic"] == characteristic]
     largest = rows[["n_top", "n_bottom"]].min(axis=1).max()
     if not largest >= MIN_GROUP:
-        raise CannotDo(
-            f"{characteristic.replace('_', ' ')} of predictable genes",
-            f"groups of {largest:.0f} genes at most, fewer than {MIN_GROUP}",
-            "give the cohort more genes, or raise gene_characteristics.quantile",
-        )
+        reason = f"groups of {largest:.0f} genes at most, fewer than {MIN_GROUP}"
+        remedy = "give the cohort more genes, or raise gene_characteristics.quantile"
+        if not largest > 0:
+            reason = "no tissue has genes with a value that a model tells better than others"
+            remedy = "give folds more held-out donors, or the cohort more genes with a value"
+        raise CannotDo(f"{characteristic.replace('_', ' ')} of predictable genes", reason, remedy)
     return rows.drop(columns="characteristic").reset_index(drop=True)
