@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from marks import slow
 import torch
 from cohorts import SOURCE, simulated_cohort
 
@@ -104,6 +105,7 @@ def test_a_gene_is_held_against_genes_that_change_a_sentence():
     assert table.loc["overexpress", "n_null"] == 150
 
 
+@slow
 def test_genes_that_few_sentences_hold_have_fair_p_values():
     p = []
     for seed in range(12):
