@@ -3,9 +3,9 @@
 import numpy as np
 import pandas as pd
 import pytest
-from marks import slow
 import torch
 from cohorts import SOURCE, simulated_cohort
+from marks import slow
 
 from mtm.analyses.ranks import perturb
 from mtm.analyses.ranks.encoder import Encoder, codes, save
