@@ -19,7 +19,7 @@ import torch
 
 from mtm.cohort.cohort import Cohort
 from mtm.models.base import Requests, Training
-from mtm.models.joint.conditional import condition, read_out
+from mtm.models.joint.conditional import condition
 from mtm.models.joint.loadings import Loadings
 from mtm.models.registry import build
 from mtm.statistics.correlation import row_correlation
@@ -138,9 +138,10 @@ def told(expr: np.ndarray, given: Sequence[int], targets: Sequence[int], models,
 def ceiling(loadings: Loadings, expr: np.ndarray, given: list[int]) -> float:
     """Tell the held-out donors by the exact conditional under the true loadings."""
     held_out = expr[-N_HELD_OUT:]
-    known = condition(loadings, given, torch.from_numpy(held_out[:, given].astype(np.float32)))
+    posterior = condition(loadings, given)
+    told_of = posterior.told(torch.from_numpy(held_out[:, given].astype(np.float32)))
     targets = [1, 2]
-    predicted = np.concatenate([read_out(loadings, t, known)[0].numpy() for t in targets])
+    predicted = np.concatenate([posterior.mean(t, told_of).numpy() for t in targets])
     observed = np.concatenate([held_out[:, t] for t in targets])
     return rho(predicted, observed, np.repeat(targets, N_HELD_OUT))
 

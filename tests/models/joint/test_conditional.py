@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from mtm.models.joint.conditional import condition, read_out
+from mtm.models.joint.conditional import condition
 from mtm.models.joint.loadings import Loadings
 
 
@@ -30,12 +30,13 @@ def test_is_the_gaussian_conditional_by_brute_force(tissues, given, complete):
     expr_z = rng.normal(size=(5, len(tissues), n_genes))
     observed = rng.random((len(tissues), n_genes)) < (1 if complete else 0.8)
     covariates = rng.normal(size=(5, 2))
-    known = condition(
-        loadings, tissues, torch.from_numpy(expr_z),
-        None if complete else torch.from_numpy(observed),
-        None if given is None else torch.from_numpy(np.where(given, covariates, np.nan)),
+    posterior = condition(
+        loadings, tissues, None if complete else torch.from_numpy(observed),
+        None if given is None else np.array(given),
     )  # fmt: skip
-    mean, variance = read_out(loadings, 3, known)
+    unknown = None if given is None else torch.from_numpy(np.where(given, covariates, np.nan))
+    mean = posterior.mean(3, posterior.told(torch.from_numpy(expr_z), unknown))
+    variance = posterior.variance(3)
 
     of = {name: value.numpy() for name, value in loadings.values().items()}
     latent, noise = np.zeros((size + 2, n_factors + n_genes)), np.zeros((size + 2,) * 2)

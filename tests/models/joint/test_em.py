@@ -59,8 +59,8 @@ def test_shards_of_donors_add_up():
         parts.append((part, seen, of_part))
     assert sum(expected.bound for _, expected, _ in parts) == pytest.approx(whole.bound, rel=1e-12)
     for index in range(4):
-        one = add_up(state.loadings, samples, whole, weight, index)
-        first, *others = (add_up(state.loadings, *pair, index) for pair in parts)
+        one = add_up(samples, whole, weight, index)
+        first, *others = (add_up(*pair, index) for pair in parts)
         total = first
         for other in others:
             total = total + other

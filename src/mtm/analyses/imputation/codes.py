@@ -125,6 +125,6 @@ def donor_factors(model: Joint, cohort: Cohort) -> np.ndarray:
     for tissue in np.unique(cohort.tissue):
         rows = np.flatnonzero(cohort.tissue == tissue)
         given = torch.nan_to_num(expr_z[rows])[:, None]
-        known = [condition(loadings, [int(tissue)], given).factors for loadings in model.fits]
-        factors[rows] = torch.cat(known, 1).numpy()
+        posteriors = [condition(loadings, [int(tissue)]) for loadings in model.fits]
+        factors[rows] = torch.cat([of.told(given).factors for of in posteriors], 1).numpy()
     return factors

@@ -99,6 +99,11 @@ class Expected:
     distance
         Expected square of each sample's distance from what is expected of it, in its noise,
         ``(n_samples,)``; about the number of genes.
+    noise_given
+        Of each tissue, what takes a donor's factors from a sample's noise factors, ``(r, K)``,
+        and the covariance of those that is left, ``(r, r)``.
+    spread
+        Covariances of the donors of each tissue's samples, added by weight, ``(T, K, K)``.
     bound
         Lower bound of the log likelihood.
     """
@@ -109,6 +114,8 @@ class Expected:
     own: Tensor
     own_variance: Tensor
     distance: Tensor
+    noise_given: list[tuple[Tensor, Tensor]]
+    spread: Tensor
     bound: float
 
 
@@ -121,14 +128,12 @@ def expect(
     The noise of a sample has the variance of its tissue over its `weight`.
     """
     products = [_Products(loadings, tissue) for tissue in range(len(samples.parts))]
-    n_donors, n_factors = samples.n_donors, loadings.factors.shape[2]
-    covariates = samples.covariates.double()
-    slope, left = loadings.covariates.double(), loadings.covariate_variance.double()
-    eye = torch.eye(n_factors, dtype=torch.float64, device=own.device)
-    precision = (eye + (slope.T / left) @ slope).repeat(n_donors, 1, 1)
-    linear = (covariates / left) @ slope
+    # Over tissues rather than samples: a product in place of a matrix a sample.
+    precisions = torch.stack([of.precision for of in products])
+    of_donor = _by_donor(weight, samples)
+    before, linear, square = _from_covariates(loadings, samples.covariates.double())
+    precision = torch.tensordot(of_donor, precisions, 1) + before
     own_precision = torch.ones_like(own)
-    square = (covariates.square() / left).sum() + len(covariates) * left.log().sum()
     on_noise, on_factors, distance = [], [], own.new_zeros(len(weight), dtype=torch.float64)
     for tissue, part in enumerate(samples.parts):
         donor, of = samples.donor[part], products[tissue]
@@ -140,13 +145,13 @@ def expect(
         on_noise.append((rest @ of.noise).double())
         on_factors.append((rest @ of.factors).double() - on_noise[tissue] @ of.carried)
         linear.index_add_(0, donor, weight[part, None] * on_factors[tissue])
-        precision.index_add_(0, donor, weight[part, None, None] * of.precision)
         distance[part] = (rest.square() @ (1 / loadings.variance[tissue])).double()
         distance[part] -= ((on_noise[tissue] @ of.noise_covariance) * on_noise[tissue]).sum(1)
         square += weight[part] @ distance[part] - rest.shape[1] * weight[part].log().sum()
         square += len(donor) * loadings.variance[tissue].log().sum(dtype=torch.float64)
         square += len(donor) * torch.logdet(of.noise_precision)
     covariance = torch.linalg.inv(precision)
+    apart = torch.tensordot(covariance, precisions, ([1, 2], [1, 2]))
     factors = (covariance @ linear[:, :, None])[:, :, 0]
     bound = -0.5 * square + 0.5 * (factors * linear).sum() - 0.5 * torch.logdet(precision).sum()
     own_variance = 1 / own_precision
@@ -156,7 +161,7 @@ def expect(
         mean = factors[donor]
         noise.append(on_noise[tissue] @ of.noise_covariance - mean @ of.carried.T)
         distance[part] += ((mean @ of.precision - 2 * on_factors[tissue]) * mean).sum(1)
-        distance[part] += (covariance[donor] * of.precision).sum((1, 2))
+        distance[part] += apart[donor, tissue]
         if with_own:
             fitted = mean.to(own) @ loadings.factors[tissue].T
             fitted += noise[tissue].to(own) @ loadings.noise[tissue].T
@@ -168,7 +173,29 @@ def expect(
     if with_own:
         bound = bound - 0.5 * (own.square() + own_precision.log()).sum(dtype=torch.float64)
     updated = numerator * own_variance if with_own else own
-    return Expected(factors, covariance, noise, updated, own_variance, distance, float(bound))
+    noise_given = [(of.carried, of.noise_covariance) for of in products]
+    spread = torch.tensordot(of_donor, covariance, ([0], [0]))
+    return Expected(
+        factors, covariance, noise, updated, own_variance, distance, noise_given, spread,
+        float(bound),
+    )  # fmt: skip
+
+
+def _from_covariates(loadings: Loadings, covariates: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Precision and linear term of donors' factors given covariates alone; their squares."""
+    slope, left = loadings.covariates.double(), loadings.covariate_variance.double()
+    eye = torch.eye(slope.shape[1], dtype=torch.float64, device=slope.device)
+    square = (covariates.square() / left).sum() + len(covariates) * left.log().sum()
+    return eye + (slope.T / left) @ slope, (covariates / left) @ slope, square
+
+
+def _by_donor(weight: Tensor, samples: Samples) -> Tensor:
+    """Weight of each donor's samples of each tissue, ``(n_donors, T)``."""
+    n_tissues = len(samples.parts)
+    result = weight.new_zeros(samples.n_donors * n_tissues)
+    for tissue, part in enumerate(samples.parts):
+        result.index_add_(0, samples.donor[part] * n_tissues + tissue, weight[part])
+    return result.view(-1, n_tissues)
 
 
 def weigh(distance: Tensor, n_genes: int, freedom: float) -> Tensor:
@@ -181,23 +208,21 @@ def weigh(distance: Tensor, n_genes: int, freedom: float) -> Tensor:
     return (freedom + n_genes) / (freedom + distance)
 
 
-def add_up(
-    loadings: Loadings, samples: Samples, expected: Expected, weight: Tensor, tissue: int
-) -> Sums:
+def add_up(samples: Samples, expected: Expected, weight: Tensor, tissue: int) -> Sums:
     """Add up one tissue's samples by their weight."""
     part = samples.parts[tissue]
     donor, expr_z = samples.donor[part], samples.expr_z[part]
     weight = weight[part, None]
-    of = _Products(loadings, tissue)
+    carried, noise_covariance = expected.noise_given[tissue]
     n_factors = expected.factors.shape[1]
     x = torch.cat([expected.factors[donor], expected.noise[tissue]], 1)
     outer = (weight * x).T @ x
-    spread = (weight[:, :, None] * expected.covariance[donor]).sum(0)
-    cross = of.carried @ spread
+    spread = expected.spread[tissue]
+    cross = carried @ spread
     outer[:n_factors, :n_factors] += spread
     outer[n_factors:, :n_factors] -= cross
     outer[:n_factors, n_factors:] -= cross.T
-    outer[n_factors:, n_factors:] += len(donor) * of.noise_covariance + cross @ of.carried.T
+    outer[n_factors:, n_factors:] += len(donor) * noise_covariance + cross @ carried.T
     own, x, weight = expected.own[donor], (weight * x).to(expr_z), weight[:, 0].to(expr_z)
     return Sums(
         n=len(donor),
@@ -358,8 +383,7 @@ def iterate(
     bound = expected.bound + log_prior(state.loadings, organ_of, priors, with_own)
     bound += 0.5 * freedom * float((state.weight.log() - state.weight).sum())
     sums = [
-        add_up(state.loadings, samples, expected, state.weight, tissue)
-        for tissue in range(len(samples.parts))
+        add_up(samples, expected, state.weight, tissue) for tissue in range(len(samples.parts))
     ]
     loadings = maximise(state.loadings, sums, organ_of, priors, with_own)
     loadings = maximise_covariates(loadings, samples, expected)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from mtm.models.joint.conditional import condition, read_out
+from mtm.models.joint.conditional import condition
 from mtm.models.joint.loadings import Loadings
 
 
@@ -13,7 +13,7 @@ def expected_variance(
     fits: Sequence[Loadings],
     sources: Sequence[int],
     targets: Sequence[int],
-    unknown: np.ndarray | None = None,
+    known: np.ndarray | None = None,
     observed: torch.Tensor | None = None,
 ) -> np.ndarray:
     """Variance of new samples of `targets` given samples of `sources`, mean over fits.
@@ -26,8 +26,8 @@ def expected_variance(
         Loadings of every fit.
     sources, targets
         Tissues.
-    unknown
-        Which columns of the person's covariates are not known, ``(p,)``; None for none.
+    known
+        Which columns of the person's covariates are known, ``(p,)``; None for all.
     observed
         Which genes each sample has, ``(n_sources, n_genes)``; None for all.
 
@@ -38,10 +38,7 @@ def expected_variance(
     """
     total = 0.0
     for loadings in fits:
-        expr_z = loadings.factors.new_zeros((1, len(sources), loadings.variance.shape[1]))
-        covariates = loadings.covariates.new_zeros((1, len(loadings.covariates)))
-        if unknown is not None:
-            covariates[:, torch.from_numpy(unknown)] = torch.nan
-        known = condition(loadings, list(sources), expr_z, observed, covariates)
-        total += torch.stack([read_out(loadings, target, known)[1] for target in targets])
+        columns = np.ones(len(loadings.covariates), bool) if known is None else known
+        posterior = condition(loadings, list(sources), observed, columns)
+        total += torch.stack([posterior.variance(target) for target in targets])
     return (total / len(fits)).cpu().numpy()

@@ -16,7 +16,7 @@ from mtm.models.checkpoint import Checkpoint, run_key
 from mtm.models.covariate_design import DESIGN, CovariateDesign, covariate_table
 from mtm.models.device import choose_device
 from mtm.models.inner_folds import inner_folds, told
-from mtm.models.joint.conditional import condition, read_out
+from mtm.models.joint.conditional import condition
 from mtm.models.joint.em import Priors, State, iterate
 from mtm.models.joint.expected import expected_variance
 from mtm.models.joint.loadings import Loadings, Samples, loadings_layout
@@ -241,12 +241,14 @@ class Joint(Predictor):
         covariates = self._covariates_of(inputs, requests)
         for tissues, members, rows, observed in self._same_given(inputs, requests, covariates):
             expr_z = self.seen(inputs, rows.ravel()).reshape(*rows.shape, len(self.genes))
-            given = torch.from_numpy(covariates[members])
+            given = torch.from_numpy(expr_z), torch.from_numpy(covariates[members])
+            known = ~np.isnan(covariates[members[0]])
             for loadings in self.fits:
-                known = condition(loadings, tissues, torch.from_numpy(expr_z), observed, given)
+                posterior = condition(loadings, tissues, observed, known)
+                told_of = posterior.told(*given)
                 for target in np.unique(requests.target[members]):
                     of_target = np.flatnonzero(requests.target[members] == target)
-                    mean, _ = read_out(loadings, int(target), known.of_donors(of_target))
+                    mean = posterior.mean(int(target), told_of.of_donors(of_target))
                     result[members[of_target]] += mean.numpy() / len(self.fits)
         return self._from_ranks(result, requests)
 
@@ -278,8 +280,8 @@ class Joint(Predictor):
         covariates = self._covariates_of(inputs, requests)
         for tissues, members, _, observed in self._same_given(inputs, requests, covariates):
             targets, place = np.unique(requests.target[members], return_inverse=True)
-            unknown = np.isnan(covariates[members[0]])
-            variance = expected_variance(self.fits, tissues, targets.tolist(), unknown, observed)
+            known = ~np.isnan(covariates[members[0]])
+            variance = expected_variance(self.fits, tissues, targets.tolist(), known, observed)
             result[members] = np.sqrt(variance)[place]
         # A slope may have either sign, or be 0.
         return np.abs(self._from_ranks(result, requests)).clip(np.finfo(np.float32).tiny)
