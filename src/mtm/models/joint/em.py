@@ -90,12 +90,16 @@ class Expected:
 
     Parameters
     ----------
-    factors, covariance
-        Of donors, ``(n_donors, K)`` and ``(n_donors, K, K)``, float64.
+    factors
+        Of donors, ``(n_donors, K)``, float64.
+    covariance
+        Of their factors, added over donors, ``(K, K)``.
     noise
         Of each tissue's samples, ``(n, r)``, float64.
-    own, own_variance
+    own
         Of donors and genes, ``(n_donors, G)``.
+    own_square
+        Expected squares of the donors of each tissue's samples, added by weight, ``(T, G)``.
     distance
         Expected square of each sample's distance from what is expected of it, in its noise,
         ``(n_samples,)``; about the number of genes.
@@ -112,7 +116,7 @@ class Expected:
     covariance: Tensor
     noise: list[Tensor]
     own: Tensor
-    own_variance: Tensor
+    own_square: Tensor
     distance: Tensor
     noise_given: list[tuple[Tensor, Tensor]]
     spread: Tensor
@@ -133,15 +137,13 @@ def expect(
     of_donor = _by_donor(weight, samples)
     before, linear, square = _from_covariates(loadings, samples.covariates.double())
     precision = torch.tensordot(of_donor, precisions, 1) + before
-    own_precision = torch.ones_like(own)
+    own_precision = 1 + of_donor.to(own) @ (loadings.own.square() / loadings.variance)
     on_noise, on_factors, distance = [], [], own.new_zeros(len(weight), dtype=torch.float64)
     for tissue, part in enumerate(samples.parts):
         donor, of = samples.donor[part], products[tissue]
         rest = samples.expr_z[part]
         if with_own:
             rest = rest - loadings.own[tissue] * own[donor]
-            told = loadings.own[tissue].square() / loadings.variance[tissue]
-            own_precision.index_add_(0, donor, weight[part, None].to(own) * told)
         on_noise.append((rest @ of.noise).double())
         on_factors.append((rest @ of.factors).double() - on_noise[tissue] @ of.carried)
         linear.index_add_(0, donor, weight[part, None] * on_factors[tissue])
@@ -151,10 +153,12 @@ def expect(
         square += len(donor) * loadings.variance[tissue].log().sum(dtype=torch.float64)
         square += len(donor) * torch.logdet(of.noise_precision)
     covariance = torch.linalg.inv(precision)
-    apart = torch.tensordot(covariance, precisions, ([1, 2], [1, 2]))
+    own_variance = 1 / own_precision
+    told = [of.gene_precision(loadings, tissue) for tissue, of in enumerate(products)]
+    told = torch.stack(told) * loadings.own.square()
+    apart = torch.tensordot(covariance, precisions, ([1, 2], [1, 2])) + own_variance @ told.T
     factors = (covariance @ linear[:, :, None])[:, :, 0]
     bound = -0.5 * square + 0.5 * (factors * linear).sum() - 0.5 * torch.logdet(precision).sum()
-    own_variance = 1 / own_precision
     noise, numerator = [], torch.zeros_like(own)
     for tissue, part in enumerate(samples.parts):
         donor, of = samples.donor[part], products[tissue]
@@ -168,15 +172,14 @@ def expect(
             told = loadings.own[tissue] / loadings.variance[tissue]
             rest = (samples.expr_z[part] - fitted).mul_(weight[part, None].to(own) * told)
             numerator.index_add_(0, donor, rest)
-            told = loadings.own[tissue].square() * of.gene_precision(loadings, tissue)
-            distance[part] += (own_variance[donor] @ told).double()
     if with_own:
         bound = bound - 0.5 * (own.square() + own_precision.log()).sum(dtype=torch.float64)
     updated = numerator * own_variance if with_own else own
     noise_given = [(of.carried, of.noise_covariance) for of in products]
     spread = torch.tensordot(of_donor, covariance, ([0], [0]))
+    own_square = of_donor.T.to(own) @ (updated.square() + own_variance)
     return Expected(
-        factors, covariance, noise, updated, own_variance, distance, noise_given, spread,
+        factors, covariance.sum(0), noise, updated, own_square, distance, noise_given, spread,
         float(bound),
     )  # fmt: skip
 
@@ -230,7 +233,7 @@ def add_up(samples: Samples, expected: Expected, weight: Tensor, tissue: int) ->
         expr_factors=(expr_z.T @ x).double(),
         own_factors=(own.T @ x).double(),
         expr_own=(weight @ (expr_z * own)).double(),
-        own_square=(weight @ (own.square() + expected.own_variance[donor])).double(),
+        own_square=expected.own_square[tissue].double(),
         expr_square=(weight @ expr_z.square()).double(),
     )
 
@@ -295,7 +298,7 @@ def maximise_covariates(loadings: Loadings, samples: Samples, expected: Expected
     """Raise the bound by the loadings of covariates."""
     n_factors = expected.factors.shape[1]
     covariates = samples.covariates.double()
-    outer = expected.factors.T @ expected.factors + expected.covariance.sum(0)
+    outer = expected.factors.T @ expected.factors + expected.covariance
     cross = covariates.T @ expected.factors
     eye = torch.eye(n_factors, dtype=outer.dtype, device=outer.device)
     w = torch.linalg.solve(outer + COVARIATE_PENALTY * eye, cross.T).T
