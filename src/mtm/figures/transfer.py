@@ -223,13 +223,13 @@ def _counts(table: pd.DataFrame, of: str) -> str:
 
 
 def _named(tissue: str, related: bool) -> str:
-    """Break a long name in two lines, leave out what is in brackets, mark a related tissue."""
+    """Break a long name in two lines, leave out what is in brackets, mark related tissues first."""
     name = tissue.split(" (")[0]
     for long, short in SHORTER.items():
         name = name.replace(long, short)
-    star = " \N{BLACK STAR}" if related else ""
+    star = "\N{BLACK STAR} " if related else ""
     head, _, tail = name.partition(" - ")
-    return f"{head} -{star}\n{tail}" if tail and len(name) > 20 else f"{name}{star}"
+    return star + (f"{head} -\n{tail}" if tail and len(name) > 20 else name)
 
 
 def transfer_table(
