@@ -7,7 +7,7 @@ from cohorts import simulated_cohort, with_sex_genes
 
 from mtm.cohort.scaling import TissueScaler
 from mtm.models.base import Training
-from mtm.models.measures import LIMITS, MEASURES, Sexes, measure, sexes_of, to_badness
+from mtm.models.measures import LIMITS, MEASURES, measure, to_badness
 from mtm.models.reference import FEWEST_SAMPLES, PREFIX, Reference, limits_of
 from mtm.models.registry import build, load, read
 from mtm.settings.scaling import Scaling
@@ -109,9 +109,7 @@ def test_limits_refuse_the_stated_share_of_new_samples(n):
 def test_a_sample_measured_by_hand(cohort):
     scaler = TissueScaler.fit(cohort.expr_tpm, cohort.tissue, 4, "log2_z")
     rows = np.flatnonzero(cohort.tissue == 2)[:5]
-    sexes = Sexes.fit(
-        cohort, sexes_of(cohort.donors)[cohort.donor], np.ones(cohort.n_samples, bool)
-    )
+    sexes = Reference.fit(cohort, "log2_z", Scaling()).sexes
     found = np.arange(150) != 7
     measured = measure(scaler, sexes, cohort.expr_tpm[rows], 2, found)
     for place, row in enumerate(rows):

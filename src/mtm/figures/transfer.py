@@ -223,7 +223,7 @@ def _counts(table: pd.DataFrame, of: str) -> str:
 
 
 def _named(tissue: str, related: bool) -> str:
-    """Break a long name in two lines, leave out what is in brackets, mark related tissues first."""
+    """Break a long name in two lines without what is in brackets; mark related tissues first."""
     name = tissue.split(" (")[0]
     for long, short in SHORTER.items():
         name = name.replace(long, short)

@@ -1,14 +1,15 @@
 """Measures of one sample against a tissue's training donors (methods 6.20)."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
-from mtm.cohort.cohort import Cohort
 from mtm.cohort.ranks import mean_ranks
 from mtm.cohort.scaling import TissueScaler, log2_tpm
 from mtm.models.layout import Layout, summary
+from mtm.statistics.left_out import GroupSums
 from mtm.vocabulary import Measure
 
 MEASURES = ("rho", "margin", "tpm_sum", "clipped", "distance")
@@ -84,19 +85,24 @@ class Sexes:
     offset: np.ndarray
 
     @classmethod
-    def fit(cls, cohort: Cohort, sex: np.ndarray, rows: np.ndarray) -> "Sexes":
-        """Learn from some rows; `sex` is 1, 2 or 0 (unknown) for each sample of the cohort."""
-        n_tissues = len(cohort.tissues)
+    def fit(cls, sums: Sequence[GroupSums | None], of_sex: Sequence[np.ndarray]) -> "Sexes":
+        """Learn from some groups of each tissue's samples.
+
+        Parameters
+        ----------
+        sums
+            Of log2(1+TPM), by tissue; None for a tissue without samples.
+        of_sex
+            Groups of each of `SEX_CODES`, ``(n_groups,)``, bool.
+        """
+        n_tissues = len(sums)
         genes = np.full((n_tissues, SEX_GENES), -1, np.int32)
         votes = np.zeros((n_tissues, SEX_GENES), np.float32)
         offset = np.zeros(n_tissues, np.float32)
-        for tissue in range(n_tissues):
-            mine = rows & (cohort.tissue == tissue)
-            of_sex = [np.flatnonzero(mine & (sex == code)) for code in SEX_CODES]
-            if min(map(len, of_sex)) < FEWEST_OF_A_SEX:
+        for tissue, of in enumerate(sums):
+            if of is None or min(map(of.count, of_sex)) < FEWEST_OF_A_SEX:
                 continue
-            sides = (log2_tpm(cohort.expr_tpm[of], cohort.measure) for of in of_sex)
-            chosen, own, constant = _telling(*sides)
+            chosen, own, constant = _telling(*map(of.moments, of_sex))
             genes[tissue, : len(chosen)], votes[tissue, : len(chosen)] = chosen, own
             offset[tissue] = constant
         return cls(genes, votes, offset)
@@ -132,14 +138,14 @@ class Sexes:
         return log2_tpm(expr_tpm[:, genes], of) @ votes + self.offset[tissue]
 
 
-def _telling(one: np.ndarray, two: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
-    """Choose genes that tell two groups of samples, log2(1+TPM); their votes and the offset."""
-    means = [side.mean(0, dtype=np.float64) for side in (one, two)]
-    sd = np.sqrt(np.mean([side.var(0, dtype=np.float64) for side in (one, two)], axis=0))
+def _telling(*sexes: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, np.ndarray, float]:
+    """Choose genes that tell the sexes by their means and variances; votes and the offset."""
+    means, variances = zip(*sexes, strict=True)
+    sd = np.sqrt(np.mean(variances, axis=0))
     gap = means[1] - means[0]
     apart = np.abs(gap) / np.maximum(sd, LEAST_SD)
-    chosen = np.argsort(-apart, kind="stable")[:SEX_GENES]
-    chosen = chosen[apart[chosen] >= SEX_DIFFERENCE]
+    telling = np.flatnonzero(apart >= SEX_DIFFERENCE)
+    chosen = telling[np.argsort(-apart[telling], kind="stable")][:SEX_GENES]
     # Every gene votes: -1 at the mean of the first group, 1 at that of the second.
     votes = 2 / (gap[chosen] * max(len(chosen), 1))
     return chosen, votes, -float((votes * np.mean(means, axis=0)[chosen]).sum())
@@ -158,6 +164,7 @@ def measure(
     expr_tpm: np.ndarray,
     tissue: int,
     found: np.ndarray | None = None,
+    means: np.ndarray | None = None,
 ) -> Measured:
     """Measure samples said to be of one tissue.
 
@@ -172,11 +179,13 @@ def measure(
     found
         Genes that the samples have, ``(n_genes,)``, bool; None for all. Others are in the sum of
         TPM alone.
+    means
+        What `unit_ranks` gives of the scaler's means, of the genes found; None to rank them here.
     """
     genes = slice(None) if found is None else np.flatnonzero(found)
     kept = expr_tpm[:, genes]
-    step = -(-kept.shape[1] // RANKED)
-    rho = _unit_ranks(kept[:, ::step]) @ _unit_ranks(scaler.mean[:, genes][:, ::step]).T
+    means = unit_ranks(scaler.mean[:, genes]) if means is None else means
+    rho = unit_ranks(kept) @ means.T
     others = np.delete(np.arange(len(scaler.mean)), tissue)
     others = others[~np.isnan(scaler.mean[others, 0])]
     best = others[rho[:, others].argmax(1)] if len(others) else np.full(len(kept), -1)
@@ -202,8 +211,20 @@ def _tpm_sum(expr_tpm: np.ndarray, of: Measure) -> np.ndarray:
     return total if of == "tpm" else np.full_like(total, np.nan)
 
 
-def _unit_ranks(values: np.ndarray) -> np.ndarray:
-    """Ranks over genes, centred and of norm 1, ``(n_rows, n_genes)``, float32; 0 if all tie."""
+def unit_ranks(values: np.ndarray) -> np.ndarray:
+    """Ranks over genes, centred and of norm 1; 0 if all tie.
+
+    Parameters
+    ----------
+    values
+        Shape ``(n_rows, n_genes)``.
+
+    Returns
+    -------
+    np.ndarray
+        Of every so manieth gene, `RANKED` at most, float32.
+    """
+    values = values[:, :: -(-values.shape[1] // RANKED)]
     ranks = mean_ranks(values).astype(np.float32) - np.float32((values.shape[1] + 1) / 2)
     norm = np.linalg.norm(ranks, axis=1, keepdims=True)
     return np.divide(ranks, norm, out=np.zeros_like(ranks), where=norm > 0)

@@ -10,18 +10,22 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 
 from mtm.cohort.cohort import Cohort
+from mtm.cohort.scaling import TissueScaler, log2_tpm
 from mtm.models.layout import Layout, summary
 from mtm.models.measures import (
     LIMITS,
     MEASURES,
+    SEX_CODES,
     Sexes,
     measure,
     sexes_of,
     to_badness,
     to_limits,
     to_typical,
+    unit_ranks,
 )
 from mtm.settings.scaling import Scaling
+from mtm.statistics.left_out import GroupSums
 from mtm.vocabulary import Scale
 
 PREFIX = "reference/"
@@ -71,14 +75,16 @@ class Reference:
         """
         n_tissues = len(cohort.tissues)
         fold, sex = cohort.donor % FOLDS, sexes_of(cohort.donors)[cohort.donor]
+        of_folds = _OfFolds(cohort, fold, sex, scale, scaling)
         badness = np.full((cohort.n_samples, len(LIMITS)), -np.inf)
         for number in range(FOLDS):
-            scaler = cohort.scaler(scale, scaling, fold != number)
-            sexes = Sexes.fit(cohort, sex, fold != number)
+            scaler, sexes = of_folds.without(number)
+            means = unit_ranks(scaler.mean)
             for tissue in range(n_tissues):
                 rows = np.flatnonzero((fold == number) & (cohort.tissue == tissue))
                 if len(rows):
-                    measured = measure(scaler, sexes, cohort.expr_tpm[rows], tissue)
+                    expr_tpm = cohort.expr_tpm[rows]
+                    measured = measure(scaler, sexes, expr_tpm, tissue, means=means)
                     badness[rows] = to_badness(measured, sex[rows], cohort.n_genes)
         typical = np.full((n_tissues, len(MEASURES)), np.nan, np.float32)
         limits = np.full((n_tissues, len(LIMITS)), np.nan, np.float32)
@@ -88,14 +94,7 @@ class Reference:
             medians, found = limits_of(badness, cohort.tissue, known)
             typical[known] = to_typical(medians, cohort.n_genes)
             limits[known] = to_limits(found, cohort.n_genes)
-        everybody = np.ones(cohort.n_samples, bool)
-        return cls(
-            FALSE_ALARMS,
-            counts.astype(np.int32),
-            typical,
-            limits,
-            Sexes.fit(cohort, sex, everybody),
-        )
+        return cls(FALSE_ALARMS, counts.astype(np.int32), typical, limits, of_folds.sexes())
 
     @staticmethod
     def layout(shape: tuple[int, int]) -> Layout:
@@ -138,6 +137,46 @@ class Reference:
         mine = {name: getattr(self, name) for name in ("n_samples", "typical", "limits")}
         sexes = {f"sex_{item.name}": getattr(self.sexes, item.name) for item in fields(Sexes)}
         return {f"{PREFIX}{name}": array for name, array in (mine | sexes).items()}
+
+
+class _OfFolds:
+    """Statistics of all folds but one, from one pass over the samples of each tissue."""
+
+    def __init__(
+        self, cohort: Cohort, fold: np.ndarray, sex: np.ndarray, scale: Scale, scaling: Scaling
+    ):
+        n_sexes = 1 + max(SEX_CODES)
+        self._fold, self._sex = np.divmod(np.arange(FOLDS * n_sexes), n_sexes)
+        self._shape, group = (len(cohort.tissues), cohort.n_genes), fold * n_sexes + sex
+        self._scaled = scale, scaling, cohort.measure
+        self._log2: list[GroupSums | None] = []
+        self._values: list[GroupSums | None] = []
+        for tissue in range(len(cohort.tissues)):
+            rows = np.flatnonzero(cohort.tissue == tissue)
+            log2, values = None, None
+            if len(rows):
+                expr_tpm = cohort.expr_tpm[rows].astype(np.float64)
+                expr_log2 = log2_tpm(expr_tpm, cohort.measure)
+                log2 = values = GroupSums.of(expr_log2, group[rows], len(self._fold))
+                if scale != "log2_z":
+                    values = GroupSums.of(expr_tpm, group[rows], len(self._fold))
+            self._log2.append(log2)
+            self._values.append(values)
+
+    def sexes(self, without: int = -1) -> Sexes:
+        """How the donors of all folds, or of all but one, tell the sexes."""
+        kept = self._fold != without
+        return Sexes.fit(self._log2, [kept & (self._sex == code) for code in SEX_CODES])
+
+    def without(self, number: int) -> tuple[TissueScaler, Sexes]:
+        """Z-scores by the donors of all folds but one, and how they tell the sexes."""
+        kept = self._fold != number
+        mean, sd = np.full((2, *self._shape), np.nan)
+        for tissue, sums in enumerate(self._values):
+            if sums is not None and sums.count(kept):
+                mean[tissue], variance = sums.moments(kept)
+                sd[tissue] = np.sqrt(variance)
+        return TissueScaler.of_moments(mean, sd, *self._scaled), self.sexes(number)
 
 
 def limits_of(
