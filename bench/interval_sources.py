@@ -26,7 +26,7 @@ from mtm.cohort.cohort import Cohort
 from mtm.cohort.folds import read_folds
 from mtm.models.base import Requests
 from mtm.models.registry import load
-from mtm.models.requests import held_out_requests, own_sd_in_blocks, predict_in_blocks
+from mtm.models.requests import held_out_requests, predict_with_sd_in_blocks
 from mtm.predictions.held_out import read_held_out
 from mtm.predictions.tissues import tissues
 from mtm.settings.intervals import IntervalSettings
@@ -71,8 +71,8 @@ def judged(
         kept = np.flatnonzero((asked.source_rows >= 0).sum(1) >= number)
         drawn = [rng.choice(of[of >= 0], number, replace=False) for of in asked.source_rows[kept]]
         asked, rows = Requests(np.array(drawn), asked.target[kept]), rows[kept]
-        expr_z = np.concatenate(list(predict_in_blocks(fitted, cohort, asked)))
-        own_sd = np.concatenate(list(own_sd_in_blocks(fitted, cohort, asked)))
+        blocks = predict_with_sd_in_blocks(fitted, cohort, asked)
+        expr_z, own_sd = map(np.concatenate, zip(*blocks, strict=True))
         scaler = replace(fitted.scaler, clip=None)
         observed_z = scaler.transform(cohort.expr_tpm[rows], asked.target)
         for target in np.unique(asked.target):

@@ -6,8 +6,8 @@ from mtm.models.donors import DonorsKey
 from mtm.models.registry import load
 from mtm.models.requests import (
     held_out_requests,
-    own_sd_in_blocks,
     predict_in_blocks,
+    predict_with_sd_in_blocks,
     refuse_seen,
 )
 from mtm.pipeline.scripting import run
@@ -23,9 +23,10 @@ def main(snakemake):
     model = load(inputs.bundle, DonorsKey.read(inputs.donors_key))
     refuse_seen(model, held_out, inputs.bundle)
     requests, target_rows = held_out_requests(cohort, held_out, params.source, params.sources)
+    predict = predict_with_sd_in_blocks if model.own_sd else predict_in_blocks
     write_predictions(
         snakemake.output.predictions,
-        predict_in_blocks(model, cohort, requests),
+        predict(model, cohort, requests),
         cohort,
         requests,
         target_rows,
@@ -33,7 +34,7 @@ def main(snakemake):
         scale=model.scale,
         fold=fold,
         kind=params.get("kind", "float32"),
-        own_sd=own_sd_in_blocks(model, cohort, requests) if model.own_sd else None,
+        own_sd=model.own_sd,
     )
 
 

@@ -23,9 +23,10 @@ class WithSd(SameGene):
 
     own_sd = True
 
-    def predict_sd(self, inputs, requests):
+    def predict_with_sd(self, inputs, requests):
         sd = 0.5 * (1 + requests.source_rows[:, :1])
-        return np.repeat(sd, len(self.genes), axis=1).astype(np.float32)
+        sd = np.repeat(sd, len(self.genes), axis=1).astype(np.float32)
+        return self.predict(inputs, requests), sd
 
 
 def certificate(own_sd=False, sources=(BLOOD,)):

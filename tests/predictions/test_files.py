@@ -24,16 +24,17 @@ def model(cohort):
 def test_prediction_file_round_trip(tmp_path, cohort, model, block):
     requests, rows = held_out_requests(cohort, ["D0", "D4"], BLOOD, "others")
     path, starts = tmp_path / "fold1.h5ad", range(0, 5, block)
+    sds = [np.arange(35, dtype=np.float32).reshape(5, 7)[a : a + block] for a in starts]
     write_predictions(
         path,
-        predict_in_blocks(model, cohort, requests, block),
+        zip(predict_in_blocks(model, cohort, requests, block), sds, strict=True),
         cohort,
         requests,
         rows,
         model=model.name,
         scale=model.scale,
         fold=1,
-        own_sd=iter(np.arange(35, dtype=np.float32).reshape(5, 7)[a : a + block] for a in starts),
+        own_sd=True,
     )
     data = anndata.read_h5ad(path)
     np.testing.assert_array_equal(data.layers["sd"], np.arange(35).reshape(5, 7))

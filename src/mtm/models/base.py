@@ -186,7 +186,7 @@ class Predictor(ABC):
 
     @property
     def own_sd(self) -> bool:
-        """Whether `predict_sd` gives anything."""
+        """Whether `predict_with_sd` gives sds."""
         return self.parameters.own_sd
 
     @property
@@ -285,8 +285,10 @@ class Predictor(ABC):
         """
         return None
 
-    def predict_sd(self, inputs: Cohort, requests: Requests) -> np.ndarray | None:
-        """Return the sd that the model itself gives each prediction.
+    def predict_with_sd(
+        self, inputs: Cohort, requests: Requests
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        """Predict, and say what sd the model itself gives each prediction.
 
         Models that do so declare ``own_sd``. It may depend on what is known of a person; its
         scale need not be right, as intervals are calibrated (methods 6.11).
@@ -298,11 +300,12 @@ class Predictor(ABC):
 
         Returns
         -------
+        np.ndarray
+            As `predict` returns it.
         np.ndarray or None
-            Shape ``(n_requests, n_genes)``, float32, above 0, in `scale`; None where the model
-            has no such thing.
+            Sds, as the predictions, above 0; None where the model has no such thing.
         """
-        return None
+        return self.predict(inputs, requests), None
 
     @abstractmethod
     def state(self) -> dict[str, np.ndarray]:
@@ -437,8 +440,7 @@ class Predictor(ABC):
         """All arrays of a bundle, as `arrays` returns them."""
         shape = len(self.tissues), len(self.genes)
         # 2^32 TPM are a thousand times what all genes of a sample have together.
-        most = 32.0 if self.scale == "log2_z" else 2.0**32
-        least = 0.0
+        least, most = 0.0, 32.0 if self.scale == "log2_z" else 2.0**32
         if self.measure == "own":
             most, least = LARGEST_OWN, -LARGEST_OWN
         scaler = {
@@ -467,8 +469,7 @@ class Predictor(ABC):
         self.certified = header.get("certificate")
         self.measure = header.get("measure", "tpm")
         self.referred = header.get("reference") is not None
-        card = header.get("card")
-        self.card = None if card is None else CardHeader.of(card)
+        self.card = None if (card := header.get("card")) is None else CardHeader.of(card)
 
     def take_over(self, header: dict, arrays: dict[str, np.ndarray]) -> None:
         """Become the model that gave `header` and `arrays`; it is described already."""

@@ -123,6 +123,23 @@ def predict_in_blocks(
     InputError
         `inputs` has other genes or tissues than the model, or a prediction is not finite.
     """
+    for part in _blocks(model, inputs, requests, block):
+        yield _finite(model, model.predict(inputs, part), part)
+
+
+def predict_with_sd_in_blocks(
+    model: Predictor, inputs: Cohort, requests: Requests, block: int = BLOCK
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield pairs: what `predict_in_blocks` yields, and the sds that the model itself gives it."""
+    for part in _blocks(model, inputs, requests, block):
+        expr_z, sd = model.predict_with_sd(inputs, part)
+        yield _finite(model, expr_z, part), sd
+
+
+def _blocks(
+    model: Predictor, inputs: Cohort, requests: Requests, block: int
+) -> Iterator[Requests]:
+    """Yield `block` requests at a time of a model whose genes and tissues `inputs` has."""
     if not inputs.genes.index.equals(model.genes.index) or inputs.tissues != model.tissues:
         raise InputError(
             f"input of model {model.name}",
@@ -131,17 +148,20 @@ def predict_in_blocks(
             "Use the cohort that the model was fitted on, or align new data to its genes first.",
         )
     for start in range(0, len(requests), block):
-        part = slice(start, start + block)
-        expr_z = model.predict(inputs, requests.of(part))
-        if not np.isfinite(expr_z).all():
-            row = start + int(np.argmin(np.isfinite(expr_z).all(1)))
-            raise InputError(
-                f"model {model.name}",
-                f"a prediction that is not finite, for {model.tissues[requests.target[row]]}",
-                "finite values",
-                "The model has diverged, or its training had no sample of that tissue.",
-            )
-        yield expr_z
+        yield requests.of(slice(start, start + block))
+
+
+def _finite(model: Predictor, expr_z: np.ndarray, requests: Requests) -> np.ndarray:
+    """Return predictions; refuse them if one is not finite."""
+    if not np.isfinite(expr_z).all():
+        row = int(np.argmin(np.isfinite(expr_z).all(1)))
+        raise InputError(
+            f"model {model.name}",
+            f"a prediction that is not finite, for {model.tissues[requests.target[row]]}",
+            "finite values",
+            "The model has diverged, or its training had no sample of that tissue.",
+        )
+    return expr_z
 
 
 def without_missing(
@@ -173,12 +193,3 @@ def without_missing(
         tissue=tissue,
     )
     return some, replace(requests, source_rows=place)
-
-
-def own_sd_in_blocks(
-    model: Predictor, inputs: Cohort, requests: Requests, block: int = BLOCK
-) -> Iterator[np.ndarray]:
-    """Yield the sds that a model itself gives to what `predict_in_blocks` yields, alike."""
-    for start in range(0, len(requests), block):
-        part = slice(start, start + block)
-        yield model.predict_sd(inputs, requests.of(part))

@@ -14,7 +14,7 @@ from mtm.errors import InputError
 from mtm.models.base import Predictor, Requests
 from mtm.models.certificate import Certificate
 from mtm.models.cut import of_the_whole
-from mtm.models.requests import predict_in_blocks
+from mtm.models.requests import predict_in_blocks, predict_with_sd_in_blocks
 from mtm.predictions.gene_overlap import GeneChoice
 from mtm.predictions.new_people import targets_of, tissue_called, tissue_of
 from mtm.predictions.sample_tables import SAMPLE_COLUMNS, absent_covariates
@@ -169,21 +169,28 @@ class Answers:
         """
         size = max(1, min(LARGEST_BLOCK, BLOCK_VALUES // max(len(self.model.genes), 1)))
         start = 0
-        for expr_z in predict_in_blocks(self.model, self.inputs, self.requests, size):
+        for expr_z, sd in self._predicted(size):
             part = slice(start, start + len(expr_z))
-            yield self._block(part, expr_z)
+            yield self._block(part, expr_z, sd)
             let_go(self.inputs.expr_tpm)
             start = part.stop
 
-    def _block(self, part: slice, expr_z: np.ndarray) -> Block:
+    def _predicted(self, size: int) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
+        """Yield predictions, and the sds that intervals are in units of, if they are."""
+        asked = self.model, self.inputs, self.requests, size
+        if self.certificate is not None and self.certificate.own_sd:
+            return predict_with_sd_in_blocks(*asked)
+        return ((expr_z, None) for expr_z in predict_in_blocks(*asked))
+
+    def _block(self, part: slice, expr_z: np.ndarray, sd: np.ndarray | None) -> Block:
         """Bring predictions to all scales, with their intervals."""
         columns, requests = self.choice.columns, self.requests.of(part)
         low_z = high_z = np.full_like(expr_z, np.nan)
         if self.certificate is not None:
             told, place = np.unique(requests.target, return_inverse=True)
             half = np.stack([self.certificate.half_width(target) for target in told])[place]
-            if self.certificate.own_sd:
-                half = half * self.model.predict_sd(self.inputs, requests)
+            if sd is not None:
+                half = half * sd
             half = np.where(self.certified[part, None], half, np.nan)
             low_z, high_z = expr_z - half, expr_z + half
         in_tpm = [

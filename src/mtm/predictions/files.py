@@ -26,7 +26,7 @@ def write_predictions(
     model: str,
     scale: str,
     fold: int | str,
-    own_sd: Iterable[np.ndarray] | None = None,
+    own_sd: bool = False,
     kind: NumberType = "float32",
 ) -> None:
     """Write ``predictions/{model}/fold{fold}.h5ad`` (docs/contracts.md), block by block.
@@ -43,8 +43,8 @@ def write_predictions(
     model, scale, fold
         Name of the model, the scale of `expr_z`, the fold in which the donors were held out.
     own_sd
-        Standard deviations that the model gives its predictions, in blocks as they are; the
-        layer ``sd``. None where it gives none.
+        Whether `expr_z` are pairs, as `predict_with_sd_in_blocks` yields them; the second are the
+        layer ``sd``.
     kind
         Type of the numbers that are written.
 
@@ -68,9 +68,7 @@ def write_predictions(
     units = UNITS[scale] if cohort.measure == "tpm" else OWN_UNITS_TEXT
     uns = {"scale": scale, "units": units, "model": model}
     blocks = [expr_z] if isinstance(expr_z, np.ndarray) else expr_z
-    layers = () if own_sd is None else ("sd",)
-    if own_sd is not None:
-        blocks = zip(blocks, own_sd, strict=True)
+    layers = ("sd",) if own_sd else ()
     with atomic_path(path) as file:
         write_matrix(file, blocks, obs, cohort.genes[["symbol"]], uns, layers, kind=kind)
 

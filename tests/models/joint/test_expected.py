@@ -8,7 +8,7 @@ from cohorts import simulated_cohort
 from mtm.models.base import Requests, Training
 from mtm.models.joint.conditional import condition
 from mtm.models.registry import build
-from mtm.models.requests import own_sd_in_blocks
+from mtm.models.requests import predict_with_sd_in_blocks
 
 SMALL = {"n_factors": 2, "noise_rank": 2, "fits": 2, "iterations": 10}
 
@@ -63,7 +63,7 @@ def test_a_donor_without_samples_is_told_from_covariates(cohort, model):
     np.testing.assert_allclose(model.predict(cohort, asked), known, atol=1e-6)
     assert known.std(0).min() > 1e-4
     own_sd = [
-        np.concatenate(list(own_sd_in_blocks(model, cohort, requests)))
+        np.concatenate([sd for _, sd in predict_with_sd_in_blocks(model, cohort, requests)])
         for requests in (asked, Requests(liver[:, None], target))
     ]
     np.testing.assert_allclose(*own_sd)

@@ -58,15 +58,15 @@ def test_its_sd_falls_with_every_source_and_is_of_the_right_size():
     new = cohort.of_donors(ids[90:])
     everyone = [requested(new, n, "Lung") for n in (1, 2, 3)]
     all_given = (everyone[-1][0].source_rows >= 0).all(1)
-    sds = [model.predict_sd(new, requests)[all_given] for requests, _ in everyone]
+    sds = [model.predict_with_sd(new, requests)[1][all_given] for requests, _ in everyone]
     assert (sds[0] > sds[1]).all()
     assert (sds[1] > sds[2]).all()
     # The same for everyone who brings the same tissues and covariates.
     assert (sds[2] == sds[2][0]).all()
     requests, rows = everyone[0]
-    left = model.predict(new, requests)
+    left, sd = model.predict_with_sd(new, requests)
     left -= model.scaler.transform(new.expr_tpm[rows], new.tissue[rows])
-    assert np.square(left / model.predict_sd(new, requests)).mean() == pytest.approx(1, abs=0.3)
+    assert np.square(left / sd).mean() == pytest.approx(1, abs=0.3)
 
 
 def test_its_sd_is_on_the_scale_of_its_predictions_where_it_sees_ranks():
@@ -75,10 +75,11 @@ def test_its_sd_is_on_the_scale_of_its_predictions_where_it_sees_ranks():
     source = cohort.tissue_index("Whole Blood")
     blood = requested(cohort, 2, "Whole Blood")[0]
     asked = replace(blood, source_rows=blood.source_rows[:, 1:])
-    sd = model.predict_sd(cohort, asked)
+    sd = model.predict_with_sd(cohort, asked)[1]
     assert model.ranks.tissue == source
     slope, model.ranks = model.ranks.slope, None
-    np.testing.assert_allclose(sd, model.predict_sd(cohort, asked) * np.abs(slope), rtol=1e-6)
+    _, plain = model.predict_with_sd(cohort, asked)
+    np.testing.assert_allclose(sd, plain * np.abs(slope), rtol=1e-6)
     assert np.abs(slope - 1).max() > 0.01
 
 
@@ -92,10 +93,10 @@ def test_covariates_that_a_person_has_are_used_without_those_that_are_missing(ab
     cohort = replace(cohort, donors=cohort.donors.assign(**traits))
     model, _ = fitted(cohort, covariates=["sex", "age"])
     requests, _ = requested(cohort, 1, "Lung")
-    whole, sd = model.predict(cohort, requests), model.predict_sd(cohort, requests)
+    whole, sd = model.predict_with_sd(cohort, requests)
     donors = cohort.donors.drop(columns="age") if absent else cohort.donors.assign(age=np.nan)
     without = replace(cohort, donors=donors)
-    told, told_sd = model.predict(without, requests), model.predict_sd(without, requests)
+    told, told_sd = model.predict_with_sd(without, requests)
     assert np.abs(told - whole).max() > 1e-3
     assert (told_sd > sd).all()
     # The other sex is told otherwise still.
@@ -206,7 +207,7 @@ def test_a_tissue_of_noise_is_not_asked_beside_others(tmp_path):
     np.testing.assert_array_equal(told(model, blood, lung), told(model, blood))
     # Of a person who gave nothing else it says what it can.
     assert np.ptp(told(model, lung), axis=0).max() > 0
-    sd = model.predict_sd(new, Requests(rows[both][:, [lung, blood]], target))
+    sd = model.predict_with_sd(new, Requests(rows[both][:, [lung, blood]], target))[1]
     of_blood = np.tile(model.expected_variance([blood], [liver]), (len(both), 1))
     np.testing.assert_allclose(sd**2, of_blood, rtol=1e-6)
     assert (np.abs(model.expected_variance([lung], [liver]) - of_blood[:1]) > 1e-3).any()
@@ -239,12 +240,12 @@ def test_genes_that_a_sample_lacks_are_left_out():
     model, _ = fitted(cohort.of_donors(ids[:60]))
     new = cohort.of_donors(ids[60:])
     requests, _ = requested(new, 1, "Lung")
-    plain, plain_sd = model.predict(new, requests), model.predict_sd(new, requests)
+    plain, plain_sd = model.predict_with_sd(new, requests)
     lacking = replace(new, expr_tpm=new.expr_tpm.copy())
     rows = requests.source_rows[:, 0]
     lacking.expr_tpm[rows[0]] = np.nan
     lacking.expr_tpm[rows[1:4], 6:] = np.nan
-    told, sd = model.predict(lacking, requests), model.predict_sd(lacking, requests)
+    told, sd = model.predict_with_sd(lacking, requests)
     # Whoever lacks nothing is told as before, and who lacks all as one without a sample.
     np.testing.assert_allclose(told[4:], plain[4:], rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(sd[4:], plain_sd[4:], rtol=1e-5)

@@ -18,7 +18,6 @@ from mtm.models.device import choose_device
 from mtm.models.inner_folds import inner_folds, told
 from mtm.models.joint.conditional import condition
 from mtm.models.joint.em import Priors, State, iterate
-from mtm.models.joint.expected import expected_variance
 from mtm.models.joint.loadings import Loadings, Samples, loadings_layout
 from mtm.models.joint.silence import silent_tissues, told_alone
 from mtm.models.layout import Layout, below, check_size, summary
@@ -237,20 +236,44 @@ class Joint(Predictor):
 
     def predict(self, inputs: Cohort, requests: Requests) -> np.ndarray:
         """Predict from the samples of each request, averaged over fits."""
-        result = np.zeros((len(requests), len(self.genes)), np.float32)
+        expr_z = np.zeros((len(requests), len(self.genes)), np.float32)
+        self._add_up(inputs, requests, expr_z)
+        return self._from_ranks(expr_z, requests)
+
+    def predict_with_sd(self, inputs: Cohort, requests: Requests) -> tuple[np.ndarray, np.ndarray]:
+        """As every model's: sds by which samples and covariates are given, not what they hold."""
+        expr_z, variance = np.zeros((2, len(requests), len(self.genes)), np.float32)
+        self._add_up(inputs, requests, expr_z, variance)
+        # A slope may have either sign, or be 0.
+        sd = np.abs(self._from_ranks(np.sqrt(variance), requests))
+        return self._from_ranks(expr_z, requests), sd.clip(np.finfo(np.float32).tiny)
+
+    def _add_up(
+        self,
+        inputs: Cohort,
+        requests: Requests,
+        expr_z: np.ndarray,
+        variance: np.ndarray | None = None,
+    ) -> None:
+        """Add the means of all fits to `expr_z`, and their variances to `variance`."""
         covariates = self._covariates_of(inputs, requests)
         for tissues, members, rows, observed in self._same_given(inputs, requests, covariates):
-            expr_z = self.seen(inputs, rows.ravel()).reshape(*rows.shape, len(self.genes))
-            given = torch.from_numpy(expr_z), torch.from_numpy(covariates[members])
+            seen = self.seen(inputs, rows.ravel()).reshape(*rows.shape, len(self.genes))
+            given = torch.from_numpy(seen), torch.from_numpy(covariates[members])
             known = ~np.isnan(covariates[members[0]])
+            of_target = [
+                (int(target), np.flatnonzero(requests.target[members] == target))
+                for target in np.unique(requests.target[members])
+            ]
             for loadings in self.fits:
                 posterior = condition(loadings, tissues, observed, known)
                 told_of = posterior.told(*given)
-                for target in np.unique(requests.target[members]):
-                    of_target = np.flatnonzero(requests.target[members] == target)
-                    mean = posterior.mean(int(target), told_of.of_donors(of_target))
-                    result[members[of_target]] += mean.numpy() / len(self.fits)
-        return self._from_ranks(result, requests)
+                for target, those in of_target:
+                    mean = posterior.mean(target, told_of.of_donors(those))
+                    expr_z[members[those]] += mean.numpy() / len(self.fits)
+                    if variance is not None:
+                        of_fit = posterior.variance(target).numpy()
+                        variance[members[those]] += of_fit / len(self.fits)
 
     def _from_ranks(self, values: np.ndarray, requests: Requests) -> np.ndarray:
         """Bring what is of ranks, which the source was fitted on where they are asked, to z."""
@@ -259,9 +282,16 @@ class Joint(Predictor):
         return values
 
     def expected_variance(self, sources: Sequence[int], targets: Sequence[int]) -> np.ndarray:
-        """As every model's; a tissue that training never saw tells nothing."""
+        """As every model's; a tissue that training never saw tells nothing.
+
+        All covariates are known, and every sample has all genes.
+        """
         given = self._asked(np.array([sources], np.int64).reshape(1, -1))[0]
-        return expected_variance(self.fits, given[given < len(self.tissues)].tolist(), targets)
+        tissues, total = given[given < len(self.tissues)].tolist(), 0.0
+        for loadings in self.fits:
+            posterior = condition(loadings, tissues, known=np.ones(len(self.design), bool))
+            total += torch.stack([posterior.variance(target) for target in targets])
+        return (total / len(self.fits)).numpy()
 
     def _asked(self, tissue: np.ndarray) -> np.ndarray:
         """Put ``len(tissues)`` for tissues that are not asked, ``(n_requests, n_sources)``.
@@ -273,18 +303,6 @@ class Joint(Predictor):
         tissue = np.where(seen[tissue], tissue, none)
         silent = np.append(self.silent, True)[tissue]
         return np.where(silent & ~silent.all(1, keepdims=True), none, tissue)
-
-    def predict_sd(self, inputs: Cohort, requests: Requests) -> np.ndarray:
-        """As every model's: by which samples and covariates are given, not by what they hold."""
-        result = np.empty((len(requests), len(self.genes)), np.float32)
-        covariates = self._covariates_of(inputs, requests)
-        for tissues, members, _, observed in self._same_given(inputs, requests, covariates):
-            targets, place = np.unique(requests.target[members], return_inverse=True)
-            known = ~np.isnan(covariates[members[0]])
-            variance = expected_variance(self.fits, tissues, targets.tolist(), known, observed)
-            result[members] = np.sqrt(variance)[place]
-        # A slope may have either sign, or be 0.
-        return np.abs(self._from_ranks(result, requests)).clip(np.finfo(np.float32).tiny)
 
     def _covariates_of(self, inputs: Cohort, requests: Requests) -> np.ndarray:
         """Standardised covariates of each request's donor, NaN where they are not known.
