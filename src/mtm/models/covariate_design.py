@@ -51,24 +51,41 @@ def covariate_table(
     return pd.DataFrame(columns, index=cohort.samples.index[rows])
 
 
-def _raw_column(table: pd.DataFrame, column: dict) -> np.ndarray:
-    """Return one column before it is standardised, float64; NaN where training says nothing."""
-    name, values = column["covariate"], table[column["covariate"]]
-    if column["kind"] == "missing":
-        return values.isna().to_numpy(float)
-    if column["kind"] == "level":
-        levels = as_levels(values)
-        raw = (levels.isna() if column["level"] is None else levels == column["level"]).to_numpy()
-        seen = levels.isin([level for level in column["known"] if level is not None])
-        if None in column["known"]:
-            seen |= levels.isna()
-        return np.where(seen, raw.astype(float), np.nan)
+def _raw_columns(table: pd.DataFrame, columns: Sequence[dict]) -> np.ndarray:
+    """Return columns before they are standardised, float64; NaN where training says nothing."""
+    raw = np.empty((len(table), len(columns)))
+    levels = {}
+    for index, column in enumerate(columns):
+        name = column["covariate"]
+        values = table[name]
+        if column["kind"] == "missing":
+            raw[:, index] = values.isna()
+        elif column["kind"] == "value":
+            raw[:, index] = _numbers(values)
+        else:
+            if name not in levels:
+                levels[name] = as_levels(values)
+            raw[:, index] = _of_level(levels[name], column)
+    return raw
+
+
+def _of_level(levels: pd.Series, column: dict) -> np.ndarray:
+    """1 where a category is the column's level, 0 where another that is known, else NaN."""
+    missing = levels.isna().to_numpy()
+    is_level = missing if column["level"] is None else (levels == column["level"]).to_numpy()
+    known = levels.isin([level for level in column["known"] if level is not None]).to_numpy()
+    if None in column["known"]:
+        known = known | missing
+    return np.where(known, is_level.astype(float), np.nan)
+
+
+def _numbers(values: pd.Series) -> np.ndarray:
+    """Return numbers, NaN where they are missing."""
     numbers = pd.to_numeric(values, errors="coerce")
     wrong = numbers.isna() & values.notna()
     if wrong.any():
-        raise InputError(
-            f"covariate {name} of {wrong.idxmax()}", repr(values[wrong].iloc[0]), "a number"
-        )
+        where = f"covariate {values.name} of {wrong.idxmax()}"
+        raise InputError(where, repr(values[wrong].iloc[0]), "a number")
     return numbers.to_numpy(float)
 
 
@@ -133,8 +150,7 @@ class CovariateDesign:
                 specs.append({"covariate": name, "kind": "value"})
                 specs.append({"covariate": name, "kind": "missing"})
         columns = []
-        for spec in specs:
-            raw = _raw_column(table, spec)
+        for spec, raw in zip(specs, _raw_columns(table, specs).T, strict=True):
             seen = raw[~np.isnan(raw)]
             if len(seen) and np.ptp(seen) > 1e-9 * max(1, np.abs(seen).max()):
                 mean = float(seen.mean())
@@ -158,23 +174,26 @@ class CovariateDesign:
                     ", ".join(self.covariates),
                     "Add it to the donors' or samples' table; its fields may be empty.",
                 )
-        result = np.zeros((len(table), len(self)))
-        for index, column in enumerate(self.columns):
-            result[:, index] = (_raw_column(table, column) - column["mean"]) / column["sd"]
-        return np.nan_to_num(result, copy=False, nan=0.0)
+        return np.nan_to_num(self._standardised(table), copy=False, nan=0.0)
 
-    def unknown(self, table: pd.DataFrame) -> np.ndarray:
-        """Return which columns say nothing of a row, bool, ``(n_rows, n_columns)``.
+    def known(self, table: pd.DataFrame) -> np.ndarray:
+        """Return what `transform` does, with NaN where a column says nothing of a row.
 
-        They are those that `transform` puts at the training mean, but numbers whose being missing
-        training has seen: another column says so.
+        Numbers whose being missing training has seen stand at the training mean: another column
+        says so. A covariate that `table` lacks is missing throughout.
         """
-        marked = {column["covariate"] for column in self.columns if column["kind"] == "missing"}
-        result = np.zeros((len(table), len(self)), bool)
-        for index, column in enumerate(self.columns):
-            if column["kind"] != "value" or column["covariate"] not in marked:
-                result[:, index] = np.isnan(_raw_column(table, column))
+        result = self._standardised(table.reindex(columns=self.covariates))
+        missing = {column["covariate"] for column in self.columns if column["kind"] == "missing"}
+        marked = [
+            column["kind"] == "value" and column["covariate"] in missing for column in self.columns
+        ]
+        result[:, marked] = np.nan_to_num(result[:, marked], nan=0.0)
         return result
+
+    def _standardised(self, table: pd.DataFrame) -> np.ndarray:
+        """Return the columns with NaN wherever training says nothing."""
+        mean, sd = ([column[name] for column in self.columns] for name in ("mean", "sd"))
+        return (_raw_columns(table, self.columns) - mean) / sd
 
     def to_array(self) -> np.ndarray:
         """Return the design as JSON bytes, uint8, for a bundle."""

@@ -313,9 +313,7 @@ class Joint(Predictor):
         if not names or not len(requests):
             return np.zeros((len(requests), len(self.design)), np.float32)
         table = covariate_table(inputs, requests.source_rows[:, 0], names, requests.donor)
-        table = table.reindex(columns=names)
-        values = self.design.transform(table).astype(np.float32)
-        return np.where(self.design.unknown(table), np.float32(np.nan), values)
+        return self.design.known(table).astype(np.float32)
 
     def _same_given(
         self, inputs: Cohort, requests: Requests, covariates: np.ndarray
