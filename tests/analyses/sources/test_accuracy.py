@@ -174,7 +174,8 @@ def test_the_next_tissue_stands_with_what_the_model_expects(made, table, models)
     assert liver["next_tissue"] == "Lung"
     assert liver["both_variance"] == pytest.approx(both, rel=1e-5)
     assert 0 < liver["both_variance"] < liver["source_variance"]
-    assert liver["reduction"] == pytest.approx(1 - both / liver["source_variance"])
+    reduced = 1 - liver["both_variance"] / liver["source_variance"]
+    assert liver["reduction"] == pytest.approx(reduced)
     found = rows_of(table, ONE_ADDED, f"{BLOOD}{AND}Lung", "gene_wise").loc["Liver"]
     assert liver["difference"] == found["difference"]
     assert (
