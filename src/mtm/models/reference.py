@@ -155,7 +155,7 @@ class _OfFolds:
             rows = np.flatnonzero(cohort.tissue == tissue)
             log2, values = None, None
             if len(rows):
-                expr_tpm = cohort.expr_tpm[rows].astype(np.float64)
+                expr_tpm = cohort.expr_tpm[rows]
                 expr_log2 = log2_tpm(expr_tpm, cohort.measure)
                 log2 = values = GroupSums.of(expr_log2, group[rows], len(self._fold))
                 if scale != "log2_z":
