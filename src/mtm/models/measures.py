@@ -85,27 +85,26 @@ class Sexes:
     offset: np.ndarray
 
     @classmethod
-    def fit(cls, sums: Sequence[GroupSums | None], of_sex: Sequence[np.ndarray]) -> "Sexes":
-        """Learn from some groups of each tissue's samples.
+    def untold(cls, n_tissues: int) -> "Sexes":
+        """Start where no gene tells in any tissue."""
+        genes = np.full((n_tissues, SEX_GENES), -1, np.int32)
+        votes = np.zeros((n_tissues, SEX_GENES), np.float32)
+        return cls(genes, votes, np.zeros(n_tissues, np.float32))
+
+    def learn(self, tissue: int, sums: GroupSums, of_sex: Sequence[np.ndarray]) -> None:
+        """Learn one tissue from some groups of its samples.
 
         Parameters
         ----------
         sums
-            Of log2(1+TPM), by tissue; None for a tissue without samples.
+            Of log2(1+TPM).
         of_sex
             Groups of each of `SEX_CODES`, ``(n_groups,)``, bool.
         """
-        n_tissues = len(sums)
-        genes = np.full((n_tissues, SEX_GENES), -1, np.int32)
-        votes = np.zeros((n_tissues, SEX_GENES), np.float32)
-        offset = np.zeros(n_tissues, np.float32)
-        for tissue, of in enumerate(sums):
-            if of is None or min(map(of.count, of_sex)) < FEWEST_OF_A_SEX:
-                continue
-            chosen, own, constant = _telling(*map(of.moments, of_sex))
-            genes[tissue, : len(chosen)], votes[tissue, : len(chosen)] = chosen, own
-            offset[tissue] = constant
-        return cls(genes, votes, offset)
+        if min(map(sums.count, of_sex)) >= FEWEST_OF_A_SEX:
+            chosen, votes, offset = _telling(*map(sums.moments, of_sex))
+            self.genes[tissue, : len(chosen)], self.votes[tissue, : len(chosen)] = chosen, votes
+            self.offset[tissue] = offset
 
     def without(self, tissues: np.ndarray) -> "Sexes":
         """Let no gene tell in some tissues, ``(n_tissues,)``, bool."""

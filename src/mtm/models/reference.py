@@ -140,43 +140,44 @@ class Reference:
 
 
 class _OfFolds:
-    """Statistics of all folds but one, from one pass over the samples of each tissue."""
+    """Statistics of all folds but one, from one pass over the samples of each tissue.
+
+    Parameters
+    ----------
+    fold, sex
+        Of each sample, ``(n_samples,)``; a sex of `SEX_CODES`, or 0.
+    """
 
     def __init__(
         self, cohort: Cohort, fold: np.ndarray, sex: np.ndarray, scale: Scale, scaling: Scaling
     ):
-        n_sexes = 1 + max(SEX_CODES)
-        self._fold, self._sex = np.divmod(np.arange(FOLDS * n_sexes), n_sexes)
-        self._shape, group = (len(cohort.tissues), cohort.n_genes), fold * n_sexes + sex
+        n_tissues, n_sexes = len(cohort.tissues), 1 + max(SEX_CODES)
+        of_fold, of_sex = np.divmod(np.arange(FOLDS * n_sexes), n_sexes)
+        kept = [of_fold != number for number in range(FOLDS)]
         self._scaled = scale, scaling, cohort.measure
-        self._log2: list[GroupSums | None] = []
-        self._values: list[GroupSums | None] = []
-        for tissue in range(len(cohort.tissues)):
+        self._mean, self._sd = np.full((2, FOLDS, n_tissues, cohort.n_genes), np.nan, np.float32)
+        # By the fold left out; the last without any.
+        self._sexes = [Sexes.untold(n_tissues) for _ in range(FOLDS + 1)]
+        for tissue in np.unique(cohort.tissue):
             rows = np.flatnonzero(cohort.tissue == tissue)
-            log2, values = None, None
-            if len(rows):
-                expr_tpm = cohort.expr_tpm[rows]
-                expr_log2 = log2_tpm(expr_tpm, cohort.measure)
-                log2 = values = GroupSums.of(expr_log2, group[rows], len(self._fold))
-                if scale != "log2_z":
-                    values = GroupSums.of(expr_tpm, group[rows], len(self._fold))
-            self._log2.append(log2)
-            self._values.append(values)
+            expr_tpm, group = cohort.expr_tpm[rows], fold[rows] * n_sexes + sex[rows]
+            log2 = GroupSums.of(log2_tpm(expr_tpm, cohort.measure), group, len(of_fold))
+            values = log2 if scale == "log2_z" else GroupSums.of(expr_tpm, group, len(of_fold))
+            for sexes, those in zip(self._sexes, [*kept, of_fold >= 0], strict=True):
+                sexes.learn(tissue, log2, [those & (of_sex == code) for code in SEX_CODES])
+            for number, those in enumerate(kept):
+                if values.count(those):
+                    self._mean[number, tissue], variance = values.moments(those)
+                    self._sd[number, tissue] = np.sqrt(variance)
 
-    def sexes(self, without: int = -1) -> Sexes:
-        """How the donors of all folds, or of all but one, tell the sexes."""
-        kept = self._fold != without
-        return Sexes.fit(self._log2, [kept & (self._sex == code) for code in SEX_CODES])
+    def sexes(self) -> Sexes:
+        """How the donors of all folds tell the sexes."""
+        return self._sexes[-1]
 
     def without(self, number: int) -> tuple[TissueScaler, Sexes]:
         """Z-scores by the donors of all folds but one, and how they tell the sexes."""
-        kept = self._fold != number
-        mean, sd = np.full((2, *self._shape), np.nan)
-        for tissue, sums in enumerate(self._values):
-            if sums is not None and sums.count(kept):
-                mean[tissue], variance = sums.moments(kept)
-                sd[tissue] = np.sqrt(variance)
-        return TissueScaler.of_moments(mean, sd, *self._scaled), self.sexes(number)
+        moments = self._mean[number], self._sd[number]
+        return TissueScaler.of_moments(*moments, *self._scaled), self._sexes[number]
 
 
 def limits_of(
