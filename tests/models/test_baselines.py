@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from marks import some_slow
 
 from mtm.errors import InputError
 from mtm.models.base import Requests, Training
@@ -137,7 +138,7 @@ def hard_cohort(cohort):
     )
 
 
-@pytest.mark.parametrize("name", PER_TISSUE)
+@pytest.mark.parametrize("name", some_slow(PER_TISSUE, "teebot"))
 @pytest.mark.parametrize("scale", ["log2_z", "tpm_z"])
 def test_degenerate_input_gives_finite_predictions(hard_cohort, name, scale):
     cohort = hard_cohort
@@ -162,7 +163,7 @@ def test_degenerate_input_gives_finite_predictions(hard_cohort, name, scale):
     assert (predicted[of["Liver"]] == 0).all()
 
 
-@pytest.mark.parametrize("name", PER_TISSUE)
+@pytest.mark.parametrize("name", some_slow(PER_TISSUE, "teebot"))
 def test_min_pairs_is_a_parameter(hard_cohort, name):
     source = hard_cohort.tissue_index("Whole Blood")
     table = _build(name, min_pairs=13).fit(Training(hard_cohort, source=source))

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from marks import some_slow
 
 from mtm.models.base import Requests, Training
 from mtm.models.donors import DonorsKey
@@ -97,7 +98,7 @@ def _noise_for(cohort, donors):
     return replace(cohort, expr_tpm=expr_tpm, samples=samples, donors=table)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", some_slow(NAMES, "teebot of ranks"))
 def test_noise_in_held_out_donors_leaves_the_bundle_alone(name, cohort, tmp_path):
     path = tmp_path / "bundle.safetensors"
     bundle = _bundle(name, cohort, path)[1]

@@ -3,6 +3,7 @@ import warnings
 import numpy as np
 import pytest
 import torch
+from marks import slow
 from sklearn.linear_model import BayesianRidge, LassoCV
 from sklearn.linear_model import Lasso as SklearnLasso
 from sklearn.linear_model import Ridge as SklearnRidge
@@ -122,6 +123,7 @@ def test_duality_gap_bounds_the_distance_to_the_optimum(rng):
     assert (gap >= above - 1e-9).all()
 
 
+@pytest.mark.slow
 def test_lasso_does_not_depend_on_blocks(rng, monkeypatch):
     x, y = _lasso_data(rng, n_genes=4)
     whole = lasso_cv(x, y, tol=1e-12, max_iter=10_000)
@@ -263,7 +265,7 @@ def test_reduced_rank_keeps_the_leading_directions_of_the_fit(rng):
     np.testing.assert_allclose(everything[0] @ everything[1], dual, atol=1e-9)
 
 
-@pytest.mark.parametrize("n_features", [12, 30])
+@pytest.mark.parametrize("n_features", [12, slow(30)])
 def test_lasso_of_nearly_dependent_features_needs_few_sweeps(rng, n_features):
     """Coordinate descent alone takes thousands of sweeps here, with more features than samples."""
     factor = rng.normal(size=(20, 3))

@@ -135,6 +135,7 @@ def brute_force_draws(cohort, predicted, tissue, rho_of):
     return draws
 
 
+@pytest.mark.slow
 def test_the_standard_error_is_that_of_donors_resampled_alike_for_both(two_models, rho_of):
     cohort, models, predicted = two_models
     table = compare(models, [("good", "bad")])

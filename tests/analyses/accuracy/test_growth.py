@@ -88,6 +88,7 @@ def test_fits_see_so_many_donors_and_the_smaller_are_among_the_larger(made):
     assert seen[20] < seen[40] < seen[80] == seen[None]
 
 
+@pytest.mark.slow
 def test_all_donors_have_the_headline_of_the_model(made):
     _, cohort, files, table = made
     held_out = read_held_out(cohort["expression"], cohort["folds"], files[None], BLOOD)

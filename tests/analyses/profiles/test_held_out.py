@@ -39,6 +39,7 @@ def test_a_fit_does_not_see_held_out_genes():
     np.testing.assert_array_equal(a.quantile, b.quantile)
 
 
+@pytest.mark.slow
 def test_neighbours_tell_shapes_and_means_do_not():
     around = surroundings_of(table(480, 12), SETTINGS)
     scores = measure_accuracy(around, SETTINGS, "cpu")

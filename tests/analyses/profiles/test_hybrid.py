@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 import torch
 from tests.analyses.profiles.made_up import table
 
@@ -19,6 +20,7 @@ def made(promoters=None):
     return centred, tokens(genes, Shapes.of(centred), promoters, SETTINGS)
 
 
+@pytest.mark.slow
 def test_network_learns_the_shape_of_the_gene_beside():
     centred, genes = made()
     left_out = np.arange(240) >= 200

@@ -193,6 +193,7 @@ def random_codes(rng, donor_effect, n_donors=11, n_tissues=4, n_folds=2):
     return summarise_folds(parts, 99)
 
 
+@pytest.mark.slow
 def test_p_of_codes_is_uniform_without_donors_in_them():
     rng = np.random.default_rng(11)
     found = [row for _ in range(200) for row in random_codes(rng, 0.0, 8, 3, n_folds=1)]

@@ -123,6 +123,7 @@ def test_a_planted_trait_is_kept_beyond_chance_and_the_median_is_the_tissues(wor
     assert quantities.loc["rho > 0.3 and P < 0.05 over genes", "value"] == 3
 
 
+@pytest.mark.slow
 def test_traits_without_meaning_stay_at_chance(tmp_path):
     world = World(tmp_path, age_effect=0.0, targets=("Lung",))
     n_traits = 40

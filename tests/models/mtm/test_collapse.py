@@ -124,6 +124,7 @@ def test_a_collapsed_training_starts_again_as_another_seed_would(cohort, collaps
     assert "starts again with another seed" in caplog.text
 
 
+@pytest.mark.slow
 def test_the_last_attempt_is_kept_and_told_to_have_collapsed(cohort, collapsing):
     collapsing(*(restart_seed(SEED, restarts) for restarts in range(3)))
     _, table = trained(cohort, SMALL.with_(restarts=2))

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from cohorts import simulated_cohort
+from marks import slow
 
 from mtm.cohort.scaling import TissueScaler
 from mtm.errors import InputError
@@ -264,6 +265,7 @@ def test_every_switch_changes_what_is_learned_and_stays_finite(plain, switch):
     assert not same_shape or any((plain[key] != changed[key]).any() for key in plain)
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_weights_and_another_seed_others(cohort):
     def weights(seed):
         model = MTM(SMALL)
@@ -288,7 +290,7 @@ def test_a_monitor_does_not_change_what_is_learned(cohort):
     assert np.array_equal(weights(0), weights(2))
 
 
-@pytest.mark.parametrize("schedule", ["constant", "one_cycle"])
+@pytest.mark.parametrize("schedule", ["constant", slow("one_cycle")])
 def test_a_run_killed_mid_epoch_ends_with_the_weights_of_an_unbroken_one(
     cohort, tmp_path, schedule
 ):
@@ -323,6 +325,7 @@ def test_a_run_killed_mid_epoch_ends_with_the_weights_of_an_unbroken_one(
     assert resumed_table.drop(columns="seconds").equals(table.drop(columns="seconds"))
 
 
+@pytest.mark.slow
 def test_a_checkpoint_of_other_settings_is_not_taken_up(cohort, tmp_path):
     def fit(parameters):
         model = MTM(parameters)

@@ -48,6 +48,7 @@ def test_too_few_donors_to_stop_by_are_refused(cohort):
         SMALL.with_(schedule="one_cycle")
 
 
+@pytest.mark.slow
 def test_score_is_the_mean_rho_over_genes(cohort):
     model = MTM(SMALL.with_(stop_patience=0))
     model.fit(Training(cohort, source=0, seed=1))

@@ -38,9 +38,14 @@ class PooledNull:
         stratum: torch.Tensor,
     ):
         self._weights, self._informative, self._stratum = weights, informative, stratum
-        kinds = torch.cat([informative.long(), stratum[:, None]], 1)
-        kinds, self._pattern = torch.unique(kinds, dim=0, return_inverse=True)
-        self.patterns, self._strata = kinds[:, :-1].bool(), kinds[:, -1]
+        self._pattern = torch.zeros_like(stratum)
+        # Column by column: rows as a whole take ten times as long.
+        for column in (*informative.T.long(), stratum):
+            kinds = self._pattern * (1 + int(column.max())) + column
+            self._pattern = torch.unique(kinds, return_inverse=True)[1]
+        gene_of = self._pattern.new_zeros(int(self._pattern.max()) + 1)
+        gene_of.scatter_(0, self._pattern, torch.arange(len(stratum)).to(stratum))
+        self.patterns, self._strata = informative[gene_of], stratum[gene_of]
         self._genes = [
             torch.nonzero(self._pattern == index).flatten() for index in range(len(self.patterns))
         ]
