@@ -26,10 +26,24 @@ SHOWN = {
     "growth": ["growth", "growth_table"],
     "sources": ["sources"],
     "probes": ["probes", "codes_probed"],
+    "intervals": ["interval_coverage", "reliability"],
+    "landmarks": ["landmarks", "landmark_accuracy"],
+    "imputation": ["imputation", "imputation_accuracy"],
+    "ranks": ["ranks"],
+    "profiles": ["profiles", "profile_accuracy"],
 }
 NOMINAL = 93, 97
 # What a caption has nothing of, by words of the row's name.
-NOT_SHOWN = {("fig_s15", "difference"), ("fig3cd", "null band"), ("headline", " a tissue")}
+NOT_SHOWN = {
+    ("fig_s15", "difference"),
+    ("fig3cd", "null band"),
+    ("headline", " a tissue"),
+    ("interval_coverage", "reliability"),
+    ("reliability", "coverage"),
+    ("profiles", "coverage"),
+    ("imputation", "tissues named"),
+    ("imputation_accuracy", "tissues named"),
+}
 RANGE = re.compile(r"(\d+)(?:% to (\d+(?=%)|all)|-(\d+)%|%)")
 
 

@@ -119,7 +119,7 @@ def test_draws_of_folds_of_five_are_hardly_further_apart_than_cohorts_are():
 
 def test_folds_without_a_correlation_are_left_out_of_the_mean():
     rho = np.random.default_rng(2).uniform(-0.9, 0.9, (3, 5, 4)).astype(np.float32)
-    rho[1, 2, 1] = rho[:, 3, 2] = np.nan
+    rho[1, 2, 1] = rho[:, 3, 2] = rho[0, 4] = rho[2, :3, 3] = np.nan
     weights = [4.0, 9.0, 2.0]
     found = mean_over_folds(list(torch.from_numpy(rho)), weights).numpy()
     share = np.array(weights)[:, None, None] * np.isfinite(rho)

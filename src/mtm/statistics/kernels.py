@@ -259,15 +259,26 @@ def mean_over_folds(rho: Sequence[torch.Tensor], weights: Sequence[float]) -> to
     for of_fold, weight in zip(rho, weights, strict=True):
         statistic.add_(fisher_z(of_fold), alpha=weight)
     mean = statistic.div_(sum(weights)).tanh_()
-    # Masks cost more than all else, and few genes lack a correlation in any draw.
-    some = mean.sum(0).isnan().nonzero().flatten()
-    if len(some):
-        stacked = torch.stack([of_fold[:, some] for of_fold in rho])
-        share = torch.tensor(weights).to(stacked)[:, None, None]
-        total = (share * ~stacked.isnan()).sum(0)
-        mean_z = (share * fisher_z(stacked.nan_to_num())).sum(0) / total
-        mean[:, some] = torch.tanh(mean_z).masked_fill_(total == 0, torch.nan)
+    # Masks cost more than all else, and few genes lack a correlation, or few draws of all genes.
+    if mean.sum(0).isnan().any():
+        unknown = mean.isnan()
+        n_unknown = unknown.sum(0)
+        genes = (n_unknown > n_unknown.median()).nonzero().flatten()
+        unknown[:, genes] = False
+        draws = unknown.any(1).nonzero().flatten()
+        for dim, some in ((1, genes), (0, draws)):
+            known = _mean_of_known([of_fold.index_select(dim, some) for of_fold in rho], weights)
+            mean.index_copy_(dim, some, known)
     return mean
+
+
+def _mean_of_known(rho: Sequence[torch.Tensor], weights: Sequence[float]) -> torch.Tensor:
+    """Average over the folds that have a correlation, each value by itself."""
+    stacked = torch.stack(list(rho))
+    share = torch.tensor(weights).to(stacked)[:, None, None]
+    total = (share * ~stacked.isnan()).sum(0)
+    mean_z = (share * fisher_z(stacked.nan_to_num())).sum(0) / total
+    return torch.tanh(mean_z).masked_fill_(total == 0, torch.nan)
 
 
 class RunningMean:
