@@ -18,6 +18,7 @@ import h5py
 import numpy as np
 import pandas as pd
 import torch
+from threadpoolctl import threadpool_limits
 
 from mtm.cohort.scaling import TissueScaler, log2_tpm
 from mtm.errors import InputError
@@ -266,7 +267,7 @@ def of_each(
     """Yield what `function` returns of every tissue, in their order.
 
     On the CPU one thread works on a tissue and torch's threads on tissues side by side, at most
-    `AT_ONCE`: the arrays that are worked on are too small for threads of their own.
+    `AT_ONCE`: the arrays that are worked on are too small for threads of their own, NumPy's too.
     """
     threads = torch.get_num_threads()
     at_once = min(AT_ONCE, threads)
@@ -274,7 +275,8 @@ def of_each(
         yield from map(function, of_tissues)
         return
     running = deque()
-    with ThreadPoolExecutor(at_once, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+    pool = ThreadPoolExecutor(at_once, initializer=torch.set_num_threads, initargs=(1,))
+    with pool, threadpool_limits(1, "blas"):
         try:
             for tissue in of_tissues:
                 if tissue.device.type != "cpu":

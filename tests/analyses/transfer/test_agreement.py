@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from mtm.analyses.disease.case_control import fold_changes, fold_changes_without
+from mtm.analyses.disease.case_control import ChangesWithout, fold_changes
 from mtm.analyses.transfer.agreement import transfer_agreement
 from mtm.analyses.transfer.reading import Files, read_people, said_by_config
 from mtm.analyses.transfer.reference import (
@@ -164,13 +164,13 @@ def test_fold_changes_by_hand():
     expected = np.log2([(2 + 1) / (7 + 1), (20 + 1) / (0 + 1)])
     np.testing.assert_allclose(fold_changes(expr, case, 1.0), expected)
     gone = np.array([[3, 3], [1, 3], [0, 1], [2, 3]])
-    result = fold_changes_without(expr, case, 1.0, gone)
+    result = ChangesWithout(expr, case, 1.0).of(gone)
     np.testing.assert_allclose(result[0], expected)
     np.testing.assert_allclose(result[1], np.log2([(1 + 1) / (7 + 1), (10 + 1) / 1]))
     # Without any case or any control there is no fold change.
     assert np.isnan(result[2:]).all()
     counted = np.array([True, False, True])
-    result = fold_changes_without(expr, case, 1.0, gone, counted)
+    result = ChangesWithout(expr, case, 1.0, counted).of(gone)
     np.testing.assert_allclose(result[:2], np.log2([[2 / 8, 11 / 1]] * 2))
 
 

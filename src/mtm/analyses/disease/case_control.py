@@ -72,54 +72,75 @@ def fold_changes(expr_tpm: np.ndarray, case: np.ndarray, pseudo_count: float) ->
     # One set of labels is summed in float64; many, which only a null needs, in float32.
     dtype = np.float64 if len(labels) == 1 else np.float32
     values = expr_tpm.astype(dtype, copy=False)
+    n_cases = labels.sum(1, keepdims=True)
+    of_cases = labels.astype(dtype) @ values
+    of_controls = np.maximum(values.sum(0, dtype=np.float64).astype(dtype) - of_cases, 0)
     cases, controls = (
-        side.astype(dtype) @ values / np.maximum(side.sum(1, keepdims=True), 1).astype(dtype)
-        + dtype(pseudo_count)
-        for side in (labels, ~labels)
+        total / np.maximum(number, 1).astype(dtype) + dtype(pseudo_count)
+        for total, number in ((of_cases, n_cases), (of_controls, labels.shape[1] - n_cases))
     )
     result = np.log2(cases) - np.log2(controls)
     return result[0] if case.ndim == 1 else result
 
 
-def fold_changes_without(
-    expr_tpm: np.ndarray,
-    case: np.ndarray,
-    pseudo_count: float,
-    gone: np.ndarray,
-    counted: np.ndarray | None = None,
-) -> np.ndarray:
-    """Repeat `fold_changes` with samples left out, by taking them off the sums.
+class ChangesWithout:
+    """Repeats `fold_changes` with samples left out, by taking them off the sums.
 
     Parameters
     ----------
     expr_tpm, case, pseudo_count
         As there; one set of labels.
-    gone
-        From `mtm.statistics.jackknife.LeftOut.gone`, shape ``(n_draws, 2)``.
     counted
         Samples that count at all, bool, shape ``(n_samples,)``; None counts all.
-
-    Returns
-    -------
-    np.ndarray
-        Shape ``(n_draws, n_genes)``, of the type of `expr_tpm`; NaN where a draw leaves no case,
-        or no control.
     """
-    counted = np.ones(len(case), bool) if counted is None else counted
-    position = np.minimum(gone, len(case) - 1)
-    sides = []
-    for member in (case & counted, ~case & counted):
-        own = member[position] & (gone < len(case))
-        total = member.astype(expr_tpm.dtype) @ expr_tpm
-        number = expr_tpm.dtype.type
-        side = np.log2(total / number(max(member.sum(), 1)) + number(pseudo_count))
-        side = np.tile(side, (len(gone), 1))
-        # Most draws take nobody from one of the two sides.
-        changed = np.flatnonzero(own.any(1))
-        (first, second), of_first, of_second = position[changed].T, *own[changed].T[..., None]
-        left = total - expr_tpm[first] * of_first - expr_tpm[second] * of_second
-        n_left = (member.sum() - own[changed].sum(1, keepdims=True)).astype(expr_tpm.dtype)
-        left = np.maximum(left, 0) / np.where(n_left > 0, n_left, number(np.nan))
-        side[changed] = np.log2(left + number(pseudo_count))
-        sides.append(side)
-    return sides[0] - sides[1]
+
+    def __init__(
+        self,
+        expr_tpm: np.ndarray,
+        case: np.ndarray,
+        pseudo_count: float,
+        counted: np.ndarray | None = None,
+    ):
+        counted = np.ones(len(case), bool) if counted is None else counted
+        self._expr_tpm, self._pseudo_count = expr_tpm, expr_tpm.dtype.type(pseudo_count)
+        self._members = case & counted, ~case & counted
+        self._totals = [member.astype(expr_tpm.dtype) @ expr_tpm for member in self._members]
+
+    def of(self, gone: np.ndarray) -> np.ndarray:
+        """Return the fold changes of some draws.
+
+        Parameters
+        ----------
+        gone
+            From `mtm.statistics.jackknife.LeftOut.gone`, shape ``(n_draws, 2)``.
+
+        Returns
+        -------
+        np.ndarray
+            Shape ``(n_draws, n_genes)``, of the type of `expr_tpm`; NaN where a draw leaves no
+            case, or no control.
+        """
+        n_samples, n_genes = self._expr_tpm.shape
+        position = np.minimum(gone, n_samples - 1)
+        own = [member[position] & (gone < n_samples) for member in self._members]
+        numbers = np.stack([of_side.sum(1) for of_side in own], 1)
+        result = np.empty((len(gone), n_genes), self._expr_tpm.dtype)
+        # Most draws take one from one of the two sides, and nobody from the other.
+        for kind in set(map(tuple, numbers.tolist())):
+            draws = np.flatnonzero((numbers == kind).all(1))
+            cases, controls = (
+                self._log2_mean(side, position[draws][own[side][draws]], kind[side])
+                for side in (0, 1)
+            )
+            result[draws] = cases - controls
+        return result
+
+    def _log2_mean(self, side: int, gone: np.ndarray, n_gone: int) -> np.ndarray:
+        """Log2 of one side's mean without `n_gone` samples, which `gone` has draw after draw."""
+        mean, n_left = self._totals[side][None], int(self._members[side].sum()) - n_gone
+        for rows in gone.reshape(-1, n_gone).T if n_gone else ():
+            mean = np.subtract(mean, self._expr_tpm.take(rows, axis=0))
+        number = self._expr_tpm.dtype.type
+        mean = np.maximum(mean, 0) * number(1 / n_left if n_left > 0 else np.nan)
+        mean += self._pseudo_count
+        return np.log2(mean, out=mean)

@@ -29,12 +29,12 @@ import numpy as np
 import pandas as pd
 
 from mtm.analyses.disease.agreement import AGREEMENT, COUNTS, GENES, KEY, agreement_of
-from mtm.analyses.disease.case_control import Labels, fold_changes, fold_changes_without
+from mtm.analyses.disease.case_control import ChangesWithout, Labels, fold_changes
 from mtm.analyses.disease.contrasts import too_few
 from mtm.analyses.disease.gene_selection import gene_selections
 from mtm.errors import NO_TPM, CannotDo
 from mtm.predictions.held_out import HeldOut
-from mtm.predictions.tissues import Tissue, tissues
+from mtm.predictions.tissues import Tissue, of_each, tissues
 from mtm.settings.accuracy import AccuracySettings
 from mtm.settings.disease import DiseaseSettings
 from mtm.statistics.correlation import centre, fisher_z, row_correlation
@@ -94,10 +94,10 @@ def differential_expression(
     if held_out.measure != "tpm":
         raise CannotDo("differential expression and disease status", *NO_TPM)
     accuracy = AccuracySettings() if accuracy is None else accuracy
-    genes, rows = [], []
     by_tissue = dict(iter(labels.groupby("tissue", sort=False)))
-    for tissue in tissues(held_out.of_tissues(by_tissue)):
-        labelled = by_tissue[tissue.name]
+
+    def compared(tissue: Tissue) -> list[tuple[pd.DataFrame, dict[str, object]]]:
+        labelled, found = by_tissue[tissue.name], []
         for reading in READINGS:
             chosen = gene_selections(tissue, gene_wise, reading, accuracy)
             for selection, contrast, part, row in _compare(
@@ -105,10 +105,15 @@ def differential_expression(
             ):
                 key = (model, reading.definition, selection, tissue.name, contrast)
                 key = dict(zip(KEY, key, strict=True))
-                rows.append(key | row)
-                if len(part):
-                    genes.append(part.assign(**key, **{name: row[name] for name in COUNTS}))
+                part = part.assign(**key, **{name: row[name] for name in COUNTS})
+                found.append((part, key | row))
         log.info("%s: %d contrasts", tissue.name, labelled["contrast"].nunique())
+        return found
+
+    of_tissues = of_each(compared, tissues(held_out.of_tissues(by_tissue)))
+    found = [of_contrast for of_tissue in of_tissues for of_contrast in of_tissue]
+    genes = [part for part, _ in found if len(part)]
+    rows = [row for _, row in found]
     columns = [*KEY, *COUNTS, *GENES]
     table = pd.concat(genes, ignore_index=True) if genes else pd.DataFrame(columns=columns)
     agreement = pd.DataFrame(rows, columns=[*KEY, "kind", *AGREEMENT])
@@ -147,7 +152,8 @@ def expression_tpm(
     predicted = tissue.values(reading.scale, genes).predicted_raw.double().cpu().numpy()
     if reading.by_fold:
         predicted = np.exp2(centre(predicted, tissue.parts) + predicted.mean(0)) - 1
-    return tissue.observed_tpm[:, genes], np.maximum(predicted, 0).astype(np.float32)
+    observed = tissue.observed_tpm.take(genes, axis=1)
+    return observed, np.maximum(predicted, 0).astype(np.float32)
 
 
 def _compare_labelled(
@@ -270,19 +276,17 @@ def _rho_without(
     gone = labels.left_out.gone
     n_draws = max(1, LEFT_OUT_VALUES // sum(len(block.genes) for block in blocks))
     counted = [np.isin(np.arange(len(labels.case)), block.rows) for block in blocks]
-    sides = [[side[:, block.genes] for block in blocks] for side in (observed_tpm, predicted_tpm)]
+    # An index would put genes, not samples, one after the other in memory.
+    sides = [
+        [
+            ChangesWithout(side.take(block.genes, axis=1), labels.case, pseudo_count, own)
+            for block, own in zip(blocks, counted, strict=True)
+        ]
+        for side in (observed_tpm, predicted_tpm)
+    ]
     rho = []
     for start in range(0, len(gone), n_draws):
         part = gone[start : start + n_draws]
-        changes = [
-            np.concatenate(
-                [
-                    fold_changes_without(values, labels.case, pseudo_count, part, own)
-                    for values, own in zip(side, counted, strict=True)
-                ],
-                axis=1,
-            )
-            for side in sides
-        ]
+        changes = [np.concatenate([block.of(part) for block in side], axis=1) for side in sides]
         rho.append(row_correlation(*changes))
     return np.concatenate(rho)

@@ -24,7 +24,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from mtm.analyses.disease.case_control import Labels, fold_changes, fold_changes_without
+from mtm.analyses.disease.case_control import ChangesWithout, Labels, fold_changes
 from mtm.analyses.transfer.external import ExternalCohort
 from mtm.analyses.transfer.predicting import predicted_tissues, to_training
 from mtm.analyses.transfer.reference import DONORS, REFERENCE
@@ -193,7 +193,7 @@ class _Compared:
             np.where(measured, fold_changes(expr_tpm, case, pseudo), np.nan),
             q,
             fold_changes(expr_tpm, labels.permuted, pseudo),
-            fold_changes_without(expr_tpm, case, pseudo, labels.left_out.gone),
+            ChangesWithout(expr_tpm, case, pseudo).of(labels.left_out.gone),
             labels.left_out,
             np.abs(controls - tissue.genes["controls_log2_reference"]),
         )
