@@ -7,8 +7,8 @@ The tissue is the unit of work: memory is that of a few tissues' samples, and th
 from them are made for some genes at a time.
 """
 
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -259,6 +259,15 @@ def tissues(
                 )
                 tissue = replace(tissue, beside=other)
             yield tissue
+
+
+def by_tissue(table: pd.DataFrame) -> Mapping[str, pd.DataFrame]:
+    """Split a table by its column ``tissue``; a tissue that it lacks has no rows.
+
+    Looked through for every tissue anew, tables of genes by tissues take the square of these.
+    """
+    parts = dict(iter(table.groupby("tissue", sort=False)))
+    return defaultdict(lambda: table.iloc[:0], parts)
 
 
 def of_each(

@@ -34,7 +34,7 @@ from mtm.analyses.disease.contrasts import too_few
 from mtm.analyses.disease.gene_selection import gene_selections
 from mtm.errors import NO_TPM, CannotDo
 from mtm.predictions.held_out import HeldOut
-from mtm.predictions.tissues import Tissue, of_each, tissues
+from mtm.predictions.tissues import Tissue, by_tissue, of_each, tissues
 from mtm.settings.accuracy import AccuracySettings
 from mtm.settings.disease import DiseaseSettings
 from mtm.statistics.correlation import centre, fisher_z, row_correlation
@@ -94,12 +94,12 @@ def differential_expression(
     if held_out.measure != "tpm":
         raise CannotDo("differential expression and disease status", *NO_TPM)
     accuracy = AccuracySettings() if accuracy is None else accuracy
-    by_tissue = dict(iter(labels.groupby("tissue", sort=False)))
+    labels_of, scored = by_tissue(labels), by_tissue(gene_wise)
 
     def compared(tissue: Tissue) -> list[tuple[pd.DataFrame, dict[str, object]]]:
-        labelled, found = by_tissue[tissue.name], []
+        labelled, found = labels_of[tissue.name], []
         for reading in READINGS:
-            chosen = gene_selections(tissue, gene_wise, reading, accuracy)
+            chosen = gene_selections(tissue, scored[tissue.name], reading, accuracy)
             for selection, contrast, part, row in _compare(
                 tissue, reading, chosen, labelled, settings
             ):
@@ -110,7 +110,7 @@ def differential_expression(
         log.info("%s: %d contrasts", tissue.name, labelled["contrast"].nunique())
         return found
 
-    of_tissues = of_each(compared, tissues(held_out.of_tissues(by_tissue)))
+    of_tissues = of_each(compared, tissues(held_out.of_tissues(labels_of)))
     found = [of_contrast for of_tissue in of_tissues for of_contrast in of_tissue]
     genes = [part for part, _ in found if len(part)]
     rows = [row for _, row in found]

@@ -58,7 +58,7 @@ from mtm.cohort.cohort import Cohort
 from mtm.cohort.scaling import log2_tpm
 from mtm.errors import InputError
 from mtm.predictions.held_out import HeldOut
-from mtm.predictions.tissues import BLOCK_GENES, Tissue, tissues
+from mtm.predictions.tissues import BLOCK_GENES, Tissue, by_tissue, tissues
 from mtm.settings.accuracy import AccuracySettings
 from mtm.settings.disease_status import ClassifierSettings, StatusSettings
 from mtm.statistics.correlation import centre
@@ -199,15 +199,15 @@ def disease_status(
         `REPLICATE`: auROC in every repeat, with permuted labels, and in halves of the donors.
     """
     reading = next(item for item in READINGS if item.definition == settings.definition)
-    by_tissue = dict(iter(labels.groupby("tissue", sort=False)))
+    labels_of, scored = by_tissue(labels), by_tissue(gene_wise)
     rows, curves, replicates = [], [], []
-    for tissue in tissues(held_out.of_tissues(by_tissue), beside=baseline):
+    for tissue in tissues(held_out.of_tissues(labels_of), beside=baseline):
         source_tpm = _source_tpm(cohort, source, tissue.rows["donor"])
         for selection in settings.selections:
-            chosen = tissue.predictable(gene_wise, reading)
+            chosen = tissue.predictable(scored[tissue.name], reading)
             genes = np.flatnonzero(chosen) if selection == SELECTIONS[0] else None
             inputs = _Inputs.of(tissue, source_tpm, reading, genes, accuracy or AccuracySettings())
-            for contrast, labelled in by_tissue[tissue.name].groupby("contrast", sort=False):
+            for contrast, labelled in labels_of[tissue.name].groupby("contrast", sort=False):
                 key = (model, settings.definition, selection, tissue.name, contrast)
                 key = dict(zip(KEY, key, strict=True))
                 counts = {"n_genes": int(chosen.sum())} | pairs.of(key)

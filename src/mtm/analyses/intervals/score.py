@@ -15,7 +15,7 @@ from mtm.analyses.intervals.calibration import (
 from mtm.analyses.intervals.coverage import coverage_table
 from mtm.analyses.intervals.reliability import reliability, reliability_counts
 from mtm.predictions.held_out import HeldOut
-from mtm.predictions.tissues import Tissue, of_each, tissues
+from mtm.predictions.tissues import Tissue, by_tissue, of_each, tissues
 from mtm.settings.accuracy import AccuracySettings
 from mtm.settings.intervals import IntervalSettings
 from mtm.statistics.group_jackknife import donor_groups
@@ -64,7 +64,7 @@ def calibrate_intervals(
     learned
         As in `mtm.analyses.accuracy.score.score_predictions`.
     """
-    group_of, n_groups = _groups(held_out)
+    (group_of, n_groups), scored = _groups(held_out), by_tissue(gene_wise)
 
     def of_tissue(tissue: Tissue) -> tuple[TissueScores, TissueScores, pd.DataFrame, float]:
         group = group_of[tissue.rows["donor"]].to_numpy()
@@ -77,7 +77,7 @@ def calibrate_intervals(
         given = Residuals(tissue.name, tissue.rows, residuals, own_sd, tertile)
         around_mean = Residuals(tissue.name, tissue.rows, observed, None, tertile)
         score, reference = (score_tissue(of, group, n_groups) for of in (given, around_mean))
-        table = reliability(tissue, gene_wise, settings, accuracy, learned)
+        table = reliability(tissue, scored[tissue.name], settings, accuracy, learned)
         table.insert(2, "expression", np.array(TERTILES, object)[tertile])
         table.insert(3, "sd", score.sd[-1])
         mean_sd = 1.0 if own_sd is None else float(own_sd.mean(dtype=np.float64))

@@ -37,7 +37,7 @@ from mtm.analyses.traits.summary import (
 )
 from mtm.analyses.traits.trait import Trait, read_trait
 from mtm.predictions.held_out import HeldOut
-from mtm.predictions.tissues import Tissue, tissues
+from mtm.predictions.tissues import Tissue, by_tissue, tissues
 from mtm.settings.traits import TraitSettings
 from mtm.statistics.correlation import CONSTANT_TOLERANCE, fisher_z, row_correlation
 from mtm.statistics.jackknife import LeftOut, fisher_interval
@@ -93,9 +93,10 @@ def trait_associations(
     """
     traits = [read_trait(donors, column) for column in settings.columns]
     draws = TraitDraws.of(held_out.rows.groupby("fold")["donor"].unique(), traits, settings)
-    genes, rows, resampled = [], [], {}
+    genes, rows, resampled, scored = [], [], {}, by_tissue(gene_wise)
     for tissue in tissues(held_out, beside=reference):
-        chosen = [tissue.predictable(gene_wise, reading) for reading in held_out.readings]
+        mine = scored[tissue.name]
+        chosen = [tissue.predictable(mine, reading) for reading in held_out.readings]
         union = np.flatnonzero(np.any(chosen, 0))
         tissue = tissue.of_genes(union)
         for (reading, own), trait in product(zip(held_out.readings, chosen, strict=True), traits):
