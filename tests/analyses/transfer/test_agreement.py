@@ -174,6 +174,16 @@ def test_fold_changes_by_hand():
     np.testing.assert_allclose(result[:2], np.log2([[2 / 8, 11 / 1]] * 2))
 
 
+def test_fold_changes_of_permuted_labels_stand_one_huge_value():
+    rng = np.random.default_rng(1)
+    expr = rng.lognormal(2, 1, (30, 5))
+    expr[0, 0] = 1e6
+    labels = np.stack([rng.permutation(30) < 12 for _ in range(20)])
+    expected = [np.log2((expr[row].mean(0) + 1) / (expr[~row].mean(0) + 1)) for row in labels]
+    found = fold_changes(expr.astype(np.float32), labels, 1.0)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
 def test_reference_finds_the_related_tissues(reference, cohort, planted):
     genes, tissues = reference
     tissues = tissues.set_index("tissue")

@@ -72,12 +72,11 @@ def fold_changes(expr_tpm: np.ndarray, case: np.ndarray, pseudo_count: float) ->
     # One set of labels is summed in float64; many, which only a null needs, in float32.
     dtype = np.float64 if len(labels) == 1 else np.float32
     values = expr_tpm.astype(dtype, copy=False)
-    n_cases = labels.sum(1, keepdims=True)
-    of_cases = labels.astype(dtype) @ values
-    of_controls = np.maximum(values.sum(0, dtype=np.float64).astype(dtype) - of_cases, 0)
+    # Controls as the rest of a total would not hold beside one huge value in float32.
     cases, controls = (
-        total / np.maximum(number, 1).astype(dtype) + dtype(pseudo_count)
-        for total, number in ((of_cases, n_cases), (of_controls, labels.shape[1] - n_cases))
+        side.astype(dtype) @ values / np.maximum(side.sum(1, keepdims=True), 1).astype(dtype)
+        + dtype(pseudo_count)
+        for side in (labels, ~labels)
     )
     result = np.log2(cases) - np.log2(controls)
     return result[0] if case.ndim == 1 else result
