@@ -4,7 +4,6 @@ Kingma and Welling 2014; counts as Lopez et al. 2018 (scVI); the penalty on what
 the tissue as Cao et al. 2021 (SAILER) (methods 6.24).
 """
 
-import copy
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -15,16 +14,17 @@ import torch
 from torch import nn
 
 from mtm.analyses.imputation.likelihoods import nb_log_likelihood, zinb_log_likelihood
+from mtm.analyses.one_cycle import stepper, train_to_best
 from mtm.settings.imputation import AutoencoderSettings
 
 LN2 = float(np.log(2))
-# Share of a training in which the learning rate rises. Nothing is told better for a while then.
-RISING = 0.3
 ROWS_AT_A_TIME = 4096
 # TPM that a count's mean is at least made of.
 LEAST_TPM = 1e-2
 # Between counts spread without end and Poisson's.
 LOG_SIZES = (-4.0, 12.0)
+# Norm of a step's gradient.
+MOST_GRADIENT = 1000.0
 
 
 @dataclass(frozen=True)
@@ -211,14 +211,8 @@ def train(
     """
     random = torch.Generator().manual_seed(seed)
     hidden = (torch.rand(left_out.values.shape, generator=random) < masked).to(left_out.values)
-    best, weights, last = np.inf, None, 0
-    for epoch, _ in enumerate(_passes(net, kept, settings, masked, penalty, random)):
-        error = _error(net, left_out, hidden)
-        if weights is None or error < best:
-            best, weights, last = error, copy.deepcopy(net.state_dict()), epoch
-        elif epoch - max(last, RISING * settings.epochs) >= settings.patience:
-            break
-    net.load_state_dict(weights)
+    passes = _passes(net, kept, settings, masked, penalty, random)
+    train_to_best(net, passes, lambda: _error(net, left_out, hidden), settings)
     return net
 
 
@@ -231,11 +225,8 @@ def _passes(
     random: torch.Generator,
 ) -> Iterator[None]:
     """Train pass by pass, and yield after each."""
-    optimizer = torch.optim.AdamW(net.parameters(), settings.learning_rate)
     steps = settings.epochs * -(-len(kept.values) // settings.batch_size)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, settings.learning_rate, total_steps=steps, pct_start=RISING
-    )
+    step = stepper(net, settings.learning_rate, steps, MOST_GRADIENT)
     for _ in range(settings.epochs):
         for rows in torch.randperm(len(kept.values), generator=random).split(settings.batch_size):
             batch = kept.of(rows.to(kept.values.device))
@@ -248,12 +239,7 @@ def _passes(
             cost = divergence(mean, log_variance).mean()
             if penalty:
                 cost = cost + penalty * mean_divergence(mean, log_variance)
-            loss = settings.kl_weight * cost - (1 + penalty) * told
-            optimizer.zero_grad()
-            loss.backward()
-            nn.utils.clip_grad_norm_(net.parameters(), 1000)
-            optimizer.step()
-            schedule.step()
+            step(settings.kl_weight * cost - (1 + penalty) * told)
         yield
 
 

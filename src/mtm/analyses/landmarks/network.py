@@ -1,11 +1,10 @@
 """The networks of `mtm.analyses.landmarks.methods`: linear layers, dropout, early stopping."""
 
-import copy
-
 import numpy as np
 import torch
 from torch import nn
 
+from mtm.analyses.one_cycle import stepper, train_to_best
 from mtm.settings.landmarks import DGEXSettings
 
 ACTIVATIONS = {"tanh": nn.Tanh, "gelu": nn.GELU}
@@ -55,16 +54,13 @@ def tell(
             torch.from_numpy(np.asarray(array, np.float32)).to(device)
             for array in (kept, kept_y, left_out, left_out_y)
         )
-        best, weights = float(y_out.square().mean()), None
-        for epoch, _ in enumerate(_passes(net, x, y, settings)):
-            error = float((_predict(net, x_out) - y_out).square().mean())
-            if error < best:
-                best, weights, last = error, copy.deepcopy(net.state_dict()), epoch
-            elif epoch - (last if weights else 0) >= settings.patience:
-                break
-    if weights is None:
-        return np.zeros((len(asked), kept_y.shape[1]), np.float32)
-    net.load_state_dict(weights)
+        train_to_best(
+            net,
+            _passes(net, x, y, settings),
+            lambda: float((_predict(net, x_out) - y_out).square().mean()),
+            settings,
+            float(y_out.square().mean()),
+        )
     return _predict(net, torch.from_numpy(np.asarray(asked, np.float32)).to(device)).cpu().numpy()
 
 
@@ -83,20 +79,13 @@ def _network(n_features: int, n_genes: int, settings: DGEXSettings) -> nn.Sequen
 
 def _passes(net: nn.Sequential, x: torch.Tensor, y: torch.Tensor, settings: DGEXSettings):
     """Train pass by pass, and yield after each."""
-    optimizer = torch.optim.AdamW(net.parameters(), settings.learning_rate)
     batches = -(-len(x) // settings.batch_size)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, settings.learning_rate, total_steps=settings.epochs * batches
-    )
+    step = stepper(net, settings.learning_rate, settings.epochs * batches)
     for _ in range(settings.epochs):
         net.train()
         order = torch.randperm(len(x), device="cpu").to(x.device)
         for batch in order.split(settings.batch_size):
-            loss = (net(x[batch]) - y[batch]).square().mean()
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            schedule.step()
+            step((net(x[batch]) - y[batch]).square().mean())
         yield
 
 

@@ -5,7 +5,6 @@ distance and direction; a transformer encoder mixes them. Of a gene with holes a
 the tissues seen; of one that nobody measured it is empty, which is the published task.
 """
 
-import copy
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -13,6 +12,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from mtm.analyses.one_cycle import stepper, train_to_best
 from mtm.analyses.profiles.features import Neighbour, Shapes, neighbour
 from mtm.analyses.profiles.promoters import one_hot
 from mtm.analyses.profiles.table import Table
@@ -167,17 +167,14 @@ def fit_hybrid(
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         torch.manual_seed(seed)
         net = Hybrid(centred.shape[1], settings).to(device)
-        best, weights, last = float((centred[out][hidden] ** 2).mean()), net.state_dict(), 0
-        weights = copy.deepcopy(weights)
         of_out = genes.of(out)
-        for epoch, _ in enumerate(_passes(net, genes, centred, kept, draw, settings, rng, device)):
+
+        def error() -> float:
             told = net.predict(of_out, np.where(hidden, np.nan, centred[out]), device)
-            error = float(((told - centred[out])[hidden] ** 2).mean())
-            if error < best:
-                best, weights, last = error, copy.deepcopy(net.state_dict()), epoch
-            elif epoch - last >= settings.patience:
-                break
-    net.load_state_dict(weights)
+            return float(((told - centred[out])[hidden] ** 2).mean())
+
+        passes = _passes(net, genes, centred, kept, draw, settings, rng, device)
+        train_to_best(net, passes, error, settings, float((centred[out][hidden] ** 2).mean()))
     return net.eval()
 
 
@@ -192,11 +189,8 @@ def _passes(
     device: str,
 ) -> Iterator[None]:
     """Train pass by pass, holes drawn anew in each, and yield after each."""
-    optimizer = torch.optim.AdamW(net.parameters(), settings.learning_rate)
     batches = -(-len(kept) // settings.batch_size)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, settings.learning_rate, total_steps=settings.epochs * batches
-    )
+    step = stepper(net, settings.learning_rate, settings.epochs * batches)
     for _ in range(settings.epochs):
         net.train()
         hidden = draw(rng, centred[kept])
@@ -206,11 +200,7 @@ def _passes(
             told = net(_on(genes.of(kept[batch]), device), seen[batch].to(device))
             wanted = true[batch].to(device)
             where = wanted.isfinite()
-            loss = (told[where] - wanted[where]).square().mean()
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            schedule.step()
+            step((told[where] - wanted[where]).square().mean())
         yield
 
 

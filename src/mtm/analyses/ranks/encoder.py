@@ -12,6 +12,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
+from mtm.analyses.one_cycle import stepper
 from mtm.analyses.ranks.sentences import NO_GENE
 from mtm.analyses.ranks.weights import GENES, MOST_GENES, Described, described
 from mtm.errors import InputError, shown
@@ -22,6 +23,8 @@ log = logging.getLogger(__name__)
 
 # Sentences encoded at a time hold so many genes.
 AT_A_TIME = 1 << 16
+# Norm of a step's gradient.
+MOST_GRADIENT = 1.0
 
 
 class Encoder(nn.Module):
@@ -146,11 +149,8 @@ def train(
         if first is not None:
             encoder.load_state_dict(first, strict=False)
         encoder.to(device)
-        optimizer = torch.optim.AdamW(encoder.parameters(), settings.learning_rate)
         steps = settings.epochs * math.ceil(len(sentences) / settings.batch_size)
-        schedule = torch.optim.lr_scheduler.OneCycleLR(
-            optimizer, settings.learning_rate, total_steps=max(steps, 4)
-        )
+        step = stepper(encoder, settings.learning_rate, steps, MOST_GRADIENT)
         for epoch in range(settings.epochs):
             masks = draw_masks(sentences, settings.masked, seed * 100_003 + epoch)
             encoder.train()
@@ -158,11 +158,7 @@ def train(
             for batch in torch.randperm(len(sentences)).split(settings.batch_size):
                 rows = batch.numpy()
                 loss = encoder.loss(*_placed(device, sentences[rows], masks[rows])).mean()
-                optimizer.zero_grad()
-                loss.backward()
-                nn.utils.clip_grad_norm_(encoder.parameters(), 1.0)
-                optimizer.step()
-                schedule.step()
+                step(loss)
                 losses.append(float(loss.detach()))
             table.append({"epoch": epoch + 1, "loss": float(np.mean(losses))})
             log.info("epoch %d: loss %.3f", epoch + 1, table[-1]["loss"])
