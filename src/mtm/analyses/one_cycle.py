@@ -54,14 +54,14 @@ def stepper(
     return step
 
 
-def train_to_best(
+def best_weights(
     net: nn.Module,
     passes: Iterable[object],
-    error: Callable[[], float],
+    errors: Callable[[], np.ndarray],
     settings: Schedule,
-    limit: float = np.inf,
-) -> None:
-    """Train pass by pass, and leave the weights of the pass with the least error.
+    limits: np.ndarray,
+) -> list[dict[str, torch.Tensor]]:
+    """Train pass by pass, and return the weights of the pass with the least error of each kind.
 
     Passes without a smaller error are counted from where the learning rate begins to fall: while
     it rises, errors go up and down, and a training ended there is hardly begun.
@@ -72,18 +72,40 @@ def train_to_best(
         Untrained.
     passes
         Trains when the next one is asked for.
-    error
-        Error of what is left out, asked after each pass.
+    errors
+        Errors of what is left out, asked after each pass, shape ``(n_kinds,)``.
     settings
         Of the training.
-    limit
-        Where no pass has a smaller error the weights are those before training.
+    limits
+        Where no pass has a smaller error of a kind, its weights are those before training.
+
+    Returns
+    -------
+    list of dict
+        Weights, a kind of error each.
     """
-    best, weights, last = limit, copy.deepcopy(net.state_dict()), 0
+    best, last = limits, 0
+    weights = [copy.deepcopy(net.state_dict())] * len(limits)
     for epoch, _ in enumerate(passes):
-        now = error()
-        if now < best:
-            best, weights, last = now, copy.deepcopy(net.state_dict()), epoch
+        now = errors()
+        better = now < best
+        if better.any():
+            these = copy.deepcopy(net.state_dict())
+            weights = [these if new else old for new, old in zip(better, weights, strict=True)]
+            best, last = np.where(better, now, best), epoch
         elif epoch - max(last, RISING * settings.epochs) >= settings.patience:
             break
+    return weights
+
+
+def train_to_best(
+    net: nn.Module,
+    passes: Iterable[object],
+    error: Callable[[], float],
+    settings: Schedule,
+    limit: float = np.inf,
+) -> None:
+    """Train as `best_weights` does by one error, and leave the network with its weights."""
+    limits = np.array([limit])
+    [weights] = best_weights(net, passes, lambda: np.array([error()]), settings, limits)
     net.load_state_dict(weights)

@@ -5,7 +5,8 @@ from tests.analyses.profiles.made_up import TISSUES, table
 
 from mtm.analyses.profiles.complete import complete, surroundings_of
 from mtm.analyses.profiles.held_out import chromosome_folds, measure_accuracy
-from mtm.analyses.profiles.stack import KINDS, draw_hidden, fit_stack, hide, kind_of
+from mtm.analyses.profiles.holes import KINDS, draw_hidden, hide, kind_of
+from mtm.analyses.profiles.stack import fit_stack
 from mtm.analyses.profiles.table import Table
 from mtm.settings.profiles import ProfileSettings
 

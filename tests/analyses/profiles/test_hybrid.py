@@ -4,8 +4,8 @@ import torch
 from tests.analyses.profiles.made_up import table
 
 from mtm.analyses.profiles.features import Shapes
+from mtm.analyses.profiles.holes import NOTHING
 from mtm.analyses.profiles.hybrid import Hybrid, fit_hybrid, tokens
-from mtm.analyses.profiles.stack import draw_hidden
 from mtm.settings.profiles import HybridSettings
 
 SETTINGS = HybridSettings(
@@ -24,7 +24,7 @@ def made(promoters=None):
 def test_network_learns_the_shape_of_the_gene_beside():
     centred, genes = made()
     left_out = np.arange(240) >= 200
-    net = fit_hybrid(genes, centred, left_out, draw_hidden, SETTINGS, 7, "cpu")
+    net = fit_hybrid(genes, centred, left_out, SETTINGS, 7, "cpu")[NOTHING]
     told = net.predict(genes.of(np.arange(200, 240)), np.full((40, 6), np.nan), "cpu")
     shapes = [one - one.mean(1, keepdims=True) for one in (told, centred[200:])]
     assert np.corrcoef(*(one.ravel() for one in shapes))[0, 1] > 0.35

@@ -8,8 +8,9 @@ import pandas as pd
 
 from mtm.analyses.profiles.features import REACH, Surroundings, conservation_features, neighbour
 from mtm.analyses.profiles.held_out import measure_accuracy
+from mtm.analyses.profiles.holes import kind_of
 from mtm.analyses.profiles.promoters import promoter_features, promoters_of
-from mtm.analyses.profiles.stack import asked, fit_stack, kind_of, tell
+from mtm.analyses.profiles.stack import asked, fit_stack, tell
 from mtm.analyses.profiles.table import Table, medians, place, read_profiles
 from mtm.cohort.cohort import Cohort
 from mtm.cohort.genes import gene_key

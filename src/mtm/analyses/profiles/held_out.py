@@ -10,8 +10,9 @@ import pandas as pd
 
 from mtm.analyses.profiles import score
 from mtm.analyses.profiles.features import Surroundings, nearest
+from mtm.analyses.profiles.holes import hide
 from mtm.analyses.profiles.linear import filled, fit_linear
-from mtm.analyses.profiles.stack import Asked, asked, fit_stack, hide, tell
+from mtm.analyses.profiles.stack import Asked, asked, fit_stack, tell
 from mtm.settings.profiles import ProfileSettings
 from mtm.vocabulary import ALL_GENES, NO_RELATIVES, WHOLE_GENE
 

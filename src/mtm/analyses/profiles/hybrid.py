@@ -5,15 +5,17 @@ distance and direction; a transformer encoder mixes them. Of a gene with holes a
 the tissues seen; of one that nobody measured it is empty, which is the published task.
 """
 
-from collections.abc import Callable, Iterator
+import copy
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import nn
 
-from mtm.analyses.one_cycle import stepper, train_to_best
+from mtm.analyses.one_cycle import best_weights, stepper
 from mtm.analyses.profiles.features import Neighbour, Shapes, neighbour
+from mtm.analyses.profiles.holes import KINDS, draw_hidden, kind_of
 from mtm.analyses.profiles.promoters import one_hot
 from mtm.analyses.profiles.table import Table
 from mtm.settings.profiles import HybridSettings
@@ -139,12 +141,13 @@ def fit_hybrid(
     genes: Tokens,
     centred: np.ndarray,
     left_out: np.ndarray,
-    draw: Callable[[np.random.Generator, np.ndarray], np.ndarray],
     settings: HybridSettings,
     seed: int,
     device: str,
-) -> Hybrid:
-    """Train by squared error of what is hidden, and keep the weights of the best pass.
+) -> tuple[Hybrid, ...]:
+    """Train by squared error of what is hidden, and keep the weights of each kind's best pass.
+
+    Genes of which nothing is seen are told worse long before the others are told best.
 
     Parameters
     ----------
@@ -154,28 +157,38 @@ def fit_hybrid(
         Their profiles about the tissue means; NaN is a hole.
     left_out
         Genes that say when to stop, shape ``(n_genes,)``, bool.
-    draw
-        Draws what to hide of genes.
     settings, seed
         Of training; `seed` of weights, order and what is hidden.
     device
         ``"cpu"`` or ``"cuda"``.
+
+    Returns
+    -------
+    tuple of Hybrid
+        One a kind of gene, `mtm.analyses.profiles.holes.KINDS`.
     """
     rng = np.random.default_rng([seed, 1])
     kept, out = np.flatnonzero(~left_out), np.flatnonzero(left_out)
-    hidden = draw(rng, centred[out])
+    hidden = draw_hidden(rng, centred[out])
+    seen, true, of_out = np.where(hidden, np.nan, centred[out]), centred[out], genes.of(out)
+    kind = kind_of(np.isfinite(seen))
+
+    def errors(told: np.ndarray | float) -> np.ndarray:
+        square = np.where(hidden, (told - true) ** 2, 0)
+        number = [max(hidden[kind == one].sum(), 1) for one in KINDS]
+        return np.array([square[kind == one].sum() for one in KINDS]) / number
+
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         torch.manual_seed(seed)
         net = Hybrid(centred.shape[1], settings).to(device)
-        of_out = genes.of(out)
-
-        def error() -> float:
-            told = net.predict(of_out, np.where(hidden, np.nan, centred[out]), device)
-            return float(((told - centred[out])[hidden] ** 2).mean())
-
-        passes = _passes(net, genes, centred, kept, draw, settings, rng, device)
-        train_to_best(net, passes, error, settings, float((centred[out][hidden] ** 2).mean()))
-    return net.eval()
+        passes = _passes(net, genes, centred, kept, settings, rng, device)
+        weights = best_weights(
+            net, passes, lambda: errors(net.predict(of_out, seen, device)), settings, errors(0.0)
+        )
+    nets = tuple(copy.deepcopy(net).eval() for _ in KINDS)
+    for one, of_kind in zip(nets, weights, strict=True):
+        one.load_state_dict(of_kind)
+    return nets
 
 
 def _passes(
@@ -183,7 +196,6 @@ def _passes(
     genes: Tokens,
     centred: np.ndarray,
     kept: np.ndarray,
-    draw: Callable[[np.random.Generator, np.ndarray], np.ndarray],
     settings: HybridSettings,
     rng: np.random.Generator,
     device: str,
@@ -193,7 +205,7 @@ def _passes(
     step = stepper(net, settings.learning_rate, settings.epochs * batches)
     for _ in range(settings.epochs):
         net.train()
-        hidden = draw(rng, centred[kept])
+        hidden = draw_hidden(rng, centred[kept])
         seen = torch.from_numpy(np.where(hidden, np.nan, centred[kept]).astype(np.float32))
         true = torch.from_numpy(np.where(hidden, centred[kept], np.nan).astype(np.float32))
         for batch in np.array_split(rng.permutation(len(kept)), batches):

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -10,6 +10,7 @@ import numpy as np
 from scipy.optimize import lsq_linear
 
 from mtm.analyses.profiles.features import FLOOR, Shapes, Surroundings
+from mtm.analyses.profiles.holes import KINDS, NOTHING, hide_to_kind, kind_of
 from mtm.analyses.profiles.linear import Linear, filled, fit_linear
 from mtm.analyses.profiles.trees import Trees, fit_trees, tree_features
 from mtm.settings.profiles import ProfileSettings
@@ -18,58 +19,11 @@ log = logging.getLogger(__name__)
 
 # Of the training genes, by whole chromosomes, what weights are chosen on: one in so many.
 LEFT_OUT = 6
-# Kinds of genes by how much of them is seen: nothing, a third of the tissues at most, more, and
-# all but a sixth.
-NOTHING, LITTLE, MUCH, MOST = KINDS = range(4)
-FEW = 6
 LEVEL = 0.95
 # Of fewer genes the largest error is no 95% quantile of one more's, LEVEL / (1 - LEVEL).
 FEWEST_LEFT_OUT = 19
 SURE = 2.0
 ADDED = ("trees", "hybrid")
-
-
-def kind_of(seen: np.ndarray) -> np.ndarray:
-    """Kind of each gene by its tissues seen, bool ``(n_genes, n_tissues)``."""
-    n, n_tissues = seen.sum(1), seen.shape[1]
-    limits = [n == 0, 3 * n <= n_tissues, FEW * (n_tissues - n) > n_tissues]
-    return np.select(limits, [NOTHING, LITTLE, MUCH], MOST)
-
-
-def draw_hidden(rng: np.random.Generator, centred: np.ndarray) -> np.ndarray:
-    """Draw what to hide of genes: all, a number drawn evenly, and few tissues, of a third each.
-
-    Returns
-    -------
-    np.ndarray
-        Shape of `centred`, bool; True only where something was seen.
-    """
-    seen = np.isfinite(centred)
-    n_genes, n_tissues = centred.shape
-    some = rng.integers(1, n_tissues + 1, n_genes)
-    few = rng.integers(1, max(n_tissues // FEW, 1) + 1, n_genes)
-    which = rng.integers(0, 3, n_genes)
-    return hide(rng, seen, np.choose(which, [np.full(n_genes, n_tissues), some, few]))
-
-
-def hide(rng: np.random.Generator, seen: np.ndarray, n: np.ndarray | int) -> np.ndarray:
-    """Draw `n` of the tissues seen of each gene, all where it has no more."""
-    order = np.where(seen, rng.random(seen.shape), 2).argsort(1).argsort(1)
-    return (order < np.reshape(n, (-1, 1))) & seen
-
-
-def hide_to_kind(rng: np.random.Generator, seen: np.ndarray, kind: int) -> np.ndarray:
-    """Draw what to hide of genes that they be of a kind, as far as enough of them is seen."""
-    n_genes, n_tissues = seen.shape
-    third, few = n_tissues // 3, max(n_tissues // FEW, 1)
-    lowest, beyond = {
-        NOTHING: (0, 1),
-        LITTLE: (1, third + 1),
-        MUCH: (third + 1, n_tissues - few),
-        MOST: (n_tissues - few, n_tissues),
-    }[kind]
-    left = rng.integers(lowest, max(beyond, lowest + 1), n_genes)
-    return hide(rng, seen, (seen.sum(1) - left).clip(min=0))
 
 
 @dataclass(frozen=True)
@@ -81,7 +35,7 @@ class Stack:
     linear
         The linear part.
     trees, hybrid
-        What is added to it, or None; trees by kind of gene.
+        What is added to it, by kind of gene, or None.
     weights
         Of each kind of gene, shape ``(n_kinds, 2, 2)``: trees and hybrid by level and by what
         is about it.
@@ -98,7 +52,7 @@ class Stack:
 
     linear: Linear
     trees: tuple[Trees, ...] | None
-    hybrid: object | None
+    hybrid: tuple | None
     weights: np.ndarray
     quantile: np.ndarray
     lowest: np.ndarray
@@ -231,9 +185,7 @@ def fit_stack(
         from mtm.analyses.profiles.hybrid import fit_hybrid
 
         start = time.perf_counter()
-        hybrid = fit_hybrid(
-            genes.tokens, genes.seen, left_out, draw_hidden, settings.hybrid, seed, device
-        )
+        hybrid = fit_hybrid(genes.tokens, genes.seen, left_out, settings.hybrid, seed, device)
         seconds["hybrid"] = time.perf_counter() - start
     nothing = np.zeros((len(KINDS), len(ADDED), 2)), np.ones(len(KINDS))
     lowest = np.nanmin(expr_log2[rows], 0)
@@ -293,9 +245,11 @@ def tell(stack: Stack, genes: Asked) -> Told:
     kind = kind_of(~hole)
     added: list[np.ndarray | None] = [None, None]
     if stack.trees is not None:
-        added[0] = _of_trees(stack.trees, tree_features(genes.seen, linear, mean), kind) * hole
+        features = tree_features(genes.seen, linear, mean)
+        told = _of_kinds(kind, hole, lambda one, rows: stack.trees[one].predict(features[rows]))
+        added[0] = told * hole
     if stack.hybrid is not None:
-        told = stack.hybrid.predict(genes.tokens, genes.seen, stack.device)
+        told = _of_kinds(kind, hole, partial(_of_network, stack, genes))
         added[1] = (told - linear) * hole
     whole = linear + _corrections(added, hole, stack.weights[kind])
     low = stack.lowest - stack.linear.tissue_mean
@@ -304,13 +258,19 @@ def tell(stack: Stack, genes: Asked) -> Told:
     return Told(linear, trees, hybrid, whole, stack.quantile[kind][:, None] * sd)
 
 
-def _of_trees(trees: tuple[Trees, ...], features: np.ndarray, kind: np.ndarray) -> np.ndarray:
-    """Predict each gene by the trees of its kind."""
-    out = np.zeros((len(features), len(trees[0].of_tissue)))
+def _of_kinds(
+    kind: np.ndarray, like: np.ndarray, predict: Callable[[int, np.ndarray], np.ndarray]
+) -> np.ndarray:
+    """Predict each gene by what is fitted for its kind; the shape is that of `like`."""
+    out = np.zeros(like.shape)
     for one in np.unique(kind):
-        rows = kind == one
-        out[rows] = trees[one].predict(features[rows])
+        rows = np.flatnonzero(kind == one)
+        out[rows] = predict(one, rows)
     return out
+
+
+def _of_network(stack: Stack, genes: Asked, kind: int, rows: np.ndarray) -> np.ndarray:
+    return stack.hybrid[kind].predict(genes.tokens.of(rows), genes.seen[rows], stack.device)
 
 
 def _split(added: np.ndarray, hole: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
