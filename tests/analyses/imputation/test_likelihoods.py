@@ -53,3 +53,17 @@ def test_sizes_are_those_that_make_genes_as_spread_as_they_are_in_the_tissue():
     ours = log_sizes(tensor(expr_log2.mean(0)), tensor(expr_log2.std(0)))
     # Logarithms of gammas of small sizes have a little more than 1 / size.
     np.testing.assert_allclose(ours.exp() / size, 1, atol=0.15)
+
+
+def test_likelihoods_are_those_of_scvi():
+    scvi = pytest.importorskip("scvi.distributions", reason="scvi-tools is not installed")
+    mean, size, logit = (tensor(value) for value in (MEAN, SIZE, np.log(SHARE / (1 - SHARE))))
+    counts = tensor(COUNTS)
+    theirs = scvi.NegativeBinomial(mu=mean, theta=size, validate_args=False)
+    ours = nb_log_likelihood(counts, mean, size.log())
+    torch.testing.assert_close(ours, theirs.log_prob(counts), rtol=1e-6, atol=1e-6)
+    theirs = scvi.ZeroInflatedNegativeBinomial(
+        mu=mean, theta=size, zi_logits=logit, validate_args=False
+    )
+    ours = zinb_log_likelihood(counts, mean, size.log(), logit)
+    torch.testing.assert_close(ours, theirs.log_prob(counts), rtol=1e-6, atol=1e-6)
