@@ -141,7 +141,7 @@ class Analyses:
         from mtm.cohort.cohort import Cohort
         from mtm.settings.accuracy import AccuracySettings
 
-        cohort = Cohort.read(self.files.expression, self.files.donors)
+        cohort = Cohort.read_samples(self.files.expression, self.files.donors)
         return (partial_accuracy(self.held_out(), cohort, SOURCE, "a", AccuracySettings()),)
 
     def compare_models(self):
@@ -174,7 +174,7 @@ class Analyses:
         from mtm.settings.disease import DiseaseSettings
 
         settings = DiseaseSettings(kinds=("hardy",))
-        labels = contrasts(Cohort.read(self.files.expression, self.files.donors), settings)
+        labels = contrasts(Cohort.read_samples(self.files.expression, self.files.donors), settings)
         labels = labels[labels["tissue"] != SOURCE]
         return differential_expression(self.held_out(), "a", labels, self.gene_wise(), settings)
 

@@ -12,7 +12,7 @@ from mtm.settings.disease import DiseaseSettings
 def main(snakemake):
     """Read the cohort and its folds, write labels of samples and the table of contrasts."""
     inputs, params = snakemake.input, snakemake.params
-    cohort = Cohort.read(inputs.expression, inputs.donors)
+    cohort = Cohort.read_samples(inputs.expression, inputs.donors)
     folds = read_folds(inputs.folds)
     samples = held_out_samples(cohort, folds, params.source)
     settings = DiseaseSettings.of(params.disease)

@@ -13,7 +13,7 @@ def main(snakemake):
     inputs, params = snakemake.input, snakemake.params
     table = partial_accuracy(
         held_out(snakemake),
-        Cohort.read(inputs.expression, inputs.donors),
+        Cohort.read_samples(inputs.expression, inputs.donors),
         params.source,
         snakemake.wildcards.model,
         AccuracySettings.of(params.accuracy),

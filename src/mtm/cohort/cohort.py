@@ -5,8 +5,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import anndata
+import h5py
 import numpy as np
 import pandas as pd
+from anndata.io import read_elem
 from scipy.sparse import issparse
 
 from mtm.cohort.scaling import TissueScaler
@@ -64,11 +66,24 @@ class Cohort:
     @classmethod
     def read(cls, expression: str | Path, donors: str | Path) -> "Cohort":
         """Read ``cohort/expression.h5ad`` and ``cohort/donors.tsv`` (docs/contracts.md)."""
+        return cls._within(expression, anndata.read_h5ad(expression), donors)
+
+    @classmethod
+    def read_samples(cls, expression: str | Path, donors: str | Path) -> "Cohort":
+        """Read samples and donors as `read` does, without genes: expression stays in the file."""
+        with h5py.File(expression) as file:
+            obs, uns = read_elem(file["obs"]), read_elem(file["uns"])
+        bare = anndata.AnnData(np.empty((len(obs), 0), np.float32), obs=obs, uns=uns)
+        return cls._within(expression, bare, donors)
+
+    @classmethod
+    def _within(cls, path: str | Path, adata: anndata.AnnData, donors: str | Path) -> "Cohort":
+        """Take a cohort out of what the file at `path` has."""
         table = read_tsv(donors, ["donor"], dtype={"donor": str}).set_index("donor").sort_index()
         try:
-            return cls.from_anndata(anndata.read_h5ad(expression), table)
+            return cls.from_anndata(adata, table)
         except InputError as error:
-            raise error.within(expression) from error
+            raise error.within(path) from error
 
     @classmethod
     def from_anndata(cls, adata: anndata.AnnData, donors: pd.DataFrame | None = None) -> "Cohort":

@@ -23,7 +23,7 @@ class DGEXSettings(Section):
     learning_rate: float = key(1e-3, "Highest learning rate of AdamW; it rises and falls in one cycle.", gt=0)
     batch_size: int = key(256, "Samples in an optimiser step.", ge=1, unit="samples")
     epochs: int = key(60, "Passes over the training samples at most.", ge=1, unit="epochs")
-    patience: int = key(8, "Training ends after so many passes without a smaller error on training donors left out for it; the weights of the smallest are kept.", ge=1, unit="epochs")
+    patience: int = key(8, "Training ends after so many passes without a smaller error on training donors left out for it, counted once the learning rate falls; the weights of the smallest are kept.", ge=1, unit="epochs")
 
 
 class MLPOnRidgeSettings(DGEXSettings):

@@ -35,7 +35,7 @@ class HybridSettings(Section):
     learning_rate: float = key(1e-3, "Highest learning rate of AdamW; it rises and falls in one cycle.", gt=0)
     batch_size: int = key(256, "Genes in an optimiser step.", ge=1, unit="genes")
     epochs: int = key(60, "Passes over the training genes at most.", ge=1, unit="epochs")
-    patience: int = key(10, "Training ends after so many passes without a smaller error on training chromosomes left out for it.", ge=1, unit="epochs")
+    patience: int = key(10, "Training ends after so many passes without a smaller error on training chromosomes left out for it, counted once the learning rate falls; the weights that told each kind of gene best are kept.", ge=1, unit="epochs")
 
 
 class ProfileSettings(Section):
