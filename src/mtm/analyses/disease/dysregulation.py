@@ -24,6 +24,7 @@ follows its observation whatever the donors are sorted by.
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -46,6 +47,8 @@ log = logging.getLogger(__name__)
 
 # Donors of either status that the folds of a gene must have in the nested selection.
 MIN_NESTED = 5
+# Which genes each fold's donors are tested on, ``(n_folds, n_genes)``, by reading and selection.
+_Chosen = Mapping[tuple[Reading, str], np.ndarray]
 # Fold changes held at a time while samples are left out.
 LEFT_OUT_VALUES = 2**18
 
@@ -97,18 +100,14 @@ def differential_expression(
     labels_of, scored = by_tissue(labels), by_tissue(gene_wise)
 
     def compared(tissue: Tissue) -> list[tuple[pd.DataFrame, dict[str, object]]]:
-        labelled, found = labels_of[tissue.name], []
-        for reading in READINGS:
-            chosen = gene_selections(tissue, scored[tissue.name], reading, accuracy)
-            for selection, contrast, part, row in _compare(
-                tissue, reading, chosen, labelled, settings
-            ):
-                key = (model, reading.definition, selection, tissue.name, contrast)
-                key = dict(zip(KEY, key, strict=True))
-                part = part.assign(**key, **{name: row[name] for name in COUNTS})
-                found.append((part, key | row))
-        log.info("%s: %d contrasts", tissue.name, labelled["contrast"].nunique())
-        return found
+        chosen = {
+            (reading, selection): genes
+            for reading in READINGS
+            for selection, genes in gene_selections(
+                tissue, scored[tissue.name], reading, accuracy
+            ).items()
+        }
+        return _compare(tissue, model, chosen, labels_of[tissue.name], settings)
 
     of_tissues = of_each(compared, tissues(held_out.of_tissues(labels_of)))
     found = [of_contrast for of_tissue in of_tissues for of_contrast in of_tissue]
@@ -122,76 +121,104 @@ def differential_expression(
 
 def _compare(
     tissue: Tissue,
-    reading: Reading,
-    selections: Mapping[str, np.ndarray],
+    model: str,
+    chosen: _Chosen,
     labels: pd.DataFrame,
     settings: DiseaseSettings,
-) -> Iterator[tuple[str, str, pd.DataFrame, dict[str, object]]]:
-    """Yield selection, contrast, genes and row of every contrast of a tissue."""
-    union = np.flatnonzero(np.any([chosen.any(0) for chosen in selections.values()], 0))
-    observed, predicted = expression_tpm(tissue, union, reading)
-    fold = tissue.rows["fold"].to_numpy()
+) -> list[tuple[pd.DataFrame, dict[str, object]]]:
+    """Genes and row of every reading, contrast and selection of a tissue."""
+    union = np.flatnonzero(np.any([genes.any(0) for genes in chosen.values()], 0))
+    chosen = {key: genes[:, union] for key, genes in chosen.items()}
+    sides = _Sides(
+        tissue.observed_tpm.take(union, axis=1),
+        {reading: predicted_tpm(tissue, union, reading) for reading in READINGS},
+        tissue.rows["fold"].to_numpy(),
+    )
+    found: dict[Reading, list] = {reading: [] for reading in READINGS}
     for contrast, labelled in labels.groupby("contrast", sort=False):
         case = labelled.set_index("sample_id")["case"]
         status = case.reindex(tissue.rows["sample_id"]).to_numpy(float)
-        for selection, chosen in selections.items():
-            by_fold = dict(zip(tissue.folds, chosen[:, union], strict=True))
-            part, row = _compare_labelled(observed, predicted, status, fold, by_fold, settings)
+        kind = labelled["kind"].iloc[0]
+        for (reading, selection), part, row in sides.compared(
+            status, tissue.folds, chosen, settings
+        ):
             if len(part):
                 part["gene_id"] = tissue.gene_ids[union[part["gene_id"]]]
-            yield selection, contrast, part, {"kind": labelled["kind"].iloc[0]} | row
+            key = (model, reading.definition, selection, tissue.name, contrast)
+            key = dict(zip(KEY, key, strict=True))
+            part = part.assign(**key, **{name: row[name] for name in COUNTS})
+            found[reading].append((part, key | {"kind": kind} | row))
+    log.info("%s: %d contrasts", tissue.name, labels["contrast"].nunique())
+    return [one for of_reading in found.values() for one in of_reading]
 
 
-def expression_tpm(
-    tissue: Tissue, genes: np.ndarray, reading: Reading
-) -> tuple[np.ndarray, np.ndarray]:
-    """Observed and predicted TPM of some genes, ``(n_samples, n_genes)``, float32.
+def predicted_tpm(tissue: Tissue, genes: np.ndarray, reading: Reading) -> np.ndarray:
+    """Predicted TPM of some genes, not below 0, ``(n_samples, n_genes)``, float32.
 
     Where folds are kept apart, their mean predicted log2(1+TPM) is moved to that of all folds.
     """
     predicted = tissue.values(reading.scale, genes).predicted_raw.double().cpu().numpy()
     if reading.by_fold:
         predicted = np.exp2(centre(predicted, tissue.parts) + predicted.mean(0)) - 1
-    observed = tissue.observed_tpm.take(genes, axis=1)
-    return observed, np.maximum(predicted, 0).astype(np.float32)
+    return np.maximum(predicted, 0).astype(np.float32)
 
 
-def _compare_labelled(
-    observed_tpm: np.ndarray,
-    predicted_tpm: np.ndarray,
-    status: np.ndarray,
-    fold: np.ndarray,
-    chosen: Mapping[int, np.ndarray],
-    settings: DiseaseSettings,
-) -> tuple[pd.DataFrame, dict[str, object]]:
-    """Compare one contrast of one tissue: `status` is NaN where unknown, `chosen` by fold."""
-    known = np.isin(status, (0, 1))
-    case, fold = status[known] == 1, fold[known]
-    counts = {"n_cases": int(case.sum()), "n_controls": int((~case).sum())}
-    reason = too_few(*counts.values(), settings)
-    blocks = [] if reason else list(_blocks(chosen, case, fold))
-    n_genes = sum(len(block.genes) for block in blocks)
-    counts["n_genes"] = n_genes
-    if not reason and n_genes < settings.min_genes:
-        reason = f"{n_genes} predictable genes, fewer than {settings.min_genes}"
-    if reason:
-        return pd.DataFrame(), counts | {"status": SKIPPED, "reason": reason}
-    genes, agreement = compare_expression(
-        observed_tpm[known], predicted_tpm[known], case, fold, settings, blocks
-    )
-    return genes, counts | {"status": RAN, "reason": ""} | agreement
+@dataclass(frozen=True)
+class _Sides:
+    """What was observed of a tissue and, by reading, predicted, TPM, ``(n_samples, n_genes)``."""
+
+    observed: np.ndarray
+    predicted: Mapping[Reading, np.ndarray]
+    fold: np.ndarray
+
+    def compared(
+        self, status: np.ndarray, folds: Sequence[int], chosen: _Chosen, settings: DiseaseSettings
+    ) -> Iterator[tuple[tuple[Reading, str], pd.DataFrame, dict[str, object]]]:
+        """Yield genes and row of each reading and selection; `status` is NaN where unknown."""
+        known = np.isin(status, (0, 1))
+        case, fold = status[known] == 1, self.fold[known]
+        counts = {"n_cases": int(case.sum()), "n_controls": int((~case).sum())}
+        few = too_few(*counts.values(), settings)
+        blocks = {
+            key: [] if few else list(_blocks(folds, genes, case, fold))
+            for key, genes in chosen.items()
+        }
+        n_genes = {key: sum(len(block.genes) for block in of) for key, of in blocks.items()}
+        run = {
+            key: blocks[key] for key, n in n_genes.items() if not few and n >= settings.min_genes
+        }
+        if run:
+            labels = Labels.of(case, fold, settings)
+            tested = partial(_Side, labels=labels, pseudo_count=settings.pseudo_count)
+            observed = tested(self.observed[known], sum(run.values(), []))
+            predicted = {
+                reading: tested(
+                    expr_tpm[known],
+                    sum((of for key, of in run.items() if key[0] is reading), []),
+                    null=True,
+                )
+                for reading, expr_tpm in self.predicted.items()
+            }
+        for key, n in n_genes.items():
+            about = counts | {"n_genes": n}
+            if key in run:
+                sides = observed, predicted[key[0]]
+                genes, agreement = _compare_sides(*sides, run[key], labels, settings)
+                yield key, genes, about | {"status": RAN, "reason": ""} | agreement
+            else:
+                fewer = f"{n} predictable genes, fewer than {settings.min_genes}"
+                yield key, pd.DataFrame(), about | {"status": SKIPPED, "reason": few or fewer}
 
 
 def _blocks(
-    chosen: Mapping[int, np.ndarray], case: np.ndarray, fold: np.ndarray
+    folds: Sequence[int], chosen: np.ndarray, case: np.ndarray, fold: np.ndarray
 ) -> Iterator[_Block]:
-    """Group genes by the folds whose donors they are tested on."""
-    folds, stacked = np.array(list(chosen)), np.stack(list(chosen.values()))
-    if not stacked.any():
+    """Group genes by the folds whose donors they are tested on; `chosen` has a row a fold."""
+    if not chosen.any():
         return
-    patterns, of_gene = np.unique(stacked.T, axis=0, return_inverse=True)
+    patterns, of_gene = np.unique(chosen.T, axis=0, return_inverse=True)
     for index, pattern in enumerate(patterns):
-        rows = np.flatnonzero(np.isin(fold, folds[pattern]))
+        rows = np.flatnonzero(np.isin(fold, np.array(folds)[pattern]))
         if min(case[rows].sum(), (~case[rows]).sum()) >= MIN_NESTED:
             yield _Block(np.flatnonzero(of_gene.ravel() == index), rows)
 
@@ -227,41 +254,94 @@ def compare_expression(
     if blocks is None:
         blocks = [_Block(np.arange(observed_tpm.shape[1]), np.arange(len(case)))]
     labels = Labels.of(case, fold, settings)
-    tested = [
-        _test_block(observed_tpm, predicted_tpm, block, labels, settings.pseudo_count)
-        for block in blocks
-    ]
+    tested = partial(_Side, blocks=blocks, labels=labels, pseudo_count=settings.pseudo_count)
+    sides = tested(observed_tpm), tested(predicted_tpm, null=True)
+    return _compare_sides(*sides, blocks, labels, settings)
+
+
+class _Side:
+    """Expression of one side under the labels of a contrast.
+
+    Genes that are tested on all samples are so once, whichever reading and selection asks.
+
+    Parameters
+    ----------
+    expr_tpm
+        Shape ``(n_samples, n_genes)``.
+    blocks
+        All that will be tested.
+    labels, pseudo_count
+        Of the contrast.
+    null
+        Whether deviates by permuted labels are wanted.
+    """
+
+    def __init__(
+        self,
+        expr_tpm: np.ndarray,
+        blocks: Sequence[_Block],
+        labels: Labels,
+        pseudo_count: float,
+        null: bool = False,
+    ):
+        self.expr_tpm, self._labels = expr_tpm, labels
+        self._pseudo_count, self._null = pseudo_count, null
+        whole = [block.genes for block in blocks if len(block.rows) == len(expr_tpm)]
+        self._genes = np.unique(np.concatenate([np.empty(0, np.int64), *whole]))
+        self._whole = self._tested(_Block(self._genes, np.arange(len(expr_tpm))))
+
+    def tested(self, block: _Block) -> dict[str, np.ndarray]:
+        """Test the genes of a block by the true labels and by permuted ones."""
+        if len(block.rows) < len(self.expr_tpm):
+            return self._tested(block)
+        places = np.searchsorted(self._genes, block.genes)
+        return {name: values.take(places, axis=-1) for name, values in self._whole.items()}
+
+    def _tested(self, block: _Block) -> dict[str, np.ndarray]:
+        values = self.expr_tpm[np.ix_(block.rows, block.genes)]
+        case = self._labels.case[block.rows]
+        permuted = self._labels.permuted[:, block.rows]
+        ranked = RankedGenes.of(values)
+        deviates = {"deviates_null": ranked.deviates(permuted)} if self._null else {}
+        return deviates | {
+            "p": ranked.test(case),
+            "log2fc": fold_changes(values, case, self._pseudo_count),
+            "log2fc_null": fold_changes(values, permuted, self._pseudo_count),
+        }
+
+
+def _compare_sides(
+    observed: _Side,
+    predicted: _Side,
+    blocks: Sequence[_Block],
+    labels: Labels,
+    settings: DiseaseSettings,
+) -> tuple[pd.DataFrame, dict[str, float]]:
+    """Compare the genes of some blocks, as `compare_expression` does."""
+    tested = [_of_block(observed, predicted, block) for block in blocks]
     joined = {name: np.concatenate([part[name] for part in tested], -1) for name in tested[0]}
     joined["q_observed"] = benjamini_hochberg(joined["p_observed"])
     joined["q_predicted"] = benjamini_hochberg(joined["p_predicted"])
     genes = pd.DataFrame({name: joined[name] for name in GENES})
-    without = _rho_without(observed_tpm, predicted_tpm, blocks, labels, settings.pseudo_count)
+    sides = observed.expr_tpm, predicted.expr_tpm
+    without = _rho_without(*sides, blocks, labels, settings.pseudo_count)
     error = labels.left_out.error(fisher_z(without))
     return genes, agreement_of(joined, error, settings)
 
 
-def _test_block(
-    observed_tpm: np.ndarray,
-    predicted_tpm: np.ndarray,
-    block: _Block,
-    labels: Labels,
-    pseudo_count: float,
-) -> dict[str, np.ndarray]:
-    """Test the genes of a block on both sides, by the true labels and by permuted ones."""
-    where = np.ix_(block.rows, block.genes)
-    observed, predicted = observed_tpm[where], predicted_tpm[where]
-    case, permuted = labels.case[block.rows], labels.permuted[:, block.rows]
-    ranked = RankedGenes.of(predicted)
+def _of_block(observed: _Side, predicted: _Side, block: _Block) -> dict[str, np.ndarray]:
+    """Both sides' tests of a block's genes."""
+    real, told = observed.tested(block), predicted.tested(block)
     return {
         "gene_id": block.genes,
         "n": np.full(len(block.genes), len(block.rows)),
-        "p_observed": RankedGenes.of(observed).test(case),
-        "p_predicted": ranked.test(case),
-        "deviates_null": ranked.deviates(permuted),
-        "log2fc_observed": fold_changes(observed, case, pseudo_count),
-        "log2fc_predicted": fold_changes(predicted, case, pseudo_count),
-        "log2fc_null": fold_changes(predicted, permuted, pseudo_count),
-        "log2fc_null_observed": fold_changes(observed, permuted, pseudo_count),
+        "p_observed": real["p"],
+        "p_predicted": told["p"],
+        "deviates_null": told["deviates_null"],
+        "log2fc_observed": real["log2fc"],
+        "log2fc_predicted": told["log2fc"],
+        "log2fc_null": told["log2fc_null"],
+        "log2fc_null_observed": real["log2fc_null"],
     }
 
 
