@@ -4,7 +4,7 @@ import torch
 from tests.analyses.profiles.made_up import table
 
 from mtm.analyses.profiles.features import Shapes
-from mtm.analyses.profiles.holes import NOTHING
+from mtm.analyses.profiles.holes import KINDS, NOTHING
 from mtm.analyses.profiles.hybrid import Hybrid, fit_hybrid, tokens
 from mtm.settings.profiles import HybridSettings
 
@@ -28,6 +28,15 @@ def test_network_learns_the_shape_of_the_gene_beside():
     told = net.predict(genes.of(np.arange(200, 240)), np.full((40, 6), np.nan), "cpu")
     shapes = [one - one.mean(1, keepdims=True) for one in (told, centred[200:])]
     assert np.corrcoef(*(one.ravel() for one in shapes))[0, 1] > 0.35
+
+
+def test_a_kind_that_no_gene_left_out_is_of_is_told_by_a_trained_network():
+    centred, genes = made()
+    nets = fit_hybrid(genes, centred, np.arange(240) == 239, SETTINGS, 7, "cpu")
+    assert len(nets) == len(KINDS)
+    for net in nets:
+        assert net.tell[1].weight.abs().max() > 0
+        torch.testing.assert_close(net.state_dict(), nets[0].state_dict())
 
 
 def test_promoter_and_absent_neighbours_count_as_they_should():

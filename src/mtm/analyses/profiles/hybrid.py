@@ -173,10 +173,12 @@ def fit_hybrid(
     seen, true, of_out = np.where(hidden, np.nan, centred[out]), centred[out], genes.of(out)
     kind = kind_of(np.isfinite(seen))
 
+    # A kind that none of these genes is of has the weights that tell all of them best.
+    of_kinds = [hidden & (kind == one)[:, None] for one in KINDS]
+    of_kinds = [of_kind if of_kind.any() else hidden for of_kind in of_kinds]
+
     def errors(told: np.ndarray | float) -> np.ndarray:
-        square = np.where(hidden, (told - true) ** 2, 0)
-        number = [max(hidden[kind == one].sum(), 1) for one in KINDS]
-        return np.array([square[kind == one].sum() for one in KINDS]) / number
+        return np.array([((told - true)[of_kind] ** 2).mean() for of_kind in of_kinds])
 
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         torch.manual_seed(seed)
