@@ -48,7 +48,7 @@ def geo_server(monkeypatch):
     """Answer what is asked of GEO's hosts, and let nothing else out."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.files, server.seen = {}, []
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     get = requests.Session.get
 
     def local(session, url, **options):

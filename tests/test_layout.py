@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[1]
 LINES_OF_FILE, LINES_OF_FUNCTION = 500, 60
 REASON = "# Long"
@@ -45,6 +47,7 @@ summarise_traits train_fold
 """
 
 
+@pytest.mark.slow
 def test_torch_is_imported_where_it_computes_alone():
     code = "import sys\nfrom scripts import load_script\n"
     code += "".join(f"load_script({name!r})\n" for name in WITHOUT_TORCH.split())

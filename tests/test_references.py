@@ -195,6 +195,7 @@ def test_files_and_names_on_pages_exist(page):
     assert dangling_names(re.sub(r"```.*?```", "", text, flags=re.DOTALL)) == set()
 
 
+@pytest.mark.slow
 def test_names_in_docstrings_exist():
     folders = ("src", "scripts", "bench")
     paths = [path for folder in folders for path in (ROOT / folder).rglob("*.py")]

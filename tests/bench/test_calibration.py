@@ -12,6 +12,7 @@ def test_every_area_simulates_something(area):
     assert callable(importlib.import_module(f"bench.calibration.{area}").simulate)
 
 
+@pytest.mark.slow
 def test_intervals_of_a_cohort_are_judged(monkeypatch):
     # Threads of the other tests stay as they are.
     monkeypatch.setattr("torch.set_num_threads", lambda n: None)

@@ -119,6 +119,7 @@ def test_fig2b_table_takes_each_definition_from_its_own_scale():
         assert (got["n_predictable_genes"] == got[definition]).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["fig2a", slow("fig2b"), slow("accuracy_by_tissue")])
 @pytest.mark.parametrize(
     ("models", "n_tissues"), [(["covariates"], 10), slow([*names.MODELS, "other"], 48)]

@@ -48,6 +48,7 @@ def assert_inside_the_page(figure):
     assert min(sizes) >= 6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("n_pairs", "n_tissues"), [(1, 5), slow(3, 48), slow(6, 20)])
 def test_it_draws_the_pairs_inside_the_page(tmp_path, n_pairs, n_tissues):
     table = pairs_table([(f"a{i}", f"b{i}") for i in range(n_pairs)], n_tissues)

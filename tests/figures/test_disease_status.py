@@ -117,6 +117,7 @@ def test_where_nothing_ran_the_page_says_so():
         assert "Nothing to draw" in figure.texts[0].get_text()
 
 
+@pytest.mark.slow
 def test_s15_places_every_value_in_its_row_and_column():
     made = tables(5, ["MHA", "MHB"])
     figure, table = make_figure("fig_s15", {"status": made["status"]})

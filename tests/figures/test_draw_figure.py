@@ -1,10 +1,12 @@
 import pandas as pd
+import pytest
 from scripts import Named, run_script
 
 from mtm.errors import CannotDo
 from mtm.io import NOTE, write_note
 
 
+@pytest.mark.slow
 def test_the_script_reads_one_or_several_tables_and_writes_three_files(tmp_path):
     paths = []
     for fold, top in enumerate((0.2, 0.3)):

@@ -50,6 +50,7 @@ def test_every_fold_change_is_drawn_at_its_place_and_zeros_are_told_apart():
     assert any("fold change 0" in text for text in handles)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("n_pairs", "n_tissues"), [(1, 4), slow(6, 48)])
 def test_it_fits_the_page(tmp_path, n_pairs, n_tissues):
     rng = np.random.default_rng(0)

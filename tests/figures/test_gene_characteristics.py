@@ -37,6 +37,7 @@ def texts(figure):
     return [text.get_text() for text in figure.findobj(lambda item: hasattr(item, "get_text"))]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "n_models", "n_tissues"),
     [("fig_s10", 3, 48), ("fig_s11", 6, 3), ("fig_s8_connectivity", 1, 2)],

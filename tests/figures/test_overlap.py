@@ -87,6 +87,7 @@ def overlaps(pairs, n_tissues, seed=0):
     return pd.concat(parts, ignore_index=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("n_pairs", "n_tissues"), [(1, 6), slow(10, 48)])
 def test_shares_are_drawn_both_ways_with_their_median(tmp_path, n_pairs, n_tissues):
     table = overlaps([(f"a{i}", f"b{i}") for i in range(n_pairs)], n_tissues)

@@ -69,6 +69,7 @@ def test_boxes_dots_and_statements_are_the_tables_numbers():
     assert set(table["panel"]) == {"codes", "decoding paths"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("n_layers", "n_tissues"), [([3], 4), slow([4, 3, 3, 2], 48)])
 def test_it_fits_the_page(n_layers, n_tissues):
     models = [f"mtm_log2_variant{i}" for i in range(len(n_layers))]

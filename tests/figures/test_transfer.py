@@ -130,6 +130,7 @@ def test_a_tissue_that_the_first_model_has_no_correlation_in_is_a_row():
         assert sum(len(line.get_xdata()) for line in marks) == 3 * n
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("n_tissues", "models"),
     [(1, ("mtm",)), (3, ("mtm",)), (9, ("mtm", "ridge")), slow(48, tuple("abcd"))],

@@ -98,6 +98,7 @@ def _noise_for(cohort, donors):
     return replace(cohort, expr_tpm=expr_tpm, samples=samples, donors=table)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", some_slow(NAMES, "teebot of ranks"))
 def test_noise_in_held_out_donors_leaves_the_bundle_alone(name, cohort, tmp_path):
     path = tmp_path / "bundle.safetensors"
@@ -109,6 +110,7 @@ def test_noise_in_held_out_donors_leaves_the_bundle_alone(name, cohort, tmp_path
     assert _bundle(name, _noise_for(cohort, trained), path)[1] != bundle
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_a_loaded_bundle_predicts_the_same(name, cohort, tmp_path):
     path = tmp_path / "bundle.safetensors"

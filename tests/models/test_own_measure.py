@@ -39,6 +39,7 @@ def fitted(name, cohort, values):
     return model.predict(own, requests), model, own, requests
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MODELS)
 def test_a_shift_of_every_gene_changes_no_prediction(name, tmp_path):
     cohort = simulated_cohort(n_donors=36)

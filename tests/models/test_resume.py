@@ -43,6 +43,7 @@ def members(cohort, tmp_path_factory):
     return paths
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", model_names())
 def test_a_fit_killed_after_any_state_goes_on_to_the_same_bits(
     name, cohort, members, tmp_path, monkeypatch

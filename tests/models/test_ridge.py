@@ -120,6 +120,7 @@ def _held_out_rho(cohort, covariates, **options):
     return accuracy["gene_wise"], table.loc["Lung", "covariate_weight"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [0, 1])
 def test_own_penalty_finds_covariates_beside_thousands_of_genes(seed):
     cohort = _planted(0.4, seed)
@@ -132,6 +133,7 @@ def test_own_penalty_finds_covariates_beside_thousands_of_genes(seed):
     assert own[1] > 100 * together[1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [0, 1])
 def test_own_penalty_equals_ridge_where_covariates_carry_nothing(seed):
     cohort = _planted(0.0, seed)

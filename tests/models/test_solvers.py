@@ -20,6 +20,7 @@ def rng():
     return np.random.default_rng(3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("n_samples", "n_features"), [(80, 10), (15, 10), (12, 20)])
 def test_bayesian_ridge_equals_scikit_learn(rng, n_samples, n_features):
     n_genes = 170
@@ -64,6 +65,7 @@ def test_lasso_equals_scikit_learn(rng):
     assert 0 < (fit.coef != 0).mean() < 1
 
 
+@pytest.mark.slow
 def test_lasso_with_constant_and_duplicated_features_fits_as_scikit_learn(rng):
     x, y = _lasso_data(rng)
     x[:, 2], x[:, 4] = 1.5, x[:, 3]
@@ -74,6 +76,7 @@ def test_lasso_with_constant_and_duplicated_features_fits_as_scikit_learn(rng):
         np.testing.assert_allclose(x @ fit.coef[:, gene], x @ model.coef_, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_lasso_default_tolerance_is_close_to_scikit_learn(rng):
     x, y = _lasso_data(rng)
     fit = lasso_cv(x, y)
@@ -265,6 +268,7 @@ def test_reduced_rank_keeps_the_leading_directions_of_the_fit(rng):
     np.testing.assert_allclose(everything[0] @ everything[1], dual, atol=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_features", [12, slow(30)])
 def test_lasso_of_nearly_dependent_features_needs_few_sweeps(rng, n_features):
     """Coordinate descent alone takes thousands of sweeps here, with more features than samples."""

@@ -21,6 +21,7 @@ def test_principal_axes_equal_scikit_learn():
     assert principal_axes(np.ones((5, 3)), 2).shape == (3, 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("standardise", [False, True])
 def test_equals_the_recipe_with_scikit_learn(cohort, standardise):
     tight = {"tol": 1e-12, "max_iter": 10_000}

@@ -61,6 +61,7 @@ def quiet(seen, path: Path) -> None:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", WIDTHS)
 def test_views_open_offline_without_errors_and_without_sideways_scroll(opened, small, width):
     seen = opened(small.page, width=width)
@@ -101,6 +102,7 @@ SEARCHES = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_search_finds_by_symbol_id_beginning_and_with_a_typing_error(opened, small):
     page = opened(small.page, "genes").page
     for typed, found in SEARCHES.items():
@@ -113,6 +115,7 @@ def test_search_finds_by_symbol_id_beginning_and_with_a_typing_error(opened, sma
         go(page, "genes")
 
 
+@pytest.mark.slow
 def test_no_such_gene_is_said(opened, small):
     page = opened(small.page, "genes").page
     page.fill("#gene-search", "QQQQQQQQQQ")
@@ -135,6 +138,7 @@ def expected(run, model: str, tissue: str) -> pd.DataFrame:
     return table.assign(predictable=of_genes["predictable"])
 
 
+@pytest.mark.slow
 def test_the_list_of_a_tissue_is_that_of_its_tables(opened, small):
     page = opened(small.page, "tissue=Lung").page
     table = downloaded(page, "Download these genes (TSV)").set_index("gene_id")
@@ -167,6 +171,7 @@ def test_every_models_bounds_survive_the_packing(opened, small):
             assert row[name] == round(known[name], 2) or np.isnan(known[name])
 
 
+@pytest.mark.slow
 def test_genes_are_filtered_and_sorted(opened, small):
     page = opened(small.page, "tissue=Lung").page
     page.get_by_label("Told how well").select_option("told")

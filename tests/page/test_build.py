@@ -156,6 +156,7 @@ def test_a_characteristic_is_of_a_model_that_has_a_contrast(tmp_path):
     assert "conservation" not in told
 
 
+@pytest.mark.slow
 def test_rows_of_few_people_stand_nowhere_and_the_page_says_so(tmp_path):
     run = pages.made_up(tmp_path, 30, ["Lung", "Thyroid"], [], fewest_people=10)
     path = tmp_path / "accuracy/summary.tsv"

@@ -83,6 +83,7 @@ def test_a_crowd_has_no_page():
         page_of(answers_of([f"p{i}" for i in range(11)]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("width", "scheme"), [(360, "light"), (1440, "light"), (1440, "dark")])
 def test_it_opens_offline_without_a_word_and_without_sideways_scroll(browser, page, width, scheme):
     context = browser.new_context(

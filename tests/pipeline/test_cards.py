@@ -30,6 +30,7 @@ def hold(folder, begun, held):
         held.put((os.environ[VISIBLE], start, time.monotonic()))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("n_jobs", "n_cards"), [(2, 2), (4, 2), (3, 1)])
 def test_no_two_jobs_hold_one_card_and_those_too_many_wait(tmp_path, monkeypatch, n_jobs, n_cards):
     monkeypatch.setenv(VISIBLE, ",".join(map(str, range(n_cards))))

@@ -143,6 +143,7 @@ def unknown(tmp_path):
 GROUPED = ["--group", "disease", "--case", "T2D", "--control", "control"]
 
 
+@pytest.mark.slow
 def test_what_is_unknown_of_people_is_missing_and_other_names_are_found(
     server, bundle, folder, capsys, unknown
 ):
@@ -203,6 +204,7 @@ def sorted_cells(server, tmp_path):
     return ["--config", str(path), *GROUPED]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("more", "n", "words"),
     [
@@ -230,6 +232,7 @@ def test_an_option_takes_the_place_of_its_field_alone(
     assert "taken not to have seen them" in page
 
 
+@pytest.mark.slow
 def test_null_undoes_the_later_samples_of_a_preset(server, bundle, folder, capsys):
     assert geo(bundle, folder, "--follow-up", "null", "--keep", "timepoint=follow-up") == 0
     said = capsys.readouterr().err
@@ -239,6 +242,7 @@ def test_null_undoes_the_later_samples_of_a_preset(server, bundle, folder, capsy
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("gsm", [GSM, GSM[:1]], ids=["24 samples", "1 sample"])
 def test_without_groups_people_are_written_for_mtm_predict(
     server, bundle, folder, capsys, unknown, gsm

@@ -79,6 +79,7 @@ def test_what_one_job_changes_no_other_sees(script):
     script.run("import numpy, os\nassert numpy.pi > 3.1 and 'HERE' not in os.environ", "other")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("text", "status"),
     [
@@ -95,6 +96,7 @@ def test_a_job_that_fails_or_is_killed_is_told_of(script, text, status):
     assert script.run(TELL, "after")["loaded"]
 
 
+@pytest.mark.slow
 def test_jobs_side_by_side_end_with_what_is_theirs(script):
     def status(number):
         try:
@@ -107,6 +109,7 @@ def test_jobs_side_by_side_end_with_what_is_theirs(script):
         assert list(pool.map(status, range(40))) == [0, 1] * 20
 
 
+@pytest.mark.slow
 def test_a_job_is_measured(script):
     record = BenchmarkRecord()
     script.run("import time\nx = b'x' * 200_000_000\ntime.sleep(1.2)", bench_record=record)

@@ -169,6 +169,7 @@ def aged():
     return fitted
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("said", [True, False])
 def test_obs_says_covariates_whether_or_not_the_tissue_is_said(tmp_path, expr_tpm, said):
     obs = {"sex": ["M", "female", ""], "age": [30.0, np.nan, 50.5], "site": ["x", "y", "z"]}

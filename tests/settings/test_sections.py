@@ -75,6 +75,7 @@ def test_sections_know_the_name_they_have_in_a_configuration():
                 assert kind.section == name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "code",
     [

@@ -84,6 +84,7 @@ def _exons_and_bases(files):
     return exons, bases
 
 
+@pytest.mark.slow
 def test_mean_over_merged_exons_is_what_was_planted(files, gene_truth):
     exons, bases = _exons_and_bases(files)
     assert set(exons["gene_id"]) == set(gene_truth.index)
@@ -244,6 +245,7 @@ def test_relation_is_as_strong_as_planted(setting, column, sign):
     assert _relation(FAST.with_(**{setting: 1.0}), column).statistic == pytest.approx(sign)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("setting", "column"),
     [("conservation_strength", "conservation"), ("connectivity_strength", "expected_degree")],

@@ -46,9 +46,9 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def local_run(tmp_path_factory, small_config, small_snakemake):
-    """Return the folder of the same run without Slurm."""
+    """Return the folder of the same run without Slurm, whose jobs start warm."""
     folder = tmp_path_factory.mktemp("local_run")
-    (folder / "small.yaml").write_text(yaml.safe_dump(small_config))
+    (folder / "small.yaml").write_text(yaml.safe_dump(small_config | {"warm_start": True}))
     run = small_snakemake(folder, "--cores", "2", *TARGETS, *ONE_THREAD)
     assert run.returncode == 0, run.stdout + run.stderr
     return folder

@@ -197,6 +197,7 @@ def test_equal_models_do_not_differ(two_models):
     assert (table["se"] == 0).all()
 
 
+@pytest.mark.slow
 def test_pairing_sees_a_gap_that_the_rank_sum_test_cannot(make_cohort, noisy):
     cohort = make_cohort()
     cohort.write()
@@ -213,6 +214,7 @@ def test_pairing_sees_a_gap_that_the_rank_sum_test_cannot(make_cohort, noisy):
     assert (row["n_worse"], row["n_worse_rank_sum"], row["n_worse_paired"]) == (0, 0, 0)
 
 
+@pytest.mark.slow
 def test_models_with_other_samples_are_compared_on_the_common_ones(two_models):
     _, models, _ = two_models
     rng = np.random.default_rng(3)
@@ -399,6 +401,7 @@ def test_pairs_are_the_papers_then_others():
         venn_models(["mtm"], roles)
 
 
+@pytest.mark.slow
 def test_the_script_writes_every_table(two_models, tmp_path):
     cohort, models, _ = two_models
     inputs = {

@@ -111,6 +111,7 @@ def test_a_shift_of_the_laboratory_is_undone_by_alignment(folder, training):
         assert abs(rho["log2"] - rho["cross-validation"]) < 0.05
 
 
+@pytest.mark.slow
 def test_the_cross_validation_is_scored_in_the_tissues_of_the_external_people(folder, training):
     one = Elsewhere(folder, "D", N_EXTERNAL, seed=4, tissues=("Lung", BLOOD))
     found = scores(folder, training, one)
@@ -127,6 +128,7 @@ def test_tissues_that_no_donor_of_the_cohort_is_told_stand_alone(folder, trainin
     assert table["mean_rho"].notna().all()
 
 
+@pytest.mark.slow
 def test_scripts_hold_out_a_site_and_write_the_tables(folder, training, tmp_path):
     expression, donors = map(str, training.files)
     joined_files = {

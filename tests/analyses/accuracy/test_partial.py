@@ -276,6 +276,7 @@ def test_too_few_donors_for_the_covariates_leave_the_tissue_empty(make_cohort, n
     assert value(table, "covariates", MEAN_OF_TISSUES)["n_tissues"] == 0
 
 
+@pytest.mark.slow
 def test_results_do_not_depend_on_the_block_of_genes(traits, noisy):
     held_out = traits.held_out(noisy(traits.cohort))
     expected = partial(traits, held_out)
@@ -322,6 +323,7 @@ def test_folds_that_learn_from_each_other_have_a_wider_null_and_interval(traits,
     np.testing.assert_allclose((half[1] / half[0])[rows], (learned["se"] / frozen["se"])[rows])
 
 
+@pytest.mark.slow
 def test_the_script_writes_the_table(traits, noisy, tmp_path):
     held_out = traits.held_out(noisy(traits.cohort))
     folder = traits.cohort.folder

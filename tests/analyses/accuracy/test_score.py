@@ -76,6 +76,7 @@ def references(cohort, predicted, model_scale, scale, rho_of, min_donors=5):
     return pd.DataFrame(gene_rows, index=CONVENTIONS).T, pd.Series(sample_rows)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model_scale", ["log2_z", "tpm_z"])
 @pytest.mark.parametrize("scale", ["log2_z", "tpm_z"])
 def test_every_convention_is_scipys(make_cohort, noisy, rho_of, model_scale, scale):
@@ -328,6 +329,7 @@ def test_constant_genes(make_cohort, noisy, rho_of):
             assert row["mean_rho"] == pytest.approx(known.mean())
 
 
+@pytest.mark.slow
 def test_blocks_and_gene_samples_change_nothing_they_should_not(make_cohort, noisy):
     cohort = make_cohort(n_genes=23)
     predicted = noisy(cohort)
@@ -345,6 +347,7 @@ def test_blocks_and_gene_samples_change_nothing_they_should_not(make_cohort, noi
         assert row["null_low"] < row["null_high"] < row["ci_low"]
 
 
+@pytest.mark.slow
 def test_same_seed_same_tables(make_cohort, noisy):
     cohort = make_cohort()
     predicted = noisy(cohort)

@@ -202,6 +202,7 @@ def test_tissues_are_dealt_out_by_labelled_samples():
     assert labels_of_part(labels, 4, 5).empty
 
 
+@pytest.mark.slow
 def test_summary_compares_over_pairs(results):
     table, _, summary = results
     wide = table[table["selection"] == "nested"].pivot(
@@ -215,6 +216,7 @@ def test_summary_compares_over_pairs(results):
     assert row["ci_low"] < row["difference"] < row["ci_high"]
 
 
+@pytest.mark.slow
 def test_summary_counts_the_pairs_that_make_its_interval(results):
     table = results[0]
     halves = table[[*KEY, "input"]].merge(

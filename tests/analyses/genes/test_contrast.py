@@ -140,6 +140,7 @@ def simulate(rng, n_donors=60, n_modules=12, module_size=20, draws=40):
     return rho, drawn, value
 
 
+@pytest.mark.slow
 def test_rank_sum_is_fooled_by_correlated_genes_and_the_interval_is_not():
     rng, results = np.random.default_rng(3), []
     for _ in range(200):

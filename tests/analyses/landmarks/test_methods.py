@@ -75,6 +75,7 @@ def test_components_and_neighbours_are_those_of_scikit_learn(people):
         np.testing.assert_allclose(alike[wanted], near.predict(asked.landmarks[wanted]), atol=1e-4)
 
 
+@pytest.mark.slow
 def test_tissues_that_differ_need_to_be_given(people):
     train, asked = people
     told = {name: accuracy(told_by(name, train, asked), asked) for name in METHODS}

@@ -360,6 +360,7 @@ def test_external_people_and_cost(table):
     assert cost["memory on the graphics card, GB"] == 3
 
 
+@pytest.mark.slow
 def test_a_table_that_is_not_there_or_empty_leaves_its_numbers_with_a_reason(tables, table):
     gone = {"conservation", "transfer", "transfer_groups", "benchmarks"}
     kept = {name: value for name, value in tables.items() if name not in gone}
@@ -399,6 +400,7 @@ def test_wrong_tables_and_roles_are_named(tables):
         table_of({**tables, "traits": traits})
 
 
+@pytest.mark.slow
 def test_verdicts_stand_where_the_data_are_the_papers(tables):
     table = table_of(tables, same_data={"cohort", "conservation"})
     judged = table[table["verdict"] != "-"]

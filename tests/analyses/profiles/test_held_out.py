@@ -24,6 +24,7 @@ def test_chromosomes_stay_whole_and_folds_alike():
     assert chromosome_folds(chrom, np.ones(100, bool), 9).max() == 3
 
 
+@pytest.mark.slow
 def test_a_fit_does_not_see_held_out_genes():
     genes = table()
     out = (genes.genes["chrom"] == "chr2").to_numpy()

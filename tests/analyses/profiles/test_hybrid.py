@@ -30,6 +30,7 @@ def test_network_learns_the_shape_of_the_gene_beside():
     assert np.corrcoef(*(one.ravel() for one in shapes))[0, 1] > 0.35
 
 
+@pytest.mark.slow
 def test_a_kind_that_no_gene_left_out_is_of_is_told_by_a_trained_network():
     centred, genes = made()
     nets = fit_hybrid(genes, centred, np.arange(240) == 239, SETTINGS, 7, "cpu")

@@ -266,6 +266,7 @@ def run(tmp_path_factory):
     return cohort, folds, {"m": bundles}
 
 
+@pytest.mark.slow
 def test_several_models_are_told_each_by_itself(run):
     cohort, folds, bundles = run
     alone = code_similarity(cohort, folds, bundles, 9, 9, seed=3, key=KEY)

@@ -144,6 +144,7 @@ def test_traits_without_meaning_stay_at_chance(tmp_path):
     assert abs(rows["rho_split"].mean()) < 3.5 * standard_error
 
 
+@pytest.mark.slow
 def test_a_model_of_age_alone_scores_high_and_has_nothing_beyond(world):
     _, agreement = world.compare(world.of_age, reference=world.of_age, columns=["age"])
     row = rows_of(agreement, definition="predictable", tissue="Lung").iloc[0]

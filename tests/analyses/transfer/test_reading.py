@@ -277,6 +277,7 @@ def lab(tmp_path, values, units, ids=PLAIN, lengths=None):
 MANY = [f"ENSG{i:011d}" for i in range(6000)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("checking", [True, False])
 @pytest.mark.parametrize(
     ("kind", "words"),
@@ -297,6 +298,7 @@ def test_what_contradicts_counts_is_refused(tmp_path, monkeypatch, checking, kin
     assert all(word in str(caught.value) for word in words), caught.value
 
 
+@pytest.mark.slow
 def test_cpm_come_out_right_once_they_do_not_look_like_tpm(tmp_path):
     counts = np.random.default_rng(0).poisson(30, (6000, 4))
     lengths = pd.Series(np.arange(500.0, 500 + N_GENES), GENES.index)

@@ -83,6 +83,7 @@ def test_its_sd_is_on_the_scale_of_its_predictions_where_it_sees_ranks():
     assert np.abs(slope - 1).max() > 0.01
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("absent", [True, False])
 def test_covariates_that_a_person_has_are_used_without_those_that_are_missing(absent):
     cohort = simulated_cohort(n_donors=80)
@@ -173,6 +174,7 @@ def test_tissues_of_one_organ():
     assert organs(names).tolist() == [0, 0, 1, 2]
 
 
+@pytest.mark.slow
 def test_the_noise_that_tells_donors_left_out_best_is_chosen(tmp_path):
     cohort = simulated_cohort(n_donors=80)
     options = {"noise_freedom": [0, 20], "checkpoint_every": 5}
@@ -183,6 +185,7 @@ def test_the_noise_that_tells_donors_left_out_best_is_chosen(tmp_path):
     assert model.noise_freedom == model.provenance.notes["noise_freedom"] == best["noise_freedom"]
 
 
+@pytest.mark.slow
 def test_a_tissue_of_noise_is_not_asked_beside_others(tmp_path):
     cohort = simulated_cohort(n_donors=120)
     lung = cohort.tissue_index("Lung")
@@ -261,6 +264,7 @@ def test_genes_that_a_sample_lacks_are_left_out():
     assert np.abs(model.predict(filled, requests)[1:4] - told[1:4]).max() > 1e-3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_left", [0, 4])
 def test_a_tissue_of_few_samples_tells_nothing_and_gets_its_mean(n_left):
     cohort = simulated_cohort(n_donors=60)

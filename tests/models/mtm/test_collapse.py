@@ -111,6 +111,7 @@ def test_too_few_steps_are_told_before_the_first(cohort, caplog, adversary, told
     assert ("steps are few" in caplog.text) == told
 
 
+@pytest.mark.slow
 def test_a_collapsed_training_starts_again_as_another_seed_would(cohort, collapsing, caplog):
     again = restart_seed(SEED, 1)
     weights, _ = trained(cohort, seed=again)

@@ -70,6 +70,7 @@ def copy_weights(engine, reference):
             b.load_state_dict(a.state_dict())
 
 
+@pytest.mark.slow
 def test_twenty_fused_steps_equal_the_literal_transcription(cohort):
     engine, scaler = engine_of(EXACT, cohort)
     p = EXACT
@@ -276,6 +277,7 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others(cohort):
     assert not np.array_equal(weights(1), weights(2))
 
 
+@pytest.mark.slow
 def test_a_monitor_does_not_change_what_is_learned(cohort):
     def weights(monitor_every):
         model = MTM(SMALL)
@@ -290,6 +292,7 @@ def test_a_monitor_does_not_change_what_is_learned(cohort):
     assert np.array_equal(weights(0), weights(2))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("schedule", ["constant", slow("one_cycle")])
 def test_a_run_killed_mid_epoch_ends_with_the_weights_of_an_unbroken_one(
     cohort, tmp_path, schedule

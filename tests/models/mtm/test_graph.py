@@ -140,6 +140,7 @@ def failing(step, generator):
     raise RuntimeError("CUDA error: operation not permitted when stream is capturing\nmore")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("record", "reason"),
     [

@@ -68,6 +68,7 @@ def test_score_is_the_mean_rho_over_genes(cohort):
     assert stopping_score(cohort, 0)(model) == pytest.approx(np.mean(rho), abs=1e-5)
 
 
+@pytest.mark.slow
 def test_training_ends_early_and_resumes_to_the_same_end(cohort, tmp_path):
     class Killed(Exception):
         pass
