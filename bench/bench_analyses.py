@@ -16,12 +16,16 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import anndata
 import numpy as np
 import pandas as pd
+
+from mtm.io import read_parquet
+from mtm.vocabulary import PREDICTABLE
 
 N_DONORS, N_BLOOD, N_FOLDS = 944, 755, 5
 N_TARGETS, N_PREDICTIONS, N_SAMPLES = 48, 13_498, 17_325
@@ -120,9 +124,9 @@ class Analyses:
         files = self.files
         return read_held_out(files.expression, files.folds, files.predictions(model), SOURCE)
 
-    def gene_wise(self) -> pd.DataFrame:
-        """Read the accuracy of the first model."""
-        return pd.read_parquet(self.files.gene_wise)
+    def gene_wise(self, columns: Iterable[str] = ()) -> pd.DataFrame:
+        """Read the accuracy of the first model, or some columns of it."""
+        return read_parquet(self.files.gene_wise, columns)
 
     def score_model(self):
         """Accuracy of every gene and sample."""
@@ -176,7 +180,8 @@ class Analyses:
         settings = DiseaseSettings(kinds=("hardy",))
         labels = contrasts(Cohort.read_samples(self.files.expression, self.files.donors), settings)
         labels = labels[labels["tissue"] != SOURCE]
-        return differential_expression(self.held_out(), "a", labels, self.gene_wise(), settings)
+        gene_wise = self.gene_wise(PREDICTABLE)
+        return differential_expression(self.held_out(), "a", labels, gene_wise, settings)
 
     def calibrate_intervals(self):
         """Intervals and reliability."""

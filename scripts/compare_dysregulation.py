@@ -6,6 +6,7 @@ from mtm.pipeline.held_out import held_out
 from mtm.pipeline.scripting import run
 from mtm.settings.accuracy import AccuracySettings
 from mtm.settings.disease import DiseaseSettings
+from mtm.vocabulary import PREDICTABLE
 
 
 def main(snakemake):
@@ -15,7 +16,7 @@ def main(snakemake):
         held_out(snakemake),
         snakemake.wildcards.model,
         read_parquet(inputs.labels),
-        read_parquet(inputs.gene_wise),
+        read_parquet(inputs.gene_wise, PREDICTABLE),
         DiseaseSettings.of(params.disease),
         AccuracySettings.of(params.accuracy),
     )

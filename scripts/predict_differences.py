@@ -9,7 +9,7 @@ from mtm.models.donors import DonorsKey
 from mtm.models.registry import load
 from mtm.pipeline.scripting import run
 from mtm.settings.transfer import TransferSettings
-from mtm.vocabulary import HEADLINE
+from mtm.vocabulary import HEADLINE, PREDICTABLE
 
 
 def main(snakemake):
@@ -21,7 +21,7 @@ def main(snakemake):
     training = training_source(model, cohort, params.source)
     people = ExternalCohort.read(inputs.external_expression, inputs.external_samples)
     checked(model, of_model_genes(model, people, params.source, settings.min_gene_overlap))
-    scored = read_parquet(inputs.gene_wise)
+    scored = read_parquet(inputs.gene_wise, PREDICTABLE)
     chosen = scored[HEADLINE.definition] & (scored["scale"] == HEADLINE.scale)
     tissues, genes = predicted_differences(
         model,

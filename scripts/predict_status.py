@@ -12,6 +12,7 @@ from mtm.pipeline.held_out import held_out
 from mtm.pipeline.scripting import run
 from mtm.settings.accuracy import AccuracySettings
 from mtm.settings.disease_status import StatusSettings
+from mtm.vocabulary import PREDICTABLE
 
 
 def main(snakemake):
@@ -30,7 +31,7 @@ def main(snakemake):
         Cohort.read(inputs.expression, inputs.donors),
         params.source,
         labels_of_part(labels, int(snakemake.wildcards.part), settings.parts),
-        read_parquet(inputs.gene_wise),
+        read_parquet(inputs.gene_wise, PREDICTABLE),
         settings,
         pairs,
         held_out(snakemake, inputs.covariates) if inputs.covariates else None,

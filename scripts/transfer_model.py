@@ -8,7 +8,7 @@ from mtm.models.donors import DonorsKey
 from mtm.models.registry import load
 from mtm.pipeline.scripting import run
 from mtm.settings.transfer import TransferSettings
-from mtm.vocabulary import HEADLINE
+from mtm.vocabulary import HEADLINE, PREDICTABLE
 
 
 def main(snakemake):
@@ -18,7 +18,7 @@ def main(snakemake):
     external = ExternalCohort.read(inputs.external_expression, inputs.external_samples)
     model = load(inputs.bundle, DonorsKey.read(inputs.donors_key))
     cohort = Cohort.read(inputs.expression, inputs.donors)
-    scored = read_parquet(inputs.gene_wise)
+    scored = read_parquet(inputs.gene_wise, PREDICTABLE)
     predictable = scored.loc[
         scored[HEADLINE.definition] & (scored["scale"] == HEADLINE.scale), ["tissue", "gene_id"]
     ]

@@ -15,14 +15,16 @@ import pytest
 
 import mtm.io
 from mtm.cohort.h5_files import new_h5_file
-from mtm.errors import InputError
+from mtm.errors import CannotDo, InputError
 from mtm.figures.style import new_figure, save_figure
 from mtm.io import (
     atomic_path,
     clear_leftovers,
+    read_parquet,
     read_tsv,
     replaced_together,
     require_file,
+    write_note,
     write_parquet,
     write_tsv,
 )
@@ -296,3 +298,16 @@ def test_names_that_look_like_numbers_stay_text(tmp_path):
     assert read.fillna("").to_dict("list") == names | {"rho": ["0.5", "1.0"]}
     assert read_tsv(tmp_path / "table.tsv")["rho"].sum() == 1.5
     assert read_tsv(tmp_path / "table.tsv", header=None, usecols=[3])[3].tolist()[0] == "rho"
+
+
+def test_columns_of_a_table_are_read_alone_or_named(tmp_path):
+    table = pd.DataFrame({"tissue": ["Lung", "Lung"], "rho": [0.1, 0.2], "n": [3, 4]})
+    write_parquet(table, tmp_path / "table.parquet")
+    pd.testing.assert_frame_equal(read_parquet(tmp_path / "table.parquet"), table)
+    read = read_parquet(tmp_path / "table.parquet", ("n", "tissue"))
+    pd.testing.assert_frame_equal(read, table[["n", "tissue"]])
+    with pytest.raises(InputError, match="a column named gene_id and q"):
+        read_parquet(tmp_path / "table.parquet", ("gene_id", "n", "q"))
+    write_note(CannotDo("traits", "3 donors with an age", "more donors"), tmp_path / "no.parquet")
+    with pytest.raises(CannotDo, match="3 donors with an age"):
+        read_parquet(tmp_path / "no.parquet", ("n", "tissue"))

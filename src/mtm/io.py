@@ -374,11 +374,13 @@ def _refuse_note(table: pd.DataFrame) -> pd.DataFrame:
     return table
 
 
-def read_parquet(path: str | Path) -> pd.DataFrame:
-    """Read a parquet table.
+def read_parquet(path: str | Path, columns: Iterable[str] = ()) -> pd.DataFrame:
+    """Read a parquet table, of which `columns` alone where these are named.
 
     Raises
     ------
+    InputError
+        It lacks one of `columns`.
     CannotDo
         The table could not be made.
     """
@@ -386,7 +388,11 @@ def read_parquet(path: str | Path) -> pd.DataFrame:
 
     # Without threads: one that is still starting when a script ends at once aborts it.
     with parquet.ParquetFile(path, pre_buffer=False) as file:
-        table = file.read(use_threads=False)
+        there = file.schema_arrow.names
+        chosen = list(columns) if there != NOTE else []
+        if missing := [column for column in chosen if column not in there]:
+            raise InputError(path, f"columns {there}", f"a column named {' and '.join(missing)}")
+        table = file.read(chosen or None, use_threads=False)
     return _refuse_note(table.to_pandas(use_threads=False))
 
 

@@ -77,6 +77,8 @@ READINGS = (HEADLINE, PAPER)
 SCALES_OF = {"tpm": SCALES, "own": (HEADLINE.scale,)}
 # Each definition of a predictable gene is counted on the scale it belongs to.
 DEFINITIONS = {reading.definition: reading.scale for reading in READINGS}
+# Columns of a model's accuracy by gene that say which genes are predictable where.
+PREDICTABLE = ("tissue", "gene_id", "scale", *DEFINITIONS)
 
 
 def readings_of(scales: Container[str]) -> tuple[Reading, ...]:
