@@ -10,7 +10,7 @@ from in_process import plan
 from real_data import SHARED, needs_panel
 
 ROOT = Path(__file__).parents[2]
-# Of a dry run, the share that is Snakemake's own: as many jobs of one rule without anything.
+# Times what Snakemake itself takes, for as many jobs of one rule without anything.
 FLOORS = 3.0
 BARE = """
 rule all:
